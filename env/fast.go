@@ -1,0 +1,64 @@
+package env
+
+import (
+	"io"
+	"net"
+)
+
+// BufferWriter is a connection that can take several buffers as one write.
+type BufferWriter interface {
+	// WriteBuffers writes bufs in order. The connection may keep the slices:
+	// the caller must never change their bytes again.
+	WriteBuffers(bufs [][]byte) (int64, error)
+}
+
+// FileSender is a connection that can send part of a file without the bytes
+// passing through the program (sendfile).
+type FileSender interface {
+	// SendFile sends n bytes of f from offset off. It returns
+	// io.ErrUnexpectedEOF if the file ends first.
+	SendFile(f File, off, n int64) (int64, error)
+}
+
+// WriteBuffers writes bufs to c as one write where c can, one by one
+// otherwise. The bytes must never change afterwards.
+func WriteBuffers(c net.Conn, bufs [][]byte) (int64, error) {
+	if w, ok := c.(BufferWriter); ok {
+		return w.WriteBuffers(bufs)
+	}
+	var total int64
+	for _, b := range bufs {
+		n, err := c.Write(b)
+		total += int64(n)
+		if err != nil {
+			return total, err
+		}
+	}
+	return total, nil
+}
+
+// SendFile sends n bytes of f from offset off to c, by sendfile where c can,
+// by copying otherwise.
+func SendFile(c net.Conn, f File, off, n int64) (int64, error) {
+	if s, ok := c.(FileSender); ok {
+		return s.SendFile(f, off, n)
+	}
+	var total int64
+	buf := make([]byte, min(n, 256<<10))
+	for total < n {
+		chunk := buf[:min(n-total, int64(len(buf)))]
+		got, err := f.ReadAt(chunk, off+total)
+		sent, werr := c.Write(chunk[:got])
+		total += int64(sent)
+		if werr != nil {
+			return total, werr
+		}
+		if err == io.EOF && total < n {
+			return total, io.ErrUnexpectedEOF
+		}
+		if err != nil && err != io.EOF {
+			return total, err
+		}
+	}
+	return total, nil
+}
