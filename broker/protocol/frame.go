@@ -1,0 +1,122 @@
+package protocol
+
+import (
+	"encoding/binary"
+	"fmt"
+	"io"
+
+	"github.com/twmb/franz-go/pkg/kbin"
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+// trustedFrameBytes is how much of a frame is allocated on the sender's word
+// alone. Beyond it the buffer grows as bytes arrive, so that a hostile length
+// costs nothing.
+const trustedFrameBytes = 1 << 20
+
+// FrameTooLargeError reports a frame longer than the receiver accepts.
+type FrameTooLargeError struct {
+	SizeBytes  int32
+	LimitBytes int32
+}
+
+func (e *FrameTooLargeError) Error() string {
+	return fmt.Sprintf("protocol: frame of %d bytes: lengths must be from 0 to %d (socket.request.max.bytes)", e.SizeBytes, e.LimitBytes)
+}
+
+// ReadFrame reads one length-prefixed frame of at most limitBytes. The slice
+// returned is the caller's.
+func ReadFrame(r io.Reader, limitBytes int32) ([]byte, error) {
+	var prefix [4]byte
+	if _, err := io.ReadFull(r, prefix[:]); err != nil {
+		return nil, err
+	}
+	size := int32(binary.BigEndian.Uint32(prefix[:]))
+	if size < 0 || size > limitBytes {
+		return nil, &FrameTooLargeError{SizeBytes: size, LimitBytes: limitBytes}
+	}
+	frame := make([]byte, min(int(size), trustedFrameBytes))
+	filled := 0
+	for {
+		n, err := io.ReadFull(r, frame[filled:])
+		filled += n
+		if err != nil {
+			if err == io.EOF {
+				err = io.ErrUnexpectedEOF
+			}
+			return nil, err
+		}
+		if filled == int(size) {
+			return frame, nil
+		}
+		grown := make([]byte, min(int(size), 2*len(frame)))
+		copy(grown, frame)
+		frame = grown
+	}
+}
+
+// Header is the header of a request.
+type Header struct {
+	Key           int16
+	Version       int16
+	CorrelationID int32
+	ClientID      string
+}
+
+// keyControlledShutdown v0 is the one request without a client id in its header.
+const keyControlledShutdown = 7
+
+// ParseHeader splits a request frame into its header and the bytes after it.
+// For a flexible request the header's tagged fields still lead those bytes:
+// whether a request is flexible is known to its message, not to the header.
+func ParseHeader(frame []byte) (Header, []byte, error) {
+	b := kbin.Reader{Src: frame}
+	h := Header{Key: b.Int16(), Version: b.Int16(), CorrelationID: b.Int32()}
+	if h.Key != keyControlledShutdown || h.Version != 0 {
+		if id := b.NullableString(); id != nil {
+			h.ClientID = *id
+		}
+	}
+	if !b.Ok() {
+		return h, nil, fmt.Errorf("protocol: request header of %d bytes ends too early", len(frame))
+	}
+	return h, b.Src, nil
+}
+
+// ParseRequest decodes the message that follows header h. The version must
+// already have been checked against a [Table].
+func ParseRequest(h Header, body []byte) (kmsg.Request, error) {
+	req := kmsg.RequestForKey(h.Key)
+	if req == nil {
+		return nil, fmt.Errorf("protocol: no API has key %d", h.Key)
+	}
+	req.SetVersion(h.Version)
+	if req.IsFlexible() {
+		b := kbin.Reader{Src: body}
+		kmsg.SkipTags(&b)
+		if !b.Ok() {
+			return nil, fmt.Errorf("protocol: %s v%d: tagged fields of the header end too early", kmsg.NameForKey(h.Key), h.Version)
+		}
+		body = b.Src
+	}
+	if err := req.ReadFrom(body); err != nil {
+		return nil, fmt.Errorf("protocol: %s v%d of %d bytes does not decode: %w", kmsg.NameForKey(h.Key), h.Version, len(body), err)
+	}
+	return req, nil
+}
+
+// AppendResponse appends the frame that answers a request with this
+// correlation id.
+func AppendResponse(dst []byte, correlationID int32, resp kmsg.Response) []byte {
+	start := len(dst)
+	dst = append(dst, 0, 0, 0, 0)
+	dst = binary.BigEndian.AppendUint32(dst, uint32(correlationID))
+	// The ApiVersions answer keeps the old header in every version, because
+	// its reader does not know yet what the server speaks (KIP-511).
+	if resp.IsFlexible() && resp.Key() != keyAPIVersions {
+		dst = append(dst, 0)
+	}
+	dst = resp.AppendTo(dst)
+	binary.BigEndian.PutUint32(dst[start:], uint32(len(dst)-start-4))
+	return dst
+}

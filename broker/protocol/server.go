@@ -1,0 +1,169 @@
+package protocol
+
+import (
+	"errors"
+	"fmt"
+	"net"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/weirlab/weir/env"
+)
+
+// DefaultMaxRequestBytes is Kafka's default of socket.request.max.bytes.
+const DefaultMaxRequestBytes int32 = 100 << 20
+
+// Server answers requests on a listener.
+type Server struct {
+	e        env.Env
+	listener net.Listener
+	table    *Table
+	maxBytes int32
+
+	mu      env.Mutex
+	nextID  int64
+	conns   map[int64]net.Conn
+	stopped bool
+	idle    env.Cond
+}
+
+// Serve starts answering requests that arrive on l with the APIs of table. The
+// server owns the listener. maxRequestBytes bounds a request's frame.
+func Serve(e env.Env, l net.Listener, table *Table, maxRequestBytes int32) *Server {
+	s := &Server{e: e, listener: l, table: table, maxBytes: maxRequestBytes, mu: e.NewMutex(), conns: map[int64]net.Conn{}}
+	s.idle = e.NewCond(s.mu)
+	e.Go("accept", s.accept)
+	return s
+}
+
+// Stop closes the listener and every connection and waits until no request is
+// being handled.
+func (s *Server) Stop() {
+	_ = s.listener.Close()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.stopped = true
+	for _, id := range env.SortedKeys(s.conns) {
+		_ = s.conns[id].Close()
+	}
+	for len(s.conns) > 0 {
+		s.idle.Wait()
+	}
+}
+
+func (s *Server) accept() {
+	for {
+		conn, err := s.listener.Accept()
+		if err != nil {
+			if !errors.Is(err, net.ErrClosed) {
+				s.e.Event("accept-failed", env.Text("error", err.Error()))
+			}
+			return
+		}
+		s.mu.Lock()
+		if s.stopped {
+			s.mu.Unlock()
+			_ = conn.Close()
+			return
+		}
+		s.nextID++
+		id := s.nextID
+		s.conns[id] = conn
+		s.mu.Unlock()
+		s.e.Go("conn", func() {
+			s.converse(conn)
+			_ = conn.Close()
+			s.mu.Lock()
+			delete(s.conns, id)
+			s.idle.Broadcast()
+			s.mu.Unlock()
+		})
+	}
+}
+
+// converse answers a connection's requests until it ends.
+func (s *Server) converse(conn net.Conn) {
+	call := Call{Remote: conn.RemoteAddr().String(), Local: conn.LocalAddr().String()}
+	for {
+		frame, err := ReadFrame(conn, s.maxBytes)
+		if err != nil {
+			var tooLarge *FrameTooLargeError
+			if errors.As(err, &tooLarge) {
+				s.reject(&call, err)
+			}
+			return
+		}
+		reply, err := s.answer(&call, frame)
+		if err != nil {
+			s.reject(&call, err)
+			return
+		}
+		if reply == nil {
+			continue
+		}
+		if _, err := env.WriteBuffers(conn, [][]byte{reply}); err != nil {
+			return
+		}
+	}
+}
+
+func (s *Server) reject(call *Call, err error) {
+	s.e.Event("bad-request", env.Text("from", call.Remote), env.Text("error", err.Error()))
+}
+
+// answer handles one request frame and returns the frame to send back, if any.
+func (s *Server) answer(call *Call, frame []byte) ([]byte, error) {
+	h, body, err := ParseHeader(frame)
+	if err != nil {
+		return nil, err
+	}
+	api, ok := s.table.Lookup(h.Key)
+	if h.Key == keyAPIVersions {
+		return s.answerAPIVersions(h, body)
+	}
+	if !ok {
+		return nil, fmt.Errorf("protocol: request for API key %d, which this server does not offer", h.Key)
+	}
+	if h.Version < api.MinVersion || h.Version > api.MaxVersion {
+		return nil, fmt.Errorf("protocol: %s v%d: this server speaks versions %d to %d", kmsg.NameForKey(h.Key), h.Version, api.MinVersion, api.MaxVersion)
+	}
+	req, err := ParseRequest(h, body)
+	if err != nil {
+		return nil, err
+	}
+	s.e.Work("request", int64(len(frame)))
+	call.Request, call.ClientID = req, h.ClientID
+	resp := api.Handle(call)
+	call.Request = nil
+	if resp == nil {
+		return nil, nil
+	}
+	resp.SetVersion(h.Version)
+	return AppendResponse(make([]byte, 0, responseSizeHint(resp)), h.CorrelationID, resp), nil
+}
+
+func (s *Server) answerAPIVersions(h Header, body []byte) ([]byte, error) {
+	api, ok := s.table.Lookup(keyAPIVersions)
+	if !ok || h.Version < api.MinVersion || h.Version > api.MaxVersion {
+		return AppendResponse(nil, h.CorrelationID, s.table.unsupportedAPIVersions()), nil
+	}
+	if _, err := ParseRequest(h, body); err != nil {
+		return nil, err
+	}
+	return AppendResponse(nil, h.CorrelationID, s.table.apiVersions(h.Version)), nil
+}
+
+// responseSizeHint sizes the buffer of a response so that record data is
+// copied into it once.
+func responseSizeHint(resp kmsg.Response) int {
+	hint := 256
+	if fetch, ok := resp.(*kmsg.FetchResponse); ok {
+		for i := range fetch.Topics {
+			for j := range fetch.Topics[i].Partitions {
+				hint += 96 + len(fetch.Topics[i].Partitions[j].RecordBatches)
+			}
+		}
+	}
+	return hint
+}
+
