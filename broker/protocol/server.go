@@ -166,4 +166,3 @@ func responseSizeHint(resp kmsg.Response) int {
 	}
 	return hint
 }
-
