@@ -1,0 +1,122 @@
+package linearizability
+
+import "time"
+
+// Topic is what the judge must know of a topic's settings.
+type Topic struct {
+	Name              string `json:"topic"`
+	Partitions        int32  `json:"partitions"`
+	ReplicationFactor int32  `json:"replication_factor"`
+	// MinISR is min.insync.replicas as configured; see EffectiveMinISR.
+	MinISR int32 `json:"min_insync_replicas"`
+	// UncleanElection is unclean.leader.election.enable.
+	UncleanElection bool `json:"unclean_leader_election,omitempty"`
+	// FlushMessages is flush.messages; 1 means that a record is synced to disk
+	// before it counts as replicated, 0 that nothing is promised.
+	FlushMessages int64 `json:"flush_messages,omitempty"`
+	// ELR says that eligible leader replicas (KIP-966) are kept, which raises
+	// the number of lossy faults that a partition survives.
+	ELR bool `json:"eligible_leader_replicas,omitempty"`
+	// Deletes says that records may leave the log by retention, compaction or
+	// DeleteRecords.
+	Deletes bool `json:"deletes,omitempty"`
+}
+
+// EffectiveMinISR is min.insync.replicas as the broker applies it: silently
+// capped at the replication factor.
+func (t Topic) EffectiveMinISR() int32 { return max(1, min(t.MinISR, t.ReplicationFactor)) }
+
+// FaultKind names what was done to a machine.
+type FaultKind string
+
+// The faults that the judge tells apart. Any other name is allowed and counts
+// as harmless to stored data.
+const (
+	Crash      FaultKind = "crash"      // the process died; the page cache survived
+	PowerLoss  FaultKind = "power-loss" // unsynced bytes may be gone
+	DiskGone   FaultKind = "disk-gone"  // everything stored is gone
+	Corruption FaultKind = "corruption" // stored bytes changed
+	Pause      FaultKind = "pause"
+	Partition  FaultKind = "partition"
+	ClockJump  FaultKind = "clock-jump"
+)
+
+// Fault is something that was done to the cluster.
+type Fault struct {
+	Kind FaultKind `json:"kind"`
+	// Brokers struck.
+	Brokers []int32 `json:"brokers"`
+	// Start and End since the run began; End is when it was undone, 0 if it
+	// is over at once or never was undone.
+	Start time.Duration `json:"start"`
+	End   time.Duration `json:"end,omitempty"`
+	// Lossy says that bytes which had been written were in fact lost or
+	// changed: a power loss that found nothing unsynced is not lossy.
+	Lossy bool `json:"lossy,omitempty"`
+	// Detail tells a person the rest ("from broker 2 to broker 3").
+	Detail string `json:"detail,omitempty"`
+	// Effect is what it was observed to do ("12 packets dropped"), "" if
+	// nothing was observed.
+	Effect string `json:"effect,omitempty"`
+}
+
+// PartitionState is one committed change of a partition's metadata, as the
+// controller quorum decided it. Elections are read off consecutive states.
+type PartitionState struct {
+	Topic          string        `json:"topic"`
+	Partition      int32         `json:"partition"`
+	Time           time.Duration `json:"time"`
+	Replicas       []int32       `json:"replicas,omitempty"`
+	Leader         int32         `json:"leader"` // None if there is none
+	LeaderEpoch    int32         `json:"leader_epoch"`
+	PartitionEpoch int32         `json:"partition_epoch"`
+	ISR            []int32       `json:"isr"`
+	ELR            []int32       `json:"elr,omitempty"`
+}
+
+// EpochStart says at which offset a leader began its epoch.
+type EpochStart struct {
+	Topic       string        `json:"topic"`
+	Partition   int32         `json:"partition"`
+	Time        time.Duration `json:"time"`
+	LeaderEpoch int32         `json:"leader_epoch"`
+	Leader      int32         `json:"leader"`
+	StartOffset int64         `json:"start_offset"`
+}
+
+// HighWatermark is a leader's high watermark as it was seen inside the broker.
+type HighWatermark struct {
+	Topic       string        `json:"topic"`
+	Partition   int32         `json:"partition"`
+	Time        time.Duration `json:"time"`
+	Broker      int32         `json:"broker"`
+	LeaderEpoch int32         `json:"leader_epoch"`
+	Offset      int64         `json:"offset"`
+}
+
+// Scan is the whole log of one replica, read after everything has healed.
+type Scan struct {
+	Topic     string
+	Partition int32
+	Broker    int32
+	// Leader says that this replica was the leader when it was read.
+	Leader bool
+	// LogStart, HighWatermark and LogEnd are offsets; None if not known.
+	LogStart      int64
+	HighWatermark int64
+	LogEnd        int64
+	// Epochs is the replica's leader-epoch cache, ascending. May be nil.
+	Epochs []EpochStart
+	// Records by ascending offset. Control records are left out.
+	Records []ScanRecord
+}
+
+// ScanRecord is one record found in a log.
+type ScanRecord struct {
+	Offset        int64
+	Value         int64 // None if the payload was not one that the workload wrote
+	ProducerID    int64 // None if not idempotent
+	LeaderEpoch   int32
+	Sequence      int32
+	ProducerEpoch int16
+}

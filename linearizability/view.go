@@ -1,0 +1,77 @@
+package linearizability
+
+import "time"
+
+// ClusterView is a white-box picture of a whole cluster at one instant.
+type ClusterView struct {
+	Time        time.Duration
+	Brokers     []BrokerView
+	Replicas    []ReplicaView
+	Controllers []ControllerView
+	// Partitions is the committed metadata as the newest controller leader
+	// has it.
+	Partitions []PartitionState
+}
+
+// BrokerView is one broker's life.
+type BrokerView struct {
+	Broker int32
+	// Running says that the process is up and not paused.
+	Running bool
+	// Registered says that its present incarnation is registered with the
+	// controller and not fenced. Only then do ISR and ELR speak of it.
+	Registered bool
+	// Incarnation changes with every start of the process.
+	Incarnation int64
+}
+
+// ReplicaView is one replica of one partition, inside the broker that has it.
+type ReplicaView struct {
+	Topic     string
+	Partition int32
+	Broker    int32
+	// Leader says that the broker believes itself to be the leader.
+	Leader        bool
+	LeaderEpoch   int32
+	LogStart      int64
+	HighWatermark int64
+	LogEnd        int64
+	// EpochStart is the offset at which the leader began LeaderEpoch, None if
+	// the replica does not lead.
+	EpochStart int64
+	// PartitionEpoch and ISR as a leader has them; MaximalISR adds what it has
+	// asked the controller for and not yet heard about (KIP-497).
+	PartitionEpoch int32
+	ISR            []int32
+	MaximalISR     []int32
+	// Log gives access to what is stored; nil if it cannot be read now.
+	Log LogView
+}
+
+// LogView reads the shape of a log without decoding records.
+type LogView interface {
+	// Batches calls yield for each batch that begins in [from, to), in order,
+	// until it returns false.
+	Batches(from, to int64, yield func(BatchID) bool) error
+}
+
+// BatchID identifies a batch and its bytes.
+type BatchID struct {
+	BaseOffset  int64
+	LastOffset  int64
+	LeaderEpoch int32
+	CRC         uint32
+}
+
+// ControllerView is one voter of the metadata quorum.
+type ControllerView struct {
+	Node    int32
+	Running bool
+	Leader  bool
+	Epoch   int32
+	// HighWatermark and LogEnd of the metadata log.
+	HighWatermark int64
+	LogEnd        int64
+	// Log as in ReplicaView.
+	Log LogView
+}
