@@ -1,0 +1,480 @@
+package metadata
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+
+	"github.com/weirlab/weir/env"
+)
+
+// Image is the state of the cluster after a prefix of the metadata log. It is
+// immutable and may be held and read by any task. The zero of the log is
+// [Empty]. A nil *Image reads as an empty one.
+type Image struct {
+	offset         int64
+	epoch          int32
+	nextProducerID int64
+
+	brokers       map[int32]*Broker
+	brokerIDs     []int32
+	topics        map[string]*Topic
+	topicsByID    map[TopicID]*Topic
+	topicNames    []string
+	brokerConfigs map[string]map[string]string
+}
+
+// Empty is the image of the empty log.
+func Empty() *Image { return &Image{offset: -1, epoch: -1} }
+
+// Offset is the offset of the last record applied, -1 for none.
+func (i *Image) Offset() int64 {
+	if i == nil {
+		return -1
+	}
+	return i.offset
+}
+
+// Epoch is the quorum's leader epoch of the last record applied, -1 for none.
+func (i *Image) Epoch() int32 {
+	if i == nil {
+		return -1
+	}
+	return i.epoch
+}
+
+// NextProducerID is the first producer id not yet handed out to a broker.
+func (i *Image) NextProducerID() int64 {
+	if i == nil {
+		return 0
+	}
+	return i.nextProducerID
+}
+
+// Broker is the registration of a broker, nil if it has none.
+func (i *Image) Broker(id int32) *Broker {
+	if i == nil {
+		return nil
+	}
+	return i.brokers[id]
+}
+
+// Brokers are all registered brokers, fenced ones included, by ascending id.
+func (i *Image) Brokers() []*Broker {
+	if i == nil {
+		return nil
+	}
+	out := make([]*Broker, len(i.brokerIDs))
+	for n, id := range i.brokerIDs {
+		out[n] = i.brokers[id]
+	}
+	return out
+}
+
+// Topic is the topic of that name, nil if there is none.
+func (i *Image) Topic(name string) *Topic {
+	if i == nil {
+		return nil
+	}
+	return i.topics[name]
+}
+
+// TopicByID is the topic of that id, nil if there is none.
+func (i *Image) TopicByID(id TopicID) *Topic {
+	if i == nil {
+		return nil
+	}
+	return i.topicsByID[id]
+}
+
+// Topics are all topics, by ascending name.
+func (i *Image) Topics() []*Topic {
+	if i == nil {
+		return nil
+	}
+	out := make([]*Topic, len(i.topicNames))
+	for n, name := range i.topicNames {
+		out[n] = i.topics[name]
+	}
+	return out
+}
+
+// Partition is one partition, nil if topic or partition do not exist.
+func (i *Image) Partition(tp TopicPartition) *Partition {
+	t := i.Topic(tp.Topic)
+	if t == nil || tp.Partition < 0 || int(tp.Partition) >= len(t.Partitions) {
+		return nil
+	}
+	return t.Partitions[tp.Partition]
+}
+
+// BrokerConfigs are the values set on one broker, or on all brokers if name is
+// empty. Do not change the map.
+func (i *Image) BrokerConfigs(name string) map[string]string {
+	if i == nil {
+		return nil
+	}
+	return i.brokerConfigs[name]
+}
+
+// TopicConfig is the value of a topic configuration as set in the metadata:
+// on the topic, or cluster-wide under the same name. It reports false if it is
+// set in neither place and the broker's static default counts.
+func (i *Image) TopicConfig(topic, name string) (string, bool) {
+	if t := i.Topic(topic); t != nil {
+		if v, ok := t.Configs[name]; ok {
+			return v, true
+		}
+	}
+	v, ok := i.BrokerConfigs("")[name]
+	return v, ok
+}
+
+// TopicConfigInt is TopicConfig as an integer, def where unset or not a number.
+func (i *Image) TopicConfigInt(topic, name string, def int64) int64 {
+	if s, ok := i.TopicConfig(topic, name); ok {
+		if v, err := strconv.ParseInt(s, 10, 64); err == nil {
+			return v
+		}
+	}
+	return def
+}
+
+// TopicConfigBool is TopicConfig as a boolean, def where unset or neither
+// "true" nor "false".
+func (i *Image) TopicConfigBool(topic, name string, def bool) bool {
+	switch s, _ := i.TopicConfig(topic, name); s {
+	case "true":
+		return true
+	case "false":
+		return false
+	}
+	return def
+}
+
+// Delta says what differs between two images, the later of which it came with.
+// All lists are sorted and free of duplicates.
+type Delta struct {
+	// FromOffset and ToOffset are the Offset of the two images.
+	FromOffset, ToOffset int64
+	// Brokers were registered, changed or removed.
+	Brokers []int32
+	// DeletedTopics are gone, with all their partitions. A topic deleted and
+	// created again appears here with the old id and in Partitions.
+	DeletedTopics []DeletedTopic
+	// Partitions were created or changed, and still exist.
+	Partitions []TopicPartition
+	// TopicConfigs are the topics whose own configuration changed and that
+	// still exist, new ones included.
+	TopicConfigs []string
+	// BrokerConfigs says that a broker's or the cluster-wide configuration changed.
+	BrokerConfigs bool
+}
+
+// DeletedTopic is a topic that is gone.
+type DeletedTopic struct {
+	Name       string
+	ID         TopicID
+	Partitions int32 // how many it had
+}
+
+// Empty reports whether nothing changed but the offset.
+func (d Delta) Empty() bool {
+	return len(d.Brokers) == 0 && len(d.DeletedTopics) == 0 && len(d.Partitions) == 0 &&
+		len(d.TopicConfigs) == 0 && !d.BrokerConfigs
+}
+
+// Full is the delta from the empty image to i: everything there is.
+func (i *Image) Full() Delta {
+	d := Delta{FromOffset: -1, ToOffset: i.Offset(), BrokerConfigs: true}
+	if i == nil {
+		return d
+	}
+	d.Brokers = slices.Clone(i.brokerIDs)
+	for _, t := range i.Topics() {
+		d.TopicConfigs = append(d.TopicConfigs, t.Name)
+		for _, p := range t.Partitions {
+			d.Partitions = append(d.Partitions, p.TP())
+		}
+	}
+	return d
+}
+
+// Apply gives the image after one more record, which has the given offset. It
+// fails on a record that contradicts the image, naming both.
+func (i *Image) Apply(r Record, offset int64) (*Image, Delta, error) {
+	e := i.Edit()
+	if err := e.Apply(r, offset); err != nil {
+		return nil, Delta{}, err
+	}
+	next, delta := e.Done()
+	return next, delta, nil
+}
+
+// Edit starts a new image from i, for applying many records at the price of
+// one copy.
+func (i *Image) Edit() *Editor {
+	if i == nil {
+		i = Empty()
+	}
+	next := *i
+	return &Editor{base: i, img: &next}
+}
+
+// Editor builds an Image. It is not safe for concurrent use.
+type Editor struct {
+	base, img *Image
+
+	ownBrokers, ownTopics, ownConfigs bool
+	fresh                             map[*Topic]bool // topics copied here already
+
+	brokers       map[int32]bool
+	deleted       []DeletedTopic
+	partitions    map[TopicPartition]bool
+	topicConfigs  map[string]bool
+	brokerConfigs bool
+}
+
+// SetOffset moves the image over log entries that carry no Record (control
+// batches) and sets the leader epoch.
+func (e *Editor) SetOffset(offset int64, epoch int32) {
+	e.img.offset = offset
+	e.img.epoch = epoch
+}
+
+// Apply applies one record with the given offset.
+func (e *Editor) Apply(r Record, offset int64) error {
+	if err := e.apply(r, offset); err != nil {
+		return fmt.Errorf("metadata: record at offset %d: %w", offset, err)
+	}
+	e.img.offset = offset
+	return nil
+}
+
+func (e *Editor) apply(r Record, offset int64) error {
+	switch r := r.(type) {
+	case *RegisterBrokerRecord:
+		e.setBroker(&Broker{ID: r.BrokerID, Epoch: offset, Incarnation: r.Incarnation,
+			Host: r.Host, Port: r.Port, Rack: r.Rack, Fenced: r.Fenced})
+	case *BrokerStateRecord:
+		b := e.img.brokers[r.BrokerID]
+		if b == nil || b.Epoch != r.BrokerEpoch {
+			return fmt.Errorf("state of broker %d epoch %d, which is not registered", r.BrokerID, r.BrokerEpoch)
+		}
+		next := *b
+		next.Fenced, next.InControlledShutdown = r.Fenced, r.InControlledShutdown
+		e.setBroker(&next)
+	case *UnregisterBrokerRecord:
+		b := e.img.brokers[r.BrokerID]
+		if b == nil || b.Epoch != r.BrokerEpoch {
+			return fmt.Errorf("unregistration of broker %d epoch %d, which is not registered", r.BrokerID, r.BrokerEpoch)
+		}
+		e.copyBrokers()
+		delete(e.img.brokers, r.BrokerID)
+		e.img.brokerIDs = env.SortedKeys(e.img.brokers)
+		e.touchBroker(r.BrokerID)
+	case *TopicRecord:
+		if e.img.topics[r.Name] != nil || e.img.topicsByID[r.ID] != nil {
+			return fmt.Errorf("topic %q (%v) exists already", r.Name, r.ID)
+		}
+		e.setTopic(&Topic{Name: r.Name, ID: r.ID})
+		e.touchTopicConfigs(r.Name)
+	case *RemoveTopicRecord:
+		return e.removeTopic(r.ID)
+	case *PartitionRecord:
+		return e.setPartition(r)
+	case *ConfigRecord:
+		return e.setConfig(r)
+	case *ProducerIDsRecord:
+		if r.NextProducerID < e.img.nextProducerID {
+			return fmt.Errorf("next producer id %d is below %d", r.NextProducerID, e.img.nextProducerID)
+		}
+		e.img.nextProducerID = r.NextProducerID
+	default:
+		return fmt.Errorf("unknown record %T", r)
+	}
+	return nil
+}
+
+func (e *Editor) copyBrokers() {
+	if !e.ownBrokers {
+		e.img.brokers = maps.Clone(e.img.brokers)
+		if e.img.brokers == nil {
+			e.img.brokers = map[int32]*Broker{}
+		}
+		e.ownBrokers = true
+	}
+}
+
+func (e *Editor) setBroker(b *Broker) {
+	e.copyBrokers()
+	_, known := e.img.brokers[b.ID]
+	e.img.brokers[b.ID] = b
+	if !known {
+		e.img.brokerIDs = env.SortedKeys(e.img.brokers)
+	}
+	e.touchBroker(b.ID)
+}
+
+func (e *Editor) touchBroker(id int32) {
+	if e.brokers == nil {
+		e.brokers = map[int32]bool{}
+	}
+	e.brokers[id] = true
+}
+
+func (e *Editor) touchTopicConfigs(name string) {
+	if e.topicConfigs == nil {
+		e.topicConfigs = map[string]bool{}
+	}
+	e.topicConfigs[name] = true
+}
+
+func (e *Editor) copyTopics() {
+	if e.ownTopics {
+		return
+	}
+	e.ownTopics = true
+	e.fresh = map[*Topic]bool{}
+	e.img.topics = maps.Clone(e.img.topics)
+	e.img.topicsByID = maps.Clone(e.img.topicsByID)
+	if e.img.topics == nil {
+		e.img.topics = map[string]*Topic{}
+		e.img.topicsByID = map[TopicID]*Topic{}
+	}
+}
+
+func (e *Editor) setTopic(t *Topic) {
+	e.copyTopics()
+	_, known := e.img.topics[t.Name]
+	e.img.topics[t.Name] = t
+	e.img.topicsByID[t.ID] = t
+	e.fresh[t] = true
+	if !known {
+		at, _ := slices.BinarySearch(e.img.topicNames, t.Name)
+		e.img.topicNames = slices.Insert(slices.Clip(e.img.topicNames), at, t.Name)
+	}
+}
+
+// ownTopic is a copy of the topic that this edit may change.
+func (e *Editor) ownTopic(t *Topic) *Topic {
+	e.copyTopics()
+	if e.fresh[t] {
+		return t
+	}
+	c := &Topic{Name: t.Name, ID: t.ID, Configs: maps.Clone(t.Configs), Partitions: slices.Clone(t.Partitions)}
+	e.setTopic(c)
+	return c
+}
+
+func (e *Editor) removeTopic(id TopicID) error {
+	t := e.img.topicsByID[id]
+	if t == nil {
+		return fmt.Errorf("removal of topic %v, which does not exist", id)
+	}
+	e.copyTopics()
+	delete(e.img.topics, t.Name)
+	delete(e.img.topicsByID, id)
+	names := make([]string, 0, len(e.img.topicNames))
+	for _, n := range e.img.topicNames {
+		if n != t.Name {
+			names = append(names, n)
+		}
+	}
+	e.img.topicNames = names
+	for _, p := range t.Partitions {
+		delete(e.partitions, p.TP())
+	}
+	delete(e.topicConfigs, t.Name)
+	// A topic that came and went within one edit was never seen by anyone.
+	if e.base.topicsByID[id] != nil {
+		e.deleted = append(e.deleted, DeletedTopic{t.Name, t.ID, int32(len(t.Partitions))})
+	}
+	return nil
+}
+
+func (e *Editor) setPartition(r *PartitionRecord) error {
+	t := e.img.topicsByID[r.TopicID]
+	if t == nil {
+		return fmt.Errorf("partition %d of topic %v, which does not exist", r.Partition, r.TopicID)
+	}
+	if r.Partition < 0 || int(r.Partition) > len(t.Partitions) {
+		return fmt.Errorf("partition %d of topic %q, which has %d: partitions are created in order", r.Partition, t.Name, len(t.Partitions))
+	}
+	t = e.ownTopic(t)
+	p := &Partition{Topic: t.Name, TopicID: t.ID, Partition: r.Partition,
+		Replicas: r.Replicas, ISR: r.ISR, ELR: r.ELR, LastKnownELR: r.LastKnownELR,
+		Leader: r.Leader, LeaderEpoch: r.LeaderEpoch, PartitionEpoch: r.PartitionEpoch, Recovering: r.Recovering}
+	if int(r.Partition) == len(t.Partitions) {
+		t.Partitions = append(t.Partitions, p)
+	} else {
+		old := t.Partitions[r.Partition]
+		if r.LeaderEpoch < old.LeaderEpoch || r.PartitionEpoch <= old.PartitionEpoch {
+			return fmt.Errorf("%v goes back from leader epoch %d, partition epoch %d to %d, %d", p.TP(),
+				old.LeaderEpoch, old.PartitionEpoch, r.LeaderEpoch, r.PartitionEpoch)
+		}
+		t.Partitions[r.Partition] = p
+	}
+	if e.partitions == nil {
+		e.partitions = map[TopicPartition]bool{}
+	}
+	e.partitions[p.TP()] = true
+	return nil
+}
+
+func (e *Editor) setConfig(r *ConfigRecord) error {
+	var configs map[string]string
+	switch r.ResourceType {
+	case ResourceTopic:
+		t := e.img.topics[r.ResourceName]
+		if t == nil {
+			return fmt.Errorf("configuration %s of topic %q, which does not exist", r.Name, r.ResourceName)
+		}
+		t = e.ownTopic(t)
+		if t.Configs == nil {
+			t.Configs = map[string]string{}
+		}
+		configs = t.Configs
+		e.touchTopicConfigs(t.Name)
+	case ResourceBroker:
+		if !e.ownConfigs {
+			all := make(map[string]map[string]string, len(e.img.brokerConfigs)+1)
+			for _, name := range env.SortedKeys(e.img.brokerConfigs) {
+				all[name] = maps.Clone(e.img.brokerConfigs[name])
+			}
+			e.img.brokerConfigs = all
+			e.ownConfigs = true
+		}
+		configs = e.img.brokerConfigs[r.ResourceName]
+		if configs == nil {
+			configs = map[string]string{}
+			e.img.brokerConfigs[r.ResourceName] = configs
+		}
+		e.brokerConfigs = true
+	default:
+		return fmt.Errorf("configuration %s of unknown resource type %d", r.Name, r.ResourceType)
+	}
+	if r.Value == nil {
+		delete(configs, r.Name)
+	} else {
+		configs[r.Name] = *r.Value
+	}
+	return nil
+}
+
+// Done gives the finished image and what changed. The Editor must not be used
+// afterwards.
+func (e *Editor) Done() (*Image, Delta) {
+	d := Delta{FromOffset: e.base.offset, ToOffset: e.img.offset,
+		Brokers: env.SortedKeys(e.brokers), TopicConfigs: env.SortedKeys(e.topicConfigs),
+		DeletedTopics: e.deleted, BrokerConfigs: e.brokerConfigs}
+	for tp := range e.partitions { //weir:ordered sorted below
+		d.Partitions = append(d.Partitions, tp)
+	}
+	slices.SortFunc(d.Partitions, TopicPartition.Compare)
+	slices.SortStableFunc(d.DeletedTopics, func(a, b DeletedTopic) int {
+		return TopicPartition{Topic: a.Name}.Compare(TopicPartition{Topic: b.Name})
+	})
+	return e.img, d
+}

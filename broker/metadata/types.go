@@ -1,0 +1,166 @@
+package metadata
+
+import (
+	"cmp"
+	"encoding/base64"
+	"fmt"
+	"slices"
+	"strconv"
+)
+
+// NoLeader is the Leader of a partition that is offline: none of the replicas
+// that may lead it is available.
+const NoLeader int32 = -1
+
+// ClusterMetadataTopic is the name of the topic that is the metadata log, and
+// ClusterMetadataTopicID its fixed id (KIP-500).
+const ClusterMetadataTopic = "__cluster_metadata"
+
+// ClusterMetadataTopicID is the id of the metadata log's topic.
+var ClusterMetadataTopicID = TopicID{15: 1}
+
+// TopicPartition names one partition of one topic.
+type TopicPartition struct {
+	Topic     string
+	Partition int32
+}
+
+// String is the form Kafka uses in logs and directory names: topic-partition.
+func (tp TopicPartition) String() string {
+	return tp.Topic + "-" + strconv.Itoa(int(tp.Partition))
+}
+
+// Compare orders by topic name, then by partition number.
+func (tp TopicPartition) Compare(other TopicPartition) int {
+	if c := cmp.Compare(tp.Topic, other.Topic); c != 0 {
+		return c
+	}
+	return cmp.Compare(tp.Partition, other.Partition)
+}
+
+// TopicID identifies a topic for ever: a topic deleted and created again has
+// another id (KIP-516).
+type TopicID [16]byte
+
+// IsZero reports whether the id is the reserved "no id".
+func (id TopicID) IsZero() bool { return id == TopicID{} }
+
+// String is Kafka's form: URL-safe base64 without padding.
+func (id TopicID) String() string { return base64.RawURLEncoding.EncodeToString(id[:]) }
+
+// MarshalText implements encoding.TextMarshaler.
+func (id TopicID) MarshalText() ([]byte, error) { return []byte(id.String()), nil }
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (id *TopicID) UnmarshalText(text []byte) error { return decodeID((*[16]byte)(id), text) }
+
+// Incarnation identifies one life of a broker process (KIP-631).
+type Incarnation [16]byte
+
+// String is URL-safe base64 without padding.
+func (i Incarnation) String() string { return base64.RawURLEncoding.EncodeToString(i[:]) }
+
+// MarshalText implements encoding.TextMarshaler.
+func (i Incarnation) MarshalText() ([]byte, error) { return []byte(i.String()), nil }
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (i *Incarnation) UnmarshalText(text []byte) error { return decodeID((*[16]byte)(i), text) }
+
+func decodeID(id *[16]byte, text []byte) error {
+	raw, err := base64.RawURLEncoding.AppendDecode(nil, text)
+	if err != nil || len(raw) != len(id) {
+		return fmt.Errorf("metadata: %q is not an id: want 22 characters of URL-safe base64", text)
+	}
+	copy(id[:], raw)
+	return nil
+}
+
+// Partition is the controller's view of one partition.
+//
+// A Partition inside an Image is shared: never change it or its slices.
+type Partition struct {
+	Topic     string
+	TopicID   TopicID
+	Partition int32
+
+	// Replicas are the brokers that hold the partition, the preferred leader first.
+	Replicas []int32
+	// ISR are the in-sync replicas, a subset of Replicas in the same order.
+	ISR []int32
+	// ELR are the eligible leader replicas (KIP-966): not in the ISR, but known
+	// to hold everything up to the high watermark, since it cannot move while
+	// the ISR is smaller than min.insync.replicas.
+	ELR []int32
+	// LastKnownELR are members that left the ELR by an unclean shutdown.
+	LastKnownELR []int32
+
+	// Leader is the broker that leads, or NoLeader.
+	Leader int32
+	// LeaderEpoch grows with every change of leader.
+	LeaderEpoch int32
+	// PartitionEpoch grows with every change of anything here (KIP-497).
+	PartitionEpoch int32
+
+	// Recovering says that the leader came from an unclean election and has
+	// not yet confirmed that it has recovered (KIP-704).
+	Recovering bool
+}
+
+// TP is the partition's name.
+func (p *Partition) TP() TopicPartition { return TopicPartition{p.Topic, p.Partition} }
+
+// HasReplica reports whether the broker holds the partition.
+func (p *Partition) HasReplica(broker int32) bool { return slices.Contains(p.Replicas, broker) }
+
+// InISR reports whether the broker is an in-sync replica.
+func (p *Partition) InISR(broker int32) bool { return slices.Contains(p.ISR, broker) }
+
+// InELR reports whether the broker is an eligible leader replica.
+func (p *Partition) InELR(broker int32) bool { return slices.Contains(p.ELR, broker) }
+
+// Clone copies the partition and its slices.
+func (p *Partition) Clone() *Partition {
+	c := *p
+	c.Replicas = slices.Clone(p.Replicas)
+	c.ISR = slices.Clone(p.ISR)
+	c.ELR = slices.Clone(p.ELR)
+	c.LastKnownELR = slices.Clone(p.LastKnownELR)
+	return &c
+}
+
+// Broker is a registered broker.
+//
+// A Broker inside an Image is shared: never change it.
+type Broker struct {
+	ID int32
+	// Epoch is the offset of the broker's registration record: a number no
+	// earlier or later registration of any broker has.
+	Epoch       int64
+	Incarnation Incarnation
+	Host        string
+	Port        int32
+	Rack        string
+	// Fenced brokers lead nothing, join no ISR and are not shown to clients.
+	Fenced bool
+	// InControlledShutdown brokers give their leaderships away and then leave.
+	InControlledShutdown bool
+}
+
+// Active reports whether the broker may lead partitions and join ISRs (KIP-841).
+func (b *Broker) Active() bool { return b != nil && !b.Fenced && !b.InControlledShutdown }
+
+// Addr is the broker's "host:port".
+func (b *Broker) Addr() string { return b.Host + ":" + strconv.Itoa(int(b.Port)) }
+
+// Topic is a topic with its partitions and the configuration set on it.
+//
+// A Topic inside an Image is shared: never change it or what it holds.
+type Topic struct {
+	Name string
+	ID   TopicID
+	// Configs are the values set on the topic itself, by Kafka property name.
+	// Walk them with env.SortedKeys. Use Image.TopicConfig for effective values.
+	Configs map[string]string
+	// Partitions are indexed by partition number.
+	Partitions []*Partition
+}
