@@ -1,0 +1,85 @@
+package osenv
+
+import (
+	"errors"
+	"net"
+	"os"
+	"time"
+
+	"github.com/weirlab/weir/env"
+)
+
+// network implements env.Network with TCP.
+type network struct{}
+
+// Listen implements env.Network.
+func (network) Listen(addr string) (net.Listener, error) {
+	l, err := net.Listen("tcp", addr)
+	if err != nil {
+		return nil, err
+	}
+	return listener{l}, nil
+}
+
+// Dial implements env.Network. A timeout of zero or less has passed already.
+func (network) Dial(addr string, timeout time.Duration) (net.Conn, error) {
+	if timeout <= 0 {
+		return nil, dialTimeout(addr)
+	}
+	c, err := net.DialTimeout("tcp", addr, timeout)
+	if err != nil {
+		var ne net.Error
+		if errors.As(err, &ne) && ne.Timeout() {
+			return nil, dialTimeout(addr)
+		}
+		return nil, err
+	}
+	return wrap(c), nil
+}
+
+func dialTimeout(addr string) error {
+	return &net.OpError{Op: "dial", Net: "tcp", Addr: address(addr), Err: os.ErrDeadlineExceeded}
+}
+
+type address string
+
+func (a address) Network() string { return "tcp" }
+func (a address) String() string  { return string(a) }
+
+type listener struct{ net.Listener }
+
+func (l listener) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	return wrap(c), nil
+}
+
+// conn is a TCP connection with the fast paths of package env. The net
+// package has set TCP_NODELAY on it.
+type conn struct{ *net.TCPConn }
+
+var (
+	_ env.BufferWriter = conn{}
+	_ env.FileSender   = conn{}
+)
+
+func wrap(c net.Conn) net.Conn {
+	if tcp, ok := c.(*net.TCPConn); ok {
+		return conn{tcp}
+	}
+	return c
+}
+
+// WriteBuffers implements env.BufferWriter with writev.
+func (c conn) WriteBuffers(bufs [][]byte) (int64, error) {
+	if len(bufs) == 1 {
+		n, err := c.Write(bufs[0])
+		return int64(n), err
+	}
+	// net.Buffers consumes the slice it is given, and bufs is the caller's.
+	var few [8][]byte
+	rest := net.Buffers(append(few[:0], bufs...))
+	return rest.WriteTo(c.TCPConn)
+}

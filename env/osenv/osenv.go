@@ -1,0 +1,105 @@
+package osenv
+
+import (
+	crand "crypto/rand"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/weirlab/weir/env"
+)
+
+// Options configures New.
+type Options struct {
+	// Root is the directory below which all files live. It is created if it
+	// does not exist. Without it the Env has no files: every FS call fails.
+	Root string
+
+	// Node is what NodeName returns; the machine's host name if empty.
+	Node string
+
+	// Seed keys the random streams. Zero draws a seed from the system, which
+	// is what a server wants: two runs then never draw the same identifiers.
+	Seed uint64
+
+	// OnEvent receives what the program tells through Event, with the time on
+	// this Env's monotonic clock. It is called from many goroutines at once.
+	OnEvent func(node string, at time.Duration, name string, attrs []env.Attr)
+}
+
+// Env is the operating system as an env.Env.
+type Env struct {
+	clock
+	tasks
+	network
+
+	files   fileSystem
+	node    string
+	seed    uint64
+	onEvent func(node string, at time.Duration, name string, attrs []env.Attr)
+}
+
+var _ env.Env = (*Env)(nil)
+
+// New returns an Env for one process. It fails if Root cannot be made a
+// directory.
+func New(o Options) (*Env, error) {
+	e := &Env{node: o.Node, seed: o.Seed, onEvent: o.OnEvent}
+	e.origin = time.Now()
+	if e.node == "" {
+		name, err := os.Hostname()
+		if err != nil {
+			name = "localhost"
+		}
+		e.node = name
+	}
+	if e.seed == 0 {
+		var b [8]byte
+		crand.Read(b[:]) // never fails: the runtime ends the process instead
+		e.seed = binary.LittleEndian.Uint64(b[:])
+	}
+	if o.Root != "" {
+		root, err := filepath.Abs(o.Root)
+		if err != nil {
+			return nil, fmt.Errorf("osenv: root directory %s: %w", o.Root, err)
+		}
+		if err := os.MkdirAll(root, 0o755); err != nil {
+			return nil, fmt.Errorf("osenv: root directory: %w", err)
+		}
+		e.files.root = root
+	}
+	return e, nil
+}
+
+// NodeName implements env.Env.
+func (e *Env) NodeName() string { return e.node }
+
+// FS implements env.Env.
+func (e *Env) FS() env.FS { return &e.files }
+
+// Work implements env.Env. It does nothing: real work takes real time.
+func (e *Env) Work(string, int64) {}
+
+// Rand implements env.Env. Two Envs with the same seed and node name draw the
+// same streams.
+func (e *Env) Rand(purpose, entity string) *env.Rand {
+	return env.NewRand(e.seed^env.HashString(e.node), purpose, entity)
+}
+
+// Event implements env.Env.
+func (e *Env) Event(name string, attrs ...env.Attr) {
+	if e.onEvent != nil {
+		e.onEvent(e.node, e.Now(), name, attrs)
+	}
+}
+
+var errNoRoot = errors.New("this Env was made without a root directory (Options.Root), so it has no files")
+
+// invalidName is the error for a name that is not a clean relative path.
+func invalidName(op, name string) error {
+	return &fs.PathError{Op: op, Path: name, Err: fs.ErrInvalid}
+}
