@@ -1,0 +1,163 @@
+package replication
+
+import (
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/weirlab/weir/broker/metadata"
+	"github.com/weirlab/weir/broker/storage"
+	"github.com/weirlab/weir/env"
+)
+
+// Config says how one broker replicates. Where a field stands for a Kafka
+// setting, its comment names it; a zero takes Kafka's default.
+type Config struct {
+	BrokerID int32  // node.id
+	Dir      string // log.dirs: directory of the partition logs, relative to the root of the file system
+
+	ReplicaLagTimeMax       time.Duration // replica.lag.time.max.ms, 30 s
+	ReplicaFetchWaitMax     time.Duration // replica.fetch.wait.max.ms, 500 ms
+	ReplicaFetchBackoff     time.Duration // replica.fetch.backoff.ms, 1 s
+	ReplicaFetchMaxBytes    int32         // replica.fetch.max.bytes, 1 MiB per partition
+	ReplicaFetchAnswerBytes int32         // replica.fetch.response.max.bytes, 10 MiB per request
+	ReplicaSocketTimeout    time.Duration // replica.socket.timeout.ms, 30 s
+
+	CheckpointInterval     time.Duration // replica.high.watermark.checkpoint.interval.ms, 5 s
+	RetentionCheckInterval time.Duration // log.retention.check.interval.ms, 5 min
+
+	MinInsyncReplicas int32          // min.insync.replicas of topics without their own, 1
+	Log               storage.Config // log.* defaults of topics without their own
+}
+
+// Deps is what a Manager needs from the broker around it.
+type Deps struct {
+	// BrokerEpoch is the epoch of this broker's registration, -1 before there
+	// is one.
+	BrokerEpoch func() int64
+
+	// ToController sends a request to the active controller and waits for its
+	// answer. The request's version is set.
+	ToController func(req kmsg.Request, timeout time.Duration) (kmsg.Response, error)
+
+	// Connect opens a connection to a broker for this manager's use alone.
+	Connect func(brokerID int32) (Peer, error)
+
+	// OnStorageError, if set, hears of every log that failed and takes no more
+	// records. A broker with a single log directory stops itself, as Kafka does.
+	OnStorageError func(tp metadata.TopicPartition, err error)
+}
+
+// Peer is a connection to another broker that carries one request at a time.
+// After an error it is not used again, only closed.
+type Peer interface {
+	Request(req kmsg.Request, timeout time.Duration) (kmsg.Response, error)
+	Close()
+}
+
+// AppendPartition is one partition's part of a produce request.
+type AppendPartition struct {
+	TP      metadata.TopicPartition
+	Records []byte // record batches; offsets and epochs are written in place
+}
+
+// AppendResult is the outcome for one partition. Whether ErrorCode leaves the
+// outcome open follows Kafka: NOT_ENOUGH_REPLICAS means that nothing was
+// appended, NOT_ENOUGH_REPLICAS_AFTER_APPEND, NOT_LEADER_OR_FOLLOWER and
+// REQUEST_TIMED_OUT leave it open.
+type AppendResult struct {
+	ErrorCode       int16
+	ErrorMessage    string // why, for people; empty if there is no error
+	BaseOffset      int64  // -1 on error
+	LogAppendTimeMs int64  // -1 unless the topic's timestamp type is LogAppendTime
+	LogStartOffset  int64  // -1 if unknown
+}
+
+// FetchParams is the part of a fetch request common to its partitions.
+type FetchParams struct {
+	ReplicaID     int32         // broker ID of a follower; -1 for a consumer
+	ReplicaEpoch  int64         // that broker's epoch (KIP-903); -1 if not given
+	MaxWait       time.Duration // how long to wait for MinBytes
+	MinBytes      int32
+	MaxBytes      int32 // for all partitions; the first non-empty one may exceed it by one batch
+	ReadCommitted bool  // read up to the last stable offset
+}
+
+// FetchPartition is one partition of a fetch request.
+type FetchPartition struct {
+	TP                 metadata.TopicPartition
+	CurrentLeaderEpoch int32 // KIP-320; -1 skips the check
+	FetchOffset        int64
+	LastFetchedEpoch   int32 // KIP-595; -1 skips the divergence check
+	MaxBytes           int32
+}
+
+// FetchResult is the answer for one partition.
+type FetchResult struct {
+	ErrorCode        int16
+	HighWatermark    int64 // -1 on error
+	LastStableOffset int64 // -1 on error
+	LogStartOffset   int64 // -1 if unknown
+	Diverging        bool  // the fetcher's log differs after (DivergingEpoch, DivergingEnd); no records
+	DivergingEpoch   int32
+	DivergingEnd     int64
+	LeaderID         int32 // where to go instead, with NOT_LEADER_OR_FOLLOWER and FENCED_LEADER_EPOCH; else -1
+	LeaderEpoch      int32 // -1 if LeaderID is
+	Records          []byte
+}
+
+// ListOffsetsResult answers one partition of a ListOffsets request.
+type ListOffsetsResult struct {
+	ErrorCode   int16
+	Offset      int64 // -1 if no record matches
+	Timestamp   int64 // of the record found by timestamp; else -1
+	LeaderEpoch int32 // of the record at Offset; -1 if unknown
+}
+
+// Timestamps with a meaning of their own in ListOffsets.
+const (
+	TimestampLatest       int64 = -1 // high watermark, or last stable offset under read_committed
+	TimestampEarliest     int64 = -2 // log start offset
+	TimestampMaxTimestamp int64 = -3 // record with the largest timestamp (KIP-734)
+)
+
+// EpochEndResult answers one partition of an OffsetForLeaderEpoch request.
+type EpochEndResult struct {
+	ErrorCode   int16
+	LeaderEpoch int32 // largest epoch not above the one asked for; -1 if there is none
+	EndOffset   int64 // where it ends; -1 if LeaderEpoch is
+}
+
+// DeleteRecordsResult answers one partition of a DeleteRecords request.
+type DeleteRecordsResult struct {
+	ErrorCode    int16
+	LowWatermark int64 // new log start offset; -1 on error
+}
+
+// ReplicaView is what one replica knows of its partition at one instant, for
+// invariant checks from outside. It shares no memory with the manager but Log.
+type ReplicaView struct {
+	TP             metadata.TopicPartition
+	TopicID        metadata.TopicID
+	Role           Role
+	Leader         int32 // -1 if there is none
+	LeaderEpoch    int32
+	PartitionEpoch int32
+	EpochStart     int64 // log end offset when this leader epoch began; -1 unless leader
+	LogStartOffset int64
+	LogEndOffset   int64
+	HighWatermark  int64
+	Replicas       []int32
+	ISR            []int32 // committed, as this replica knows it
+	MaximalISR     []int32 // ISR with a proposed expansion (KIP-497); nil unless leader
+	MinISR         int32   // effective: at most the number of replicas
+	StorageFailed  bool
+	Log            *storage.Log // to read and compare; never to write
+}
+
+// LeadershipListener hears that this broker began (leader true) or ceased to
+// lead a partition in an epoch. It is called from the task that applies
+// metadata, in order, and must not block for long.
+type LeadershipListener func(tp metadata.TopicPartition, leaderEpoch int32, leader bool)
+
+var _ env.Env
