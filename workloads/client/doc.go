@@ -1,0 +1,51 @@
+// Package client is Weir's own Kafka client: producer, consumer, group member
+// and admin, written against package env, so that it runs unchanged on the
+// operating system and in simulation, against Weir's broker or anyone's.
+//
+// It exists because a judge needs to know more than clients usually tell. For
+// every record it reports, besides the offset, what each attempt on the wire
+// can have done (see [Outcome]): an operation counts as failed only if every
+// attempt was refused before anything was appended. It never hides a
+// condition by retrying past it where that would change what may be claimed.
+//
+// # Parts
+//
+// A [Client] is a cluster seen from one process: connections, metadata, and
+// requests with retries. Everything else is made from it:
+//
+//   - [Producer] batches records per partition and keeps up to
+//     max.in.flight requests on each leader's connection.
+//   - [Consumer] reads assigned partitions, or, with Subscribe, those the
+//     group gives it.
+//   - [Admin] creates, deletes and describes topics and lists offsets.
+//
+// # Idempotence
+//
+// A batch gets its sequence number when it is first put into a request and
+// keeps it, and its bytes, through every retry. Per partition:
+//
+//   - Batches are sent in order; after a failure they are sent again in the
+//     same order, one at a time until the first of them is answered. The
+//     first batch of an epoch also travels alone, since a leader without
+//     state for the producer accepts any sequence number.
+//   - All unanswered batches are on one connection. After a change of leader
+//     nothing is sent until the old connection's answers have come or it is
+//     closed.
+//   - When the sequence is broken for good, because a batch was given up or
+//     the leader lost state, the partition moves to the next producer epoch
+//     starting at sequence 0 (KIP-360). Only batches of which no attempt can
+//     have been appended are moved along; any other is given up with
+//     OutcomeInfo. So the client itself never writes a record twice, and
+//     batches of the old epoch still under way are fenced.
+//
+// # Tasks
+//
+// One task refreshes metadata. Each connection has a reader task. A producer
+// has one sender task per broker and one that expires old batches; a consumer
+// has one fetcher task per broker, one that finds positions, and one for the
+// group. Callbacks run on these tasks, so they must be brief and not wait.
+//
+// Lock order: Producer.mu or Consumer.mu, then Client.mu, then conn.mu. No
+// lock is held while a callback runs; conn.wmu, which keeps writes whole, is
+// the only one held across I/O.
+package client
