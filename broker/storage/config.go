@@ -1,0 +1,70 @@
+package storage
+
+import "time"
+
+// Config holds the settings of one log. The zero value of a field stands for
+// its default; names in brackets are the Kafka topic settings.
+type Config struct {
+	// SegmentBytes is the size at which a segment is sealed and the next one
+	// started. [segment.bytes] Default 1 GiB, at most 2 GiB - 1.
+	SegmentBytes int64
+
+	// SegmentMillis is the span of batch timestamps after which a segment is
+	// sealed even if it is small. [segment.ms] Default 0: by size only.
+	SegmentMillis int64
+
+	// IndexIntervalBytes is how many bytes of log one entry of the offset and
+	// time index stands for. [index.interval.bytes] Default 4096.
+	IndexIntervalBytes int64
+
+	// FlushMessages is after how many records an append waits for fsync before
+	// it returns. [flush.messages] Default 0: never, replication is the
+	// durability.
+	FlushMessages int64
+
+	// RetentionBytes is the size above which ApplyRetention removes the oldest
+	// segments. [retention.bytes] Default 0: no limit; -1 means the same.
+	RetentionBytes int64
+
+	// RetentionMillis is the age of a segment's newest record above which
+	// ApplyRetention removes the segment. [retention.ms] Default 0: no limit;
+	// -1 means the same.
+	RetentionMillis int64
+
+	// MaxMessageBytes is the largest batch a client may append.
+	// [max.message.bytes] Default 1 MiB + 12 bytes.
+	MaxMessageBytes int32
+
+	// LogAppendTime makes the broker's wall clock the timestamp of every
+	// batch. [message.timestamp.type=LogAppendTime]
+	LogAppendTime bool
+
+	// ProducerIDExpiration is how long after its last batch a producer's
+	// sequence numbers are remembered. [producer.id.expiration.ms] Default 24 h.
+	ProducerIDExpiration time.Duration
+}
+
+const (
+	maxSegmentBytes          = 1<<31 - 1
+	defaultSegmentBytes      = 1 << 30
+	defaultIndexInterval     = 4096
+	defaultMaxMessageBytes   = 1<<20 + 12
+	defaultProducerIDExpires = 24 * time.Hour
+)
+
+func (c Config) withDefaults() Config {
+	if c.SegmentBytes <= 0 {
+		c.SegmentBytes = defaultSegmentBytes
+	}
+	c.SegmentBytes = min(c.SegmentBytes, maxSegmentBytes)
+	if c.IndexIntervalBytes <= 0 {
+		c.IndexIntervalBytes = defaultIndexInterval
+	}
+	if c.MaxMessageBytes <= 0 {
+		c.MaxMessageBytes = defaultMaxMessageBytes
+	}
+	if c.ProducerIDExpiration <= 0 {
+		c.ProducerIDExpiration = defaultProducerIDExpires
+	}
+	return c
+}
