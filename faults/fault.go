@@ -1,0 +1,228 @@
+package faults
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Kind names what goes wrong.
+type Kind string
+
+// The vocabulary. Each comment says what ends the fault after Fault.For.
+const (
+	Crash     Kind = "crash"      // the broker process dies, its page cache stays; ends with a new process
+	PowerLoss Kind = "power-loss" // the machine loses power and with it what was not synced; ends with a boot
+	Restart   Kind = "restart"    // controlled shutdown; ends with a new process
+	Pause     Kind = "pause"      // the process stands still (SIGSTOP); ends with SIGCONT
+	Partition Kind = "partition"  // packets between two groups vanish; ends with healing
+	SlowDisk  Kind = "slow-disk"  // the device takes Fault.Factor times as long
+	FullDisk  Kind = "full-disk"  // writes fail with ENOSPC
+	DiskError Kind = "disk-error" // writes and syncs fail with EIO
+	ClockJump Kind = "clock-jump" // the wall clock is off by Fault.Jump
+)
+
+// Kinds lists the vocabulary in the order of its documentation.
+func Kinds() []Kind {
+	return []Kind{Crash, PowerLoss, Restart, Pause, Partition, SlowDisk, FullDisk, DiskError, ClockJump}
+}
+
+// Lossy reports whether the fault may take away bytes that were acknowledged
+// by one replica.
+func (k Kind) Lossy() bool { return k == PowerLoss || k == FullDisk || k == DiskError }
+
+// Stops reports whether the broker does not run while the fault lasts.
+func (k Kind) Stops() bool { return k == Crash || k == PowerLoss || k == Restart }
+
+// Fault is one thing that goes wrong at one time. Times count from the start
+// of the workload.
+type Fault struct {
+	Kind Kind          `yaml:"kind" json:"kind"`
+	At   time.Duration `yaml:"at" json:"at"`
+	For  time.Duration `yaml:"for" json:"for"`
+
+	// Node is the broker it happens to; see ParseTarget for what may stand
+	// here. Not used by a partition.
+	Node Target `yaml:"node,omitempty" json:"node,omitempty"`
+
+	// Between and And are the two sides of a partition. Hosts in neither
+	// reach everyone.
+	Between []Target `yaml:"between,omitempty" json:"between,omitempty"`
+	And     []Target `yaml:"and,omitempty" json:"and,omitempty"`
+
+	// OneWay makes only the packets from Between to And vanish.
+	OneWay bool `yaml:"one-way,omitempty" json:"one-way,omitempty"`
+
+	// OnElection delays the fault from At to the first time after it that the
+	// named partition ("orders-0") gets another leader, and by Delay more.
+	// Without an election within ElectionPatience the fault does not happen.
+	OnElection string        `yaml:"on-election,omitempty" json:"on-election,omitempty"`
+	Delay      time.Duration `yaml:"delay,omitempty" json:"delay,omitempty"`
+
+	Factor int64         `yaml:"factor,omitempty" json:"factor,omitempty"` // slow-disk: how many times slower
+	Jump   time.Duration `yaml:"jump,omitempty" json:"jump,omitempty"`     // clock-jump: how far, forward or back
+}
+
+// ElectionPatience is how long a fault waits for the election it names.
+const ElectionPatience = 20 * time.Second
+
+// End is when the fault is over at the latest.
+func (f Fault) End() time.Duration {
+	end := f.At + f.For
+	if f.OnElection != "" {
+		end += f.Delay
+	}
+	return end
+}
+
+// String says in one line what the fault is, in the words of the plan.
+func (f Fault) String() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s", f.Kind)
+	switch {
+	case f.Kind == Partition && f.OneWay:
+		fmt.Fprintf(&b, " from %s to %s", joinTargets(f.Between), joinTargets(f.And))
+	case f.Kind == Partition:
+		fmt.Fprintf(&b, " between %s and %s", joinTargets(f.Between), joinTargets(f.And))
+	default:
+		fmt.Fprintf(&b, " of %s", f.Node)
+	}
+	switch f.Kind {
+	case SlowDisk:
+		fmt.Fprintf(&b, " by a factor of %d", f.Factor)
+	case ClockJump:
+		fmt.Fprintf(&b, " by %v", f.Jump)
+	}
+	fmt.Fprintf(&b, " at %v", f.At)
+	if f.OnElection != "" {
+		fmt.Fprintf(&b, " or %v after the next election of %s", f.Delay, f.OnElection)
+	}
+	fmt.Fprintf(&b, " for %v", f.For)
+	return b.String()
+}
+
+func joinTargets(ts []Target) string {
+	s := make([]string, len(ts))
+	for i, t := range ts {
+		s[i] = string(t)
+	}
+	return strings.Join(s, ", ")
+}
+
+// Plan is a list of faults in order of At.
+type Plan []Fault
+
+// Sort puts the faults in order of time, keeping the order of equal times.
+func (p Plan) Sort() {
+	slices.SortStableFunc(p, func(a, b Fault) int { return int((a.At - b.At) / max(1, absDuration(a.At-b.At))) })
+}
+
+// End is when the last fault is over.
+func (p Plan) End() time.Duration {
+	var end time.Duration
+	for _, f := range p {
+		end = max(end, f.End())
+	}
+	return end
+}
+
+// Count is how many faults of kind k there are.
+func (p Plan) Count(k Kind) int {
+	n := 0
+	for _, f := range p {
+		if f.Kind == k {
+			n++
+		}
+	}
+	return n
+}
+
+func absDuration(d time.Duration) time.Duration {
+	if d < 0 {
+		return -d
+	}
+	return d
+}
+
+// Topology is what a plan's names are checked against and drawn from.
+type Topology struct {
+	Brokers    []string // host names, "broker-1" …
+	Partitions []string // "orders-0" …
+	MinISR     int      // effective min.insync.replicas of the topics under load
+}
+
+// Validate says what is wrong with the fault, naming the key and the remedy.
+func (f Fault) Validate(t Topology) error {
+	if !slices.Contains(Kinds(), f.Kind) {
+		return fmt.Errorf("kind %q is not a fault; the kinds are %s", f.Kind, joinKinds(Kinds()))
+	}
+	if f.At < 0 {
+		return fmt.Errorf("at: %v is before the start of the workload; use 0s or more", f.At)
+	}
+	if f.For <= 0 {
+		return fmt.Errorf("for: a %s needs a duration above zero, such as 2s", f.Kind)
+	}
+	if f.Kind == Partition {
+		if len(f.Between) == 0 || len(f.And) == 0 {
+			return fmt.Errorf("a partition needs both between: and and:, each a list of brokers")
+		}
+		if f.Node != "" {
+			return fmt.Errorf("node: does not apply to a partition; use between: and and:")
+		}
+	} else {
+		if len(f.Between) > 0 || len(f.And) > 0 || f.OneWay {
+			return fmt.Errorf("between:, and: and one-way: apply to a partition only; a %s takes node:", f.Kind)
+		}
+		if f.Node == "" {
+			return fmt.Errorf("a %s needs node:, such as broker-1, controller or leader of %s", f.Kind, t.anyPartition())
+		}
+	}
+	for _, target := range append(append([]Target{f.Node}, f.Between...), f.And...) {
+		if target == "" {
+			continue
+		}
+		if err := target.Validate(t); err != nil {
+			return err
+		}
+	}
+	if f.OnElection != "" && !slices.Contains(t.Partitions, f.OnElection) {
+		return fmt.Errorf("on-election: there is no partition %q; the partitions are %s", f.OnElection, summary(t.Partitions))
+	}
+	if f.Delay != 0 && f.OnElection == "" {
+		return fmt.Errorf("delay: counts from an election; add on-election: or move at: instead")
+	}
+	if f.Delay < 0 {
+		return fmt.Errorf("delay: %v must not be negative", f.Delay)
+	}
+	if (f.Kind == SlowDisk) != (f.Factor != 0) || f.Factor < 0 || f.Factor == 1 {
+		return fmt.Errorf("factor: a slow-disk, and nothing else, needs a factor of 2 or more")
+	}
+	if (f.Kind == ClockJump) != (f.Jump != 0) {
+		return fmt.Errorf("jump: a clock-jump, and nothing else, needs a jump, such as 1h or -5s")
+	}
+	return nil
+}
+
+func joinKinds(ks []Kind) string {
+	s := make([]string, len(ks))
+	for i, k := range ks {
+		s[i] = string(k)
+	}
+	return strings.Join(s, ", ")
+}
+
+func (t Topology) anyPartition() string {
+	if len(t.Partitions) == 0 {
+		return "topic-0"
+	}
+	return t.Partitions[0]
+}
+
+// summary lists names, the middle of long lists left out.
+func summary(names []string) string {
+	if len(names) <= 8 {
+		return strings.Join(names, ", ")
+	}
+	return strings.Join(names[:4], ", ") + ", … " + names[len(names)-1]
+}

@@ -1,0 +1,66 @@
+package faults
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Target says which broker a fault hits: by name ("broker-2"), or by the part
+// it plays when the fault begins ("controller", "leader of orders-0",
+// "follower of orders-0": the first replica in sync that does not lead).
+type Target string
+
+// Role is the way a Target names its broker.
+type Role int
+
+// The ways to name a broker.
+const (
+	ByName Role = iota
+	Controller
+	Leader
+	Follower
+)
+
+const (
+	controllerWord = "controller"
+	leaderPrefix   = "leader of "
+	followerPrefix = "follower of "
+)
+
+// Parse splits the target into its role and the broker name or partition.
+func (t Target) Parse() (Role, string) {
+	s := string(t)
+	switch {
+	case s == controllerWord:
+		return Controller, ""
+	case strings.HasPrefix(s, leaderPrefix):
+		return Leader, strings.TrimPrefix(s, leaderPrefix)
+	case strings.HasPrefix(s, followerPrefix):
+		return Follower, strings.TrimPrefix(s, followerPrefix)
+	}
+	return ByName, s
+}
+
+// LeaderOf is the target "leader of partition".
+func LeaderOf(partition string) Target { return Target(leaderPrefix + partition) }
+
+// FollowerOf is the target "follower of partition".
+func FollowerOf(partition string) Target { return Target(followerPrefix + partition) }
+
+// Validate says whether the target can exist in t.
+func (t Target) Validate(topology Topology) error {
+	role, name := t.Parse()
+	switch role {
+	case ByName:
+		if !slices.Contains(topology.Brokers, name) {
+			return fmt.Errorf("there is no broker %q; the brokers are %s, and controller, leader of <partition> and follower of <partition> also name one",
+				name, summary(topology.Brokers))
+		}
+	case Leader, Follower:
+		if !slices.Contains(topology.Partitions, name) {
+			return fmt.Errorf("%q: there is no partition %q; the partitions are %s", string(t), name, summary(topology.Partitions))
+		}
+	}
+	return nil
+}
