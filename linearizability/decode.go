@@ -1,0 +1,353 @@
+package linearizability
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// fileLine is one line of a history file before its value is looked at.
+type fileLine struct {
+	Index    *int64          `json:"index"`
+	Time     int64           `json:"time"`
+	Process  json.RawMessage `json:"process"`
+	Type     string          `json:"type"`
+	F        string          `json:"f"`
+	Value    json.RawMessage `json:"value"`
+	Error    string          `json:"error"`
+	Invoke   *int64          `json:"invoke"`
+	Key      string          `json:"key"`
+	Position int64           `json:"position"`
+	Session  int64           `json:"session"`
+	Acks     int16           `json:"acks"`
+	Broker   int32           `json:"broker"`
+	Epoch    int32           `json:"epoch"`
+	Attempts int32           `json:"attempts"`
+	PID      *int64          `json:"pid"`
+	PEpoch   int16           `json:"pepoch"`
+	Seq      int32           `json:"seq"`
+}
+
+// reader rebuilds a Log from its lines.
+type reader struct {
+	log  *Log
+	ops  map[int64]int64 // operation by index of its invocation
+	scan int             // the scan that chunks belong to, -1 before the first
+}
+
+// ReadHistory reads JSON lines as written by a [Log]. An error names the line
+// and what was expected there. A file that ends inside a line, as a killed
+// run leaves it, is read up to there and History.CutShort says so.
+func ReadHistory(r io.Reader) (*History, error) {
+	rd := &reader{log: NewLog(nil), ops: map[int64]int64{}, scan: -1}
+	in := bufio.NewReaderSize(r, 1<<20)
+	for n := 1; ; n++ {
+		text, err := in.ReadBytes('\n')
+		if err != nil && !errors.Is(err, io.EOF) {
+			return nil, fmt.Errorf("history line %d: %w", n, err)
+		}
+		last := err != nil
+		if text = bytes.TrimSpace(text); len(text) > 0 {
+			if err := rd.line(text); err != nil {
+				if last {
+					rd.log.h.CutShort = fmt.Sprintf("line %d is incomplete", n)
+					break
+				}
+				return nil, fmt.Errorf("history line %d: %w", n, err)
+			}
+		}
+		if last {
+			break
+		}
+	}
+	h := rd.log.History()
+	for _, s := range h.Scans {
+		if len(s.Records) < cap(s.Records) && h.CutShort == "" {
+			h.CutShort = fmt.Sprintf("the scan of %s on broker %d has %d of %d records",
+				TopicPartition{s.Topic, s.Partition}, s.Broker, len(s.Records), cap(s.Records))
+		}
+	}
+	return h, nil
+}
+
+func (rd *reader) line(text []byte) error {
+	var l fileLine
+	if err := json.Unmarshal(text, &l); err != nil {
+		return fmt.Errorf("not a history line: %w", err)
+	}
+	if f, ok := functionNamed(l.F); ok {
+		return rd.op(f, &l)
+	}
+	return rd.fact(&l)
+}
+
+func functionNamed(s string) (Function, bool) {
+	for f, name := range functionNames {
+		if name == s {
+			return Function(f), true
+		}
+	}
+	return 0, false
+}
+
+func (rd *reader) op(f Function, l *fileLine) error {
+	op := Op{Time: time.Duration(l.Time), F: f, Error: l.Error, Session: l.Session,
+		Acks: l.Acks, Broker: l.Broker, LeaderEpoch: l.Epoch, Attempts: l.Attempts}
+	process, err := strconv.ParseInt(string(l.Process), 10, 64)
+	if err != nil {
+		return fmt.Errorf("process %s of a %s: want a number", l.Process, l.F)
+	}
+	op.Process = process
+	found := false
+	for t, name := range typeNames {
+		if name == l.Type {
+			op.Type, found = Type(t), true
+		}
+	}
+	if !found {
+		return fmt.Errorf("type %q: want invoke, ok, fail or info", l.Type)
+	}
+	if l.PID != nil {
+		op.Idempotent, op.ProducerID, op.ProducerEpoch, op.Sequence = true, *l.PID, l.PEpoch, l.Seq
+	}
+	if err := rd.value(&op, l); err != nil {
+		return fmt.Errorf("value of a %s %s: %w", l.F, l.Type, err)
+	}
+	if op.Type == Invoke {
+		if l.Index == nil {
+			return errors.New("an invoke needs an index")
+		}
+		rd.ops[*l.Index] = rd.log.Invoke(op)
+		return nil
+	}
+	if l.Invoke == nil {
+		return errors.New(`a completion needs "invoke", the index of its invocation`)
+	}
+	n, ok := rd.ops[*l.Invoke]
+	if !ok {
+		return fmt.Errorf("completes operation %d, which was not invoked or is complete already", *l.Invoke)
+	}
+	if Function(n&(1<<functionBits-1)) != f {
+		return fmt.Errorf("completes operation %d, which is no %s", *l.Invoke, l.F)
+	}
+	delete(rd.ops, *l.Invoke)
+	rd.log.Complete(n, op)
+	return nil
+}
+
+// value takes the micro-operations apart.
+func (rd *reader) value(op *Op, l *fileLine) error {
+	var key string
+	switch op.F {
+	case Send:
+		var micro [][3]json.RawMessage
+		if err := json.Unmarshal(l.Value, &micro); err != nil || len(micro) != 1 {
+			return fmt.Errorf(`want one [["send", key, …]], got %.80s`, l.Value)
+		}
+		if err := json.Unmarshal(micro[0][1], &key); err != nil {
+			return err
+		}
+		if op.Type != OK {
+			if err := json.Unmarshal(micro[0][2], &op.Value); err != nil {
+				return err
+			}
+			break
+		}
+		var pair [2]*int64
+		if err := json.Unmarshal(micro[0][2], &pair); err != nil {
+			return err
+		}
+		if pair[1] == nil {
+			return errors.New("the value is null")
+		}
+		op.Offset, op.Value = orNone(pair[0]), *pair[1]
+	case Poll:
+		if op.Type != OK {
+			key, op.Offset = l.Key, l.Position
+			break
+		}
+		var micro [][2]json.RawMessage
+		if err := json.Unmarshal(l.Value, &micro); err != nil || len(micro) != 1 {
+			return fmt.Errorf(`want one [["poll", {key: [[offset, value], …]}]], got %.80s`, l.Value)
+		}
+		var read map[string][][2]*int64
+		if err := json.Unmarshal(micro[0][1], &read); err != nil {
+			return err
+		}
+		if len(read) != 1 {
+			return fmt.Errorf("%d keys: want one partition a poll", len(read))
+		}
+		for k, pairs := range read {
+			key = k
+			if len(pairs) > 0 {
+				op.Records = make([]Record, len(pairs))
+			}
+			for i, p := range pairs {
+				if p[0] == nil {
+					return fmt.Errorf("record %d has no offset", i)
+				}
+				op.Records[i] = Record{Offset: *p[0], Value: orNone(p[1])}
+			}
+		}
+	case Commit, FetchOffset:
+		var v [3]any
+		d := json.NewDecoder(bytes.NewReader(l.Value))
+		d.UseNumber()
+		if err := d.Decode(&v); err != nil {
+			return err
+		}
+		var ok1, ok2 bool
+		op.Group, ok1 = v[0].(string)
+		key, ok2 = v[1].(string)
+		if !ok1 || !ok2 {
+			return errors.New("want [group, key, offset]")
+		}
+		return rd.tail(op, key, v[2])
+	default:
+		var v [2]any
+		d := json.NewDecoder(bytes.NewReader(l.Value))
+		d.UseNumber()
+		if err := d.Decode(&v); err != nil {
+			return err
+		}
+		var ok bool
+		if key, ok = v[0].(string); !ok {
+			return errors.New("want [key, offset]")
+		}
+		return rd.tail(op, key, v[1])
+	}
+	return splitKey(op, key)
+}
+
+func (rd *reader) tail(op *Op, key string, offset any) error {
+	op.Offset = None
+	if n, ok := offset.(json.Number); ok {
+		v, err := n.Int64()
+		if err != nil {
+			return err
+		}
+		op.Offset = v
+	}
+	return splitKey(op, key)
+}
+
+func orNone(p *int64) int64 {
+	if p == nil {
+		return None
+	}
+	return *p
+}
+
+func splitKey(op *Op, key string) error {
+	cut := strings.LastIndexByte(key, '-')
+	if cut < 0 {
+		return fmt.Errorf("key %q: want topic-partition", key)
+	}
+	p, err := strconv.ParseInt(key[cut+1:], 10, 32)
+	if err != nil || p < 0 {
+		return fmt.Errorf("key %q: want topic-partition", key)
+	}
+	op.Topic, op.Partition = key[:cut], int32(p)
+	return nil
+}
+
+func (rd *reader) fact(l *fileLine) error {
+	h := &rd.log.h
+	var err error
+	switch l.F {
+	case "topic":
+		err = appendFact(&h.Topics, l.Value)
+	case "fault":
+		err = appendFact(&h.Faults, l.Value)
+	case "partition-state":
+		err = appendFact(&h.States, l.Value)
+	case "epoch-start":
+		err = appendFact(&h.Epochs, l.Value)
+	case "high-watermark":
+		err = appendFact(&h.HighWatermarks, l.Value)
+	case "scan":
+		err = rd.scanHead(l.Value)
+	case "scan-records":
+		err = rd.scanChunk(l.Value)
+	default:
+		return fmt.Errorf("f %q: want one of %s, topic, fault, partition-state, epoch-start, high-watermark, scan or scan-records",
+			l.F, strings.Join(functionNames[:], ", "))
+	}
+	if err != nil {
+		return fmt.Errorf("value of a %s: %w", l.F, err)
+	}
+	return nil
+}
+
+func appendFact[T any](to *[]T, value json.RawMessage) error {
+	var v T
+	if err := json.Unmarshal(value, &v); err != nil {
+		return err
+	}
+	*to = append(*to, v)
+	return nil
+}
+
+// maxScanRecords bounds what a scan may claim to hold, so that a damaged
+// number cannot exhaust memory.
+const maxScanRecords = 1 << 28
+
+func (rd *reader) scanHead(value json.RawMessage) error {
+	var v scanHead
+	if err := json.Unmarshal(value, &v); err != nil {
+		return err
+	}
+	if v.Records < 0 || v.Records > maxScanRecords {
+		return fmt.Errorf("%d records: want 0 to %d", v.Records, maxScanRecords)
+	}
+	s := Scan{Topic: v.Topic, Partition: v.Partition, Broker: v.Broker, Leader: v.Leader,
+		LogStart: v.LogStart, HighWatermark: v.HighWatermark, LogEnd: v.LogEnd}
+	if v.Records > 0 {
+		s.Records = make([]ScanRecord, 0, v.Records)
+	}
+	for _, e := range v.Epochs {
+		s.Epochs = append(s.Epochs, EpochStart{Topic: v.Topic, Partition: v.Partition,
+			LeaderEpoch: int32(e[0]), Leader: None, StartOffset: e[1]})
+	}
+	rd.log.h.Scans = append(rd.log.h.Scans, s)
+	rd.scan = len(rd.log.h.Scans) - 1
+	return nil
+}
+
+func (rd *reader) scanChunk(value json.RawMessage) error {
+	var v scanChunk
+	if err := json.Unmarshal(value, &v); err != nil {
+		return err
+	}
+	if rd.scan < 0 {
+		return errors.New("no scan came before these records")
+	}
+	s := &rd.log.h.Scans[rd.scan]
+	if v.From != len(s.Records) || v.Count < 0 || v.From+v.Count > cap(s.Records) {
+		return fmt.Errorf("records %d to %d do not follow the %d read so far of %d", v.From, v.From+v.Count, len(s.Records), cap(s.Records))
+	}
+	if v.SameAs == nil {
+		if len(v.Rows) != v.Count {
+			return fmt.Errorf("%d rows where %d were announced", len(v.Rows), v.Count)
+		}
+		for _, r := range v.Rows {
+			s.Records = append(s.Records, ScanRecord{Offset: r[0], Value: r[1], LeaderEpoch: int32(r[2]),
+				ProducerID: r[3], ProducerEpoch: int16(r[4]), Sequence: int32(r[5])})
+		}
+		return nil
+	}
+	for i := rd.scan - 1; i >= 0; i-- {
+		o := &rd.log.h.Scans[i]
+		if o.Topic == s.Topic && o.Partition == s.Partition && o.Broker == *v.SameAs && len(o.Records) >= v.From+v.Count {
+			s.Records = append(s.Records, o.Records[v.From:v.From+v.Count]...)
+			return nil
+		}
+	}
+	return fmt.Errorf("no earlier scan of this partition on broker %d holds them", *v.SameAs)
+}

@@ -1,0 +1,260 @@
+package linearizability
+
+import (
+	"encoding/json"
+	"strconv"
+)
+
+// The file is one JSON object a line, in Jepsen's form. Sends and polls carry
+// the micro-operations of jepsen.tests.kafka as their value; what Jepsen has
+// no place for stands beside it under its own key. "invoke" links a
+// completion to its invocation by index, since pipelined sends of one process
+// overlap. The facts have a word for their process.
+
+var typeNames = [...]string{Invoke: "invoke", OK: "ok", Fail: "fail", Info: "info"}
+
+var functionNames = [...]string{Send: "send", Poll: "poll", Commit: "commit", FetchOffset: "fetch-offset", ListOffsets: "list-offsets"}
+
+// String is the type's name in a history file.
+func (t Type) String() string { return typeNames[t] }
+
+// String is the function's name in a history file.
+func (f Function) String() string { return functionNames[f] }
+
+type lineBuilder []byte
+
+func (b *lineBuilder) raw(s string) { *b = append(*b, s...) }
+func (b *lineBuilder) int(v int64)  { *b = strconv.AppendInt(*b, v, 10) }
+func (b *lineBuilder) text(s string) {
+	q, err := json.Marshal(s)
+	if err != nil {
+		q = []byte(`""`) // a string always marshals
+	}
+	*b = append(*b, q...)
+}
+func (b *lineBuilder) offset(v int64) {
+	if v < 0 {
+		b.raw("null")
+		return
+	}
+	b.int(v)
+}
+func (b *lineBuilder) field(name string, v int64) {
+	b.raw(`,"`)
+	b.raw(name)
+	b.raw(`":`)
+	b.int(v)
+}
+func (b *lineBuilder) key(topic string, partition int32) {
+	b.text(topic + "-" + strconv.Itoa(int(partition)))
+}
+
+// writeOp writes one line. invoke is the index of the invocation, -1 if the
+// line is one.
+func (l *Log) writeOp(op *Op, invoke int64) {
+	b := lineBuilder(l.line[:0])
+	b.raw(`{"index":`)
+	b.int(l.index)
+	l.index++
+	b.field("time", int64(op.Time))
+	b.field("process", op.Process)
+	b.raw(`,"type":"`)
+	b.raw(op.Type.String())
+	b.raw(`","f":"`)
+	b.raw(op.F.String())
+	b.raw(`","value":`)
+	done := op.Type == OK
+	switch op.F {
+	case Send:
+		b.raw(`[["send",`)
+		b.key(op.Topic, op.Partition)
+		b.raw(`,`)
+		if done {
+			b.raw(`[`)
+			b.offset(op.Offset)
+			b.raw(`,`)
+			b.int(op.Value)
+			b.raw(`]`)
+		} else {
+			b.int(op.Value)
+		}
+		b.raw(`]]`)
+	case Poll:
+		if !done {
+			b.raw(`[["poll"]],"key":`)
+			b.key(op.Topic, op.Partition)
+			break
+		}
+		b.raw(`[["poll",{`)
+		b.key(op.Topic, op.Partition)
+		b.raw(`:[`)
+		for i, r := range op.Records {
+			if i > 0 {
+				b.raw(`,`)
+			}
+			b.raw(`[`)
+			b.int(r.Offset)
+			b.raw(`,`)
+			b.offset(r.Value)
+			b.raw(`]`)
+		}
+		b.raw(`]}]]`)
+	case Commit, FetchOffset:
+		b.raw(`[`)
+		b.text(op.Group)
+		b.raw(`,`)
+		b.key(op.Topic, op.Partition)
+		b.raw(`,`)
+		if op.F == Commit || done {
+			b.offset(op.Offset)
+		} else {
+			b.raw(`null`)
+		}
+		b.raw(`]`)
+	default:
+		b.raw(`[`)
+		b.key(op.Topic, op.Partition)
+		b.raw(`,`)
+		if done {
+			b.offset(op.Offset)
+		} else {
+			b.raw(`null`)
+		}
+		b.raw(`]`)
+	}
+	if invoke < 0 {
+		switch op.F {
+		case Send:
+			b.field("acks", int64(op.Acks))
+		case Poll:
+			b.field("position", op.Offset)
+			b.field("session", op.Session)
+		}
+	} else {
+		b.field("invoke", invoke)
+		switch op.F {
+		case Send:
+			b.field("broker", int64(op.Broker))
+			b.field("epoch", int64(op.LeaderEpoch))
+			b.field("attempts", int64(op.Attempts))
+			if op.Idempotent {
+				b.field("pid", op.ProducerID)
+				b.field("pepoch", int64(op.ProducerEpoch))
+				b.field("seq", int64(op.Sequence))
+			}
+		case ListOffsets:
+			b.field("epoch", int64(op.LeaderEpoch))
+		}
+	}
+	if op.Error != "" {
+		b.raw(`,"error":`)
+		b.text(op.Error)
+	}
+	l.writeLine(b)
+}
+
+func (l *Log) writeLine(b lineBuilder) {
+	b.raw("}\n")
+	l.line = b
+	if l.err == nil {
+		_, l.err = l.out.Write(b)
+	}
+}
+
+var factProcess = map[string]string{
+	"topic": "controller", "fault": "nemesis", "partition-state": "controller",
+	"epoch-start": "broker", "high-watermark": "broker", "scan": "broker", "scan-records": "broker",
+}
+
+func (l *Log) writeFact(f string, value any) {
+	if l.out == nil {
+		return
+	}
+	v, err := json.Marshal(value)
+	if err != nil {
+		l.err = err
+		return
+	}
+	b := lineBuilder(l.line[:0])
+	b.raw(`{"index":`)
+	b.int(l.index)
+	l.index++
+	b.raw(`,"process":"`)
+	b.raw(factProcess[f])
+	b.raw(`","type":"info","f":"`)
+	b.raw(f)
+	b.raw(`","value":`)
+	b = append(b, v...)
+	l.writeLine(b)
+}
+
+// scanHead is a scan without its records.
+type scanHead struct {
+	Topic         string     `json:"topic"`
+	Partition     int32      `json:"partition"`
+	Broker        int32      `json:"broker"`
+	Leader        bool       `json:"leader"`
+	LogStart      int64      `json:"log_start"`
+	HighWatermark int64      `json:"high_watermark"`
+	LogEnd        int64      `json:"log_end"`
+	Epochs        [][2]int64 `json:"epochs,omitempty"` // leader epoch, start offset
+	Records       int        `json:"records"`
+}
+
+// scanChunk is a run of a scan's records: rows of offset, value, leader epoch,
+// producer id, producer epoch, sequence. Replicas hold the same records if all
+// is well, so a chunk equal to one of an earlier replica only names it.
+type scanChunk struct {
+	SameAs *int32     `json:"same_as,omitempty"` // broker
+	From   int        `json:"from"`              // place in the scan, counted in records
+	Count  int        `json:"count"`
+	Rows   [][6]int64 `json:"rows,omitempty"`
+}
+
+const scanChunkRecords = 1024
+
+func (l *Log) writeScan(n int) {
+	if l.out == nil {
+		return
+	}
+	s := &l.h.Scans[n]
+	tp := TopicPartition{s.Topic, s.Partition}
+	head := scanHead{Topic: s.Topic, Partition: s.Partition, Broker: s.Broker, Leader: s.Leader,
+		LogStart: s.LogStart, HighWatermark: s.HighWatermark, LogEnd: s.LogEnd, Records: len(s.Records)}
+	for _, e := range s.Epochs {
+		head.Epochs = append(head.Epochs, [2]int64{int64(e.LeaderEpoch), e.StartOffset})
+	}
+	l.writeFact("scan", head)
+	for from := 0; from < len(s.Records); from += scanChunkRecords {
+		rows := s.Records[from:min(from+scanChunkRecords, len(s.Records))]
+		c := scanChunk{From: from, Count: len(rows)}
+		if same := l.equalChunk(tp, from, rows); same >= 0 {
+			c.SameAs = &l.h.Scans[same].Broker
+		} else {
+			for _, r := range rows {
+				c.Rows = append(c.Rows, [6]int64{r.Offset, r.Value, int64(r.LeaderEpoch), r.ProducerID, int64(r.ProducerEpoch), int64(r.Sequence)})
+			}
+		}
+		l.writeFact("scan-records", c)
+	}
+	l.scanned[tp] = append(l.scanned[tp], n)
+}
+
+// equalChunk finds an earlier scan of tp that holds the same rows at the same
+// place, or -1.
+func (l *Log) equalChunk(tp TopicPartition, from int, rows []ScanRecord) int {
+next:
+	for _, n := range l.scanned[tp] {
+		other := l.h.Scans[n].Records
+		if from+len(rows) > len(other) {
+			continue
+		}
+		for i, r := range rows {
+			if other[from+i] != r {
+				continue next
+			}
+		}
+		return n
+	}
+	return -1
+}

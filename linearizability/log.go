@@ -1,0 +1,245 @@
+package linearizability
+
+import (
+	"bufio"
+	"io"
+	"sync"
+)
+
+// Log is a [Recorder] that keeps a history in memory and, if it has a writer,
+// streams it there as JSON lines while it happens, so that a run that is cut
+// short leaves what it saw. It also takes the facts that the judge needs.
+// Safe for concurrent use.
+type Log struct {
+	mu    sync.Mutex
+	h     History
+	out   *bufio.Writer // nil if only memory is wanted
+	line  []byte
+	index int64
+	err   error
+
+	ok, fail, info int64
+
+	// Index of the invoke line by operation, parallel to h's slices; only
+	// kept if there is a writer.
+	sendLine, pollLine, offsetLine, endLine []int64
+	// Scans already written, by partition, for writing equal chunks once.
+	scanned map[TopicPartition][]int
+
+	committed func(tp TopicPartition, next int64)
+}
+
+// NewLog returns an empty Log that streams to w. w may be nil.
+func NewLog(w io.Writer) *Log {
+	l := &Log{scanned: map[TopicPartition][]int{}}
+	if w != nil {
+		l.out = bufio.NewWriterSize(w, 256<<10)
+	}
+	return l
+}
+
+// OnCommitted sets a function that is called whenever a client learns that
+// everything below offset next of a partition must be committed: by an
+// acknowledgement with acks=all or by reading it. [Watcher.Committed] takes
+// it. Call before recording starts.
+func (l *Log) OnCommitted(fn func(tp TopicPartition, next int64)) { l.committed = fn }
+
+// An operation's number holds its function in the low bits and its place in
+// the slice of that function above.
+const functionBits = 3
+
+// Invoke implements Recorder.
+func (l *Log) Invoke(op Op) int64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	tp := TopicPartition{op.Topic, op.Partition}
+	var n int
+	switch op.F {
+	case Send:
+		n = len(l.h.Sends)
+		l.h.Sends = append(l.h.Sends, SendOp{TP: tp, Process: op.Process, Call: op.Time, Return: Never,
+			Value: op.Value, Offset: None, Acks: op.Acks, Idempotent: op.Idempotent, ProducerID: None,
+			Sequence: None, Broker: None, LeaderEpoch: None, Outcome: Info})
+	case Poll:
+		n = len(l.h.Polls)
+		l.h.Polls = append(l.h.Polls, PollOp{TP: tp, Process: op.Process, Session: op.Session,
+			Call: op.Time, Return: Never, Position: op.Offset, Outcome: Info})
+	case Commit, FetchOffset:
+		n = len(l.h.Offsets)
+		w := op.F == Commit
+		off := op.Offset
+		if !w {
+			off = None
+		}
+		l.h.Offsets = append(l.h.Offsets, OffsetOp{Group: op.Group, TP: tp, Process: op.Process,
+			Call: op.Time, Return: Never, Offset: off, Write: w, Outcome: Info})
+	default:
+		n = len(l.h.Ends)
+		l.h.Ends = append(l.h.Ends, EndOp{TP: tp, Process: op.Process, Call: op.Time, Return: Never,
+			Offset: None, LeaderEpoch: None, Outcome: Info})
+	}
+	if l.out != nil {
+		switch op.F {
+		case Send:
+			l.sendLine = append(l.sendLine, l.index)
+		case Poll:
+			l.pollLine = append(l.pollLine, l.index)
+		case Commit, FetchOffset:
+			l.offsetLine = append(l.offsetLine, l.index)
+		default:
+			l.endLine = append(l.endLine, l.index)
+		}
+		op.Type = Invoke
+		l.writeOp(&op, -1)
+	}
+	return int64(n)<<functionBits | int64(op.F)
+}
+
+// Complete implements Recorder.
+func (l *Log) Complete(number int64, op Op) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	n := number >> functionBits
+	op.F = Function(number & (1<<functionBits - 1))
+	ret := op.Time
+	switch op.Type {
+	case OK:
+		l.ok++
+	case Fail:
+		l.fail++
+	default:
+		op.Type = Info
+		l.info++
+		ret = Never
+	}
+	invoke := int64(-1)
+	switch op.F {
+	case Send:
+		s := &l.h.Sends[n]
+		s.Return, s.Outcome, s.Error = ret, op.Type, op.Error
+		s.Broker, s.LeaderEpoch, s.Attempts = op.Broker, op.LeaderEpoch, op.Attempts
+		if s.Idempotent = s.Idempotent || op.Idempotent; s.Idempotent {
+			s.ProducerID, s.ProducerEpoch, s.Sequence = op.ProducerID, op.ProducerEpoch, op.Sequence
+		}
+		if op.Type == OK {
+			s.Offset = op.Offset
+		}
+		if l.committed != nil && op.Type == OK && s.Acks == -1 && s.Offset >= 0 {
+			l.committed(s.TP, s.Offset+1)
+		}
+		op.Process, op.Value, op.Acks, op.Idempotent = s.Process, s.Value, s.Acks, s.Idempotent
+		op.Topic, op.Partition = s.TP.Topic, s.TP.Partition
+		if l.out != nil {
+			invoke = l.sendLine[n]
+		}
+	case Poll:
+		p := &l.h.Polls[n]
+		p.Return, p.Outcome, p.Error = ret, op.Type, op.Error
+		if op.Type == OK {
+			p.Records = op.Records
+		}
+		if k := len(p.Records); l.committed != nil && k > 0 {
+			l.committed(p.TP, p.Records[k-1].Offset+1)
+		}
+		op.Process, op.Session = p.Process, p.Session
+		op.Topic, op.Partition = p.TP.Topic, p.TP.Partition
+		if l.out != nil {
+			invoke = l.pollLine[n]
+		}
+	case Commit, FetchOffset:
+		o := &l.h.Offsets[n]
+		o.Return, o.Outcome, o.Error = ret, op.Type, op.Error
+		if !o.Write && op.Type == OK {
+			o.Offset = op.Offset
+		}
+		op.Process, op.Group, op.Offset = o.Process, o.Group, o.Offset
+		op.Topic, op.Partition = o.TP.Topic, o.TP.Partition
+		if l.out != nil {
+			invoke = l.offsetLine[n]
+		}
+	default:
+		e := &l.h.Ends[n]
+		e.Return, e.Outcome, e.Error, e.LeaderEpoch = ret, op.Type, op.Error, op.LeaderEpoch
+		if op.Type == OK {
+			e.Offset = op.Offset
+		}
+		op.Process, op.Offset = e.Process, e.Offset
+		op.Topic, op.Partition = e.TP.Topic, e.TP.Partition
+		if l.out != nil {
+			invoke = l.endLine[n]
+		}
+	}
+	if l.out != nil {
+		l.writeOp(&op, invoke)
+	}
+}
+
+// AddTopic takes the settings of a topic.
+func (l *Log) AddTopic(t Topic) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.h.Topics = append(l.h.Topics, t)
+	l.writeFact("topic", t)
+}
+
+// AddFault takes a fault, once it is over or the run is.
+func (l *Log) AddFault(f Fault) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.h.Faults = append(l.h.Faults, f)
+	l.writeFact("fault", f)
+}
+
+// AddPartitionState takes a committed change of a partition's metadata. The
+// states of one partition must come in the order they were committed.
+func (l *Log) AddPartitionState(s PartitionState) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.h.States = append(l.h.States, s)
+	l.writeFact("partition-state", s)
+}
+
+// AddEpochStart takes the offset at which a leader began.
+func (l *Log) AddEpochStart(e EpochStart) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.h.Epochs = append(l.h.Epochs, e)
+	l.writeFact("epoch-start", e)
+}
+
+// AddHighWatermark takes a leader's high watermark. If any are given for a
+// partition, then every advance must be: a read above all of them is a finding.
+func (l *Log) AddHighWatermark(w HighWatermark) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.h.HighWatermarks = append(l.h.HighWatermarks, w)
+	l.writeFact("high-watermark", w)
+}
+
+// AddScan takes the final log of one replica.
+func (l *Log) AddScan(s Scan) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.h.Scans = append(l.h.Scans, s)
+	l.writeScan(len(l.h.Scans) - 1)
+}
+
+// Counts is how many operations have completed, by outcome.
+func (l *Log) Counts() (ok, fail, info int64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.ok, l.fail, l.info
+}
+
+// Flush writes what is buffered and returns the first write error, if any.
+func (l *Log) Flush() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.out != nil && l.err == nil {
+		l.err = l.out.Flush()
+	}
+	return l.err
+}
+
+// History is what has been recorded. Nothing must be recorded afterwards.
+func (l *Log) History() *History { return &l.h }
