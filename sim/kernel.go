@@ -1,0 +1,350 @@
+package sim
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/weirlab/weir/env"
+)
+
+// Policy is how the kernel chooses among tasks that can run at one instant.
+type Policy uint8
+
+const (
+	// Shuffle runs them in an order drawn from each node's own stream.
+	Shuffle Policy = iota
+	// FIFO runs them in the order in which they became runnable.
+	FIFO
+)
+
+// Options configures a kernel. The zero value is usable.
+type Options struct {
+	// Seed decides everything the world draws.
+	Seed uint64
+
+	// Policy chooses among runnable tasks.
+	Policy Policy
+
+	// PreemptOneIn makes a task give way to others after one in so many of its
+	// unlocks, signals and task starts, where a real machine might interrupt
+	// it. 0 never preempts.
+	PreemptOneIn int64
+
+	// WallEpoch is what correct wall clocks show at time 0. The zero value
+	// means 2026-01-01 00:00:00 UTC.
+	WallEpoch time.Time
+
+	// CheckpointSteps is how many steps lie between two checkpoints of the
+	// trace hash. 0 means 4096.
+	CheckpointSteps uint64
+
+	// Window, if set, receives the trace events of a range of steps.
+	Window *Window
+
+	// MaxStepsPerInstant bounds how many steps may pass without time moving;
+	// beyond it the run ends with a [LivelockError]. 0 means 20 million.
+	MaxStepsPerInstant uint64
+
+	// Watchdog is the real time the kernel may go without finishing a step
+	// before Stuck is called. 0 means 60 s, negative turns it off. Nothing
+	// preempts a busy task on wasm, so there is no watchdog there.
+	Watchdog time.Duration
+
+	// Stuck receives the watchdog's dump, on a goroutine of its own. It should
+	// end the process, for a stuck task cannot be stopped. nil panics with
+	// the dump.
+	Stuck func(dump string)
+}
+
+// Kernel runs one simulated world. It is not safe for concurrent use: the
+// world lives on whichever goroutine calls Run, RunUntil or RunWhile.
+// Different kernels are independent of one another.
+type Kernel struct {
+	opts    Options
+	now     time.Duration
+	events  eventQueue
+	ready   runQueue
+	current *Task // nil while the kernel itself or a callback of it runs
+
+	nodes  []*Node
+	byName map[string]*Node
+
+	workers   []*worker // idle coroutines
+	tasksLive int64
+
+	trace    tracer
+	instant  uint64 // steps since time last moved
+	running  bool
+	closed   bool
+	inspect  inspection
+	watch    watchdog
+	failures []Failure
+	onFail   []func(Failure)
+	onEvent  []EventFunc
+	stats    Stats
+}
+
+// EventFunc observes an [env.Env.Event] of a node at a time. It runs inside
+// the task that told it and must not block; it may crash or pause nodes.
+type EventFunc func(node string, at time.Duration, name string, attrs []env.Attr)
+
+// Stats counts what a kernel did.
+type Stats struct {
+	Steps        uint64 // events fired and task switches
+	Events       uint64 // events fired
+	Switches     uint64 // times a task was given the processor
+	Cancelled    uint64 // events cancelled before they fired
+	TasksStarted int64
+	TasksLive    int64
+	Crashes      int64
+	Pauses       int64
+}
+
+// Failure is a panic in a task: a finding about the program under test. The
+// process it happened in is dead.
+type Failure struct {
+	Node  string
+	Task  string
+	At    time.Duration
+	Value string // what the task panicked with
+	Stack string
+}
+
+// Error makes a Failure usable as an error.
+func (f Failure) Error() string {
+	return fmt.Sprintf("panic in task %s of %s at %v: %s\n%s", f.Task, f.Node, f.At, f.Value, f.Stack)
+}
+
+// ErrClosed is what running a closed kernel returns.
+var ErrClosed = errors.New("sim: the kernel is closed")
+
+// wallEpoch is the default of Options.WallEpoch.
+var wallEpoch = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+
+// monotonicEpoch is how instants of monotonic time look as a time.Time, in
+// deadlines. It is far from any wall time so that mixing the two shows.
+var monotonicEpoch = time.Date(2001, 1, 1, 0, 0, 0, 0, time.UTC)
+
+// NewKernel returns an empty world at time 0. Close it when done.
+func NewKernel(opts Options) *Kernel {
+	if opts.WallEpoch.IsZero() {
+		opts.WallEpoch = wallEpoch
+	}
+	if opts.CheckpointSteps == 0 {
+		opts.CheckpointSteps = 4096
+	}
+	if opts.MaxStepsPerInstant == 0 {
+		opts.MaxStepsPerInstant = 20_000_000
+	}
+	if opts.Watchdog == 0 {
+		opts.Watchdog = time.Minute
+	}
+	k := &Kernel{opts: opts, byName: make(map[string]*Node)}
+	k.trace.init(opts)
+	k.watch.init(k)
+	return k
+}
+
+// Seed is the seed the kernel was made with.
+func (k *Kernel) Seed() uint64 { return k.opts.Seed }
+
+// Now is the time since the world began.
+func (k *Kernel) Now() time.Duration { return k.now }
+
+// Rand is the world's own random stream for one purpose of one entity, for
+// networks, disks and fault plans. It is a new stream from its beginning at
+// every call; nodes draw from streams of their own.
+func (k *Kernel) Rand(purpose, entity string) *env.Rand {
+	return env.NewRand(k.opts.Seed, "world/"+purpose, entity)
+}
+
+// Stats counts what happened so far.
+func (k *Kernel) Stats() Stats {
+	s := k.stats
+	s.Steps = k.trace.steps
+	s.TasksLive = k.tasksLive
+	s.Cancelled = k.events.cancelled
+	return s
+}
+
+// Failures lists the panics of tasks so far, oldest first.
+func (k *Kernel) Failures() []Failure { return k.failures }
+
+// OnFailure has fn called at each panic of a task, after its process died.
+func (k *Kernel) OnFailure(fn func(Failure)) { k.onFail = append(k.onFail, fn) }
+
+// OnEvent has fn called at each Event of any node.
+func (k *Kernel) OnEvent(fn EventFunc) { k.onEvent = append(k.onEvent, fn) }
+
+// callback is a func as an event handler.
+type callback struct {
+	name string
+	fn   func()
+}
+
+func (c *callback) HandleEvent(uint64) { c.fn() }
+func (c *callback) TraceName() string  { return c.name }
+
+// At has the kernel call fn at time at, or at once if that has passed. The
+// callback runs between the steps of tasks and must not block: it may crash,
+// pause and start nodes, change links, look at state, schedule more.
+func (k *Kernel) At(at time.Duration, name string, fn func()) Handle {
+	return k.Schedule(at, &callback{name, fn}, env.HashString(name))
+}
+
+// After is At for d from now.
+func (k *Kernel) After(d time.Duration, name string, fn func()) Handle {
+	return k.At(k.now+d, name, fn)
+}
+
+// Run runs until nothing is left to happen. It returns a [DeadlockError] if
+// tasks are still waiting then, [LivelockError] if time stands still.
+func (k *Kernel) Run() error {
+	return k.loop(1<<63-1, nil, true)
+}
+
+// RunUntil runs everything up to and including time t and leaves the clock at
+// t. Tasks that wait for something that cannot happen are no error here: a
+// server without clients does so.
+func (k *Kernel) RunUntil(t time.Duration) error {
+	return k.loop(t, nil, false)
+}
+
+// RunWhile runs until cond, asked before every step, is false. It returns a
+// [DeadlockError] if nothing is left to happen while cond still holds.
+func (k *Kernel) RunWhile(cond func() bool) error {
+	return k.loop(1<<63-1, cond, true)
+}
+
+// loop is the scheduler: what is due now, then who can run, then the next
+// instant.
+func (k *Kernel) loop(limit time.Duration, cond func() bool, mustProgress bool) error {
+	if k.closed {
+		return ErrClosed
+	}
+	if k.running {
+		panic("sim: the kernel is already running: Run, RunUntil and RunWhile are for the goroutine that owns the world")
+	}
+	k.running = true
+	k.watch.start()
+	defer func() {
+		// Also reached when a task ends its goroutine, as t.FailNow does.
+		k.watch.stop()
+		k.current = nil
+		k.running = false
+	}()
+	q := &k.events
+	for {
+		if cond != nil && !cond() {
+			return nil
+		}
+		if k.closed {
+			return ErrClosed
+		}
+		q.dropCancelled()
+		switch {
+		case len(q.heap) > 0 && q.heap[0].at <= k.now:
+			k.fire()
+		case len(k.ready.heap) > 0:
+			k.runNext()
+		case len(q.heap) == 0 || q.heap[0].at > limit:
+			if len(q.heap) == 0 && mustProgress {
+				if cond == nil && k.tasksLive == 0 {
+					return nil
+				}
+				return &DeadlockError{At: k.now, Tasks: k.Tasks()}
+			}
+			if limit > k.now && limit != 1<<63-1 {
+				k.now = limit
+			}
+			return nil
+		default:
+			k.now = q.heap[0].at
+			k.instant = 0
+			continue
+		}
+		k.instant++
+		if k.instant > k.opts.MaxStepsPerInstant {
+			return &LivelockError{At: k.now, Steps: k.instant, Tasks: k.Tasks()}
+		}
+	}
+}
+
+// fire pops and handles the next event.
+func (k *Kernel) fire() {
+	item := k.events.pop()
+	s := &k.events.slots[item.slot]
+	if p := s.proc; p != nil {
+		if p.dead {
+			k.events.release(item.slot)
+			return
+		}
+		if p.node.paused {
+			p.node.held = append(p.node.held, item)
+			return
+		}
+	}
+	h, arg, key := s.handler, s.arg, s.key()
+	if k.trace.window != nil {
+		k.trace.describe(TraceTimer, s.nodeName(), traceName(h))
+	}
+	k.events.release(item.slot)
+	k.stats.Events++
+	k.step(TraceTimer, key, arg)
+	h.HandleEvent(arg)
+}
+
+// runNext gives the processor to one runnable task.
+func (k *Kernel) runNext() {
+	t := k.ready.pop()
+	if t.state != taskRunnable {
+		return
+	}
+	if n := t.proc.node; n.paused {
+		n.heldTasks = append(n.heldTasks, t)
+		return
+	}
+	k.stats.Switches++
+	if k.trace.window != nil {
+		k.trace.describe(TraceSwitch, t.proc.node.name, t.name)
+	}
+	k.step(TraceSwitch, t.key, 0)
+	k.resume(t)
+}
+
+// step enters one step into the trace.
+func (k *Kernel) step(kind TraceKind, key, arg uint64) {
+	k.trace.step(kind, k.now, key, arg)
+	if k.trace.steps&watchMask == 0 {
+		k.watch.beat(k.trace.steps)
+	}
+}
+
+// Close ends every task and frees their coroutines. The kernel's results
+// remain readable.
+func (k *Kernel) Close() error {
+	if k.closed {
+		return nil
+	}
+	if k.current != nil {
+		panic("sim: Close called by a task: the goroutine that owns the world closes it")
+	}
+	k.closed = true
+	for _, n := range k.nodes {
+		if n.proc != nil && !n.proc.dead {
+			n.proc.dead = true
+			k.reap(n.proc)
+		}
+	}
+	for _, w := range k.workers {
+		w.stop()
+	}
+	k.workers = nil
+	k.events = eventQueue{cancelled: k.events.cancelled}
+	k.ready = runQueue{}
+	return nil
+}
+
+var _ io.Closer = (*Kernel)(nil)
