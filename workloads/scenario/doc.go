@@ -1,0 +1,14 @@
+// Package scenario reads scenario files: what cluster, under what load, with
+// which faults.
+//
+// A scenario is YAML and strict: a key that is not known is an error that
+// names the key, its line and the keys that would have been known. Kafka
+// settings go by their Kafka names. Durations carry units ("500ms"), rates are
+// records per second, sizes are bytes.
+//
+// Where a value may vary from seed to seed the file gives a range ("100..400")
+// and, for faults, bounds to draw within (faults.draw). [Scenario.Resolve]
+// draws all of it and returns an explicit scenario, in which nothing is left to
+// chance: it is what a run writes into its result directory, and what is
+// edited, shrunk and replayed. Resolving an explicit scenario changes nothing.
+package scenario

@@ -1,0 +1,152 @@
+package scenario
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Properties are Kafka settings by their Kafka names.
+type Properties map[string]string
+
+// kind says what a property's value looks like.
+type kind struct {
+	what  string
+	check func(string) error
+}
+
+var (
+	wholeNumber = kind{"a whole number", func(s string) error { _, err := strconv.ParseInt(s, 10, 64); return err }}
+	boolean     = kind{"true or false", func(s string) error { _, err := strconv.ParseBool(s); return err }}
+)
+
+func oneOf(words ...string) kind {
+	return kind{"one of " + strings.Join(words, ", "), func(s string) error {
+		if !slices.Contains(words, s) {
+			return fmt.Errorf("not one of them")
+		}
+		return nil
+	}}
+}
+
+// brokerProperties are the settings of a broker that a scenario may give.
+var brokerProperties = map[string]kind{
+	"min.insync.replicas":                   wholeNumber,
+	"num.partitions":                        wholeNumber,
+	"default.replication.factor":            wholeNumber,
+	"auto.create.topics.enable":             boolean,
+	"offsets.topic.num.partitions":          wholeNumber,
+	"offsets.topic.replication.factor":      wholeNumber,
+	"log.segment.bytes":                     wholeNumber,
+	"log.index.interval.bytes":              wholeNumber,
+	"log.flush.interval.messages":           wholeNumber,
+	"log.retention.bytes":                   wholeNumber,
+	"log.retention.ms":                      wholeNumber,
+	"message.max.bytes":                     wholeNumber,
+	"replica.lag.time.max.ms":               wholeNumber,
+	"replica.fetch.wait.max.ms":             wholeNumber,
+	"broker.session.timeout.ms":             wholeNumber,
+	"broker.heartbeat.interval.ms":          wholeNumber,
+	"controller.quorum.election.timeout.ms": wholeNumber,
+	"controller.quorum.fetch.timeout.ms":    wholeNumber,
+	"group.initial.rebalance.delay.ms":      wholeNumber,
+}
+
+// topicProperties are the settings of a topic.
+var topicProperties = map[string]kind{
+	"min.insync.replicas":            wholeNumber,
+	"unclean.leader.election.enable": boolean,
+	"retention.ms":                   wholeNumber,
+	"retention.bytes":                wholeNumber,
+	"segment.bytes":                  wholeNumber,
+	"flush.messages":                 wholeNumber,
+	"max.message.bytes":              wholeNumber,
+}
+
+// producerProperties are the settings of a producer.
+var producerProperties = map[string]kind{
+	"acks":                                  oneOf("all", "-1", "0", "1"),
+	"enable.idempotence":                    boolean,
+	"linger.ms":                             wholeNumber,
+	"batch.size":                            wholeNumber,
+	"buffer.memory":                         wholeNumber,
+	"max.block.ms":                          wholeNumber,
+	"max.request.size":                      wholeNumber,
+	"max.in.flight.requests.per.connection": wholeNumber,
+	"retries":                               wholeNumber,
+	"delivery.timeout.ms":                   wholeNumber,
+	"request.timeout.ms":                    wholeNumber,
+	"retry.backoff.ms":                      wholeNumber,
+	"metadata.max.age.ms":                   wholeNumber,
+}
+
+// consumerProperties are the settings of a consumer.
+var consumerProperties = map[string]kind{
+	"fetch.min.bytes":           wholeNumber,
+	"fetch.max.wait.ms":         wholeNumber,
+	"fetch.max.bytes":           wholeNumber,
+	"max.partition.fetch.bytes": wholeNumber,
+	"max.poll.records":          wholeNumber,
+	"isolation.level":           oneOf("read_uncommitted", "read_committed"),
+	"request.timeout.ms":        wholeNumber,
+	"retry.backoff.ms":          wholeNumber,
+	"metadata.max.age.ms":       wholeNumber,
+}
+
+// check finds the first property that is unknown or has a value of the wrong
+// kind.
+func (p Properties) check(known map[string]kind) (name string, err error) {
+	for _, name := range sortedKeys(p) {
+		k, ok := known[name]
+		if !ok {
+			names := make([]string, 0, len(known))
+			for n := range known {
+				names = append(names, n)
+			}
+			slices.Sort(names)
+			return name, fmt.Errorf("unknown property%s; known properties: %s", hint(name, names), strings.Join(names, ", "))
+		}
+		if k.check(p[name]) != nil {
+			return name, fmt.Errorf("%q is not %s", p[name], k.what)
+		}
+	}
+	return "", nil
+}
+
+// Int is the value of a whole-number property, or def if it is not set.
+func (p Properties) Int(name string, def int64) int64 {
+	if s, ok := p[name]; ok {
+		if v, err := strconv.ParseInt(s, 10, 64); err == nil {
+			return v
+		}
+	}
+	return def
+}
+
+// Millis is the value of a property in milliseconds, or def if it is not set.
+func (p Properties) Millis(name string, def time.Duration) time.Duration {
+	if _, ok := p[name]; !ok {
+		return def
+	}
+	return time.Duration(p.Int(name, 0)) * time.Millisecond
+}
+
+// Bool is the value of a true-or-false property, or def if it is not set.
+func (p Properties) Bool(name string, def bool) bool {
+	if s, ok := p[name]; ok {
+		if v, err := strconv.ParseBool(s); err == nil {
+			return v
+		}
+	}
+	return def
+}
+
+// Text is the value of a property, or def if it is not set.
+func (p Properties) Text(name, def string) string {
+	if s, ok := p[name]; ok {
+		return s
+	}
+	return def
+}

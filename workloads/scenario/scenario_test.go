@@ -1,0 +1,101 @@
+package scenario_test
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/cockroachdb/datadriven"
+	"github.com/stretchr/testify/require"
+
+	"github.com/weirlab/weir/faults"
+	"github.com/weirlab/weir/scenarios"
+	"github.com/weirlab/weir/workloads/scenario"
+)
+
+// TestMistakes holds the sentences that people get for mistakes in a file.
+func TestMistakes(t *testing.T) {
+	base, err := scenarios.Files.ReadFile(scenarios.Default)
+	require.NoError(t, err)
+	datadriven.RunTest(t, "testdata/mistakes", func(t *testing.T, d *datadriven.TestData) string {
+		text := string(base)
+		switch d.Cmd {
+		case "replace":
+			from, to, ok := strings.Cut(d.Input, "\n=>\n")
+			require.True(t, ok, "%s: replace needs a line =>", d.Pos)
+			require.Contains(t, text, from, "%s", d.Pos)
+			text = strings.Replace(text, from, to, 1)
+		case "file":
+			text = d.Input
+		}
+		_, err := scenario.Parse("quickstart.yaml", []byte(text))
+		if err == nil {
+			return "accepted\n"
+		}
+		return err.Error() + "\n"
+	})
+}
+
+func TestEveryScenarioFileParses(t *testing.T) {
+	names, err := filepath.Glob("../../scenarios/*.yaml")
+	require.NoError(t, err)
+	require.NotEmpty(t, names)
+	for _, name := range names {
+		s, err := scenario.ReadFile(name)
+		require.NoError(t, err)
+		require.Equal(t, strings.TrimSuffix(filepath.Base(name), ".yaml"), s.Name, "the name of a scenario is that of its file")
+	}
+}
+
+// An explicit scenario, written and read again, is the same scenario; drawing
+// from it changes nothing.
+func TestResolvedScenarioIsExplicitAndSurvivesWriting(t *testing.T) {
+	for seed := range scenario.Seed(200) {
+		s := quickstart(t)
+		s.Seed = seed
+		require.False(t, s.Explicit())
+		explicit := s.Resolve()
+		require.True(t, explicit.Explicit())
+
+		text, err := explicit.YAML()
+		require.NoError(t, err)
+		again, err := scenario.Parse("scenario.yaml", text)
+		require.NoError(t, err, "seed %s:\n%s", seed, text)
+		require.Equal(t, explicit, again)
+	}
+}
+
+func TestQuickstartAlwaysHasItsThreeFaults(t *testing.T) {
+	seen := map[faults.Kind]bool{}
+	for seed := range scenario.Seed(500) {
+		s := quickstart(t)
+		s.Seed = seed
+		plan := s.Resolve().Faults.Plan
+		leaderCrash := false
+		for _, f := range plan {
+			seen[f.Kind] = true
+			role, _ := f.Node.Parse()
+			leaderCrash = leaderCrash || f.Kind == faults.Crash && role == faults.Leader
+		}
+		require.True(t, leaderCrash, "seed %s has no leader crash", seed)
+		require.NotZero(t, plan.Count(faults.PowerLoss), "seed %s has no power loss", seed)
+		require.NotZero(t, plan.Count(faults.Partition), "seed %s has no partition", seed)
+	}
+	require.Len(t, seen, 7, "kinds drawn: %v", seen)
+}
+
+func quickstart(t *testing.T) *scenario.Scenario {
+	t.Helper()
+	text, err := scenarios.Files.ReadFile(scenarios.Default)
+	require.NoError(t, err)
+	s, err := scenario.Parse(scenarios.Default, text)
+	require.NoError(t, err)
+	return s
+}
+
+func TestReadFileNamesTheFileThatIsMissing(t *testing.T) {
+	_, err := scenario.ReadFile(filepath.Join(t.TempDir(), "nowhere.yaml"))
+	require.ErrorIs(t, err, os.ErrNotExist)
+	require.ErrorContains(t, err, "nowhere.yaml")
+}
