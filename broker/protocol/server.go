@@ -36,9 +36,9 @@ func Serve(e env.Env, l net.Listener, table *Table, maxRequestBytes int32) *Serv
 	return s
 }
 
-// Stop closes the listener and every connection and waits until no request is
-// being handled.
-func (s *Server) Stop() {
+// Close closes the listener and every connection. Requests being handled run
+// to their end; Wait waits for them.
+func (s *Server) Close() {
 	_ = s.listener.Close()
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -46,6 +46,12 @@ func (s *Server) Stop() {
 	for _, id := range env.SortedKeys(s.conns) {
 		_ = s.conns[id].Close()
 	}
+}
+
+// Wait waits until no request is being handled.
+func (s *Server) Wait() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	for len(s.conns) > 0 {
 		s.idle.Wait()
 	}

@@ -1,0 +1,148 @@
+package broker
+
+import (
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/weirlab/weir/broker/metadata"
+	"github.com/weirlab/weir/broker/protocol"
+	"github.com/weirlab/weir/broker/replication"
+)
+
+// fetchAPI is Fetch (key 1): read record batches, waiting up to the request's
+// patience for enough of them. Consumers read below the high watermark;
+// followers read to the end of the log, and what they ask for tells the leader
+// what they have. Fetches of the metadata log go to the quorum.
+//
+//	v4  first with record batches; isolation level
+//	v5  log start offset
+//	v7  fetch sessions (KIP-227): this broker opens none, so every fetch is full
+//	v9  current leader epoch (KIP-320)
+//	v11 client rack (KIP-392): the leader serves every fetch itself
+//	v12 flexible; divergence by epoch instead of OffsetForLeaderEpoch (KIP-595)
+//	v13 topics by id (KIP-516)
+//	v15 replica epoch (KIP-903)
+//	v16 endpoints of new leaders (KIP-951)
+//	v17 replica directory
+func (b *Broker) fetchAPI() protocol.API { return api(4, 17, b.fetch) }
+
+func (b *Broker) fetch(_ *protocol.Call, req *kmsg.FetchRequest) kmsg.Response {
+	if isMetadataFetch(req) {
+		return b.controller.HandleFetch(req)
+	}
+	resp := kmsg.NewPtrFetchResponse()
+	if req.SessionID != 0 {
+		resp.ErrorCode = kerr.FetchSessionIDNotFound.Code
+		return resp
+	}
+	params := replication.FetchParams{
+		ReplicaID:     req.ReplicaID,
+		ReplicaEpoch:  -1,
+		MaxWait:       time.Duration(req.MaxWaitMillis) * time.Millisecond,
+		MinBytes:      req.MinBytes,
+		MaxBytes:      req.MaxBytes,
+		ReadCommitted: req.IsolationLevel == 1,
+	}
+	if req.Version >= 15 {
+		params.ReplicaID, params.ReplicaEpoch = req.ReplicaState.ID, req.ReplicaState.Epoch
+	}
+	image := b.controller.Image()
+	parts := fetchParts(image, req)
+	results := b.replicas.Fetch(params, parts)
+	answerFetch(resp, req, parts, results, image)
+	return resp
+}
+
+// The metadata log as a topic: its name and id are fixed (KIP-595, KIP-516).
+const metadataTopic = "__cluster_metadata"
+
+var metadataTopicID = metadata.TopicID{15: 1}
+
+func isMetadataFetch(req *kmsg.FetchRequest) bool {
+	if len(req.Topics) != 1 {
+		return false
+	}
+	t := &req.Topics[0]
+	return t.Topic == metadataTopic || t.TopicID == metadataTopicID
+}
+
+// fetchParts lists the request's partitions; a topic id that is not known
+// leaves the name empty.
+func fetchParts(image *metadata.Image, req *kmsg.FetchRequest) []replication.FetchPartition {
+	n := 0
+	for i := range req.Topics {
+		n += len(req.Topics[i].Partitions)
+	}
+	parts := make([]replication.FetchPartition, 0, n)
+	for i := range req.Topics {
+		t := &req.Topics[i]
+		name := topicName(image, t.Topic, t.TopicID)
+		for j := range t.Partitions {
+			p := &t.Partitions[j]
+			part := replication.FetchPartition{
+				TP:                 metadata.TopicPartition{Topic: name, Partition: p.Partition},
+				CurrentLeaderEpoch: -1,
+				FetchOffset:        p.FetchOffset,
+				LastFetchedEpoch:   -1,
+				MaxBytes:           p.PartitionMaxBytes,
+			}
+			if req.Version >= 9 {
+				part.CurrentLeaderEpoch = p.CurrentLeaderEpoch
+			}
+			if req.Version >= 12 {
+				part.LastFetchedEpoch = p.LastFetchedEpoch
+			}
+			parts = append(parts, part)
+		}
+	}
+	return parts
+}
+
+func answerFetch(resp *kmsg.FetchResponse, req *kmsg.FetchRequest, parts []replication.FetchPartition, results []replication.FetchResult, image *metadata.Image) {
+	resp.Topics = make([]kmsg.FetchResponseTopic, len(req.Topics))
+	at := 0
+	for i := range req.Topics {
+		t := &resp.Topics[i]
+		t.Topic, t.TopicID = req.Topics[i].Topic, req.Topics[i].TopicID
+		t.Partitions = make([]kmsg.FetchResponseTopicPartition, len(req.Topics[i].Partitions))
+		for j := range t.Partitions {
+			r := &results[at]
+			p := &t.Partitions[j]
+			p.Default()
+			p.Partition = req.Topics[i].Partitions[j].Partition
+			p.ErrorCode = r.ErrorCode
+			p.HighWatermark, p.LastStableOffset, p.LogStartOffset = r.HighWatermark, r.LastStableOffset, r.LogStartOffset
+			p.RecordBatches = r.Records
+			if p.RecordBatches == nil {
+				p.RecordBatches = []byte{}
+			}
+			if parts[at].TP.Topic == "" {
+				p.ErrorCode = kerr.UnknownTopicID.Code
+			}
+			if r.Diverging {
+				p.DivergingEpoch.Epoch, p.DivergingEpoch.EndOffset = r.DivergingEpoch, r.DivergingEnd
+			}
+			if r.LeaderID >= 0 {
+				p.CurrentLeader.LeaderID, p.CurrentLeader.LeaderEpoch = r.LeaderID, r.LeaderEpoch
+				addFetchEndpoint(resp, image.Broker(r.LeaderID))
+			}
+			at++
+		}
+	}
+}
+
+func addFetchEndpoint(resp *kmsg.FetchResponse, leader *metadata.Broker) {
+	if leader == nil {
+		return
+	}
+	for i := range resp.Brokers {
+		if resp.Brokers[i].NodeID == leader.ID {
+			return
+		}
+	}
+	node := kmsg.NewFetchResponseBroker()
+	node.NodeID, node.Host, node.Port, node.Rack = leader.ID, leader.Host, leader.Port, rackPtr(leader.Rack)
+	resp.Brokers = append(resp.Brokers, node)
+}

@@ -1,0 +1,121 @@
+package broker
+
+import (
+	"strings"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/weirlab/weir/broker/metadata"
+	"github.com/weirlab/weir/broker/protocol"
+)
+
+const (
+	leaderNotAvailable = int16(5)
+	offsetNotAvailable = int16(78)
+)
+
+// metadataAPI is Metadata (key 3): live brokers, topics, partitions and their
+// leaders. A topic that does not exist is created if both sides allow it, and
+// answered with LEADER_NOT_AVAILABLE until it has a leader.
+//
+//	v1  racks, controller id; no topics listed (null) asks for all
+//	v2  cluster id
+//	v4  the client may forbid creating topics
+//	v5  offline replicas
+//	v7  leader epochs (KIP-320)
+//	v8  authorized operations, which are not computed
+//	v9  flexible
+//	v10 topic ids (KIP-516)
+//	v12 topics may be asked for by id
+func (b *Broker) metadataAPI() protocol.API { return api(0, 12, b.metadata) }
+
+func (b *Broker) metadata(_ *protocol.Call, req *kmsg.MetadataRequest) kmsg.Response {
+	all := req.Topics == nil || req.Version == 0 && len(req.Topics) == 0
+	if !all && b.cfg.AutoCreateTopics && (req.Version < 4 || req.AllowAutoTopicCreation) {
+		b.createMissingTopics(req)
+	}
+	image := b.controller.Image()
+	resp := kmsg.NewPtrMetadataResponse()
+	resp.ClusterID = kmsg.StringPtr(b.cfg.ClusterID)
+	resp.ControllerID, _ = b.controller.Leader()
+	for _, broker := range image.Brokers() {
+		if broker.Fenced {
+			continue
+		}
+		node := kmsg.NewMetadataResponseBroker()
+		node.NodeID, node.Host, node.Port, node.Rack = broker.ID, broker.Host, broker.Port, rackPtr(broker.Rack)
+		resp.Brokers = append(resp.Brokers, node)
+	}
+	if all {
+		for _, t := range image.Topics() {
+			resp.Topics = append(resp.Topics, describeTopic(image, t))
+		}
+		return resp
+	}
+	for i := range req.Topics {
+		resp.Topics = append(resp.Topics, b.findTopic(image, &req.Topics[i]))
+	}
+	return resp
+}
+
+func (b *Broker) findTopic(image *metadata.Image, asked *kmsg.MetadataRequestTopic) kmsg.MetadataResponseTopic {
+	missing := kmsg.NewMetadataResponseTopic()
+	if asked.Topic == nil {
+		if t := image.TopicByID(asked.TopicID); t != nil {
+			return describeTopic(image, t)
+		}
+		missing.TopicID = asked.TopicID
+		missing.ErrorCode = kerr.UnknownTopicID.Code
+		return missing
+	}
+	if t := image.Topic(*asked.Topic); t != nil {
+		return describeTopic(image, t)
+	}
+	missing.Topic = asked.Topic
+	missing.ErrorCode = kerr.UnknownTopicOrPartition.Code
+	if !metadata.ValidTopicName(*asked.Topic) {
+		missing.ErrorCode = kerr.InvalidTopicException.Code
+	}
+	return missing
+}
+
+func describeTopic(image *metadata.Image, t *metadata.Topic) kmsg.MetadataResponseTopic {
+	out := kmsg.NewMetadataResponseTopic()
+	out.Topic, out.TopicID, out.IsInternal = kmsg.StringPtr(t.Name), t.ID, strings.HasPrefix(t.Name, "__")
+	out.Partitions = make([]kmsg.MetadataResponseTopicPartition, len(t.Partitions))
+	for i, p := range t.Partitions {
+		part := &out.Partitions[i]
+		part.Default()
+		part.Partition, part.Leader, part.LeaderEpoch = p.Partition, p.Leader, p.LeaderEpoch
+		part.Replicas, part.ISR, part.OfflineReplicas = p.Replicas, p.ISR, []int32{}
+		for _, id := range p.Replicas {
+			if broker := image.Broker(id); broker == nil || broker.Fenced {
+				part.OfflineReplicas = append(part.OfflineReplicas, id)
+			}
+		}
+		if leader := image.Broker(p.Leader); leader == nil || leader.Fenced {
+			part.Leader, part.ErrorCode = -1, leaderNotAvailable
+		}
+	}
+	return out
+}
+
+// createMissingTopics asks the controller for the topics that do not exist
+// yet. Failure is left for the client to see: its topic is still unknown.
+func (b *Broker) createMissingTopics(req *kmsg.MetadataRequest) {
+	image := b.controller.Image()
+	create := kmsg.NewPtrCreateTopicsRequest()
+	for i := range req.Topics {
+		name := req.Topics[i].Topic
+		if name == nil || !metadata.ValidTopicName(*name) || image.Topic(*name) != nil || strings.HasPrefix(*name, "__") {
+			continue
+		}
+		t := kmsg.NewCreateTopicsRequestTopic()
+		t.Topic, t.NumPartitions, t.ReplicationFactor = *name, b.cfg.DefaultPartitions, b.cfg.DefaultReplicationFactor
+		create.Topics = append(create.Topics, t)
+	}
+	if len(create.Topics) > 0 {
+		b.createTopicsNow(create)
+	}
+}

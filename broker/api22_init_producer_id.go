@@ -1,0 +1,79 @@
+package broker
+
+import (
+	"errors"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/weirlab/weir/broker/protocol"
+	"github.com/weirlab/weir/env"
+)
+
+// initProducerIDAPI is InitProducerId (key 22): a fresh producer id, under
+// which an idempotent producer numbers its batches. As in Kafka, a producer
+// without a transactional id always gets a new id with epoch 0, also when it
+// asks for a new epoch of an old one (KIP-360).
+//
+//	v2 flexible
+//	v3 the producer's old id and epoch
+//	v4 no change of format
+func (b *Broker) initProducerIDAPI() protocol.API { return api(0, 4, b.initProducerID) }
+
+func (b *Broker) initProducerID(_ *protocol.Call, req *kmsg.InitProducerIDRequest) kmsg.Response {
+	resp := kmsg.NewPtrInitProducerIDResponse()
+	resp.ProducerID, resp.ProducerEpoch = -1, -1
+	if req.TransactionalID != nil {
+		resp.ErrorCode = kerr.InvalidRequest.Code // this broker has no transactions
+		return resp
+	}
+	id, err := b.producerIDs.next()
+	if err != nil {
+		resp.ErrorCode = kerr.CoordinatorNotAvailable.Code // retriable
+		return resp
+	}
+	resp.ProducerID, resp.ProducerEpoch = id, 0
+	return resp
+}
+
+// producerIDs hands out producer ids from blocks that the controller allots to
+// this broker (KIP-730). What is left of a block is lost with the process.
+type producerIDs struct {
+	mu        env.Mutex
+	free, end int64
+	allot     func() (start int64, n int32, err error)
+}
+
+func (p *producerIDs) next() (int64, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.free == p.end {
+		start, n, err := p.allot()
+		if err != nil {
+			return -1, err
+		}
+		p.free, p.end = start, start+int64(n)
+	}
+	id := p.free
+	p.free++
+	return id, nil
+}
+
+// allotProducerIDs asks the controller for a block of producer ids.
+func (b *Broker) allotProducerIDs() (start int64, n int32, err error) {
+	req := kmsg.NewPtrAllocateProducerIDsRequest()
+	req.BrokerID, req.BrokerEpoch = b.cfg.NodeID, b.epoch.Load()
+	resp, err := b.toController(req, 5*time.Second)
+	if err != nil {
+		return 0, 0, err
+	}
+	r := resp.(*kmsg.AllocateProducerIDsResponse)
+	if err := kerr.ErrorForCode(r.ErrorCode); err != nil {
+		return 0, 0, err
+	}
+	if r.ProducerIDLen <= 0 {
+		return 0, 0, errors.New("broker: the controller allotted no producer ids")
+	}
+	return r.ProducerIDStart, r.ProducerIDLen, nil
+}

@@ -1,0 +1,262 @@
+package broker
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"path"
+	"strconv"
+	"sync/atomic"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/weirlab/weir/broker/controller"
+	"github.com/weirlab/weir/broker/metadata"
+	"github.com/weirlab/weir/broker/protocol"
+	"github.com/weirlab/weir/broker/replication"
+	"github.com/weirlab/weir/broker/storage"
+	"github.com/weirlab/weir/env"
+)
+
+// Broker is one running node.
+type Broker struct {
+	e           env.Env
+	cfg         Config
+	incarnation [16]byte
+
+	metaLog    *storage.Log
+	controller *controller.Node
+	replicas   *replication.Manager
+	peers      *peers
+	server     *protocol.Server
+	listener   net.Listener
+
+	producerIDs producerIDs
+
+	epoch    atomic.Int64 // of this broker's registration, -1 before it has one
+	previous int64        // epoch at the last clean shutdown, -1 if it was not clean
+	stopping env.Signal   // set when the node is to end
+	failed   env.Signal   // set when the node cannot go on; failure says why
+	failure  atomic.Pointer[error]
+	live     env.Task
+}
+
+// Start opens the node's data and begins to serve. It returns once the node
+// listens; the node joins its cluster in the background. Errors name the
+// setting, file or address at fault.
+func Start(e env.Env, cfg Config) (*Broker, error) {
+	if err := cfg.Check(); err != nil {
+		return nil, err
+	}
+	b := &Broker{e: e, cfg: cfg, stopping: e.NewSignal(), failed: e.NewSignal()}
+	b.epoch.Store(-1)
+	b.producerIDs = producerIDs{mu: e.NewMutex(), allot: b.allotProducerIDs}
+	// A process must not be taken for the one before it, so its identity
+	// depends on when it began.
+	_, _ = e.Rand("incarnation", fmt.Sprintf("node %d at %d", cfg.NodeID, e.Now())).Read(b.incarnation[:])
+
+	if err := b.open(); err != nil {
+		return nil, err
+	}
+	listener, err := e.Listen(cfg.Listen)
+	if err != nil {
+		_ = b.metaLog.Close()
+		return nil, fmt.Errorf("broker: listeners=%s: %w", cfg.Listen, err)
+	}
+	b.listener = listener
+	if cfg.Advertise == "" { // port 0 became a real one
+		b.cfg.Advertise = listener.Addr().String()
+	}
+	table := b.apis()
+	b.peers.versions = table
+	b.controller.Start()
+	b.controller.Subscribe(b.replicas.Apply)
+	b.server = protocol.Serve(e, listener, table, cfg.MaxRequestBytes)
+	b.live = e.Go("lifecycle", b.stayRegistered)
+	return b, nil
+}
+
+const (
+	metadataDir       = "__cluster_metadata-0"
+	cleanShutdownFile = "clean-shutdown"
+)
+
+// open opens everything the node keeps on disk.
+func (b *Broker) open() error {
+	e, cfg := b.e, b.cfg
+	dir := path.Join(cfg.Dir, metadataDir)
+	if err := e.FS().MkdirAll(dir); err != nil {
+		return fmt.Errorf("broker: log.dirs: make %s: %w", dir, err)
+	}
+	var err error
+	if b.previous, err = takeCleanShutdown(e.FS(), cfg.Dir); err != nil {
+		return err
+	}
+	if b.metaLog, _, err = storage.Open(e, dir, storage.Config{}); err != nil {
+		return fmt.Errorf("broker: metadata log: %w", err)
+	}
+	b.peers = newPeers(e, "broker-"+strconv.Itoa(int(cfg.NodeID)))
+	b.controller, err = controller.New(e, controller.Config{
+		NodeID:                   cfg.NodeID,
+		ClusterID:                cfg.ClusterID,
+		Voters:                   cfg.Voters,
+		ElectionTimeout:          cfg.ElectionTimeout,
+		FetchTimeout:             cfg.QuorumFetchTimeout,
+		BrokerSessionTimeout:     cfg.BrokerSession,
+		DefaultPartitions:        cfg.DefaultPartitions,
+		DefaultReplicationFactor: cfg.DefaultReplicationFactor,
+		MinInsyncReplicas:        cfg.MinInsyncReplicas,
+		OnFatal:                  func(err error) { b.fail(fmt.Errorf("broker: metadata quorum: %w", err)) },
+	}, b.metaLog, dir, b.sendToVoter)
+	if err != nil {
+		_ = b.metaLog.Close()
+		return err
+	}
+	b.replicas = replication.NewManager(e, replication.Config{
+		BrokerID:            cfg.NodeID,
+		Dir:                 cfg.Dir,
+		ReplicaLagTimeMax:   cfg.ReplicaLagTimeMax,
+		ReplicaFetchWaitMax: cfg.ReplicaFetchWaitMax,
+		MinInsyncReplicas:   cfg.MinInsyncReplicas,
+		Log: storage.Config{
+			SegmentBytes:       cfg.SegmentBytes,
+			IndexIntervalBytes: cfg.IndexIntervalBytes,
+			FlushMessages:      cfg.FlushMessages,
+			RetentionBytes:     cfg.RetentionBytes,
+			RetentionMillis:    retentionMillis(cfg.RetentionTime),
+			MaxMessageBytes:    cfg.MaxMessageBytes,
+		},
+	}, replication.Deps{
+		BrokerEpoch:  b.epoch.Load,
+		ToController: b.toController,
+		Connect:      b.connectBroker,
+		OnStorageError: func(tp metadata.TopicPartition, err error) {
+			b.fail(fmt.Errorf("broker: log of %s-%d failed, and with it the only log directory: %w", tp.Topic, tp.Partition, err))
+		},
+	})
+	return nil
+}
+
+func retentionMillis(d time.Duration) int64 {
+	if d < 0 {
+		return -1
+	}
+	return d.Milliseconds()
+}
+
+// fail records that the node cannot go on. Its owner sees it by Failed and
+// ends the process: a broker whose disk fails must not go on answering.
+func (b *Broker) fail(err error) {
+	if b.failure.CompareAndSwap(nil, &err) {
+		b.e.Event("broker-failed", env.Int("node", b.cfg.NodeID), env.Text("error", err.Error()))
+		b.failed.Set()
+	}
+}
+
+// Failed is set once the node cannot go on; Err then says why. The owner
+// should end the process.
+func (b *Broker) Failed() env.Signal { return b.failed }
+
+// Err is why the node cannot go on, nil if it can.
+func (b *Broker) Err() error {
+	if err := b.failure.Load(); err != nil {
+		return *err
+	}
+	return nil
+}
+
+// Addr is the "host:port" at which clients reach the node.
+func (b *Broker) Addr() string { return b.cfg.advertised() }
+
+// Stop ends the node in good order: leaders move away first if the cluster
+// lets them, and everything is synced to disk.
+func (b *Broker) Stop() error {
+	b.stopping.Set()
+	b.live.Wait()
+	b.server.Close()
+	b.replicas.Stop()
+	b.controller.Stop()
+	b.server.Wait()
+	b.peers.stop()
+	err := errors.Join(b.Err(), b.metaLog.Sync(), b.metaLog.Close())
+	if err == nil && b.epoch.Load() >= 0 {
+		err = storage.WriteFile(b.e.FS(), path.Join(b.cfg.Dir, cleanShutdownFile), strconv.AppendInt(nil, b.epoch.Load(), 10))
+	}
+	return err
+}
+
+// takeCleanShutdown reads and removes the mark of a clean shutdown: the broker
+// epoch of that life, or -1 if the process ended without one. The mark is
+// removed durably before anything is written, or a later crash could pass for
+// a clean stop (KIP-966).
+func takeCleanShutdown(fsys env.FS, dir string) (int64, error) {
+	name := path.Join(dir, cleanShutdownFile)
+	data, err := storage.ReadFile(fsys, name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return -1, nil
+	}
+	epoch := int64(-1)
+	if err == nil {
+		if epoch, err = strconv.ParseInt(string(data), 10, 64); err != nil {
+			epoch = -1
+		}
+	}
+	if err := fsys.Remove(name); err != nil {
+		return -1, fmt.Errorf("broker: remove %s: %w", name, err)
+	}
+	if err := fsys.SyncDir(dir); err != nil {
+		return -1, fmt.Errorf("broker: sync directory %s: %w", dir, err)
+	}
+	return epoch, nil
+}
+
+// sendToVoter carries the quorum's requests. Each kind has its own connection,
+// so that a held fetch does not delay a vote.
+func (b *Broker) sendToVoter(to controller.Voter, req kmsg.Request, timeout time.Duration) (kmsg.Response, error) {
+	return b.peers.request(net.JoinHostPort(to.Host, strconv.Itoa(int(to.Port))), "quorum "+kmsg.NameForKey(req.Key()), req, timeout)
+}
+
+var errNoController = errors.New("broker: no active controller is known")
+
+// toController sends a request to the active controller, which may be this
+// node itself.
+func (b *Broker) toController(req kmsg.Request, timeout time.Duration) (kmsg.Response, error) {
+	id, _ := b.controller.Leader()
+	if id == b.cfg.NodeID {
+		if resp := b.controller.Handle(req); resp != nil {
+			return resp, nil
+		}
+		return nil, fmt.Errorf("broker: the controller does not answer %s", kmsg.NameForKey(req.Key()))
+	}
+	for _, v := range b.cfg.Voters {
+		if v.ID == id {
+			return b.peers.request(net.JoinHostPort(v.Host, strconv.Itoa(int(v.Port))), "controller "+kmsg.NameForKey(req.Key()), req, timeout)
+		}
+	}
+	return nil, errNoController
+}
+
+// connectBroker opens a connection to another broker for replication.
+func (b *Broker) connectBroker(id int32) (replication.Peer, error) {
+	broker := b.controller.Image().Broker(id)
+	if broker == nil {
+		return nil, fmt.Errorf("broker: broker %d is not registered: %w", id, kerr.BrokerNotAvailable)
+	}
+	return protocol.Dial(b.e, broker.Addr(), "replica-"+strconv.Itoa(int(b.cfg.NodeID)), 5*time.Second)
+}
+
+// View is the node's inner state, for invariants checked from outside.
+type View struct {
+	NodeID      int32
+	BrokerEpoch int64 // -1 if not registered
+	Quorum      controller.View
+	Replicas    []replication.ReplicaView
+}
+
+// View describes the node at this instant.
+func (b *Broker) View() View {
+	return View{NodeID: b.cfg.NodeID, BrokerEpoch: b.epoch.Load(), Quorum: b.controller.View(), Replicas: b.replicas.Replicas()}
+}

@@ -1,0 +1,122 @@
+package broker
+
+import (
+	"fmt"
+	"net"
+	"time"
+
+	"github.com/weirlab/weir/broker/controller"
+)
+
+// Voter is a member of the metadata quorum.
+type Voter = controller.Voter
+
+// Config says how one broker runs. Where a field stands for a Kafka setting,
+// its comment names it.
+type Config struct {
+	NodeID    int32   // node.id
+	ClusterID string  // must be the same on every node
+	Listen    string  // listeners: "host:port" to bind
+	Advertise string  // advertised.listeners: "host:port" for clients and peers; Listen if empty
+	Voters    []Voter // controller.quorum.voters
+	Dir       string  // log.dirs: directory, relative to the root of the node's file system
+	Rack      string  // broker.rack
+
+	AutoCreateTopics         bool  // auto.create.topics.enable
+	DefaultPartitions        int32 // num.partitions
+	DefaultReplicationFactor int16 // default.replication.factor
+	MinInsyncReplicas        int32 // min.insync.replicas, the default for topics without their own
+
+	OffsetsPartitions        int32 // offsets.topic.num.partitions
+	OffsetsReplicationFactor int16 // offsets.topic.replication.factor
+
+	SegmentBytes       int64         // log.segment.bytes
+	IndexIntervalBytes int64         // log.index.interval.bytes
+	FlushMessages      int64         // log.flush.interval.messages; 0 leaves flushing to the operating system
+	RetentionBytes     int64         // log.retention.bytes; -1 keeps everything
+	RetentionTime      time.Duration // log.retention.ms; negative keeps everything
+	MaxMessageBytes    int32         // message.max.bytes
+	MaxRequestBytes    int32         // socket.request.max.bytes
+
+	ReplicaLagTimeMax   time.Duration // replica.lag.time.max.ms
+	ReplicaFetchWaitMax time.Duration // replica.fetch.wait.max.ms
+	BrokerSession       time.Duration // broker.session.timeout.ms
+	BrokerHeartbeat     time.Duration // broker.heartbeat.interval.ms
+	ElectionTimeout     time.Duration // controller.quorum.election.timeout.ms
+	QuorumFetchTimeout  time.Duration // controller.quorum.fetch.timeout.ms
+	ControlledShutdown  time.Duration // how long a clean stop waits for leaders to move away
+
+	GroupInitialRebalanceDelay time.Duration // group.initial.rebalance.delay.ms
+}
+
+// DefaultConfig is a single node with Kafka's defaults, except that internal
+// topics have as many replicas as fit the cluster and flushing is left to the
+// operating system.
+func DefaultConfig() Config {
+	return Config{
+		NodeID:                     1,
+		ClusterID:                  "weir",
+		Listen:                     "127.0.0.1:9092",
+		Dir:                        ".",
+		AutoCreateTopics:           true,
+		DefaultPartitions:          1,
+		DefaultReplicationFactor:   1,
+		MinInsyncReplicas:          1,
+		OffsetsPartitions:          8,
+		OffsetsReplicationFactor:   3,
+		SegmentBytes:               1 << 30,
+		IndexIntervalBytes:         4096,
+		RetentionBytes:             -1,
+		RetentionTime:              7 * 24 * time.Hour,
+		MaxMessageBytes:            1048588,
+		MaxRequestBytes:            100 << 20,
+		ReplicaLagTimeMax:          30 * time.Second,
+		ReplicaFetchWaitMax:        500 * time.Millisecond,
+		BrokerSession:              9 * time.Second,
+		BrokerHeartbeat:            2 * time.Second,
+		ElectionTimeout:            time.Second,
+		QuorumFetchTimeout:         2 * time.Second,
+		ControlledShutdown:         10 * time.Second,
+		GroupInitialRebalanceDelay: 3 * time.Second,
+	}
+}
+
+// Check reports the first setting that cannot work, by its Kafka name.
+func (c Config) Check() error {
+	switch {
+	case c.NodeID < 0:
+		return fmt.Errorf("broker: node.id is %d; it must not be negative", c.NodeID)
+	case len(c.Voters) == 0:
+		return fmt.Errorf("broker: controller.quorum.voters is empty; name at least one voter as id@host:port")
+	case c.DefaultPartitions < 1:
+		return fmt.Errorf("broker: num.partitions is %d; it must be at least 1", c.DefaultPartitions)
+	case c.DefaultReplicationFactor < 1:
+		return fmt.Errorf("broker: default.replication.factor is %d; it must be at least 1", c.DefaultReplicationFactor)
+	case c.OffsetsPartitions < 1 || c.OffsetsReplicationFactor < 1:
+		return fmt.Errorf("broker: offsets.topic.num.partitions and offsets.topic.replication.factor must be at least 1")
+	case c.MinInsyncReplicas < 1:
+		return fmt.Errorf("broker: min.insync.replicas is %d; it must be at least 1", c.MinInsyncReplicas)
+	case c.BrokerHeartbeat >= c.BrokerSession:
+		return fmt.Errorf("broker: broker.heartbeat.interval.ms (%v) must be below broker.session.timeout.ms (%v)", c.BrokerHeartbeat, c.BrokerSession)
+	}
+	seen := map[int32]bool{}
+	for _, v := range c.Voters {
+		if seen[v.ID] {
+			return fmt.Errorf("broker: controller.quorum.voters lists node %d twice", v.ID)
+		}
+		seen[v.ID] = true
+	}
+	for _, addr := range []string{c.Listen, c.advertised()} {
+		if _, _, err := net.SplitHostPort(addr); err != nil {
+			return fmt.Errorf("broker: listener %q is not host:port: %w", addr, err)
+		}
+	}
+	return nil
+}
+
+func (c Config) advertised() string {
+	if c.Advertise != "" {
+		return c.Advertise
+	}
+	return c.Listen
+}

@@ -1,0 +1,32 @@
+// Package broker is a Kafka broker.
+//
+// A Broker is one node: it takes part in the metadata quorum, holds replicas
+// of partitions, coordinates consumer groups and answers clients. It runs on
+// an env.Env, so the same code is a real server on the operating system and a
+// citizen of the simulator.
+//
+// The parts, in the order a request meets them:
+//
+//   - broker/protocol reads frames and hands each decoded request to its handler.
+//   - The handlers are in this package, one file per API key (api00_produce.go
+//     for key 0 and so on). A handler's header says what it does and what each
+//     version of its messages adds.
+//   - broker/replication holds the partitions: it appends, replicates, and
+//     makes records readable once every in-sync replica has them.
+//   - broker/storage is the log on disk under both partitions and metadata.
+//   - broker/controller is the metadata quorum: Raft, and on top of it the
+//     cluster's state (topics, leaders, in-sync replicas, live brokers).
+//   - broker/group keeps consumer groups and their committed offsets.
+//
+// This package joins them: [Start] opens everything and returns once the node
+// listens; lifecycle.go registers the broker with the controller and keeps its
+// session alive; peers.go connects brokers to one another.
+//
+// Every node runs broker and quorum on one listener, as Kafka's combined mode
+// does, and a node that is not listed as a voter observes the metadata log.
+//
+// What is missing, compared with Apache Kafka: transactions, compaction,
+// security, quotas, metadata snapshots (the metadata log is kept whole),
+// incremental fetch sessions (each fetch names its partitions), the KIP-848
+// group protocol and tiered storage.
+package broker

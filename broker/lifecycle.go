@@ -1,0 +1,132 @@
+package broker
+
+import (
+	"net"
+	"strconv"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/weirlab/weir/env"
+)
+
+const registrationBackoff = 200 * time.Millisecond
+
+// stayRegistered keeps this broker known to the controller: it registers, then
+// sends heartbeats, by which the controller knows that it lives and unfences
+// it once it has caught up with the metadata (KIP-631). A controller that has
+// forgotten the registration makes it register again. When the node stops, the
+// controller moves its leaders away first.
+func (b *Broker) stayRegistered() {
+	for {
+		if !b.register() {
+			return
+		}
+		if !b.heartbeat() {
+			b.leave()
+			return
+		}
+	}
+}
+
+// register tries until the broker is registered; it reports false if the node
+// is to stop before that.
+func (b *Broker) register() bool {
+	for {
+		req := kmsg.NewPtrBrokerRegistrationRequest()
+		req.BrokerID, req.ClusterID, req.IncarnationID = b.cfg.NodeID, b.cfg.ClusterID, b.incarnation
+		req.PreviousBrokerEpoch = b.previous
+		req.Rack = rackPtr(b.cfg.Rack)
+		req.Listeners = []kmsg.BrokerRegistrationRequestListener{b.registeredListener()}
+		req.SetVersion(4)
+		if resp, err := b.toController(req, b.cfg.BrokerHeartbeat); err == nil {
+			r := resp.(*kmsg.BrokerRegistrationResponse)
+			if r.ErrorCode == 0 {
+				b.epoch.Store(r.BrokerEpoch)
+				b.e.Event("registered", env.Int("broker", b.cfg.NodeID), env.Int("epoch", r.BrokerEpoch))
+				return true
+			}
+		}
+		if b.stopping.Wait(registrationBackoff) {
+			return false
+		}
+	}
+}
+
+func (b *Broker) registeredListener() kmsg.BrokerRegistrationRequestListener {
+	l := kmsg.NewBrokerRegistrationRequestListener()
+	l.Name = "PLAINTEXT"
+	host, port, _ := net.SplitHostPort(b.cfg.advertised()) // checked by Config.Check
+	n, _ := strconv.ParseUint(port, 10, 16)
+	l.Host, l.Port = host, uint16(n)
+	return l
+}
+
+// heartbeat keeps the session until the node is to stop (false) or must
+// register again (true).
+func (b *Broker) heartbeat() (again bool) {
+	fenced := true
+	for {
+		resp, err := b.sendHeartbeat(false, b.cfg.BrokerHeartbeat)
+		wait := b.cfg.BrokerHeartbeat
+		switch {
+		case err != nil:
+			wait = registrationBackoff
+		case resp.ErrorCode == kerr.StaleBrokerEpoch.Code, resp.ErrorCode == kerr.BrokerIDNotRegistered.Code:
+			b.e.Event("registration-lost", env.Int("broker", b.cfg.NodeID), env.Int("epoch", b.epoch.Load()))
+			return !b.stopping.Wait(registrationBackoff)
+		case resp.ErrorCode != 0:
+			wait = registrationBackoff
+		default:
+			if resp.IsFenced != fenced {
+				fenced = resp.IsFenced
+				name := "unfenced"
+				if fenced {
+					name = "fenced"
+				}
+				b.e.Event(name, env.Int("broker", b.cfg.NodeID), env.Int("epoch", b.epoch.Load()))
+			}
+			if fenced { // nothing works before the controller lets us in
+				wait = min(wait, registrationBackoff)
+			}
+		}
+		if b.stopping.Wait(wait) {
+			return false
+		}
+	}
+}
+
+func (b *Broker) sendHeartbeat(wantShutdown bool, timeout time.Duration) (*kmsg.BrokerHeartbeatResponse, error) {
+	req := kmsg.NewPtrBrokerHeartbeatRequest()
+	req.BrokerID, req.BrokerEpoch = b.cfg.NodeID, b.epoch.Load()
+	req.CurrentMetadataOffset = b.controller.Image().Offset()
+	req.WantShutdown = wantShutdown
+	req.SetVersion(1)
+	resp, err := b.toController(req, timeout)
+	if err != nil {
+		return nil, err
+	}
+	return resp.(*kmsg.BrokerHeartbeatResponse), nil
+}
+
+// leave asks the controller to move this broker's leaders away. It gives up
+// after Config.ControlledShutdown, and sooner if no controller answers: when
+// the last nodes of a cluster stop there is nobody left to ask.
+func (b *Broker) leave() {
+	end := b.e.Now() + b.cfg.ControlledShutdown
+	for unanswered := 0; unanswered < 5; {
+		left := end - b.e.Now()
+		if left <= 0 {
+			return
+		}
+		resp, err := b.sendHeartbeat(true, min(left, b.cfg.BrokerHeartbeat))
+		if err == nil && resp.ErrorCode == 0 && resp.ShouldShutdown {
+			return
+		}
+		if err != nil || resp.ErrorCode != 0 {
+			unanswered++
+		}
+		b.e.Sleep(min(left, 100*time.Millisecond))
+	}
+}
