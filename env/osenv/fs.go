@@ -20,7 +20,7 @@ func (s *fileSystem) path(op, name string) (string, error) {
 		return "", &fs.PathError{Op: op, Path: name, Err: errNoRoot}
 	}
 	if !fs.ValidPath(name) {
-		return "", invalidName(op, name)
+		return "", invalid(op, name)
 	}
 	return filepath.Join(s.root, filepath.FromSlash(name)), nil
 }
@@ -28,7 +28,7 @@ func (s *fileSystem) path(op, name string) (string, error) {
 // pathBelow is path for calls that must not be given the root itself.
 func (s *fileSystem) pathBelow(op, name string) (string, error) {
 	if name == "." {
-		return "", invalidName(op, name)
+		return "", invalid(op, name)
 	}
 	return s.path(op, name)
 }
@@ -199,11 +199,16 @@ func (f *file) Size() (int64, error) {
 	return info.Size(), nil
 }
 
-func (f *file) Truncate(size int64) error { return f.f.Truncate(size) }
+func (f *file) Truncate(size int64) error {
+	if size < 0 {
+		return invalid("truncate", f.f.Name())
+	}
+	return f.f.Truncate(size)
+}
 
 func (f *file) Preallocate(off, n int64) error {
 	if off < 0 || n <= 0 {
-		return &fs.PathError{Op: "preallocate", Path: f.f.Name(), Err: fs.ErrInvalid}
+		return invalid("preallocate", f.f.Name())
 	}
 	return preallocate(f.f, off, n)
 }

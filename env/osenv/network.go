@@ -14,6 +14,10 @@ type network struct{}
 
 // Listen implements env.Network.
 func (network) Listen(addr string) (net.Listener, error) {
+	// The net package takes an empty address for any host and any port.
+	if _, _, err := net.SplitHostPort(addr); err != nil {
+		return nil, &net.OpError{Op: "listen", Net: "tcp", Err: err}
+	}
 	l, err := net.Listen("tcp", addr)
 	if err != nil {
 		return nil, err

@@ -99,7 +99,8 @@ func (e *Env) Event(name string, attrs ...env.Attr) {
 
 var errNoRoot = errors.New("this Env was made without a root directory (Options.Root), so it has no files")
 
-// invalidName is the error for a name that is not a clean relative path.
-func invalidName(op, name string) error {
+// invalid is the error for a name that is not a clean relative path, or for a
+// negative size or offset.
+func invalid(op, name string) error {
 	return &fs.PathError{Op: op, Path: name, Err: fs.ErrInvalid}
 }

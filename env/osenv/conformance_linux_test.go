@@ -1,0 +1,152 @@
+package osenv_test
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/weirlab/weir/env"
+	"github.com/weirlab/weir/env/envtest"
+	"github.com/weirlab/weir/env/osenv"
+)
+
+// mount mounts for the duration of a test, or skips it where that is not
+// allowed.
+func mount(t *testing.T, args ...string) {
+	t.Helper()
+	dir := args[len(args)-1]
+	if out, err := exec.Command("mount", args...).CombinedOutput(); err != nil {
+		t.Skipf("this test mounts a file system, which is not allowed here: %v %s", err, out)
+	}
+	t.Cleanup(func() {
+		if out, err := exec.Command("umount", dir).CombinedOutput(); err != nil {
+			t.Errorf("umount: %v %s", err, out)
+		}
+	})
+}
+
+// WithDisk mounts a small tmpfs.
+func (w *world) WithDisk(t *testing.T, sizeBytes int64) envtest.World {
+	dir := t.TempDir()
+	mount(t, "-t", "tmpfs", "-o", "size="+strconv.FormatInt(sizeBytes, 10), "none", dir)
+	return &world{roots: [2]string{dir, t.TempDir()}}
+}
+
+// CutPower runs the program on an ext4 file system in a file, and takes a copy
+// of that file: it holds what the disk would hold if the power went at that
+// moment, while everything else is still in the page cache.
+func (w *world) CutPower(t *testing.T, before, after func(e env.Env)) {
+	base := t.TempDir()
+	image, kept := filepath.Join(base, "image"), filepath.Join(base, "kept")
+	f, err := os.Create(image)
+	require.NoError(t, err)
+	require.NoError(t, f.Truncate(32<<20))
+	require.NoError(t, f.Close())
+	if out, err := exec.Command("mkfs.ext4", "-q", image).CombinedOutput(); err != nil {
+		t.Skipf("cannot make an ext4 file system here: %v %s", err, out)
+	}
+
+	dirs := [2]string{filepath.Join(base, "before"), filepath.Join(base, "after")}
+	for _, dir := range dirs {
+		require.NoError(t, os.Mkdir(dir, 0o755))
+	}
+	mount(t, "-o", "loop", image, dirs[0])
+	w.onDisk(t, dirs[0], before)
+	copyFile(t, kept, image)
+	mount(t, "-o", "loop", kept, dirs[1])
+	w.onDisk(t, dirs[1], after)
+}
+
+func (w *world) onDisk(t *testing.T, root string, program func(e env.Env)) {
+	(&world{roots: [2]string{root, w.roots[1]}}).Run(t, program)
+}
+
+func copyFile(t *testing.T, to, from string) {
+	src, err := os.Open(from)
+	require.NoError(t, err)
+	defer src.Close()
+	dst, err := os.Create(to)
+	require.NoError(t, err)
+	_, err = io.Copy(dst, src)
+	require.NoError(t, err)
+	require.NoError(t, dst.Close())
+}
+
+// SilentAddress is a listener whose backlog is full: the system drops further
+// attempts without an answer.
+func (w *world) SilentAddress(t *testing.T) string {
+	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
+	require.NoError(t, err)
+	t.Cleanup(func() { syscall.Close(fd) })
+	require.NoError(t, syscall.Bind(fd, &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}))
+	require.NoError(t, syscall.Listen(fd, 0))
+	name, err := syscall.Getsockname(fd)
+	require.NoError(t, err)
+	addr := net.JoinHostPort(localhost, strconv.Itoa(name.(*syscall.SockaddrInet4).Port))
+	for range 10 {
+		c, err := net.DialTimeout("tcp", addr, 200*time.Millisecond)
+		if err != nil {
+			return addr
+		}
+		t.Cleanup(func() { c.Close() })
+	}
+	t.Skip("this system's backlog cannot be filled")
+	return ""
+}
+
+// The twin of a simulated power loss that takes unsynced bytes and names: the
+// real page cache does the same.
+func TestPowerLossTakesWhatWasNotSynced(t *testing.T) {
+	w := &world{roots: [2]string{t.TempDir(), t.TempDir()}}
+	w.CutPower(t, func(e env.Env) {
+		fsys := e.FS()
+		for _, name := range []string{"synced", "unsynced"} {
+			f, err := fsys.Create(name)
+			require.NoError(t, err)
+			_, err = f.WriteAt(make([]byte, 100_000), 0)
+			require.NoError(t, err)
+			if name == "synced" {
+				require.NoError(t, f.Sync())
+				require.NoError(t, fsys.SyncDir("."))
+			}
+			require.NoError(t, f.Close())
+		}
+		require.NoError(t, fsys.Rename("synced", "renamed"))
+	}, func(e env.Env) {
+		info, err := e.FS().Stat("synced")
+		require.NoError(t, err, "the rename was not synced")
+		require.EqualValues(t, 100_000, info.SizeBytes)
+		_, err = e.FS().Stat("renamed")
+		require.ErrorIs(t, err, os.ErrNotExist)
+		info, err = e.FS().Stat("unsynced")
+		if err == nil {
+			require.Zero(t, info.SizeBytes)
+		} else {
+			require.ErrorIs(t, err, os.ErrNotExist)
+		}
+	})
+}
+
+// The twin of a simulated device error. Reading a page that a process has not
+// mapped is the one EIO that any Linux gives without a broken disk.
+func TestDeviceErrorIsEIO(t *testing.T) {
+	e, err := osenv.New(osenv.Options{Root: fmt.Sprintf("/proc/%d", os.Getpid())})
+	require.NoError(t, err)
+	f, err := e.FS().Open("mem")
+	if err != nil {
+		t.Skipf("cannot open /proc/self/mem: %v", err)
+	}
+	defer f.Close()
+	_, err = f.ReadAt(make([]byte, 1), 0)
+	require.ErrorIs(t, err, syscall.EIO)
+	require.ErrorContains(t, err, "mem")
+}
