@@ -1,0 +1,69 @@
+# Weir needs nothing but Go. "make help" lists the targets.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+GO ?= go
+FUZZTIME ?= 60s
+SEEDS ?= 200
+
+# Packages that run goroutines: the operating-system backend and what is
+# driven through it. The race detector sees nothing inside coroutines, so the
+# simulated side is left out.
+RACE_PACKAGES := ./env/... ./broker/... ./workloads/client/... ./workloads/program/... ./linearizability/... ./reports/...
+
+.PHONY: help
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+.PHONY: build
+build: ## build bin/weir
+	$(GO) build -o bin/weir ./cmd/weir
+
+.PHONY: test
+test: vet ## vet, weirlint and all tests
+	$(GO) test -timeout 9m ./...
+
+.PHONY: vet
+vet: ## go vet and weirlint, the analyzer that keeps simulated code deterministic
+	$(GO) vet ./...
+	$(GO) run ./cmd/weirlint ./...
+
+.PHONY: race
+race: ## the race detector on everything that runs on the operating system
+	$(GO) test -race -short -timeout 20m $(RACE_PACKAGES)
+
+.PHONY: fuzz
+fuzz: ## the fuzz targets, FUZZTIME (60s) each
+	$(GO) test ./broker/storage -run '^$$' -fuzz '^FuzzLogReader$$' -fuzztime $(FUZZTIME)
+	$(GO) test ./broker/protocol -run '^$$' -fuzz '^FuzzRequestDecoder$$' -fuzztime $(FUZZTIME)
+
+.PHONY: bench
+bench: ## simulation speed
+	$(GO) test -run '^$$' -bench . -benchtime 3s ./sim ./workloads
+
+# The failpoint rewriter hands rewritten sources to the compiler behind the
+# build cache's back: with a shared cache, rewritten and plain packages would
+# mix. Hence a cache of its own, and one such build at a time.
+.PHONY: faultbuild
+faultbuild: ## build bin/weir-faults, which has the planted bugs in it
+	mkdir -p bin
+	toolexec=$$($(GO) tool -n failpoint-toolexec) && \
+	exec 9>bin/.faultbuild.lock && flock 9 && \
+	GOMODCACHE=$$($(GO) env GOMODCACHE) GOCACHE=$$($(GO) env GOCACHE)/weir-faults \
+		$(GO) build -toolexec="$$toolexec" -o bin/weir-faults ./cmd/weir
+
+.PHONY: planted
+planted: faultbuild ## the judge finds every planted bug, and its command reproduces the find
+	WEIR_FAULTS=$(CURDIR)/bin/weir-faults $(GO) test ./cmd/weir -run '^TestPlantedBugs$$' -v -count=1 -timeout 20m
+
+.PHONY: campaign
+campaign: build ## SEEDS (200) seeds of the quickstart scenario
+	bin/weir campaign --seeds $(SEEDS)
+
+.PHONY: lint
+lint: ## golangci-lint (see .ci/run for the version)
+	golangci-lint run ./...
+
+.PHONY: clean
+clean: ## remove what was built and measured
+	rm -rf bin weir-out
