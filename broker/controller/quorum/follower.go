@@ -1,0 +1,137 @@
+package quorum
+
+import (
+	"fmt"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+)
+
+// startFollowing arms the timers of a follower.
+func (c *Core) startFollowing() {
+	c.leaderLostAt = c.now + c.cfg.FetchTimeout
+	c.leaderHW = 0
+	if c.flushed == c.end {
+		c.fetchAt = c.now
+	}
+}
+
+// sendFetch asks the leader for records, or anyone for the leader.
+func (c *Core) sendFetch() {
+	to := c.Leader()
+	if to == None {
+		to = c.someoneElse()
+	}
+	if to == None || c.flushed < c.end {
+		c.fetchAt = never // a flush arms it again
+		return
+	}
+	m := c.send(Message{Kind: FetchRequest, To: to, Epoch: c.hard.Epoch, Leader: c.Leader(),
+		LastEpoch: c.epochs.last(), Offset: c.end, MaxWait: c.cfg.FetchMaxWait})
+	c.fetchID, c.fetchTo, c.fetchAt = m.ID, to, never
+}
+
+// someoneElse goes round the other voters.
+func (c *Core) someoneElse() int32 {
+	for range c.cfg.Voters {
+		id := c.cfg.Voters[c.discoverAt%len(c.cfg.Voters)]
+		c.discoverAt++
+		if id != c.cfg.ID {
+			return id
+		}
+	}
+	return None
+}
+
+func (c *Core) onFetchResponse(m Message) {
+	mine := m.ID == c.fetchID
+	if mine {
+		c.fetchID = 0
+	}
+	if c.adopt(m.Epoch, m.Leader) || !mine {
+		return
+	}
+	c.fetchAt = c.now + c.cfg.RetryBackoff
+	fromLeader := m.From == c.Leader() && m.Epoch == c.hard.Epoch
+	if m.Err != 0 {
+		if m.Err == kerr.NotLeaderForPartition.Code && fromLeader && m.Leader == None && c.voter && c.role == Follower {
+			// It restarted or resigned, and will not lead this epoch again.
+			c.leaderGone(c.rand.Between(0, c.cfg.ElectionTimeout/2))
+		}
+		return
+	}
+	if !fromLeader || m.Offset != c.end || c.role == Resigned {
+		return
+	}
+	if c.role != Follower {
+		c.setRole(Follower)
+		c.fetchAt = c.now + c.cfg.RetryBackoff
+	}
+	c.heard = true
+	c.leaderLostAt = c.now + c.cfg.FetchTimeout
+	if m.Diverging {
+		c.diverge(m.DivergeEpoch, m.DivergeEnd)
+		return
+	}
+	for _, b := range m.Batches {
+		if b.Base != c.end || b.Next <= b.Base || b.Epoch > c.hard.Epoch || b.Epoch < c.epochs.last() {
+			return // damaged on the way; fetched again after the backoff
+		}
+		c.append(b)
+	}
+	c.leaderHW = m.HighWatermark
+	c.advanceFollowerHW()
+	c.fetchAt = c.now
+	if c.flushed < c.end {
+		c.fetchAt = never
+	}
+}
+
+// diverge cuts off what the leader does not have.
+func (c *Core) diverge(epoch int32, leaderEnd int64) {
+	_, ownEnd := c.epochs.end(epoch, c.end)
+	to := min(ownEnd, leaderEnd)
+	if to < c.hw {
+		c.emit(Violation{fmt.Sprintf("leader %d of epoch %d asks to truncate to %d, below the high watermark %d",
+			c.hard.Leader, c.hard.Epoch, to, c.hw)})
+		return
+	}
+	if to >= c.end {
+		return
+	}
+	c.end, c.flushed = to, min(c.flushed, to)
+	c.epochs.truncate(to)
+	c.emit(Truncate{to})
+	c.fetchAt = c.now
+}
+
+func (c *Core) append(b Batch) {
+	c.epochs.note(b.Epoch, b.Base)
+	c.end = b.Next
+	c.emit(Append{b})
+}
+
+func (c *Core) onFlushed(end int64) {
+	c.flushed = max(c.flushed, min(end, c.end))
+	if c.role == Leader {
+		c.advanceLeaderHW()
+		c.completeHeld()
+		return
+	}
+	c.advanceFollowerHW()
+	if c.flushed == c.end && c.fetchID == 0 {
+		c.fetchAt = min(c.fetchAt, c.now)
+	}
+}
+
+func (c *Core) advanceFollowerHW() {
+	if c.role == Follower {
+		c.raiseHW(min(c.leaderHW, c.flushed))
+	}
+}
+
+func (c *Core) raiseHW(hw int64) {
+	if hw > c.hw {
+		c.hw = hw
+		c.emit(Commit{hw})
+	}
+}
