@@ -82,6 +82,9 @@ func (s *Scenario) checkLoad() (string, error) {
 	case p.Count+l.Consumers.Count+l.Committers.Count == 0:
 		return "load", fmt.Errorf("there are no clients; give producers, consumers or committers a count")
 	}
+	if name, err := l.Properties.check(clientProperties); err != nil {
+		return "load.properties." + name, err
+	}
 	if name, err := p.Properties.check(producerProperties); err != nil {
 		return "load.producers.properties." + name, err
 	}

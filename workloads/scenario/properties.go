@@ -65,6 +65,15 @@ var topicProperties = map[string]kind{
 	"max.message.bytes":              wholeNumber,
 }
 
+// clientProperties are the settings that every client has.
+var clientProperties = map[string]kind{
+	"request.timeout.ms":                 wholeNumber,
+	"socket.connection.setup.timeout.ms": wholeNumber,
+	"retry.backoff.ms":                   wholeNumber,
+	"retry.backoff.max.ms":               wholeNumber,
+	"metadata.max.age.ms":                wholeNumber,
+}
+
 // producerProperties are the settings of a producer.
 var producerProperties = map[string]kind{
 	"acks":                                  oneOf("all", "-1", "0", "1"),
@@ -77,9 +86,6 @@ var producerProperties = map[string]kind{
 	"max.in.flight.requests.per.connection": wholeNumber,
 	"retries":                               wholeNumber,
 	"delivery.timeout.ms":                   wholeNumber,
-	"request.timeout.ms":                    wholeNumber,
-	"retry.backoff.ms":                      wholeNumber,
-	"metadata.max.age.ms":                   wholeNumber,
 }
 
 // consumerProperties are the settings of a consumer.
@@ -90,9 +96,6 @@ var consumerProperties = map[string]kind{
 	"max.partition.fetch.bytes": wholeNumber,
 	"max.poll.records":          wholeNumber,
 	"isolation.level":           oneOf("read_uncommitted", "read_committed"),
-	"request.timeout.ms":        wholeNumber,
-	"retry.backoff.ms":          wholeNumber,
-	"metadata.max.age.ms":       wholeNumber,
 }
 
 // check finds the first property that is unknown or has a value of the wrong

@@ -53,7 +53,9 @@ type Topic struct {
 
 // Load is what clients do.
 type Load struct {
-	Duration   Span       `yaml:"duration"`
+	Duration Span `yaml:"duration"`
+	// Properties are the settings that all clients share.
+	Properties Properties `yaml:"properties,omitempty"`
 	Producers  Producers  `yaml:"producers,omitempty"`
 	Consumers  Consumers  `yaml:"consumers,omitempty"`
 	Committers Committers `yaml:"committers,omitempty"`
