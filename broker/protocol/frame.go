@@ -93,8 +93,7 @@ func ParseRequest(h Header, body []byte) (kmsg.Request, error) {
 	req.SetVersion(h.Version)
 	if req.IsFlexible() {
 		b := kbin.Reader{Src: body}
-		kmsg.SkipTags(&b)
-		if !b.Ok() {
+		if !skipTags(&b) {
 			return nil, fmt.Errorf("protocol: %s v%d: tagged fields of the header end too early", kmsg.NameForKey(h.Key), h.Version)
 		}
 		body = b.Src
@@ -103,6 +102,16 @@ func ParseRequest(h Header, body []byte) (kmsg.Request, error) {
 		return nil, fmt.Errorf("protocol: %s v%d of %d bytes does not decode: %w", kmsg.NameForKey(h.Key), h.Version, len(body), err)
 	}
 	return req, nil
+}
+
+// skipTags passes over tagged fields and reports whether they were whole. The
+// codec's own would believe a count of billions that no bytes follow.
+func skipTags(b *kbin.Reader) bool {
+	for n := b.Uvarint(); n > 0 && b.Ok(); n-- {
+		b.Uvarint()
+		b.Span(int(b.Uvarint()))
+	}
+	return b.Ok()
 }
 
 // AppendResponse appends the frame that answers a request with this
