@@ -131,7 +131,9 @@ func TestTooNewApiVersionsGetsTheOldestBodyAndTheVersions(t *testing.T) {
 
 func TestMalformedBytesEndTheirConnectionOnly(t *testing.T) {
 	s := serve(t, 1<<16, metadataAPI(answerCluster))
-	frame := func(body []byte) []byte { return append(binary.BigEndian.AppendUint32(nil, uint32(len(body))), body...) }
+	frame := func(body []byte) []byte {
+		return append(binary.BigEndian.AppendUint32(nil, uint32(len(body))), body...)
+	}
 	good := request(kmsg.NewPtrMetadataRequest(), 9, 1)
 	for name, tc := range map[string]struct {
 		raw  []byte
@@ -194,9 +196,9 @@ func TestFrameGrowsWithItsBytesNotWithItsPromise(t *testing.T) {
 	require.Less(t, allocated, 10.0)
 }
 
-// FuzzRequest feeds arbitrary bytes to the request decoder: whatever they
+// FuzzRequestDecoder feeds arbitrary bytes to the request decoder: whatever they
 // hold, the answer is a request or an error, never a panic.
-func FuzzRequest(f *testing.F) {
+func FuzzRequestDecoder(f *testing.F) {
 	for key := int16(0); key <= int16(kmsg.MaxKey); key++ {
 		if req := kmsg.RequestForKey(key); req != nil {
 			f.Add(request(req, 0, 1)[4:])
