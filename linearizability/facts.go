@@ -58,6 +58,19 @@ type Fault struct {
 	// Effect is what it was observed to do ("12 packets dropped"), "" if
 	// nothing was observed.
 	Effect string `json:"effect,omitempty"`
+	// Recovered says where the logs of struck brokers ended when they had come
+	// back, as far as known. Below that end nothing had been lost, which makes
+	// the judge stricter; a replica not listed may have lost anything.
+	Recovered []Recovered `json:"recovered,omitempty"`
+}
+
+// Recovered is the end of one replica's log right after recovery from a fault,
+// before it followed anybody.
+type Recovered struct {
+	Broker    int32  `json:"broker"`
+	Topic     string `json:"topic"`
+	Partition int32  `json:"partition"`
+	LogEnd    int64  `json:"log_end"`
 }
 
 // PartitionState is one committed change of a partition's metadata, as the

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"io"
 	"sync"
+	"time"
 )
 
 // Log is a [Recorder] that keeps a history in memory and, if it has a writer,
@@ -26,7 +27,7 @@ type Log struct {
 	// Scans already written, by partition, for writing equal chunks once.
 	scanned map[TopicPartition][]int
 
-	committed func(tp TopicPartition, next int64)
+	committed func(tp TopicPartition, next int64, at time.Duration)
 }
 
 // NewLog returns an empty Log that streams to w. w may be nil.
@@ -42,7 +43,7 @@ func NewLog(w io.Writer) *Log {
 // everything below offset next of a partition must be committed: by an
 // acknowledgement with acks=all or by reading it. [Watcher.Committed] takes
 // it. Call before recording starts.
-func (l *Log) OnCommitted(fn func(tp TopicPartition, next int64)) { l.committed = fn }
+func (l *Log) OnCommitted(fn func(tp TopicPartition, next int64, at time.Duration)) { l.committed = fn }
 
 // An operation's number holds its function in the low bits and its place in
 // the slice of that function above.
@@ -125,7 +126,7 @@ func (l *Log) Complete(number int64, op Op) {
 			s.Offset = op.Offset
 		}
 		if l.committed != nil && op.Type == OK && s.Acks == -1 && s.Offset >= 0 {
-			l.committed(s.TP, s.Offset+1)
+			l.committed(s.TP, s.Offset+1, op.Time)
 		}
 		op.Process, op.Value, op.Acks, op.Idempotent = s.Process, s.Value, s.Acks, s.Idempotent
 		op.Topic, op.Partition = s.TP.Topic, s.TP.Partition
@@ -139,7 +140,7 @@ func (l *Log) Complete(number int64, op Op) {
 			p.Records = op.Records
 		}
 		if k := len(p.Records); l.committed != nil && k > 0 {
-			l.committed(p.TP, p.Records[k-1].Offset+1)
+			l.committed(p.TP, p.Records[k-1].Offset+1, op.Time)
 		}
 		op.Process, op.Session = p.Process, p.Session
 		op.Topic, op.Partition = p.TP.Topic, p.TP.Partition

@@ -1,0 +1,141 @@
+package linearizability
+
+import (
+	"fmt"
+	"time"
+)
+
+// observation is one sighting of a value at an offset.
+type observation struct {
+	value int64
+	at    time.Duration
+	by    string
+	call  time.Duration // when the value was sent; -1 if not known
+	send  *SendOp       // set if the sighting is an acknowledgement
+}
+
+// agreement is K1: an offset holds one record, for everybody and for ever,
+// except where the loss of the record that was there first is excused. It also
+// finds records that nobody sent.
+func (c *court) agreement(p *partition) {
+	first := map[int64]observation{}
+	for _, s := range p.sends {
+		if s.Outcome == OK && s.Offset != None {
+			c.observe(p, first, s.Offset, observation{s.Value, s.Return,
+				fmt.Sprintf("acknowledged to client %d", s.Process), s.Call, s})
+		}
+	}
+	for _, poll := range p.polls {
+		for _, r := range poll.Records {
+			c.observe(p, first, r.Offset, c.sighting(r.Value, poll.Return, "read by client", poll.Process))
+			c.invented(p, r.Offset, r.Value, poll.Return, fmt.Sprintf("read by client %d", poll.Process))
+		}
+	}
+	// The scans of other replicas are K11's business.
+	if l := p.log.scan; l != nil {
+		next := int64(None)
+		for _, r := range l.Records {
+			c.observe(p, first, r.Offset, c.sighting(r.Value, 0, "in the final log of broker", int64(l.Broker)))
+			c.invented(p, r.Offset, r.Value, 0, fmt.Sprintf("in the final log of broker %d", l.Broker))
+			if next != None && r.Offset <= next-1 {
+				c.found(p, 1, r.Offset, 0, fmt.Sprintf("offset %d of %s follows offset %d in the final log of broker %d", r.Offset, p.tp, next-1, l.Broker))
+			}
+			next = r.Offset + 1
+		}
+	}
+}
+
+func (c *court) sighting(value int64, at time.Duration, who string, id int64) observation {
+	o := observation{value: value, at: at, call: -1, by: fmt.Sprintf("%s %d", who, id)}
+	if i, ok := c.byValue[value]; ok {
+		o.call = c.h.Sends[i].Call
+	}
+	return o
+}
+
+func (c *court) observe(p *partition, first map[int64]observation, offset int64, o observation) {
+	c.cur.Inputs++
+	f, ok := first[offset]
+	if !ok {
+		first[offset] = o
+		return
+	}
+	if f.value == o.value {
+		return
+	}
+	// One of the two is gone. If its loss is excused, so is the disagreement.
+	for _, gone := range []observation{f, o} {
+		if p.log.scan != nil && p.log.holds(p.topic, offset, gone.value) {
+			continue
+		}
+		if gone.send != nil && gone.send.Acks == 1 {
+			if _, ok := p.excuseLeaderOnly(gone.send); ok {
+				continue
+			}
+		} else if _, ok, _ := p.excuseCommitted(offset, gone.call); ok {
+			continue
+		}
+		c.found(p, 0, offset, o.at, fmt.Sprintf("offset %d of %s is two records: value %d (%s%s) and value %d (%s%s)",
+			offset, p.tp, f.value, f.by, when(f.at), o.value, o.by, when(o.at)))
+		return
+	}
+	if p.log.scan != nil && p.log.holds(p.topic, offset, o.value) {
+		first[offset] = o
+	}
+}
+
+func when(at time.Duration) string {
+	if at <= 0 {
+		return ""
+	}
+	return " at " + clock(at)
+}
+
+// invented finds records that hold what nobody sent there.
+func (c *court) invented(p *partition, offset, value int64, at time.Duration, where string) {
+	i, ok := c.byValue[value]
+	switch {
+	case value == None:
+		c.found(p, 2, offset, at, fmt.Sprintf("offset %d of %s, %s%s, holds bytes that no producer wrote: the record was corrupted", offset, p.tp, where, when(at)))
+	case !ok:
+		c.found(p, 2, offset, at, fmt.Sprintf("offset %d of %s, %s%s, holds value %d, which nobody sent", offset, p.tp, where, when(at), value))
+	case c.h.Sends[i].TP != p.tp:
+		c.found(p, 2, offset, at, fmt.Sprintf("offset %d of %s, %s%s, holds value %d, which was sent to %s", offset, p.tp, where, when(at), value, c.h.Sends[i].TP))
+	}
+}
+
+// honesty is K5's other half: a send that was refused with a definite error
+// must never show up.
+func (c *court) honesty(p *partition) {
+	refused := map[int64]*SendOp{}
+	for _, s := range p.sends {
+		if s.Outcome == Fail {
+			c.cur.Inputs++
+			refused[s.Value] = s
+		}
+	}
+	if len(refused) == 0 {
+		return
+	}
+	told := map[int64]bool{}
+	tell := func(r Record, where string) {
+		s := refused[r.Value]
+		if s == nil || told[r.Value] {
+			return
+		}
+		told[r.Value] = true
+		c.found(p, 0, r.Offset, s.Return, fmt.Sprintf(
+			"client %d was told %s for value %d of %s at %s, which promises that nothing was appended, yet it is %s at offset %d",
+			s.Process, s.Error, s.Value, p.tp, clock(s.Return), where, r.Offset))
+	}
+	for _, poll := range p.polls {
+		for _, r := range poll.Records {
+			tell(r, fmt.Sprintf("what client %d read", poll.Process))
+		}
+	}
+	if l := p.log.scan; l != nil {
+		for _, r := range l.Records {
+			tell(Record{r.Offset, r.Value}, fmt.Sprintf("in the final log of broker %d", l.Broker))
+		}
+	}
+}

@@ -1,0 +1,174 @@
+package linearizability
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// The exact check of SEMANTICS 3.4. A log is a register holding its tail: level
+// k means that k records are in it. Offsets fix the total order of the appends,
+// so that linearizability is interval scheduling with precedence, and placing
+// every append at its earliest legal point is optimal. O(n) after sorting.
+
+// logAppend is the append that makes level k+1, k being its place.
+type logAppend struct {
+	call, ret time.Duration // ret is Never if nobody was told
+}
+
+// logRead saw the tail at a level: that level exactly, or at least that one.
+type logRead struct {
+	call, ret time.Duration
+	level     int
+	exact     bool
+}
+
+// logViolation says what cannot be placed: append number k, or (if read >= 0)
+// a read. after is the append (or exact read, if afterRead) that must come
+// before and does not.
+type logViolation struct {
+	k, read   int
+	after     int
+	afterRead bool
+}
+
+const minTime time.Duration = -1 << 63
+
+// linearizeLog returns nil if appends and reads are linearizable.
+func linearizeLog(appends []logAppend, reads []logRead) *logViolation {
+	exact := make([]int, 0, len(reads)) // indexes of exact reads by level
+	for i, r := range reads {
+		if r.exact {
+			exact = append(exact, i)
+		}
+	}
+	slices.SortStableFunc(exact, func(a, b int) int { return cmp.Compare(reads[a].level, reads[b].level) })
+	point := make([]time.Duration, len(appends)+1)
+	low, by, byRead := minTime, -1, false
+	point[0] = minTime
+	next := 0
+	for k := 0; k <= len(appends); k++ {
+		if k > 0 {
+			a := appends[k-1]
+			if a.call > low {
+				low, by, byRead = a.call, k-1, false
+			}
+			if low > a.ret {
+				return &logViolation{k: k - 1, read: -1, after: by, afterRead: byRead}
+			}
+			point[k] = low
+		}
+		for ; next < len(exact) && reads[exact[next]].level == k; next++ {
+			if r := reads[exact[next]]; r.call > low {
+				low, by, byRead = r.call, exact[next], true
+			}
+		}
+	}
+	for i, r := range reads {
+		if point[r.level] > r.ret {
+			// The append whose call set the point: the latest up to the level.
+			k := 0
+			for j := 1; j < r.level; j++ {
+				if appends[j].call > appends[k].call {
+					k = j
+				}
+			}
+			return &logViolation{k: k, read: i}
+		}
+	}
+	return nil
+}
+
+// exactLog checks the surviving log of a partition: appends by the order of
+// their offsets; reads and ListOffsets as lower bounds, since neither promises
+// freshness while leadership moves. Only in a run without faults, in a
+// partition that kept its first leader and took acks=all alone, is ListOffsets
+// taken as exact.
+func (c *court) exactLog(p *partition) {
+	l := p.log.scan
+	if l == nil {
+		c.noScan(p)
+		return
+	}
+	appends := make([]logAppend, len(l.Records))
+	senders := make([]*SendOp, len(l.Records))
+	placed := map[int64]bool{}
+	for i, r := range l.Records {
+		appends[i] = logAppend{minTime, Never}
+		n, ok := c.byValue[r.Value]
+		if !ok || placed[r.Value] || c.h.Sends[n].TP != p.tp {
+			continue
+		}
+		placed[r.Value] = true
+		s := &c.h.Sends[n]
+		senders[i] = s
+		appends[i].call = s.Call
+		if s.Outcome == OK && s.Acks != 0 {
+			appends[i].ret = s.Return
+		}
+		c.cur.Inputs++
+	}
+	var reads []logRead
+	var who []string
+	level := func(offset int64) int { // records below offset
+		n, _ := slices.BinarySearchFunc(l.Records, offset, func(r ScanRecord, o int64) int { return cmp.Compare(r.Offset, o) })
+		return n
+	}
+	for _, poll := range p.polls {
+		if n := len(poll.Records); poll.Outcome == OK && n > 0 {
+			last := poll.Records[n-1]
+			if p.log.at(last.Offset) == nil || !p.log.holds(p.topic, last.Offset, last.Value) {
+				continue // lost since, which other checks judge
+			}
+			reads = append(reads, logRead{poll.Call, poll.Return, level(last.Offset) + 1, false})
+			who = append(who, fmt.Sprintf("client %d read offset %d", poll.Process, last.Offset))
+		}
+	}
+	calm := p.calm()
+	for _, e := range p.ends {
+		if e.Outcome != OK || e.Offset > l.LogEnd {
+			continue
+		}
+		reads = append(reads, logRead{e.Call, e.Return, level(e.Offset), calm})
+		who = append(who, fmt.Sprintf("client %d was told that the log ends at offset %d", e.Process, e.Offset))
+	}
+	c.cur.Inputs += int64(len(reads))
+	v := linearizeLog(appends, reads)
+	if v == nil {
+		return
+	}
+	s := senders[v.k]
+	offset := l.Records[v.k].Offset
+	name := fmt.Sprintf("the record at offset %d of %s (value %d of client %d)", offset, p.tp, s.Value, s.Process)
+	switch {
+	case v.read >= 0:
+		c.found(p, 0, offset, reads[v.read].ret, fmt.Sprintf("%s at %s, before %s was sent at %s",
+			who[v.read], clock(reads[v.read].ret), name, clock(s.Call)))
+	case v.afterRead:
+		c.found(p, 1, offset, s.Return, fmt.Sprintf("%s was acknowledged at %s, but later, at %s, %s",
+			name, clock(s.Return), clock(reads[v.after].call), who[v.after]))
+	default:
+		b := senders[v.after]
+		c.found(p, 2, offset, s.Return, fmt.Sprintf("%s was acknowledged at %s, before the record at the lower offset %d (value %d of client %d) was sent at %s",
+			name, clock(s.Return), l.Records[v.after].Offset, b.Value, b.Process, clock(b.Call)))
+	}
+}
+
+// calm says that a partition had one leader, no faults and acks=all only.
+func (p *partition) calm() bool {
+	if len(p.faults) > 0 || len(p.states) == 0 {
+		return false
+	}
+	epoch := int32(None)
+	for _, s := range p.states {
+		if s.Leader == None {
+			continue
+		}
+		if epoch != None && s.LeaderEpoch != epoch {
+			return false
+		}
+		epoch = s.LeaderEpoch
+	}
+	return !slices.ContainsFunc(p.sends, func(s *SendOp) bool { return s.Acks != -1 })
+}

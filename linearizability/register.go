@@ -1,0 +1,244 @@
+package linearizability
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"math"
+	"slices"
+	"time"
+	"unicode/utf16"
+
+	"github.com/anishathalye/porcupine"
+)
+
+// OffsetsTopic is where Kafka keeps committed offsets.
+const OffsetsTopic = "__consumer_offsets"
+
+// registerWindow is how many operations Porcupine gets at a time, if the
+// history has a quiet moment to cut at: its memory grows with the square.
+const registerWindow = 1000
+
+// registerInput and registerOutput are Porcupine's view of an OffsetOp.
+type registerInput struct {
+	write bool
+	value int64
+}
+
+// registerModel is a register of one committed offset. initial lists the
+// values it may hold at the start.
+func registerModel(initial int64) porcupine.Model {
+	return porcupine.Model{
+		Init: func() any { return initial },
+		Step: func(state, input, output any) (bool, any) {
+			in := input.(registerInput)
+			if in.write {
+				return true, in.value
+			}
+			return output.(int64) == state.(int64), state
+		},
+		Hash: func(state any) uint64 { return uint64(state.(int64)) },
+		DescribeOperation: func(input, output any) string {
+			if in := input.(registerInput); in.write {
+				return fmt.Sprintf("commit %d", in.value)
+			}
+			return fmt.Sprintf("fetch → %d", output)
+		},
+	}
+}
+
+// registers is K8: the committed offset of each group and partition is a
+// linearizable register.
+func (c *court) registers(ctx context.Context, parts []*partition) {
+	type key struct {
+		group string
+		tp    TopicPartition
+	}
+	byKey := map[key][]*OffsetOp{}
+	for i := range c.h.Offsets {
+		o := &c.h.Offsets[i]
+		byKey[key{o.Group, o.TP}] = append(byKey[key{o.Group, o.TP}], o)
+	}
+	keys := make([]key, 0, len(byKey))
+	for k := range byKey {
+		keys = append(keys, k)
+	}
+	slices.SortFunc(keys, func(a, b key) int {
+		return cmp.Or(cmp.Compare(a.group, b.group), cmp.Compare(a.tp.Topic, b.tp.Topic), cmp.Compare(a.tp.Partition, b.tp.Partition))
+	})
+	deadline := time.Now().Add(c.o.Budget)
+	for _, k := range keys {
+		ops := registerOps(byKey[k])
+		c.cur.Inputs += int64(len(ops))
+		for _, w := range windows(ops) {
+			left := time.Until(deadline)
+			if left <= 0 || ctx.Err() != nil {
+				c.giveUp(fmt.Sprintf("the time ran out at group %s, %s", k.group, k.tp))
+				return
+			}
+			switch checkRegisterOps(w, left) {
+			case porcupine.Unknown:
+				c.giveUp(fmt.Sprintf("Porcupine did not finish %d operations on group %s, %s in time", len(w.ops), k.group, k.tp))
+			case porcupine.Illegal:
+				c.illegalRegister(k.group, k.tp, w, parts, min(left, 5*time.Second))
+			default:
+				continue
+			}
+			break
+		}
+	}
+}
+
+// registerOps drops what constrains nothing: look-ups without an answer,
+// commits that were refused, and commits of unknown fate whose offset nobody
+// ever saw.
+func registerOps(all []*OffsetOp) []*OffsetOp {
+	seen := map[int64]bool{}
+	for _, o := range all {
+		if !o.Write && o.Outcome == OK {
+			seen[o.Offset] = true
+		}
+	}
+	var ops []*OffsetOp
+	for _, o := range all {
+		if o.Outcome == OK || (o.Write && o.Outcome == Info && seen[o.Offset]) {
+			ops = append(ops, o)
+		}
+	}
+	slices.SortStableFunc(ops, func(a, b *OffsetOp) int { return cmp.Compare(a.Call, b.Call) })
+	return ops
+}
+
+// window is a stretch of operations that begins with a known value.
+type window struct {
+	initial int64
+	ops     []*OffsetOp
+}
+
+// windows cuts a history where a look-up overlaps nothing and everything
+// before it is over: what it found is the register's value at that point.
+func windows(ops []*OffsetOp) []window {
+	w := window{initial: None}
+	var all []window
+	latest := minTime
+	for i, o := range ops {
+		alone := o.Call > latest && !o.Write && (i+1 == len(ops) || ops[i+1].Call > o.Return)
+		w.ops = append(w.ops, o)
+		latest = max(latest, o.Return)
+		if alone && len(w.ops) >= registerWindow {
+			all = append(all, w)
+			w = window{initial: o.Offset}
+		}
+	}
+	return append(all, w)
+}
+
+func checkRegisterOps(w window, timeout time.Duration) porcupine.CheckResult {
+	in := make([]porcupine.Operation, len(w.ops))
+	for i, o := range w.ops {
+		in[i] = porcupine.Operation{ClientId: int(o.Process), Input: registerInput{o.Write, o.Offset},
+			Call: int64(o.Call), Output: o.Offset, Return: int64(o.Return)}
+		if o.Return == Never {
+			in[i].Return = math.MaxInt64
+		}
+	}
+	return porcupine.CheckOperationsTimeout(registerModel(w.initial), in, timeout)
+}
+
+// illegalRegister tells of a window that is not linearizable: up to the answer
+// that makes it so.
+func (c *court) illegalRegister(group string, tp TopicPartition, w window, parts []*partition, timeout time.Duration) {
+	// Linearizability is closed under prefixes: search for the shortest one
+	// that is not.
+	var ends []time.Duration
+	for _, o := range w.ops {
+		if o.Return != Never {
+			ends = append(ends, o.Return)
+		}
+	}
+	slices.Sort(ends)
+	n, _ := slices.BinarySearchFunc(ends, true, func(end time.Duration, _ bool) int {
+		if checkRegisterOps(w.until(end), timeout/16) == porcupine.Illegal {
+			return 1
+		}
+		return -1
+	})
+	end := ends[min(n, len(ends)-1)]
+	var culprit *OffsetOp
+	for _, o := range w.ops {
+		if o.Return == end {
+			culprit = o
+		}
+	}
+	p := coordinatorOf(parts, c.h.topic(OffsetsTopic), group)
+	if p != nil && culprit != nil {
+		since := w.ops[0].Call
+		if reason, ok, _ := p.excuseCommitted(math.MaxInt64, since); ok {
+			c.excused(&partition{tp: tp}, max(0, culprit.Offset), "committed offsets live in "+p.tp.String()+": "+reason)
+			return
+		}
+	}
+	sentence := fmt.Sprintf("the committed offset of group %s for %s is not linearizable", group, tp)
+	if culprit != nil && !culprit.Write {
+		sentence = fmt.Sprintf("client %d was told at %s that group %s had committed offset %s for %s, which no order of the commits explains",
+			culprit.Process, clock(culprit.Return), group, offsetName(culprit.Offset), tp)
+	}
+	var evidence []string
+	before := w.until(end).ops
+	for _, o := range before[max(0, len(before)-c.o.MaxEvidence):] {
+		what := "fetched"
+		if o.Write {
+			what = "committed"
+		}
+		evidence = append(evidence, fmt.Sprintf("client %d %s %s, %s to %s", o.Process, what, offsetName(o.Offset), clock(o.Call), clock(o.Return)))
+	}
+	c.found(&partition{tp: tp}, int64(hashGroup(group)), None, end, sentence, evidence...)
+}
+
+// until is the window as it was known at a time: answers that came later are
+// not known yet.
+func (w window) until(t time.Duration) window {
+	cut := window{initial: w.initial}
+	for _, o := range w.ops {
+		switch {
+		case o.Call > t || (!o.Write && o.Return > t):
+		case o.Return > t:
+			open := *o
+			open.Return = Never
+			cut.ops = append(cut.ops, &open)
+		default:
+			cut.ops = append(cut.ops, o)
+		}
+	}
+	return cut
+}
+
+func offsetName(o int64) string {
+	if o == None {
+		return "nothing"
+	}
+	return fmt.Sprint(o)
+}
+
+// coordinatorOf finds the partition of the offsets topic that holds a group.
+func coordinatorOf(parts []*partition, topic Topic, group string) *partition {
+	if topic.Partitions <= 0 {
+		return nil
+	}
+	n := (hashGroup(group) & math.MaxInt32) % topic.Partitions
+	for _, p := range parts {
+		if p.tp.Topic == OffsetsTopic && p.tp.Partition == n {
+			return p
+		}
+	}
+	return nil
+}
+
+// hashGroup is Java's String.hashCode, by which Kafka assigns groups.
+func hashGroup(group string) int32 {
+	var h int32
+	for _, u := range utf16.Encode([]rune(group)) {
+		h = 31*h + int32(u)
+	}
+	return h
+}
