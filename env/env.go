@@ -27,7 +27,7 @@ type Env interface {
 
 	// Rand is the random stream for one purpose of one entity. The same
 	// purpose and entity always name the same stream, and no stream depends on
-	// how much was drawn from another.
+	// how much was drawn from another. Asking again does not start it anew.
 	Rand(purpose, entity string) *Rand
 
 	// Event records something worth telling: an election, a truncation, a

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"github.com/weirlab/weir/env"
@@ -41,14 +42,19 @@ type Env struct {
 	node    string
 	seed    uint64
 	onEvent func(node string, at time.Duration, name string, attrs []env.Attr)
+
+	mu    sync.Mutex
+	asked map[stream]uint64 // how often Rand was asked for a stream
 }
+
+type stream struct{ purpose, entity string }
 
 var _ env.Env = (*Env)(nil)
 
 // New returns an Env for one process. It fails if Root cannot be made a
 // directory.
 func New(o Options) (*Env, error) {
-	e := &Env{node: o.Node, seed: o.Seed, onEvent: o.OnEvent}
+	e := &Env{node: o.Node, seed: o.Seed, onEvent: o.OnEvent, asked: make(map[stream]uint64)}
 	e.origin = time.Now()
 	if e.node == "" {
 		name, err := os.Hostname()
@@ -84,10 +90,16 @@ func (e *Env) FS() env.FS { return &e.files }
 // Work implements env.Env. It does nothing: real work takes real time.
 func (e *Env) Work(string, int64) {}
 
-// Rand implements env.Env. Two Envs with the same seed and node name draw the
-// same streams.
+// Rand implements env.Env. Asking again for a stream gives its next part, so
+// that two tasks neither share a generator nor draw the same numbers. Two Envs
+// with the same seed and node name draw the same streams.
 func (e *Env) Rand(purpose, entity string) *env.Rand {
-	return env.NewRand(e.seed^env.HashString(e.node), purpose, entity)
+	e.mu.Lock()
+	name := stream{purpose, entity}
+	part := e.asked[name]
+	e.asked[name]++
+	e.mu.Unlock()
+	return env.NewRand(env.Mix64(e.seed^env.HashString(e.node))+part, purpose, entity)
 }
 
 // Event implements env.Env.
