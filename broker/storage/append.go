@@ -1,0 +1,309 @@
+package storage
+
+import (
+	"errors"
+	"io"
+	"syscall"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+)
+
+// AppendOptions says on whose behalf a leader appends.
+type AppendOptions struct {
+	// Internal is set for batches the broker itself makes (group and
+	// transaction state, metadata): control batches are allowed and
+	// max.message.bytes does not apply.
+	Internal bool
+}
+
+// AppendResult says where an append went.
+type AppendResult struct {
+	BaseOffset     int64 // of the first record; of the earlier copy if Duplicate
+	LastOffset     int64 // of the last record
+	LogAppendTime  int64 // ms since 1970, -1 unless the topic uses log append time
+	MaxTimestamp   int64 // ms since 1970
+	LogStartOffset int64
+	Bytes          int64
+	Batches        int
+	Duplicate      bool // the batch was in the log already; nothing was appended
+}
+
+// AppendLeader validates records (whole batches), assigns their offsets and
+// leaderEpoch in place and appends them, all or nothing. The bytes may be
+// reused afterwards.
+//
+// A batch with a producer ID must be alone and continue its producer's
+// sequence; one that repeats any of the producer's last five batches is
+// answered with the offsets of the earlier copy.
+//
+// Errors are *AppendError with the codes CORRUPT_MESSAGE, INVALID_RECORD,
+// MESSAGE_TOO_LARGE, RECORD_LIST_TOO_LARGE, UNSUPPORTED_FOR_MESSAGE_FORMAT,
+// OUT_OF_ORDER_SEQUENCE_NUMBER, INVALID_PRODUCER_EPOCH, FENCED_LEADER_EPOCH:
+// nothing was appended. KAFKA_STORAGE_ERROR: what survives is decided by
+// whether the log is fenced (see Failed) and what it holds when opened again.
+func (l *Log) AppendLeader(records []byte, leaderEpoch int32, opts AppendOptions) (AppendResult, error) {
+	l.env.Work("storage.append", int64(len(records)))
+	var few [4]Batch
+	batches, err := splitVerified(few[:0], records)
+	if err != nil {
+		return AppendResult{}, err
+	}
+	for _, b := range batches {
+		if err := b.verifyRecords(); err != nil {
+			return AppendResult{}, refuse(kerr.InvalidRecord.Code, "%v", err)
+		}
+		if b.IsControl() && !opts.Internal {
+			return AppendResult{}, refuse(kerr.InvalidRecord.Code, "a client may not append control records")
+		}
+		if b.ProducerID() >= 0 {
+			if len(batches) > 1 {
+				return AppendResult{}, refuse(kerr.InvalidRecord.Code,
+					"a batch with a producer ID must be the only one of its request, there are %d", len(batches))
+			}
+			if !b.IsControl() && (b.BaseSequence() < 0 || b.ProducerEpoch() < 0) {
+				return AppendResult{}, refuse(kerr.InvalidRecord.Code,
+					"producer %d sent epoch %d and sequence %d; neither may be negative",
+					b.ProducerID(), b.ProducerEpoch(), b.BaseSequence())
+			}
+		}
+	}
+
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if err := l.writable(); err != nil {
+		return AppendResult{}, unavailable(err)
+	}
+	if start := l.start.Load(); l.next < start {
+		// Left by a follower that made room for a batch and could not write it.
+		l.mu.Unlock()
+		err := l.TruncateFullyAndStartAt(start)
+		l.mu.Lock()
+		if err != nil {
+			return AppendResult{}, unavailable(err)
+		}
+	}
+	if latest := l.epochs.latest(); leaderEpoch < latest {
+		return AppendResult{}, refuse(kerr.FencedLeaderEpoch.Code,
+			"leader epoch %d is over, the log has epoch %d", leaderEpoch, latest)
+	}
+	if !opts.Internal {
+		for _, b := range batches {
+			if len(b) > int(l.cfg.MaxMessageBytes) {
+				return AppendResult{}, refuse(kerr.MessageTooLarge.Code,
+					"the batch has %d bytes, max.message.bytes is %d", len(b), l.cfg.MaxMessageBytes)
+			}
+		}
+	}
+	if int64(len(records)) > l.cfg.SegmentBytes {
+		return AppendResult{}, refuse(kerr.RecordListTooLarge.Code,
+			"the request has %d bytes for one partition, segment.bytes is %d", len(records), l.cfg.SegmentBytes)
+	}
+	if first := batches[0]; first.ProducerID() >= 0 && !first.IsControl() {
+		dup, err := l.producers.check(first)
+		if err != nil {
+			return AppendResult{}, err
+		}
+		if dup != nil {
+			return l.duplicate(dup)
+		}
+	}
+
+	result := AppendResult{BaseOffset: l.next, LogAppendTime: -1}
+	next := l.next
+	for _, b := range batches {
+		b.SetBaseOffset(next)
+		b.SetLeaderEpoch(leaderEpoch)
+		if l.cfg.LogAppendTime {
+			result.LogAppendTime = l.env.Wall().UnixMilli()
+			b.setLogAppendTime(result.LogAppendTime)
+		}
+		next = b.NextOffset()
+	}
+	return l.write(records, batches, result)
+}
+
+// AppendFollower appends batches copied from a leader, all or nothing. They
+// must be valid, start at the end offset, leave no gap and not go back in
+// leader epoch. Only in an empty log may the first batch begin below the end
+// offset, as a leader sends whole batches: the records below stay hidden under
+// the start offset.
+//
+// Errors are *AppendError with the codes CORRUPT_MESSAGE (invalid bytes),
+// UNSUPPORTED_FOR_MESSAGE_FORMAT, OFFSET_OUT_OF_RANGE (a gap or an overlap),
+// FENCED_LEADER_EPOCH (an epoch below that of the record before):
+// nothing was appended. KAFKA_STORAGE_ERROR as for AppendLeader.
+func (l *Log) AppendFollower(records []byte) (AppendResult, error) {
+	l.env.Work("storage.append", int64(len(records)))
+	var few [4]Batch
+	batches, err := splitVerified(few[:0], records)
+	if err != nil {
+		return AppendResult{}, err
+	}
+	for {
+		done, result, err := l.appendFollower(records, batches)
+		if done || err != nil {
+			return result, err
+		}
+		// The log is empty and the first batch begins below its end. Making
+		// room for it removes a segment, which needs the maintenance lock.
+		if err := l.restartBelow(batches[0].BaseOffset()); err != nil {
+			return AppendResult{}, unavailable(err)
+		}
+	}
+}
+
+func (l *Log) appendFollower(records []byte, batches []Batch) (done bool, _ AppendResult, _ error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if err := l.writable(); err != nil {
+		return true, AppendResult{}, unavailable(err)
+	}
+	first := batches[0]
+	if base := first.BaseOffset(); base < l.next && l.next <= first.LastOffset() && l.empty() {
+		return false, AppendResult{}, nil
+	}
+	next, epoch := l.next, l.epochs.floorEpoch(l.next)
+	for _, b := range batches {
+		if b.BaseOffset() != next {
+			return true, AppendResult{}, refuse(kerr.OffsetOutOfRange.Code,
+				"the leader's batch starts at offset %d, the next offset of %s is %d", b.BaseOffset(), l.dir, next)
+		}
+		if b.LeaderEpoch() < epoch {
+			return true, AppendResult{}, refuse(kerr.FencedLeaderEpoch.Code,
+				"the batch at offset %d has leader epoch %d, the record before it has %d", next, b.LeaderEpoch(), epoch)
+		}
+		next, epoch = b.NextOffset(), b.LeaderEpoch()
+	}
+	result, err := l.write(records, batches, AppendResult{BaseOffset: l.next, LogAppendTime: -1})
+	return true, result, err
+}
+
+// splitVerified splits records into batches, each with a valid checksum.
+func splitVerified(batches []Batch, records []byte) ([]Batch, error) {
+	if len(records) == 0 {
+		return nil, refuse(kerr.InvalidRecord.Code, "there is no record to append")
+	}
+	for rest := records; len(rest) > 0; {
+		at := len(records) - len(rest)
+		b, tail, err := SplitBatch(rest)
+		if err != nil {
+			if len(rest) > atMagic && rest[atMagic] < 2 {
+				return nil, oldFormat(rest[atMagic])
+			}
+			return nil, refuse(kerr.CorruptMessage.Code, "at byte %d of the records: %v", at, err)
+		}
+		if b.Magic() < 2 {
+			return nil, oldFormat(b[atMagic])
+		}
+		if err := b.Verify(); err != nil {
+			return nil, refuse(kerr.CorruptMessage.Code, "at byte %d of the records: %v", at, err)
+		}
+		batches = append(batches, b)
+		rest = tail
+	}
+	return batches, nil
+}
+
+func oldFormat(magic byte) *AppendError {
+	return refuse(kerr.UnsupportedForMessageFormat.Code,
+		"message format version %d is not supported; a producer of Kafka 0.11 or later writes version 2", magic)
+}
+
+// duplicate answers a retry of a batch that is in the log.
+func (l *Log) duplicate(dup *producerBatch) (AppendResult, error) {
+	result := AppendResult{
+		BaseOffset: dup.base, LastOffset: dup.last, LogAppendTime: -1,
+		MaxTimestamp: dup.timestamp, LogStartOffset: l.start.Load(), Duplicate: true,
+	}
+	if l.cfg.LogAppendTime {
+		result.LogAppendTime = dup.timestamp
+	}
+	// The first copy may still be waiting for its sync.
+	if l.cfg.FlushMessages > 0 && l.synced.Load() <= dup.last && l.end.Load() <= dup.last {
+		if err := l.flush(dup.last + 1); err != nil {
+			return AppendResult{}, unavailable(err)
+		}
+	}
+	return result, nil
+}
+
+// write puts checked batches with final headers at the end of the log.
+// mu is held; it is released while waiting for a sync.
+func (l *Log) write(records []byte, batches []Batch, result AppendResult) (AppendResult, error) {
+	seg := l.active()
+	if l.rollNeeded(seg, records, batches) {
+		var err error
+		if seg, err = l.roll(); err != nil {
+			return AppendResult{}, unavailable(err)
+		}
+	}
+	if err := l.writeAtEnd(seg, records); err != nil {
+		return AppendResult{}, unavailable(err)
+	}
+	count := int64(0)
+	for _, b := range batches {
+		l.recent.add(b.BaseOffset(), b.LastOffset(), seg.size)
+		seg.note(b, l.cfg.IndexIntervalBytes)
+		l.epochs.note(b.LeaderEpoch(), b.BaseOffset())
+		l.producers.update(b)
+		result.MaxTimestamp = max(result.MaxTimestamp, b.MaxTimestamp())
+		count += int64(b.LastOffsetDelta()) + 1
+	}
+	seg.dirty = true
+	l.next = seg.next
+	l.size.Add(int64(len(records)))
+
+	result.LastOffset = l.next - 1
+	result.LogStartOffset = l.start.Load()
+	result.Bytes = int64(len(records))
+	result.Batches = len(batches)
+
+	end := l.next
+	l.unflushed += count
+	if l.cfg.FlushMessages > 0 && l.unflushed >= l.cfg.FlushMessages {
+		if err := l.flush(end); err != nil {
+			return AppendResult{}, unavailable(err)
+		}
+	}
+	l.publish(end)
+	return result, nil
+}
+
+// publish lets readers see the log up to end. mu is held. A truncation may
+// have taken place while an append waited for its sync.
+func (l *Log) publish(end int64) {
+	if end = min(end, l.next); end > l.end.Load() {
+		l.end.Store(end)
+	}
+}
+
+// flush waits until everything before end is durable. mu is held, released
+// while waiting and held again on return. Appends that wait together share
+// one sync.
+func (l *Log) flush(end int64) error {
+	l.mu.Unlock()
+	defer l.mu.Lock()
+	l.maintenance.Lock()
+	defer l.maintenance.Unlock()
+	if l.synced.Load() >= end {
+		return nil
+	}
+	return l.sync()
+}
+
+// writeAtEnd appends p to the segment's file. If that fails the file is cut
+// back, so that nothing is ever written behind a partial batch; if that fails
+// too, or the device is not merely full, the log is fenced. mu is held.
+func (l *Log) writeAtEnd(seg *segment, p []byte) error {
+	err := writeFull(seg.file, p, seg.size)
+	if err == nil {
+		return nil
+	}
+	if terr := seg.file.Truncate(seg.size); terr != nil {
+		return l.fence("write", seg.name(), seg.size, errors.Join(err, terr))
+	}
+	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, io.ErrShortWrite) {
+		return &IOError{Op: "write", File: seg.name(), Position: seg.size, Err: err}
+	}
+	return l.fence("write", seg.name(), seg.size, err)
+}

@@ -1,0 +1,247 @@
+package storage
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"sort"
+
+	"github.com/weirlab/weir/env"
+)
+
+// Read returns whole batches starting with the one that holds offset off and
+// ending before upTo, at most maxBytes of them. With minOneBatch the first
+// batch is returned even if it alone is larger. Nothing to return is no error;
+// the first batch may begin below off. The bytes are the caller's. One call
+// does not go beyond the end of a segment.
+//
+// Every batch returned has been verified: its checksum, its place in the
+// sequence of offsets, and its leader epoch.
+//
+// Errors: *OffsetOutOfRangeError if off is not in [StartOffset, EndOffset],
+// *CorruptError if the file does not hold what was written, *IOError.
+func (l *Log) Read(off, upTo int64, maxBytes int32, minOneBatch bool) ([]byte, error) {
+	maxBytes = max(maxBytes, 0)
+	for rebuilt := false; ; {
+		w, err := l.locate(off, upTo)
+		if err != nil || w.file == nil {
+			return nil, err
+		}
+		w.maxBytes, w.minOneBatch = int64(maxBytes), minOneBatch
+		out, err := w.read()
+		if l.gen.Load() != w.gen {
+			continue // bytes were removed or replaced meanwhile
+		}
+		var corrupt *CorruptError
+		if errors.As(err, &corrupt) && !rebuilt {
+			// Either the batches are damaged or the index led astray.
+			rebuilt = true
+			if l.rebuildIndex(w.segment) {
+				continue
+			}
+		}
+		if err == nil {
+			l.env.Work("storage.read", int64(len(out)))
+		}
+		return out, err
+	}
+}
+
+// window is a part of one segment to read, and what must be found there.
+type window struct {
+	file    env.File // nil: there is nothing to read
+	name    string
+	segment *segment
+	gen     uint64
+
+	pos  int64 // start of a batch at or before the wanted one
+	base int64 // offset that batch must begin with, or -1
+	last int64 // offset that batch must end with, or -1
+	end  int64 // byte position where the readable batches end
+
+	off, upTo   int64
+	maxBytes    int64
+	minOneBatch bool
+	slack       int64 // bytes that may have to be skipped first
+	epochs      []EpochStart
+}
+
+// locate finds where reading off has to begin.
+func (l *Log) locate(off, upTo int64) (window, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	start, end := l.start.Load(), l.end.Load()
+	if off < start || off > end {
+		return window{}, &OffsetOutOfRangeError{Dir: l.dir, Offset: off, Start: start, End: end}
+	}
+	if l.closed {
+		return window{}, l.closedError()
+	}
+	upTo = min(upTo, end)
+	if off >= upTo {
+		return window{}, nil
+	}
+	seg := l.segmentFor(off)
+	w := window{
+		file: seg.file, name: seg.name(), segment: seg, gen: l.gen.Load(),
+		base: -1, last: -1, end: seg.size, off: off, upTo: upTo, epochs: l.epochs.entries,
+	}
+	if seg == l.active() {
+		if r, ok := l.recent.find(off); ok {
+			w.pos, w.base = r.pos, r.base
+			if r, ok := l.recent.find(upTo); ok {
+				w.end = r.pos // the batch that holds upTo is not to be read
+			}
+			return w, nil
+		}
+	}
+	w.pos, w.last = seg.index.position(seg.base, off)
+	if w.pos == 0 {
+		w.base = seg.base
+	}
+	w.slack = l.cfg.IndexIntervalBytes
+	return w, nil
+}
+
+// segmentFor is the segment that holds off, the active one for the end offset.
+// mu is held.
+func (l *Log) segmentFor(off int64) *segment {
+	n := len(l.segments)
+	if l.segments[n-1].base <= off {
+		return l.segments[n-1]
+	}
+	i := sort.Search(n, func(i int) bool { return l.segments[i].base > off })
+	return l.segments[max(i-1, 0)]
+}
+
+// read returns the verified batches of the window.
+func (w *window) read() ([]byte, error) {
+	want := w.maxBytes + w.slack
+	for {
+		buf := make([]byte, min(max(want, HeaderBytes), w.end-w.pos))
+		if err := readFull(w.file, buf, w.pos); err != nil {
+			if errors.Is(err, io.ErrUnexpectedEOF) {
+				return nil, w.corrupt(w.pos, "the file ends before the segment does")
+			}
+			return nil, &IOError{Op: "read", File: w.name, Position: w.pos, Err: err}
+		}
+		out, missing, err := w.collect(buf)
+		if err != nil || missing == 0 {
+			return out, err
+		}
+		// The wanted batch begins at w.pos now but is not in buf as a whole.
+		want = max(w.maxBytes, missing)
+	}
+}
+
+// collect cuts the wanted batches out of buf, which begins at w.pos. If none
+// is there as a whole, it moves w.pos to the next one to look at and returns
+// how many bytes of it are needed.
+func (w *window) collect(buf []byte) (out []byte, missing int64, err error) {
+	at, first := 0, -1
+	for at < len(buf) {
+		pos := w.pos + int64(at)
+		rest := buf[at:]
+		if len(rest) < HeaderBytes {
+			if w.end-pos < HeaderBytes {
+				return nil, 0, w.corrupt(pos, fmt.Sprintf("the segment ends %d bytes into a batch header", w.end-pos))
+			}
+			missing = HeaderBytes
+			break
+		}
+		b := Batch(rest)
+		size := b.SizeBytes()
+		if err := w.verifyHeader(b, size, pos); err != nil {
+			return nil, 0, err
+		}
+		tooLarge := first < 0 && size > w.maxBytes && !w.minOneBatch
+		if b.LastOffset() >= w.off && (b.LastOffset() >= w.upTo || tooLarge) {
+			missing = 0
+			break
+		}
+		if size > int64(len(rest)) {
+			missing = size
+			break
+		}
+		if first >= 0 && int64(at)+size-int64(first) > w.maxBytes {
+			break
+		}
+		b = b[:size]
+		if err := b.Verify(); err != nil {
+			return nil, 0, w.corrupt(pos, err.Error())
+		}
+		if first < 0 && b.LastOffset() >= w.off {
+			first = at
+		}
+		w.base, w.last = b.NextOffset(), -1
+		at += int(size)
+	}
+	if first >= 0 {
+		return buf[first:at:at], 0, nil
+	}
+	w.pos += int64(at)
+	if missing == 0 && at == len(buf) && w.pos < w.end {
+		missing = HeaderBytes
+	}
+	return nil, missing, nil
+}
+
+// verifyHeader checks what the checksum does not cover against what is known
+// from elsewhere: offset, leader epoch, size.
+func (w *window) verifyHeader(b Batch, size, pos int64) error {
+	if size < HeaderBytes || size > w.end-pos {
+		return w.corrupt(pos, fmt.Sprintf("the batch claims %d bytes, %d are left", size, w.end-pos))
+	}
+	if err := b.verifyHeader(); err != nil {
+		return w.corrupt(pos, err.Error())
+	}
+	if w.base >= 0 && b.BaseOffset() != w.base {
+		return w.corrupt(pos, fmt.Sprintf("the batch begins at offset %d, want %d", b.BaseOffset(), w.base))
+	}
+	if w.last >= 0 && b.LastOffset() != w.last {
+		return w.corrupt(pos, fmt.Sprintf("the batch ends at offset %d, want %d", b.LastOffset(), w.last))
+	}
+	if want := epochAt(w.epochs, b.BaseOffset()); want >= 0 && b.LeaderEpoch() != want {
+		return w.corrupt(pos, fmt.Sprintf("the batch at offset %d has leader epoch %d, want %d",
+			b.BaseOffset(), b.LeaderEpoch(), want))
+	}
+	return nil
+}
+
+func (w *window) corrupt(pos int64, reason string) error {
+	return &CorruptError{File: w.name, Position: pos, Reason: reason}
+}
+
+// rebuildIndex makes a sealed segment's index anew from its batches and
+// reports whether it did: not if it was done before or a batch is damaged.
+func (l *Log) rebuildIndex(seg *segment) bool {
+	l.maintenance.Lock()
+	defer l.maintenance.Unlock()
+	l.mu.Lock()
+	known := !seg.indexVerified && !l.closed && l.segmentFor(seg.base) == seg
+	seg.indexVerified = true
+	r, interval := seg.reader(0), l.cfg.IndexIntervalBytes
+	l.mu.Unlock()
+	if !known {
+		return false
+	}
+	x := newSegmentIndex()
+	for {
+		b, pos, err := r.next()
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			return false
+		}
+		x.note(seg.base, b.LastOffset(), pos, int64(len(b)), b.MaxTimestamp(), interval)
+	}
+	x.noteTime(seg.base)
+	l.mu.Lock()
+	if seg != l.active() {
+		seg.index = x
+	}
+	l.mu.Unlock()
+	l.env.Event("log-index-rebuilt", env.Text("file", seg.indexName()))
+	return true
+}

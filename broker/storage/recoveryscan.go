@@ -1,0 +1,269 @@
+package storage
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"slices"
+	"syscall"
+)
+
+// scan walks what is not known to be durable and cuts it off where it stops
+// making sense.
+func (o *opener) scan() error {
+	first, pos, offset := 0, int64(0), o.segments[0].base
+	if o.trusted {
+		rp := o.state.recovery
+		first = slices.IndexFunc(o.segments, func(s *segment) bool { return s.base == rp.segment })
+		pos, offset = rp.position, rp.offset
+		o.epochs.entries = slices.Clone(o.state.epochs)
+		o.synced.Store(offset)
+	}
+	if err := o.acceptTrusted(first, pos, offset); err != nil {
+		return err
+	}
+	stop, err := o.scanFrom(first, offset)
+	if err != nil || stop == nil {
+		return err
+	}
+	return o.cut(stop)
+}
+
+// acceptTrusted takes the part before the recovery point, which is at byte pos
+// of segment number n, as it is, and gets indexes and producers for it.
+func (o *opener) acceptTrusted(n int, pos, offset int64) error {
+	for i, seg := range o.segments[:n+1] {
+		seg.size, seg.next = pos, offset
+		if i < n {
+			seg.size, seg.next = o.found[i], o.segments[i+1].base
+		}
+		if seg.size == 0 {
+			continue
+		}
+		if err := o.restoreIndex(seg); err != nil {
+			return err
+		}
+		if b, _, err := seg.reader(0).next(); err == nil {
+			seg.firstTimestamp = b.BaseTimestamp()
+		}
+	}
+	table, from, err := loadProducers(o.fs, o.dir, offset)
+	if err != nil {
+		return err
+	}
+	o.producers = table
+	err = o.replayProducers(from)
+	var corrupt *CorruptError
+	if errors.As(err, &corrupt) {
+		// Whoever reads there will be told. Producers lose some memory.
+		return nil
+	}
+	return err
+}
+
+// restoreIndex reads the index files of a trusted segment, or makes the index
+// anew from as many of its batches as are undamaged.
+func (o *opener) restoreIndex(seg *segment) error {
+	err := seg.loadIndex(o.fs, seg.size, seg.next)
+	var corrupt *CorruptError
+	switch {
+	case err == nil:
+		if n := len(seg.index.offsets); n > 0 {
+			seg.index.since = seg.size - int64(seg.index.offsets[n-1].pos)
+		} else {
+			seg.index.since = seg.size
+		}
+		return nil
+	case !isMissing(err) && !errors.As(err, &corrupt):
+		return err
+	}
+	o.rec.IndexesRebuilt++
+	o.unsavedIndexes = append(o.unsavedIndexes, seg)
+	seg.indexVerified = true
+	seg.index = newSegmentIndex()
+	r := seg.reader(0)
+	for {
+		b, pos, err := r.next()
+		switch {
+		case err == io.EOF || errors.As(err, &corrupt):
+			return nil
+		case err != nil:
+			return err
+		}
+		o.countChecked(b)
+		seg.index.note(seg.base, b.LastOffset(), pos, int64(len(b)), b.MaxTimestamp(), o.cfg.IndexIntervalBytes)
+	}
+}
+
+func (o *opener) countChecked(b Batch) {
+	o.env.Work("storage.recover", int64(len(b)))
+	o.rec.BatchesChecked++
+	o.rec.BytesChecked += int64(len(b))
+}
+
+// scanStop is where a scan could not go on.
+type scanStop struct {
+	segment int // its number
+	pos     int64
+	reason  string
+}
+
+// scanFrom accepts valid batches from the end of the accepted part of segment
+// number n on, where the next offset is offset.
+func (o *opener) scanFrom(n int, offset int64) (*scanStop, error) {
+	for i, seg := range o.segments {
+		if i < n {
+			continue
+		}
+		if i > n && seg.base != offset {
+			return &scanStop{segment: i, reason: fmt.Sprintf("the segment starts at offset %d, the one before it ends at %d",
+				seg.base, offset)}, nil
+		}
+		seg.dirty = seg.size < o.found[i]
+		r := &batchReader{file: seg.file, name: seg.name(), pos: seg.size, end: o.found[i]}
+		for {
+			b, pos, err := r.next()
+			var corrupt *CorruptError
+			switch {
+			case errors.As(err, &corrupt):
+				return &scanStop{segment: i, pos: pos, reason: corrupt.Reason}, nil
+			case err != nil && err != io.EOF:
+				return nil, err
+			}
+			if err == io.EOF {
+				break
+			}
+			o.countChecked(b)
+			if problem := o.misfit(seg, b, offset); problem != "" {
+				return &scanStop{segment: i, pos: pos, reason: problem}, nil
+			}
+			seg.note(b, o.cfg.IndexIntervalBytes)
+			o.epochs.note(b.LeaderEpoch(), b.BaseOffset())
+			o.producers.update(b)
+			offset = b.NextOffset()
+		}
+		if i < len(o.segments)-1 {
+			seg.index.noteTime(seg.base)
+			o.unsavedIndexes = append(o.unsavedIndexes, seg)
+		}
+	}
+	return nil, nil
+}
+
+// misfit says why a valid batch cannot be the next one of the log, or "".
+func (o *opener) misfit(seg *segment, b Batch, offset int64) string {
+	switch {
+	case b.BaseOffset() != offset:
+		return fmt.Sprintf("the batch begins at offset %d, want %d", b.BaseOffset(), offset)
+	case b.LeaderEpoch() < o.epochs.latest():
+		return fmt.Sprintf("the batch at offset %d has leader epoch %d after epoch %d", offset, b.LeaderEpoch(), o.epochs.latest())
+	case b.LastOffset()-seg.base > math.MaxInt32:
+		return fmt.Sprintf("the batch ends at offset %d, too far from its segment's base", b.LastOffset())
+	}
+	return ""
+}
+
+// cut removes everything from stop on.
+func (o *opener) cut(stop *scanStop) error {
+	keep := stop.segment + 1
+	if stop.pos == 0 && stop.segment > 0 {
+		keep = stop.segment
+	}
+	at := o.segments[stop.segment]
+	o.rec.TruncatedFile, o.rec.TruncatedAt, o.rec.TruncatedReason = at.name(), stop.pos, stop.reason
+	o.rec.TruncatedBytes = o.found[stop.segment] - stop.pos
+	for i := len(o.segments) - 1; i >= keep; i-- {
+		seg := o.segments[i]
+		if i > stop.segment {
+			o.rec.TruncatedBytes += o.found[i]
+		}
+		if err := o.removeSegmentFiles(seg); err != nil {
+			return err
+		}
+		o.rec.RemovedFiles = append(o.rec.RemovedFiles, seg.name())
+	}
+	o.changed = o.changed || keep < len(o.segments)
+	o.segments = o.segments[:keep]
+	o.unsavedIndexes = slices.DeleteFunc(o.unsavedIndexes, func(s *segment) bool { return s == o.active() })
+	if keep <= stop.segment {
+		return nil
+	}
+	if err := at.file.Truncate(stop.pos); err != nil {
+		return &IOError{Op: "truncate", File: at.name(), Position: stop.pos, Err: err}
+	}
+	at.dirty = true
+	if err := o.removeIndexFiles(at); err != nil {
+		return err
+	}
+	o.changed = true
+	return nil
+}
+
+// finish cleans up behind the scan and makes the opened log durable.
+func (o *opener) finish() error {
+	active := o.active()
+	o.start.Store(max(o.state.logStart, o.segments[0].base))
+	o.next = active.next
+	if promised := o.state.recovery.offset; o.next < promised && o.state.logStart < promised {
+		o.rec.LostSyncedFrom, o.rec.LostSyncedTo = max(o.next, o.state.logStart), promised
+	}
+	if err := o.removeSnapshotsAfter(o.next); err != nil {
+		return err
+	}
+	o.epochs.truncateStart(o.start.Load())
+	o.end.Store(max(o.next, o.start.Load()))
+	for _, seg := range o.segments {
+		o.size.Add(seg.size)
+		o.changed = o.changed || seg.dirty
+	}
+	if o.next < o.start.Load() {
+		return o.restart(o.start.Load(), o.start.Load())
+	}
+	if o.changed {
+		o.dirDirty = true
+		if err := o.sync(); err != nil {
+			return err
+		}
+	}
+	o.synced.Store(o.next)
+	o.rec.Producers = len(o.producers.byID)
+	return o.saveRecovered()
+}
+
+// saveRecovered writes down what the scan found, so that it need not be found
+// again. On a full disk that can wait, unless the file there says too much.
+func (o *opener) saveRecovered() error {
+	active := o.active()
+	rp := recoveryPoint{offset: o.next, segment: active.base, position: active.size}
+	if o.trusted && rp == o.state.recovery || o.log0() {
+		o.recovery = o.state.recovery
+		return nil
+	}
+	err := o.saveIndexes()
+	if err == nil {
+		err = o.saveState(rp)
+	}
+	if errors.Is(err, syscall.ENOSPC) && o.next >= o.state.recovery.offset {
+		o.recovery = o.state.recovery
+		return nil
+	}
+	return err
+}
+
+// log0 reports whether the log is one that never held anything.
+func (o *opener) log0() bool {
+	return !o.trusted && o.rec.StateProblem == "" && o.next == o.start.Load()
+}
+
+func (o *opener) saveIndexes() error {
+	for _, seg := range o.unsavedIndexes {
+		if seg == o.active() {
+			continue
+		}
+		if err := seg.saveIndex(o.fs); err != nil {
+			return err
+		}
+	}
+	return nil
+}

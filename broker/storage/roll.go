@@ -1,0 +1,113 @@
+package storage
+
+import (
+	"math"
+
+	"github.com/weirlab/weir/env"
+)
+
+// rollNeeded reports whether the batches belong into a new segment.
+func (l *Log) rollNeeded(seg *segment, records []byte, batches []Batch) bool {
+	if seg.size == 0 {
+		return false
+	}
+	last := batches[len(batches)-1]
+	switch {
+	case seg.size+int64(len(records)) > l.cfg.SegmentBytes:
+		return true
+	case last.LastOffset()-seg.base > math.MaxInt32:
+		return true // index entries hold 32 bits
+	case l.cfg.SegmentMillis > 0 && seg.firstTimestamp >= 0:
+		return last.MaxTimestamp()-seg.firstTimestamp > l.cfg.SegmentMillis
+	}
+	return false
+}
+
+// roll seals the active segment and starts an empty one. What makes the sealed
+// one durable is left to a task, as it takes several syncs. mu is held.
+func (l *Log) roll() (*segment, error) {
+	old := l.active()
+	seg, err := createSegment(l.fs, l.dir, l.next)
+	if err != nil {
+		return nil, err
+	}
+	l.dirDirty = true
+	l.segments = append(l.segments, seg)
+	l.recent.reset()
+	old.index.noteTime(old.base)
+	l.sealed = append(l.sealed, sealedSegment{seg: old, producers: l.producers.encode(l.next)})
+	if l.flusher == nil {
+		l.flusher = l.env.Go("storage: flush sealed segments of "+l.dir, l.flushSealed)
+	}
+	return seg, nil
+}
+
+func createSegment(fsys env.FS, dir string, base int64) (*segment, error) {
+	seg := newSegment(dir, base, nil)
+	f, err := fsys.Create(seg.name())
+	if err != nil {
+		return nil, &IOError{Op: "create", File: seg.name(), Position: -1, Err: err}
+	}
+	seg.file = f
+	return seg, nil
+}
+
+// flushSealed makes sealed segments durable, oldest first, and moves the
+// recovery point behind them.
+func (l *Log) flushSealed() {
+	for l.flushOneSealed() {
+	}
+}
+
+func (l *Log) flushOneSealed() (more bool) {
+	l.maintenance.Lock()
+	defer l.maintenance.Unlock()
+	l.mu.Lock()
+	if len(l.sealed) == 0 || l.closing || l.failed.Load() != nil {
+		l.flusher = nil
+		l.mu.Unlock()
+		return false
+	}
+	job := l.sealed[0]
+	l.sealed = l.sealed[1:]
+	l.mu.Unlock()
+
+	if l.sync() != nil {
+		return true
+	}
+	// None of the rest is needed to keep the promise made to producers: a full
+	// disk here only means a longer scan after a crash.
+	if err := l.finishSealed(job); err != nil {
+		l.env.Event("log-flush-incomplete", env.Text("dir", l.dir), env.Text("error", err.Error()))
+	}
+	return true
+}
+
+// finishSealed writes the files beside a sealed, synced segment and then moves
+// the recovery point to its end. maintenance is held.
+func (l *Log) finishSealed(job sealedSegment) error {
+	end := job.seg.next
+	if err := job.seg.saveIndex(l.fs); err != nil {
+		return err
+	}
+	if err := l.saveSnapshot(end, job.producers); err != nil {
+		return err
+	}
+	return l.saveState(recoveryPoint{offset: end, segment: end, position: 0})
+}
+
+// saveState writes the log-state file, with the recovery point at rp.
+// maintenance is held.
+func (l *Log) saveState(rp recoveryPoint) error {
+	l.mu.Lock()
+	state := logState{logStart: l.start.Load(), recovery: rp, epochs: l.epochs.entries}
+	data := state.encode()
+	l.mu.Unlock()
+	if err := WriteFile(l.fs, l.statePath(), data); err != nil {
+		return err
+	}
+	l.mu.Lock()
+	l.recovery = rp
+	l.mu.Unlock()
+	return nil
+}

@@ -1,0 +1,71 @@
+package storage
+
+import (
+	"fmt"
+	"path"
+	"strconv"
+	"strings"
+
+	"github.com/weirlab/weir/env"
+)
+
+const (
+	logSuffix      = ".log"
+	indexSuffix    = ".index"
+	timeSuffix     = ".timeindex"
+	snapshotSuffix = ".snapshot"
+)
+
+// segment is one file of batches, named after the first offset it may hold.
+// The last segment of a log is active: it takes appends. The others are sealed.
+type segment struct {
+	dir  string
+	base int64
+	file env.File
+
+	size  int64 // bytes of whole, valid batches
+	next  int64 // offset after the last record
+	dirty bool  // bytes have been written since the last sync
+	index segmentIndex
+
+	// indexVerified is set once the index was rebuilt from the batches
+	// themselves, so that a later mismatch can only be the log's fault.
+	indexVerified bool
+
+	firstTimestamp int64 // of the first batch, ms since 1970, -1 if empty or unknown
+}
+
+func baseName(offset int64) string { return fmt.Sprintf("%020d", offset) }
+
+// parseBase is the offset in a file name made by baseName and suffix.
+func parseBase(name, suffix string) (int64, bool) {
+	digits, ok := strings.CutSuffix(name, suffix)
+	if !ok || len(digits) != 20 {
+		return 0, false
+	}
+	v, err := strconv.ParseInt(digits, 10, 64)
+	return v, err == nil && v >= 0
+}
+
+func (s *segment) name() string      { return path.Join(s.dir, baseName(s.base)+logSuffix) }
+func (s *segment) indexName() string { return path.Join(s.dir, baseName(s.base)+indexSuffix) }
+func (s *segment) timeName() string  { return path.Join(s.dir, baseName(s.base)+timeSuffix) }
+
+func newSegment(dir string, base int64, file env.File) *segment {
+	return &segment{dir: dir, base: base, next: base, file: file, index: newSegmentIndex(), firstTimestamp: -1}
+}
+
+// note takes a batch at the segment's end into account.
+func (s *segment) note(b Batch, interval int64) {
+	if s.size == 0 {
+		s.firstTimestamp = b.BaseTimestamp()
+	}
+	last := b.LastOffset()
+	s.index.note(s.base, last, s.size, int64(len(b)), b.MaxTimestamp(), interval)
+	s.size += int64(len(b))
+	s.next = last + 1
+}
+
+func (s *segment) reader(pos int64) *batchReader {
+	return &batchReader{file: s.file, name: s.name(), pos: pos, end: s.size}
+}

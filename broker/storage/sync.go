@@ -1,0 +1,189 @@
+package storage
+
+import (
+	"errors"
+	"fmt"
+	"path"
+	"slices"
+)
+
+var errClosed = errors.New("the log is closed")
+
+// Sync makes everything appended so far durable. An error fences the log: the
+// kernel may have dropped what it could not write, and a second Sync would
+// then succeed without having written it.
+func (l *Log) Sync() error {
+	l.maintenance.Lock()
+	defer l.maintenance.Unlock()
+	return l.sync()
+}
+
+// sync is Sync with maintenance held.
+func (l *Log) sync() error {
+	l.mu.Lock()
+	if err := l.usable(); err != nil {
+		l.mu.Unlock()
+		return err
+	}
+	target := l.next
+	var dirty []*segment
+	for i := len(l.segments) - 1; i >= 0; i-- {
+		seg := l.segments[i]
+		if seg.dirty {
+			seg.dirty = false
+			dirty = append(dirty, seg)
+		}
+		if i < len(l.segments)-1 && seg.next <= l.synced.Load() {
+			break
+		}
+	}
+	slices.Reverse(dirty)
+	dirDirty := l.dirDirty
+	l.dirDirty = false
+	l.unflushed = 0
+	l.mu.Unlock()
+
+	for _, seg := range dirty {
+		if err := seg.file.Sync(); err != nil {
+			return l.fence("sync", seg.name(), -1, err)
+		}
+	}
+	if dirDirty {
+		if err := l.fs.SyncDir(l.dir); err != nil {
+			return l.fence("sync directory", l.dir, -1, err)
+		}
+	}
+	if target > l.synced.Load() {
+		l.synced.Store(target)
+	}
+	return nil
+}
+
+func (l *Log) statePath() string { return path.Join(l.dir, stateName) }
+
+func (l *Log) snapshotPath(offset int64) string {
+	return path.Join(l.dir, baseName(offset)+snapshotSuffix)
+}
+
+// keptSnapshots is how many producer snapshots stay: the newest, and one more
+// in case that one is damaged.
+const keptSnapshots = 2
+
+// saveSnapshot writes the producer table as it stood before offset and removes
+// the snapshots that are no longer needed. maintenance is held.
+func (l *Log) saveSnapshot(offset int64, data []byte) error {
+	if err := WriteFile(l.fs, l.snapshotPath(offset), data); err != nil {
+		return err
+	}
+	offsets, err := l.snapshots()
+	if err != nil {
+		return err
+	}
+	for _, old := range offsets[:max(0, len(offsets)-keptSnapshots)] {
+		if err := l.fs.Remove(l.snapshotPath(old)); err != nil {
+			return &IOError{Op: "remove", File: l.snapshotPath(old), Position: -1, Err: err}
+		}
+	}
+	return nil
+}
+
+// snapshots lists the offsets of the producer snapshots, ascending.
+func (l *Log) snapshots() ([]int64, error) {
+	infos, err := l.fs.ReadDir(l.dir)
+	if err != nil {
+		return nil, &IOError{Op: "list", File: l.dir, Position: -1, Err: err}
+	}
+	var offsets []int64
+	for _, info := range infos {
+		if off, ok := parseBase(info.Name, snapshotSuffix); ok {
+			offsets = append(offsets, off)
+		}
+	}
+	return offsets, nil
+}
+
+// Close makes the log durable, notes that it is, so that opening it needs no
+// scan, and closes its files. The log cannot be used afterwards, but may be
+// opened again. Closing a fenced log only closes its files.
+func (l *Log) Close() error {
+	l.mu.Lock()
+	again := l.closing
+	l.closing = true
+	l.mu.Unlock()
+	if again {
+		return nil
+	}
+	l.maintenance.Lock()
+	defer l.maintenance.Unlock()
+	err := l.Failed()
+	if err == nil {
+		err = l.saveAll()
+	}
+	return errors.Join(err, l.closeFiles())
+}
+
+// saveAll makes everything durable and moves the recovery point to the end.
+// maintenance is held and no append can come.
+func (l *Log) saveAll() error {
+	if err := l.sync(); err != nil {
+		return err
+	}
+	for {
+		l.mu.Lock()
+		if len(l.sealed) == 0 {
+			break
+		}
+		job := l.sealed[0]
+		l.sealed = l.sealed[1:]
+		l.mu.Unlock()
+		if err := l.finishSealed(job); err != nil {
+			return err
+		}
+	}
+	seg := l.active()
+	seg.index.noteTime(seg.base)
+	producers := l.producers.encode(l.next)
+	rp := recoveryPoint{offset: l.next, segment: seg.base, position: seg.size}
+	l.mu.Unlock()
+
+	if err := seg.saveIndex(l.fs); err != nil {
+		return err
+	}
+	if err := l.saveSnapshot(rp.offset, producers); err != nil {
+		return err
+	}
+	return l.saveState(rp)
+}
+
+// closeFiles closes the segment files. maintenance is held.
+func (l *Log) closeFiles() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed {
+		return nil
+	}
+	l.closing, l.closed = true, true
+	l.gen.Add(1)
+	var errs []error
+	for _, seg := range l.segments {
+		if err := seg.file.Close(); err != nil {
+			errs = append(errs, &IOError{Op: "close", File: seg.name(), Position: -1, Err: err})
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// Delete closes the log without syncing and removes its directory.
+func (l *Log) Delete() error {
+	l.maintenance.Lock()
+	defer l.maintenance.Unlock()
+	// The files are going: an error of closing one says nothing of use.
+	_ = l.closeFiles()
+	if err := l.fs.RemoveAll(l.dir); err != nil {
+		return &IOError{Op: "remove", File: l.dir, Position: -1, Err: err}
+	}
+	if err := l.fs.SyncDir(path.Dir(l.dir)); err != nil {
+		return fmt.Errorf("storage: sync directory after removing %s: %w", l.dir, err)
+	}
+	return nil
+}

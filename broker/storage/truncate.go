@@ -1,0 +1,363 @@
+package storage
+
+import (
+	"errors"
+	"io"
+
+	"github.com/weirlab/weir/env"
+)
+
+// TruncateTo removes every batch that ends at or behind off. The cut is
+// durable when it returns. Truncating at or behind EndOffset removes only
+// epochs that were assigned but never written. An off inside a batch removes
+// the whole batch; one below StartOffset empties the log at StartOffset.
+//
+// Errors are *IOError, after which the log is fenced, and *CorruptError if a
+// damaged batch hides where to cut, after which nothing has changed.
+func (l *Log) TruncateTo(off int64) error {
+	l.maintenance.Lock()
+	defer l.maintenance.Unlock()
+	l.mu.Lock()
+	if err := l.usable(); err != nil {
+		l.mu.Unlock()
+		return err
+	}
+	if off >= l.next {
+		l.epochs.truncateEnd(l.next)
+		l.mu.Unlock()
+		return nil
+	}
+	start := l.start.Load()
+	if off <= start {
+		l.mu.Unlock()
+		return l.restart(start, start)
+	}
+	seg := l.segmentFor(off)
+	pos, _ := seg.index.position(seg.base, off)
+	r := seg.reader(pos)
+	l.mu.Unlock()
+
+	// Nothing but an append can change the log now, and that not before its end.
+	cut, end, err := findCut(r, seg.base, off)
+	if err != nil {
+		return err
+	}
+	if end <= start {
+		return l.restart(start, start)
+	}
+	return l.truncateAt(seg, cut, end)
+}
+
+// findCut returns where the batch that holds off begins, in bytes and as an
+// offset.
+func findCut(r *batchReader, base, off int64) (pos, end int64, err error) {
+	end = base
+	for {
+		b, at, err := r.next()
+		if err == io.EOF {
+			return r.pos, end, nil
+		}
+		if err != nil {
+			return 0, 0, err
+		}
+		if b.LastOffset() >= off {
+			return at, b.BaseOffset(), nil
+		}
+		end = b.NextOffset()
+	}
+}
+
+// truncateAt cuts the log at byte cut of seg, which is offset end. maintenance
+// is held.
+//
+// The order of the steps makes every crash between them leave a log that was
+// there before, or the cut one, or the cut one with later segments that do not
+// join it and are removed when it is opened. It is synced because a lost cut
+// could join old bytes to new ones.
+func (l *Log) truncateAt(seg *segment, cut, end int64) error {
+	l.mu.Lock()
+	l.gen.Add(1)
+	l.epochs.truncateEnd(end)
+	lower := end < l.recovery.offset
+	l.mu.Unlock()
+	if lower {
+		if err := l.saveState(recoveryPoint{offset: end, segment: seg.base, position: cut}); err != nil {
+			return l.fenceFor(err)
+		}
+	}
+
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.gen.Add(1)
+	for last := l.active(); last != seg; last = l.active() {
+		if err := l.dropLastSegment(); err != nil {
+			return l.fenceFor(err)
+		}
+	}
+	if err := l.removeIndexFiles(seg); err != nil {
+		return l.fenceFor(err)
+	}
+	if err := l.removeSnapshotsAfter(end); err != nil {
+		return l.fenceFor(err)
+	}
+	if err := seg.file.Truncate(cut); err != nil {
+		return l.fence("truncate", seg.name(), cut, err)
+	}
+	if err := seg.file.Sync(); err != nil {
+		return l.fence("sync", seg.name(), -1, err)
+	}
+	if err := l.fs.SyncDir(l.dir); err != nil {
+		return l.fence("sync directory", l.dir, -1, err)
+	}
+	l.size.Add(cut - seg.size)
+	seg.size, seg.next, seg.dirty = cut, end, false
+	l.dirDirty = false
+	if err := l.reindexTail(seg); err != nil {
+		return l.fenceFor(err)
+	}
+	l.recent.reset()
+	l.next = end
+	l.end.Store(min(l.end.Load(), end))
+	l.synced.Store(min(l.synced.Load(), end))
+	l.dropSealed(seg.base)
+	if l.producers.touches(end) {
+		return l.reloadProducers(end)
+	}
+	return nil
+}
+
+// reindexTail brings the index of a segment that became shorter up to date.
+func (l *Log) reindexTail(seg *segment) error {
+	from := seg.index.truncate(seg.base, seg.size, seg.next)
+	r := seg.reader(from)
+	for {
+		b, pos, err := r.next()
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			return err
+		}
+		seg.index.note(seg.base, b.LastOffset(), pos, int64(len(b)), b.MaxTimestamp(), l.cfg.IndexIntervalBytes)
+	}
+	if seg.size == 0 {
+		seg.firstTimestamp = -1
+	}
+	return nil
+}
+
+// dropSealed forgets pending work for segments that are sealed no longer.
+func (l *Log) dropSealed(from int64) {
+	for n := len(l.sealed); n > 0 && l.sealed[n-1].seg.base >= from; n-- {
+		l.sealed = l.sealed[:n-1]
+	}
+}
+
+// TruncateFullyAndStartAt empties the log and makes off its start and end.
+// Errors are *IOError, after which the log is fenced.
+func (l *Log) TruncateFullyAndStartAt(off int64) error {
+	l.maintenance.Lock()
+	defer l.maintenance.Unlock()
+	return l.restart(off, off)
+}
+
+// restartBelow makes base the next offset of an empty log that starts above it.
+func (l *Log) restartBelow(base int64) error {
+	l.maintenance.Lock()
+	defer l.maintenance.Unlock()
+	return l.restart(base, l.start.Load())
+}
+
+// restart empties the log so that the next batch gets offset next and readers
+// see what is at or behind start. maintenance is held.
+//
+// A crash part-way leaves the older segments, which are scanned, or none.
+func (l *Log) restart(next, start int64) error {
+	l.mu.Lock()
+	if err := l.usable(); err != nil {
+		l.mu.Unlock()
+		return err
+	}
+	l.gen.Add(1)
+	l.epochs = epochCache{}
+	first := l.segments[0]
+	l.mu.Unlock()
+	// From here on nothing of the old log counts as known to be durable.
+	if err := l.saveState(recoveryPoint{offset: first.base, segment: first.base}); err != nil {
+		return l.fenceFor(err)
+	}
+
+	l.mu.Lock()
+	l.gen.Add(1)
+	fresh, err := l.replaceSegments(next)
+	if err != nil {
+		l.closed = len(l.segments) == 0 // nothing is left to read
+		l.mu.Unlock()
+		return l.fenceFor(err)
+	}
+	l.segments = []*segment{fresh}
+	l.producers = newProducerTable()
+	l.recent.reset()
+	l.sealed = nil
+	l.dirDirty = false
+	l.next = next
+	l.start.Store(start)
+	l.end.Store(max(next, start))
+	l.synced.Store(max(next, start))
+	l.size.Store(0)
+	l.mu.Unlock()
+	if err := l.saveState(recoveryPoint{offset: next, segment: next}); err != nil {
+		return l.fenceFor(err)
+	}
+	return nil
+}
+
+// replaceSegments removes every segment, newest first, and creates an empty
+// one. mu is held.
+func (l *Log) replaceSegments(next int64) (*segment, error) {
+	for len(l.segments) > 0 {
+		if err := l.dropLastSegment(); err != nil {
+			return nil, err
+		}
+	}
+	if err := l.removeSnapshotsAfter(-1); err != nil {
+		return nil, err
+	}
+	if err := l.fs.SyncDir(l.dir); err != nil {
+		return nil, &IOError{Op: "sync directory", File: l.dir, Position: -1, Err: err}
+	}
+	fresh, err := createSegment(l.fs, l.dir, next)
+	if err != nil {
+		return nil, err
+	}
+	if err := l.fs.SyncDir(l.dir); err != nil {
+		return nil, &IOError{Op: "sync directory", File: l.dir, Position: -1, Err: err}
+	}
+	return fresh, nil
+}
+
+// dropLastSegment closes and removes the last segment. mu is held.
+func (l *Log) dropLastSegment() error {
+	seg := l.active()
+	if err := l.removeSegmentFiles(seg); err != nil {
+		return err
+	}
+	l.size.Add(-seg.size)
+	l.segments = l.segments[:len(l.segments)-1]
+	return nil
+}
+
+// removeSegmentFiles closes a segment and removes its files.
+func (l *Log) removeSegmentFiles(seg *segment) error {
+	if err := seg.file.Close(); err != nil {
+		return &IOError{Op: "close", File: seg.name(), Position: -1, Err: err}
+	}
+	if err := l.fs.Remove(seg.name()); err != nil {
+		return &IOError{Op: "remove", File: seg.name(), Position: -1, Err: err}
+	}
+	return l.removeIndexFiles(seg)
+}
+
+func (l *Log) removeIndexFiles(seg *segment) error {
+	for _, name := range []string{seg.indexName(), seg.timeName()} {
+		if err := l.fs.Remove(name); err != nil && !isMissing(err) {
+			return &IOError{Op: "remove", File: name, Position: -1, Err: err}
+		}
+	}
+	return nil
+}
+
+// removeSnapshotsAfter removes the producer snapshots of offsets above off.
+func (l *Log) removeSnapshotsAfter(off int64) error {
+	offsets, err := l.snapshots()
+	if err != nil {
+		return err
+	}
+	for _, at := range offsets {
+		if at <= off {
+			continue
+		}
+		if err := l.fs.Remove(l.snapshotPath(at)); err != nil {
+			return &IOError{Op: "remove", File: l.snapshotPath(at), Position: -1, Err: err}
+		}
+	}
+	return nil
+}
+
+// reloadProducers makes the producer table what it was at offset end, which is
+// the log's. mu is held.
+func (l *Log) reloadProducers(end int64) error {
+	table, from, err := loadProducers(l.fs, l.dir, end)
+	if err != nil {
+		return l.fenceFor(err)
+	}
+	l.producers = table
+	if err := l.replayProducers(from); err != nil {
+		return l.fenceFor(err)
+	}
+	return nil
+}
+
+// replayProducers adds the log's batches from offset from on to the producers.
+func (l *Log) replayProducers(from int64) error {
+	for _, seg := range l.segments {
+		if seg.next <= from || seg.size == 0 {
+			continue
+		}
+		pos, _ := seg.index.position(seg.base, max(from, seg.base))
+		r := seg.reader(pos)
+		for {
+			b, _, err := r.next()
+			if err == io.EOF {
+				break
+			}
+			if err != nil {
+				return err
+			}
+			if b.BaseOffset() >= from {
+				l.producers.update(b)
+			}
+		}
+	}
+	return nil
+}
+
+// fenceFor fences the log because of an error in the middle of a change.
+func (l *Log) fenceFor(err error) error {
+	var io *IOError
+	if errors.As(err, &io) {
+		return l.fence(io.Op, io.File, io.Position, io.Err)
+	}
+	var corrupt *CorruptError
+	if errors.As(err, &corrupt) {
+		return l.fence("read", corrupt.File, corrupt.Position, err)
+	}
+	return l.fence("change", l.dir, -1, err)
+}
+
+// loadProducers reads the newest usable producer snapshot at or before offset
+// and returns the offset from which batches have to be added to it.
+func loadProducers(fsys env.FS, dir string, offset int64) (table producerTable, from int64, err error) {
+	l := Log{fs: fsys, dir: dir}
+	offsets, err := l.snapshots()
+	if err != nil {
+		return producerTable{}, 0, err
+	}
+	for i := len(offsets) - 1; i >= 0; i-- {
+		if offsets[i] > offset {
+			continue
+		}
+		data, err := ReadFile(fsys, l.snapshotPath(offsets[i]))
+		if err == nil {
+			table, err = decodeProducers(l.snapshotPath(offsets[i]), data, offsets[i])
+		}
+		if err == nil {
+			return table, offsets[i], nil
+		}
+		var corrupt *CorruptError
+		if !errors.As(err, &corrupt) {
+			return producerTable{}, 0, err
+		}
+	}
+	return newProducerTable(), 0, nil
+}
