@@ -7,18 +7,17 @@ import (
 
 	"github.com/weirlab/weir/broker/metadata"
 	"github.com/weirlab/weir/broker/storage"
-	"github.com/weirlab/weir/env"
 )
 
 // Config says how one broker replicates. Where a field stands for a Kafka
-// setting, its comment names it; a zero takes Kafka's default.
+// setting, its comment names it with the value that a zero stands for.
 type Config struct {
 	BrokerID int32  // node.id
 	Dir      string // log.dirs: directory of the partition logs, relative to the root of the file system
 
 	ReplicaLagTimeMax       time.Duration // replica.lag.time.max.ms, 30 s
 	ReplicaFetchWaitMax     time.Duration // replica.fetch.wait.max.ms, 500 ms
-	ReplicaFetchBackoff     time.Duration // replica.fetch.backoff.ms, 1 s
+	ReplicaFetchBackoff     time.Duration // replica.fetch.backoff.ms, 100 ms
 	ReplicaFetchMaxBytes    int32         // replica.fetch.max.bytes, 1 MiB per partition
 	ReplicaFetchAnswerBytes int32         // replica.fetch.response.max.bytes, 10 MiB per request
 	ReplicaSocketTimeout    time.Duration // replica.socket.timeout.ms, 30 s
@@ -59,6 +58,10 @@ type Peer interface {
 type AppendPartition struct {
 	TP      metadata.TopicPartition
 	Records []byte // record batches; offsets and epochs are written in place
+
+	// Internal is set for records that the broker itself makes, which may be
+	// larger than max.message.bytes.
+	Internal bool
 }
 
 // AppendResult is the outcome for one partition. Whether ErrorCode leaves the
@@ -159,5 +162,3 @@ type ReplicaView struct {
 // lead a partition in an epoch. It is called from the task that applies
 // metadata, in order, and must not block for long.
 type LeadershipListener func(tp metadata.TopicPartition, leaderEpoch int32, leader bool)
-
-var _ env.Env

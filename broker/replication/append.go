@@ -1,0 +1,199 @@
+package replication
+
+import (
+	"errors"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+
+	"github.com/weirlab/weir/broker/metadata"
+	"github.com/weirlab/weir/broker/storage"
+	"github.com/weirlab/weir/env"
+)
+
+const acksAll = -1
+
+// PendingAppend is an append that may still wait for its replicas.
+type PendingAppend struct {
+	results []AppendResult
+	open    atomic.Int32   // partitions undecided, and one while BeginAppend runs
+	decided env.Signal     // nil if nothing ever had to wait
+	waiting []appendWaiter // what waited when BeginAppend returned
+
+	oneResult  [1]AppendResult
+	oneWaiting [1]appendWaiter
+}
+
+// appendWaiter is one partition's part of a PendingAppend that waits in the
+// partition's queue.
+type appendWaiter struct {
+	p     *partition
+	upTo  int64 // decided once the high watermark is here
+	of    *PendingAppend
+	index int // in of.results
+}
+
+// BeginAppend appends to the leaders' logs before it returns and does not wait
+// for other replicas; Wait does. A connection that pipelines requests calls
+// BeginAppend in their order and waits elsewhere. acks is 0, 1 or -1 (all);
+// anything else is answered with INVALID_REQUIRED_ACKS.
+func (m *Manager) BeginAppend(parts []AppendPartition, acks int16) *PendingAppend {
+	pa := &PendingAppend{}
+	pa.results, pa.waiting = pa.oneResult[:0], pa.oneWaiting[:0]
+	if len(parts) > 1 {
+		pa.results = make([]AppendResult, 0, len(parts))
+	}
+	pa.open.Store(1)
+	for i := range parts {
+		pa.results = append(pa.results, AppendResult{})
+		if acks < acksAll || acks > 1 {
+			pa.results[i] = appendError(kerr.InvalidRequiredAcks.Code, "acks must be 0, 1 or -1 (all)")
+			continue
+		}
+		p := m.partition(parts[i].TP)
+		if p == nil {
+			pa.results[i] = appendError(kerr.UnknownTopicOrPartition.Code, "this broker has no replica of "+parts[i].TP.String())
+			continue
+		}
+		p.append(&parts[i], acks, pa, i)
+	}
+	pa.settle()
+	return pa
+}
+
+func appendError(code int16, message string) AppendResult {
+	return AppendResult{ErrorCode: code, ErrorMessage: message, BaseOffset: -1, LogAppendTimeMs: -1, LogStartOffset: -1}
+}
+
+// append appends to the leader's log and, for acks=all, queues the result
+// until the high watermark has passed it.
+func (p *partition) append(part *AppendPartition, acks int16, pa *PendingAppend, index int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	result := &pa.results[index]
+	epoch := p.leading.Load()
+	if epoch < 0 {
+		*result = appendError(kerr.NotLeaderForPartition.Code, "this broker does not lead "+p.tp.String())
+		return
+	}
+	if acks == acksAll && p.state.BelowMinISR() {
+		*result = appendError(kerr.NotEnoughReplicas.Code, "the ISR of "+p.tp.String()+" is smaller than min.insync.replicas")
+		return
+	}
+	done, err := p.log.AppendLeader(part.Records, epoch, storage.AppendOptions{Internal: part.Internal})
+	if err != nil {
+		*result = refused(err)
+		if !errors.As(err, new(*storage.AppendError)) || p.log.Failed() != nil {
+			p.check("append", err)
+		}
+		return
+	}
+	*result = AppendResult{BaseOffset: done.BaseOffset, LogAppendTimeMs: done.LogAppendTime, LogStartOffset: done.LogStartOffset}
+	if !done.Duplicate && done.Batches > 0 {
+		p.out = p.state.Appended(p.m.e.Now(), LogEnds{Start: done.LogStartOffset, End: done.LastOffset + 1, Epoch: epoch}, p.out)
+		p.carryOut()
+		p.followers = wake(p.followers)
+	}
+	if upTo := done.LastOffset + 1; acks == acksAll && p.state.HighWatermark() < upTo {
+		if pa.decided == nil {
+			pa.decided = p.m.e.NewSignal()
+		}
+		w := appendWaiter{p: p, upTo: upTo, of: pa, index: index}
+		pa.open.Add(1)
+		pa.waiting = append(pa.waiting, w)
+		p.appends.add(w)
+	}
+}
+
+func refused(err error) AppendResult {
+	var ae *storage.AppendError
+	if errors.As(err, &ae) {
+		return appendError(ae.Code, err.Error())
+	}
+	return appendError(kerr.KafkaStorageError.Code, err.Error())
+}
+
+// settle counts one partition as decided.
+func (pa *PendingAppend) settle() {
+	if pa.open.Add(-1) == 0 && pa.decided != nil {
+		pa.decided.Set()
+	}
+}
+
+// Done reports whether Wait would return at once.
+func (pa *PendingAppend) Done() bool { return pa.open.Load() == 0 }
+
+// Wait blocks until every partition is decided, or until timeout has passed,
+// when those that are not get REQUEST_TIMED_OUT. Results are in the order of
+// the partitions. Call it once.
+func (pa *PendingAppend) Wait(timeout time.Duration) []AppendResult {
+	if pa.Done() || pa.decided.Wait(max(timeout, 0)) {
+		return pa.results
+	}
+	for _, w := range pa.waiting {
+		w.p.mu.Lock()
+		if w.p.appends.remove(w) {
+			pa.results[w.index] = appendError(kerr.RequestTimedOut.Code, "the records were not replicated in time")
+		}
+		w.p.mu.Unlock()
+	}
+	return pa.results
+}
+
+// Append is BeginAppend and Wait for one partition.
+func (m *Manager) Append(tp metadata.TopicPartition, records []byte, acks int16, timeout time.Duration) AppendResult {
+	parts := [1]AppendPartition{{TP: tp, Records: records}}
+	return m.BeginAppend(parts[:], acks).Wait(timeout)[0]
+}
+
+// appendQueue holds a partition's waiting appends by ascending offset. Most
+// arrive in that order and leave from the front.
+type appendQueue struct {
+	items []appendWaiter
+	head  int
+}
+
+func (q *appendQueue) add(w appendWaiter) {
+	q.items = append(q.items, w)
+	for i := len(q.items) - 1; i > q.head && q.items[i-1].upTo > w.upTo; i-- {
+		q.items[i-1], q.items[i] = q.items[i], q.items[i-1]
+	}
+}
+
+// completeBelow lets those succeed that the high watermark has reached.
+func (q *appendQueue) completeBelow(highWatermark int64) {
+	for q.head < len(q.items) && q.items[q.head].upTo <= highWatermark {
+		q.items[q.head].of.settle()
+		q.items[q.head] = appendWaiter{}
+		q.head++
+	}
+	switch {
+	case q.head == len(q.items):
+		q.items, q.head = q.items[:0], 0
+	case q.head > 64 && q.head > len(q.items)/2:
+		q.items, q.head = slices.Delete(q.items, 0, q.head), 0
+	}
+}
+
+// failAll gives everyone the same error.
+func (q *appendQueue) failAll(code int16, message string) {
+	for _, w := range q.items[q.head:] {
+		w.of.results[w.index] = appendError(code, message)
+		w.of.settle()
+	}
+	clear(q.items)
+	q.items, q.head = q.items[:0], 0
+}
+
+// remove takes one out that has not been decided, and reports whether it was there.
+func (q *appendQueue) remove(w appendWaiter) bool {
+	for i := q.head; i < len(q.items); i++ {
+		if q.items[i].of == w.of && q.items[i].index == w.index {
+			q.items = slices.Delete(q.items, i, i+1)
+			return true
+		}
+	}
+	return false
+}

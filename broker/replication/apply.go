@@ -1,0 +1,243 @@
+package replication
+
+import (
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/weirlab/weir/broker/metadata"
+	"github.com/weirlab/weir/broker/storage"
+	"github.com/weirlab/weir/env"
+)
+
+// Apply makes the replicas follow a newly committed metadata image: it opens
+// and removes logs and changes roles. Call it from one task, in order.
+//
+// Images older than this broker's registration are passed over: they speak of
+// an earlier life of the broker, whose log may have had another end, and in
+// whose name nobody may lead any more.
+func (m *Manager) Apply(image *metadata.Image, delta metadata.Delta) {
+	m.mu.Lock()
+	if m.stopped {
+		m.mu.Unlock()
+		return
+	}
+	if !m.caughtUp {
+		self := image.Broker(m.cfg.BrokerID)
+		if self == nil || self.Epoch != m.deps.BrokerEpoch() {
+			m.mu.Unlock()
+			return
+		}
+		m.caughtUp = true
+		delta = image.Full()
+		m.removeStrays(image)
+	}
+	m.removeGone(image)
+	m.reconnect(image, delta)
+	for _, tp := range m.touched(image, delta) {
+		m.update(image, image.Partition(tp))
+	}
+	changes := m.changes
+	m.changes = nil
+	m.mu.Unlock()
+	for _, c := range changes {
+		for _, l := range m.listeners {
+			l(c.tp, c.epoch, c.leader)
+		}
+	}
+}
+
+// touched lists the partitions that may have to change, sorted.
+func (m *Manager) touched(image *metadata.Image, delta metadata.Delta) []metadata.TopicPartition {
+	if len(delta.Brokers) > 0 || delta.BrokerConfigs {
+		return image.Full().Partitions
+	}
+	if len(delta.TopicConfigs) == 0 {
+		return delta.Partitions
+	}
+	tps := slices.Clone(delta.Partitions)
+	for _, name := range delta.TopicConfigs {
+		for _, p := range image.Topic(name).Partitions {
+			tps = append(tps, p.TP())
+		}
+	}
+	slices.SortFunc(tps, metadata.TopicPartition.Compare)
+	return slices.Compact(tps)
+}
+
+// update brings one partition in line with the image.
+func (m *Manager) update(image *metadata.Image, part *metadata.Partition) {
+	if part == nil || !part.HasReplica(m.cfg.BrokerID) {
+		return
+	}
+	self := image.Broker(m.cfg.BrokerID)
+	if part.Leader == m.cfg.BrokerID && (self == nil || self.Fenced) {
+		return // until the controller has moved the leadership, or unfenced this broker
+	}
+	p := m.partition(part.TP())
+	if p == nil {
+		if p = m.open(image, part); p == nil {
+			return
+		}
+	}
+	a := Assignment{
+		Leader: part.Leader, LeaderEpoch: part.LeaderEpoch, PartitionEpoch: part.PartitionEpoch,
+		Replicas: part.Replicas, ISR: part.ISR,
+		MinISR:                  int32(image.TopicConfigInt(part.Topic, "min.insync.replicas", int64(m.cfg.MinInsyncReplicas))),
+		TruncateToHighWatermark: truncateToHighWatermark(),
+	}
+	for _, id := range part.Replicas {
+		if b := image.Broker(id); b != nil {
+			a.Brokers = append(a.Brokers, Broker{ID: id, Epoch: b.Epoch, Active: b.Active()})
+		}
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.log.SetConfig(m.logConfig(image, part.Topic))
+	p.out = p.state.Metadata(m.e.Now(), &a, p.out)
+	p.carryOut()
+}
+
+// open opens or creates a partition's log and makes a replica of it.
+func (m *Manager) open(image *metadata.Image, part *metadata.Partition) *partition {
+	tp := part.TP()
+	log, recovery, err := storage.Open(m.e, path.Join(m.cfg.Dir, logDir(tp, part.TopicID)), m.logConfig(image, part.Topic))
+	if err != nil {
+		m.e.Event("storage-error", env.Text("topic", tp.Topic), env.Int("partition", tp.Partition),
+			env.Text("op", "open"), env.Text("error", err.Error()))
+		if m.deps.OnStorageError != nil {
+			m.e.Go("storage-error", func() { m.deps.OnStorageError(tp, err) })
+		}
+		return nil
+	}
+	if recovery.TruncatedBytes > 0 || recovery.LostSyncedTo > recovery.LostSyncedFrom {
+		m.e.Event("recovered", env.Text("topic", tp.Topic), env.Int("partition", tp.Partition), env.Int("end", log.EndOffset()),
+			env.Int("truncated-bytes", recovery.TruncatedBytes), env.Text("file", recovery.TruncatedFile),
+			env.Int("lost-synced", recovery.LostSyncedTo-recovery.LostSyncedFrom))
+	}
+	p := &partition{m: m, tp: tp, topicID: part.TopicID, mu: m.e.NewMutex(), log: log}
+	p.leading.Store(-1)
+	p.state = NewState(m.cfg.BrokerID, m.cfg.ReplicaLagTimeMax, p.ends(), m.checkpoint[checkpointKey{part.TopicID, tp.Partition}])
+	m.replaceParts(func(parts map[metadata.TopicPartition]*partition) { parts[tp] = p })
+	return p
+}
+
+// removeGone removes replicas whose topic is gone, or that are no longer
+// assigned to this broker.
+func (m *Manager) removeGone(image *metadata.Image) {
+	for _, p := range m.sorted() {
+		part := image.Partition(p.tp)
+		if part != nil && part.TopicID == p.topicID && part.HasReplica(m.cfg.BrokerID) {
+			continue
+		}
+		m.replaceParts(func(parts map[metadata.TopicPartition]*partition) { delete(parts, p.tp) })
+		if epoch := p.leading.Load(); epoch >= 0 {
+			m.changes = append(m.changes, leadershipChange{p.tp, epoch, false})
+		}
+		p.remove()
+		m.e.Event("replica-removed", env.Text("topic", p.tp.Topic), env.Int("partition", p.tp.Partition))
+	}
+}
+
+func (m *Manager) replaceParts(change func(map[metadata.TopicPartition]*partition)) {
+	old := *m.parts.Load()
+	parts := make(map[metadata.TopicPartition]*partition, len(old)+1)
+	for tp, p := range old { //weir:ordered a copy
+		parts[tp] = p
+	}
+	change(parts)
+	m.parts.Store(&parts)
+}
+
+// reconnect drops connections to brokers that have registered anew: an answer
+// that an earlier life of a broker owes never comes.
+func (m *Manager) reconnect(image *metadata.Image, delta metadata.Delta) {
+	for _, id := range delta.Brokers {
+		b := image.Broker(id)
+		if b == nil {
+			continue
+		}
+		if f := m.fetchers[id]; f != nil && m.lifes[id] != b.Epoch {
+			f.reconnect()
+		}
+		m.lifes[id] = b.Epoch
+	}
+}
+
+// fetcher is the task that copies from a broker, started when first needed.
+// It is called from Apply.
+func (m *Manager) fetcher(source int32) *fetcher {
+	f := m.fetchers[source]
+	if f == nil {
+		f = newFetcher(m, source)
+		m.fetchers[source] = f
+	}
+	return f
+}
+
+// logDir is the directory of a replica's log. It names the topic's id, so that
+// a topic that was deleted and created again never finds the old records.
+func logDir(tp metadata.TopicPartition, id metadata.TopicID) string {
+	return tp.String() + "." + id.String()
+}
+
+// removeStrays removes logs of topics that were deleted while this broker was
+// away.
+func (m *Manager) removeStrays(image *metadata.Image) {
+	fsys := m.e.FS()
+	entries, err := fsys.ReadDir(m.cfg.Dir)
+	if err != nil {
+		return // nothing was ever opened here
+	}
+	for _, entry := range entries {
+		dot := strings.LastIndexByte(entry.Name, '.')
+		dash := strings.LastIndexByte(entry.Name[:max(dot, 0)], '-')
+		var id metadata.TopicID
+		if !entry.IsDir || dash < 0 || id.UnmarshalText([]byte(entry.Name[dot+1:])) != nil {
+			continue
+		}
+		n, err := strconv.ParseInt(entry.Name[dash+1:dot], 10, 32)
+		if err != nil {
+			continue
+		}
+		part := image.Partition(metadata.TopicPartition{Topic: entry.Name[:dash], Partition: int32(n)})
+		if part != nil && part.TopicID == id && part.HasReplica(m.cfg.BrokerID) {
+			continue
+		}
+		err = fsys.RemoveAll(path.Join(m.cfg.Dir, entry.Name))
+		attrs := []env.Attr{env.Text("dir", entry.Name)}
+		if err != nil {
+			attrs = append(attrs, env.Text("error", err.Error()))
+		}
+		m.e.Event("stray-log-removed", attrs...)
+	}
+}
+
+// logConfig gives a topic's log settings.
+func (m *Manager) logConfig(image *metadata.Image, topic string) storage.Config {
+	c := m.cfg.Log
+	number := func(name string, def int64) int64 { return image.TopicConfigInt(topic, name, def) }
+	c.SegmentBytes = number("segment.bytes", c.SegmentBytes)
+	c.SegmentMillis = number("segment.ms", c.SegmentMillis)
+	c.IndexIntervalBytes = number("index.interval.bytes", c.IndexIntervalBytes)
+	c.FlushMessages = number("flush.messages", c.FlushMessages)
+	c.RetentionBytes = number("retention.bytes", c.RetentionBytes)
+	c.RetentionMillis = number("retention.ms", c.RetentionMillis)
+	c.MaxMessageBytes = int32(number("max.message.bytes", int64(c.MaxMessageBytes)))
+	if kind, ok := image.TopicConfig(topic, "message.timestamp.type"); ok {
+		c.LogAppendTime = kind == "LogAppendTime"
+	}
+	return c
+}
+
+func idList(ids []int32) string {
+	var b strings.Builder
+	for i, id := range ids {
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		b.WriteString(strconv.Itoa(int(id)))
+	}
+	return b.String()
+}

@@ -1,0 +1,255 @@
+package replication
+
+import (
+	"slices"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/weirlab/weir/env"
+)
+
+// fetchVersion is the version of Fetch between brokers: it names topics by id
+// (KIP-516) and the replica with its broker epoch (KIP-903).
+const fetchVersion = 16
+
+// fetcher copies from one broker all partitions that it leads and that have a
+// replica here: one task, one connection, one request at a time.
+type fetcher struct {
+	m      *Manager
+	source int32
+	task   env.Task
+
+	mu      env.Mutex
+	change  env.Cond       // targets or stopped
+	targets []*fetchTarget // by topic and partition
+	peer    Peer
+	stopped bool
+
+	// Of the task alone.
+	due      []*fetchTarget
+	req      kmsg.FetchRequest
+	failures int
+}
+
+// fetchTarget is one partition to fetch. A target is replaced, not changed,
+// when its partition enters another epoch.
+type fetchTarget struct {
+	p       *partition
+	epoch   int32
+	retryAt time.Duration // of the fetcher's task alone
+
+	// What the request in flight asked for.
+	asked LogEnds
+}
+
+func newFetcher(m *Manager, source int32) *fetcher {
+	mu := m.e.NewMutex()
+	f := &fetcher{m: m, source: source, mu: mu, change: m.e.NewCond(mu)}
+	f.task = m.e.Go("replica-fetcher", f.run)
+	return f
+}
+
+// add starts fetching a partition in an epoch.
+func (f *fetcher) add(p *partition, epoch int32) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	t := &fetchTarget{p: p, epoch: epoch}
+	at, found := slices.BinarySearchFunc(f.targets, p, func(t *fetchTarget, p *partition) int { return t.p.tp.Compare(p.tp) })
+	if found {
+		f.targets[at] = t
+	} else {
+		f.targets = slices.Insert(f.targets, at, t)
+	}
+	f.change.Broadcast()
+}
+
+// remove stops fetching a partition. An answer that is under way finds the
+// partition in another state and is ignored.
+func (f *fetcher) remove(p *partition) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.targets = slices.DeleteFunc(f.targets, func(t *fetchTarget) bool { return t.p == p })
+}
+
+// reconnect ends the request in flight, if any.
+func (f *fetcher) reconnect() {
+	f.mu.Lock()
+	peer := f.peer
+	f.peer = nil
+	f.mu.Unlock()
+	if peer != nil {
+		peer.Close()
+	}
+}
+
+func (f *fetcher) stop() {
+	f.mu.Lock()
+	f.stopped = true
+	f.change.Broadcast()
+	f.mu.Unlock()
+	f.reconnect()
+}
+
+func (f *fetcher) run() {
+	for f.next() {
+		if !f.ask() {
+			continue
+		}
+		resp, err := f.exchange()
+		if err != nil {
+			f.pauseAll()
+			continue
+		}
+		f.failures = 0
+		f.take(resp)
+	}
+}
+
+// next waits until some partition is due and lists those that are.
+func (f *fetcher) next() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for !f.stopped {
+		now := f.m.e.Now()
+		earliest := env.Forever
+		f.due = f.due[:0]
+		for _, t := range f.targets {
+			switch wait := t.retryAt - now; {
+			case wait <= 0:
+				f.due = append(f.due, t)
+			case earliest == env.Forever || wait < earliest:
+				earliest = wait
+			}
+		}
+		switch {
+		case len(f.due) > 0:
+			return true
+		case earliest == env.Forever:
+			f.change.Wait()
+		default:
+			f.change.WaitTimeout(earliest)
+		}
+	}
+	return false
+}
+
+// ask builds the request, from where each log ends now. It reports false if
+// nothing is left to ask.
+func (f *fetcher) ask() bool {
+	cfg := &f.m.cfg
+	topics := f.req.Topics[:0]
+	f.req = kmsg.NewFetchRequest()
+	f.req.Version = fetchVersion
+	f.req.ReplicaState.ID, f.req.ReplicaState.Epoch = cfg.BrokerID, f.m.deps.BrokerEpoch()
+	f.req.MaxWaitMillis = int32(cfg.ReplicaFetchWaitMax.Milliseconds())
+	f.req.MinBytes, f.req.MaxBytes = 1, cfg.ReplicaFetchAnswerBytes
+	asked := f.due[:0]
+	for _, t := range f.due {
+		p := t.p
+		p.mu.Lock()
+		s := p.state
+		current := !p.gone && p.failed == nil && s.Role() == RoleFollower && s.Leader() == f.source && s.LeaderEpoch() == t.epoch
+		t.asked = s.Log()
+		p.mu.Unlock()
+		if !current {
+			// Metadata will replace or remove the target, unless its log failed.
+			t.retryAt = f.m.e.Now() + time.Second
+			continue
+		}
+		asked = append(asked, t)
+		if n := len(topics); n == 0 || topics[n-1].TopicID != p.topicID {
+			if n < cap(topics) {
+				topics = topics[:n+1]
+			} else {
+				topics = append(topics, kmsg.FetchRequestTopic{})
+			}
+			topics[n].Topic, topics[n].TopicID, topics[n].Partitions = p.tp.Topic, p.topicID, topics[n].Partitions[:0]
+		}
+		part := kmsg.NewFetchRequestTopicPartition()
+		part.Partition = p.tp.Partition
+		part.CurrentLeaderEpoch, part.FetchOffset = t.epoch, t.asked.End
+		part.LastFetchedEpoch, part.LogStartOffset = t.asked.Epoch, t.asked.Start
+		part.PartitionMaxBytes = cfg.ReplicaFetchMaxBytes
+		last := &topics[len(topics)-1]
+		last.Partitions = append(last.Partitions, part)
+	}
+	f.due, f.req.Topics = asked, topics
+	return len(asked) > 0
+}
+
+// exchange sends the request and waits for its answer.
+func (f *fetcher) exchange() (*kmsg.FetchResponse, error) {
+	f.mu.Lock()
+	peer := f.peer
+	f.mu.Unlock()
+	if peer == nil {
+		var err error
+		if peer, err = f.m.deps.Connect(f.source); err != nil {
+			return nil, err
+		}
+		f.mu.Lock()
+		f.peer = peer
+		stopped := f.stopped
+		f.mu.Unlock()
+		if stopped {
+			peer.Close()
+			return nil, kerr.BrokerNotAvailable
+		}
+	}
+	resp, err := peer.Request(&f.req, f.m.cfg.ReplicaSocketTimeout)
+	if err == nil {
+		answer, ok := resp.(*kmsg.FetchResponse)
+		if ok && answer.ErrorCode == 0 {
+			return answer, nil
+		}
+		err = kerr.UnknownServerError
+		if ok {
+			err = kerr.ErrorForCode(answer.ErrorCode)
+		}
+	}
+	f.mu.Lock()
+	if f.peer == peer {
+		f.peer = nil
+	}
+	f.mu.Unlock()
+	peer.Close()
+	return nil, err
+}
+
+// pauseAll lets every partition wait after a failed request, longer each time
+// up to a second.
+func (f *fetcher) pauseAll() {
+	f.failures = min(f.failures+1, 10)
+	pause := min(f.m.cfg.ReplicaFetchBackoff<<(f.failures-1), max(time.Second, f.m.cfg.ReplicaFetchBackoff))
+	for _, t := range f.due {
+		t.retryAt = f.m.e.Now() + pause
+	}
+}
+
+// take hands each partition its part of the answer. Answers come in the order
+// of the request; what does not fit is passed over and asked for again.
+func (f *fetcher) take(resp *kmsg.FetchResponse) {
+	at := 0
+	for i := range resp.Topics {
+		t := &resp.Topics[i]
+		for j := range t.Partitions {
+			part := &t.Partitions[j]
+			n := at
+			for n < len(f.due) && (f.due[n].p.topicID != t.TopicID || f.due[n].p.tp.Partition != part.Partition) {
+				n++
+			}
+			if n == len(f.due) {
+				continue
+			}
+			at = n + 1
+			if !f.due[n].take(part) {
+				f.due[n].retryAt = f.m.e.Now() + f.m.cfg.ReplicaFetchBackoff
+			}
+		}
+	}
+	if at == 0 {
+		f.pauseAll() // an answer about nothing must not be asked for in a tight loop
+	}
+}

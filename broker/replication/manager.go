@@ -1,0 +1,196 @@
+package replication
+
+import (
+	"errors"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"github.com/weirlab/weir/broker/metadata"
+	"github.com/weirlab/weir/env"
+)
+
+// Manager runs every partition replica of one broker.
+//
+// Lock order: Manager.mu, then partition.mu, then fetcher.mu or proposer.mu or
+// the log's own lock. Nobody holds two partitions' locks.
+type Manager struct {
+	e    env.Env
+	cfg  Config
+	deps Deps
+
+	// parts is replaced, never changed, so that requests look partitions up
+	// without a lock.
+	parts     atomic.Pointer[map[metadata.TopicPartition]*partition]
+	listeners []LeadershipListener
+
+	mu         env.Mutex // held by Apply and Stop
+	caughtUp   bool      // an image with this broker's registration was applied
+	stopped    bool
+	fetchers   map[int32]*fetcher
+	lifes      map[int32]int64         // broker epochs as of the last image
+	checkpoint map[checkpointKey]int64 // as last written or read
+	changes    []leadershipChange      // to tell listeners of
+
+	stopping env.Signal
+	proposer *proposer
+	tasks    []env.Task
+}
+
+type leadershipChange struct {
+	tp     metadata.TopicPartition
+	epoch  int32
+	leader bool
+}
+
+// NewManager starts the manager's tasks. Partitions appear with Apply.
+func NewManager(e env.Env, cfg Config, deps Deps) *Manager {
+	m := &Manager{
+		e: e, cfg: cfg.withDefaults(), deps: deps,
+		mu: e.NewMutex(), fetchers: map[int32]*fetcher{}, lifes: map[int32]int64{}, stopping: e.NewSignal(),
+	}
+	m.parts.Store(&map[metadata.TopicPartition]*partition{})
+	m.proposer = newProposer(m)
+	m.checkpoint = m.readCheckpoint()
+	m.tasks = []env.Task{
+		m.proposer.task,
+		m.every("isr-lag", m.cfg.ReplicaLagTimeMax/2, m.checkLag),
+		m.every("high-watermark-checkpoint", m.cfg.CheckpointInterval, func() { _ = m.writeCheckpoint() }),
+		m.every("retention", m.cfg.RetentionCheckInterval, m.applyRetention),
+	}
+	return m
+}
+
+func (c Config) withDefaults() Config {
+	duration := func(d *time.Duration, def time.Duration) {
+		if *d <= 0 {
+			*d = def
+		}
+	}
+	duration(&c.ReplicaLagTimeMax, 30*time.Second)
+	duration(&c.ReplicaFetchWaitMax, 500*time.Millisecond)
+	duration(&c.ReplicaFetchBackoff, 100*time.Millisecond)
+	duration(&c.ReplicaSocketTimeout, 30*time.Second)
+	duration(&c.CheckpointInterval, 5*time.Second)
+	duration(&c.RetentionCheckInterval, 5*time.Minute)
+	if c.ReplicaFetchMaxBytes <= 0 {
+		c.ReplicaFetchMaxBytes = 1 << 20
+	}
+	if c.ReplicaFetchAnswerBytes <= 0 {
+		c.ReplicaFetchAnswerBytes = 10 << 20
+	}
+	if c.MinInsyncReplicas <= 0 {
+		c.MinInsyncReplicas = 1
+	}
+	return c
+}
+
+// every starts a task that calls fn at intervals until the manager stops.
+func (m *Manager) every(name string, interval time.Duration, fn func()) env.Task {
+	return m.e.Go(name, func() {
+		for !m.stopping.Wait(interval) {
+			fn()
+		}
+	})
+}
+
+// OnLeadership registers a listener. Call it before the first Apply.
+func (m *Manager) OnLeadership(l LeadershipListener) { m.listeners = append(m.listeners, l) }
+
+// Stop ends the manager's tasks, answers whoever waits, writes the high
+// watermark checkpoint, and syncs and closes the logs. After an error it is
+// not certain that the logs are durable: the shutdown was not clean.
+func (m *Manager) Stop() error {
+	m.mu.Lock()
+	if m.stopped {
+		m.mu.Unlock()
+		return nil
+	}
+	m.stopped = true
+	fetchers := make([]*fetcher, 0, len(m.fetchers))
+	for _, id := range env.SortedKeys(m.fetchers) {
+		fetchers = append(fetchers, m.fetchers[id])
+	}
+	m.mu.Unlock()
+
+	m.stopping.Set()
+	m.proposer.stop()
+	for _, f := range fetchers {
+		f.stop()
+	}
+	for _, f := range fetchers {
+		f.task.Wait()
+	}
+	for _, t := range m.tasks {
+		t.Wait()
+	}
+	parts := m.sorted()
+	for _, p := range parts {
+		p.resign()
+	}
+	errs := []error{m.writeCheckpoint()}
+	for _, p := range parts {
+		errs = append(errs, p.close())
+	}
+	return errors.Join(errs...)
+}
+
+func (m *Manager) partition(tp metadata.TopicPartition) *partition { return (*m.parts.Load())[tp] }
+
+// sorted lists the partitions by topic and number.
+func (m *Manager) sorted() []*partition {
+	parts := *m.parts.Load()
+	list := make([]*partition, 0, len(parts))
+	for _, p := range parts { //weir:ordered sorted below
+		list = append(list, p)
+	}
+	slices.SortFunc(list, func(a, b *partition) int { return a.tp.Compare(b.tp) })
+	return list
+}
+
+func (m *Manager) checkLag() {
+	for _, p := range m.sorted() {
+		p.mu.Lock()
+		p.out = p.state.Tick(m.e.Now(), p.out)
+		p.carryOut()
+		p.mu.Unlock()
+	}
+}
+
+func (m *Manager) applyRetention() {
+	for _, p := range m.sorted() {
+		p.retain(m.e.Wall().UnixMilli())
+	}
+}
+
+// LocalLeader reports whether this broker leads tp, and in which epoch.
+func (m *Manager) LocalLeader(tp metadata.TopicPartition) (epoch int32, ok bool) {
+	p := m.partition(tp)
+	if p == nil {
+		return -1, false
+	}
+	epoch = p.leading.Load()
+	return epoch, epoch >= 0
+}
+
+// HighWatermark is the high watermark of the local replica.
+func (m *Manager) HighWatermark(tp metadata.TopicPartition) (offset int64, ok bool) {
+	p := m.partition(tp)
+	if p == nil {
+		return 0, false
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.state.HighWatermark(), true
+}
+
+// Replicas describes every replica of this broker, sorted by topic and
+// partition.
+func (m *Manager) Replicas() []ReplicaView {
+	parts := m.sorted()
+	views := make([]ReplicaView, 0, len(parts))
+	for _, p := range parts {
+		views = append(views, p.view())
+	}
+	return views
+}

@@ -1,0 +1,178 @@
+package replication
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+
+	"github.com/weirlab/weir/broker/metadata"
+	"github.com/weirlab/weir/broker/storage"
+)
+
+// ListOffsets finds an offset by timestamp on the leader. currentLeaderEpoch
+// -1 skips the epoch check. Until a new leader's high watermark has reached
+// its epoch's start, TimestampLatest and times are OFFSET_NOT_AVAILABLE
+// (KIP-207): an earlier leader may have answered more.
+func (m *Manager) ListOffsets(tp metadata.TopicPartition, timestampMs int64, currentLeaderEpoch int32, readCommitted bool) ListOffsetsResult {
+	failed := func(code int16) ListOffsetsResult {
+		return ListOffsetsResult{ErrorCode: code, Offset: -1, Timestamp: -1, LeaderEpoch: -1}
+	}
+	p := m.partition(tp)
+	if p == nil {
+		return failed(kerr.UnknownTopicOrPartition.Code)
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if code := p.checkEpoch(currentLeaderEpoch); code != 0 {
+		return failed(code)
+	}
+	s := p.state
+	if timestampMs == TimestampEarliest {
+		return ListOffsetsResult{Offset: s.Log().Start, Timestamp: -1, LeaderEpoch: p.epochAt(s.Log().Start)}
+	}
+	if s.HighWatermark() < s.EpochStart() {
+		return failed(kerr.OffsetNotAvailable.Code)
+	}
+	var at storage.TimestampOffset
+	var found bool
+	var err error
+	switch {
+	case timestampMs == TimestampLatest:
+		return ListOffsetsResult{Offset: s.HighWatermark(), Timestamp: -1, LeaderEpoch: s.LeaderEpoch()}
+	case timestampMs == TimestampMaxTimestamp:
+		at, found, err = p.log.OffsetOfMaxTimestamp()
+	case timestampMs >= 0:
+		at, found, err = p.log.OffsetForTimestamp(timestampMs)
+	default:
+		return failed(kerr.UnsupportedVersion.Code)
+	}
+	if err != nil {
+		p.check("read", err)
+		var corrupt *storage.CorruptError
+		if errors.As(err, &corrupt) {
+			return failed(kerr.CorruptMessage.Code)
+		}
+		return failed(kerr.KafkaStorageError.Code)
+	}
+	if !found || at.Offset >= s.HighWatermark() {
+		return failed(0)
+	}
+	return ListOffsetsResult{Offset: at.Offset, Timestamp: at.Timestamp, LeaderEpoch: at.LeaderEpoch}
+}
+
+// epochAt is the leader epoch of the record at offset, -1 if unknown.
+func (p *partition) epochAt(offset int64) int32 {
+	epoch := int32(-1)
+	for _, e := range p.log.Epochs() {
+		if e.StartOffset > offset {
+			break
+		}
+		epoch = e.Epoch
+	}
+	return epoch
+}
+
+// OffsetForLeaderEpoch finds where an epoch ends in the leader's log (KIP-101,
+// KIP-279). currentLeaderEpoch -1 skips the epoch check (KIP-320).
+func (m *Manager) OffsetForLeaderEpoch(tp metadata.TopicPartition, currentLeaderEpoch, leaderEpoch int32) EpochEndResult {
+	failed := func(code int16) EpochEndResult {
+		return EpochEndResult{ErrorCode: code, LeaderEpoch: -1, EndOffset: -1}
+	}
+	p := m.partition(tp)
+	if p == nil {
+		return failed(kerr.UnknownTopicOrPartition.Code)
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if code := p.checkEpoch(currentLeaderEpoch); code != 0 {
+		return failed(code)
+	}
+	if leaderEpoch < 0 || leaderEpoch > p.state.LeaderEpoch() {
+		return failed(0) // an epoch that this log cannot know says nothing
+	}
+	epoch, end := p.epochEnd(leaderEpoch)
+	return EpochEndResult{LeaderEpoch: epoch, EndOffset: end}
+}
+
+// DeleteRecords moves the leader's log start offset up to before (-1: the high
+// watermark); followers hear of it with their next fetch.
+func (m *Manager) DeleteRecords(tp metadata.TopicPartition, before int64) DeleteRecordsResult {
+	failed := func(code int16) DeleteRecordsResult { return DeleteRecordsResult{ErrorCode: code, LowWatermark: -1} }
+	p := m.partition(tp)
+	if p == nil {
+		return failed(kerr.UnknownTopicOrPartition.Code)
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if code := p.checkEpoch(-1); code != 0 {
+		return failed(code)
+	}
+	if before == -1 {
+		before = p.state.HighWatermark()
+	}
+	if before < p.state.Log().Start || before > p.state.HighWatermark() {
+		return failed(kerr.OffsetOutOfRange.Code)
+	}
+	err := p.log.DeleteRecordsBefore(before)
+	p.changed("trim", err)
+	p.carryOut()
+	if err != nil {
+		return failed(kerr.KafkaStorageError.Code)
+	}
+	return DeleteRecordsResult{LowWatermark: p.state.Log().Start}
+}
+
+// ReadCommitted reads whole batches of the local log from offset, below the
+// high watermark. It returns nil at the high watermark, and an error if this
+// broker does not lead tp.
+func (m *Manager) ReadCommitted(tp metadata.TopicPartition, offset int64, maxBytes int32) ([]byte, error) {
+	results := m.Fetch(FetchParams{ReplicaID: -1, ReplicaEpoch: -1, MaxBytes: maxBytes},
+		[]FetchPartition{{TP: tp, CurrentLeaderEpoch: -1, FetchOffset: offset, LastFetchedEpoch: -1, MaxBytes: maxBytes}})
+	if code := results[0].ErrorCode; code != 0 {
+		return nil, fmt.Errorf("replication: read %v at offset %d: %w", tp, offset, kerr.ErrorForCode(code))
+	}
+	return results[0].Records, nil
+}
+
+// LoadCommitted gives fn every batch of tp that was in the log when this
+// broker began to lead it in epoch, in order and once all of it is committed:
+// what a coordinator builds its state from, and later answers from, without
+// ever having believed a record that another leader took back. It fails if the
+// broker does not lead in that epoch to the end, if nothing is committed for as
+// long as timeout, or with the error of fn.
+func (m *Manager) LoadCommitted(tp metadata.TopicPartition, epoch int32, timeout time.Duration, fn func(batch []byte) error) error {
+	p := m.partition(tp)
+	if p == nil {
+		return fmt.Errorf("replication: load %v: %w", tp, kerr.UnknownTopicOrPartition)
+	}
+	if !p.awaitHighWatermark(epoch, (*State).EpochStart, timeout) {
+		return fmt.Errorf("replication: load %v: epoch %d has not committed its start after %v, or is over: %w", tp, epoch, timeout, kerr.NotLeaderForPartition)
+	}
+	p.mu.Lock()
+	offset, end := p.state.Log().Start, p.state.EpochStart()
+	p.mu.Unlock()
+	for offset < end {
+		records, err := m.ReadCommitted(tp, offset, 1<<20)
+		if err != nil {
+			return err
+		}
+		for batch, err := range storage.Batches(records) {
+			if err != nil {
+				return fmt.Errorf("replication: load %v at offset %d: %w", tp, offset, err)
+			}
+			if err := fn(batch); err != nil {
+				return err
+			}
+			offset = batch.NextOffset()
+		}
+		if len(records) == 0 {
+			return fmt.Errorf("replication: load %v: nothing to read at offset %d below %d", tp, offset, end)
+		}
+	}
+	if p.leading.Load() != epoch {
+		return fmt.Errorf("replication: load %v: epoch %d is over: %w", tp, epoch, kerr.NotLeaderForPartition)
+	}
+	return nil
+}

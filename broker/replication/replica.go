@@ -1,0 +1,65 @@
+package replication
+
+import (
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/weirlab/weir/broker/storage"
+)
+
+// take brings one partition's part of an answer into the replica. It reports
+// false if the next fetch should wait a little.
+func (t *fetchTarget) take(part *kmsg.FetchResponseTopicPartition) bool {
+	p := t.p
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.gone || p.failed != nil {
+		return false
+	}
+	answer := FetchAnswer{
+		AskedEpoch: t.epoch, AskedOffset: t.asked.End, AskedLast: t.asked.Epoch,
+		Code: part.ErrorCode, HighWatermark: part.HighWatermark, LogStart: part.LogStartOffset,
+		Diverging:      part.DivergingEpoch.EndOffset >= 0,
+		DivergingEpoch: part.DivergingEpoch.Epoch, DivergingEnd: part.DivergingEpoch.EndOffset,
+		HasRecords: len(part.RecordBatches) > 0, HighestEpoch: -1,
+	}
+	if answer.Diverging {
+		answer.OwnEpoch, answer.OwnEnd = p.log.EpochEnd(answer.DivergingEpoch)
+	}
+	if answer.HasRecords {
+		var ok bool
+		if answer.HighestEpoch, ok = highestEpoch(part.RecordBatches); !ok {
+			return false // a torn read on the leader; its log is checked there
+		}
+	}
+	p.out = p.state.Answered(answer, p.out)
+	verdict := OutputKind(0)
+	if len(p.out) > 0 {
+		verdict = p.out[0].Kind
+	}
+	if verdict == OutAppend {
+		p.out = p.out[:0]
+		done, err := p.log.AppendFollower(part.RecordBatches)
+		if err != nil {
+			p.check("append", err)
+			return false
+		}
+		p.out = p.state.Appended(p.m.e.Now(), LogEnds{Start: done.LogStartOffset, End: done.LastOffset + 1, Epoch: answer.HighestEpoch}, p.out)
+		p.out = p.state.Replicated(answer, p.out)
+	}
+	p.carryOut()
+	return verdict != OutBackOff
+}
+
+// highestEpoch is the largest leader epoch of the batches, false if they are
+// not whole.
+func highestEpoch(records []byte) (int32, bool) {
+	highest := int32(-1)
+	for len(records) > 0 {
+		batch, rest, err := storage.SplitBatch(records)
+		if err != nil {
+			return 0, false
+		}
+		highest, records = max(highest, batch.LeaderEpoch()), rest
+	}
+	return highest, true
+}
