@@ -3,45 +3,7 @@ package client
 import (
 	"time"
 
-	"github.com/twmb/franz-go/pkg/kmsg"
-	"github.com/weirlab/weir/env"
 )
-
-// Client is a Kafka cluster as seen from one process. Its methods may be
-// called from any task.
-type Client struct{}
-
-// New returns a client. It does not connect yet.
-func New(e env.Env, cfg Config) (*Client, error) { panic("not yet") }
-
-// Close closes every connection and ends the client's tasks. Producers and
-// consumers made from it must be closed first.
-func (c *Client) Close() { panic("not yet") }
-
-// Producer sends records.
-type Producer struct{}
-
-// NewProducer starts a producer.
-func (c *Client) NewProducer(cfg ProducerConfig) (*Producer, error) { panic("not yet") }
-
-// Produce hands over a record and returns as soon as it is in a batch,
-// blocking up to MaxBlock for buffer memory or the topic's first metadata.
-// The record's bytes are copied. done is called exactly once, in most cases
-// from another task; it must not block and must not call Produce.
-func (p *Producer) Produce(r *Record, done func(*Record, Result)) { panic("not yet") }
-
-// ProduceSync produces one record and waits for its result.
-func (p *Producer) ProduceSync(r *Record) Result { panic("not yet") }
-
-// Flush sends what lingers and waits until every record produced before has
-// its result, or timeout has passed; it reports whether all have.
-func (p *Producer) Flush(timeout time.Duration) bool { panic("not yet") }
-
-// Close flushes for up to timeout, then gives up what is left.
-func (p *Producer) Close(timeout time.Duration) { panic("not yet") }
-
-// Partitioner places records.
-type Partitioner interface{ Partition(r *Record, partitions int32) int32 }
 
 // Consumer reads records.
 type Consumer struct{}
@@ -163,7 +125,3 @@ func (a *Admin) ListOffset(tp TopicPartition, timestamp int64, timeout time.Dura
 	panic("not yet")
 }
 
-// Request sends any request to a broker (-1: any) and returns its response.
-func (c *Client) Request(broker int32, req kmsg.Request, timeout time.Duration) (kmsg.Response, error) {
-	panic("not yet")
-}
