@@ -252,6 +252,9 @@ func (e *Editor) Apply(r Record, offset int64) error {
 	return nil
 }
 
+// Image is the image as edited so far. It is good until the next Apply.
+func (e *Editor) Image() *Image { return e.img }
+
 func (e *Editor) apply(r Record, offset int64) error {
 	switch r := r.(type) {
 	case *RegisterBrokerRecord:

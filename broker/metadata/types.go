@@ -91,7 +91,8 @@ type Partition struct {
 	// to hold everything up to the high watermark, since it cannot move while
 	// the ISR is smaller than min.insync.replicas.
 	ELR []int32
-	// LastKnownELR are members that left the ELR by an unclean shutdown.
+	// LastKnownELR is, while the partition has no leader, the last one it had. If
+	// nobody is left in ISR and ELR, that broker may be elected when it returns.
 	LastKnownELR []int32
 
 	// Leader is the broker that leads, or NoLeader.

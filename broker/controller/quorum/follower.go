@@ -107,7 +107,7 @@ func (c *Core) diverge(epoch int32, leaderEnd int64) {
 func (c *Core) append(b Batch) {
 	c.epochs.note(b.Epoch, b.Base)
 	c.end = b.Next
-	c.emit(Append{b})
+	c.emit(Append{b, c.role == Leader})
 }
 
 func (c *Core) onFlushed(end int64) {

@@ -229,7 +229,12 @@ type Reply struct {
 
 // Append appends the batch to the local log. Flushed must follow once it is
 // durable; several appends may share one flush.
-type Append struct{ Batch Batch }
+type Append struct {
+	Batch Batch
+	// Local says that the batch was made here, by the leader, and that its
+	// bytes do not carry offsets and epoch yet.
+	Local bool
+}
 
 // Truncate removes everything at or above To from the local log, durably.
 type Truncate struct{ To int64 }

@@ -1,0 +1,221 @@
+package controller
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/weirlab/weir/broker/metadata"
+	"github.com/weirlab/weir/env"
+)
+
+// session is what the controller remembers of a broker's heartbeats. It is not
+// in the log: a new controller starts everyone's session afresh.
+type session struct {
+	epoch          int64
+	heardAt        time.Duration
+	metadataOffset int64 // how far the broker has applied the log
+	shutdownOffset int64 // offset by which it had lost all leaderships
+}
+
+// begin starts the sessions of a new controller's term.
+func (m *machine) begin(now time.Duration, img *metadata.Image) {
+	m.sessions = map[int32]*session{}
+	for _, b := range img.Brokers() {
+		if !b.Fenced {
+			m.sessions[b.ID] = &session{epoch: b.Epoch, heardAt: now, metadataOffset: -1, shutdownOffset: -1}
+		}
+	}
+}
+
+// deadline is when the next session ends, Forever if there is none.
+func (m *machine) deadline() time.Duration {
+	at := env.Forever
+	for _, id := range env.SortedKeys(m.sessions) {
+		if end := m.sessions[id].heardAt + m.cfg.BrokerSessionTimeout; at == env.Forever || end < at {
+			at = end
+		}
+	}
+	return at
+}
+
+// expire ends the sessions that are due and fences their brokers.
+func (m *machine) expire(now time.Duration, t *txn) {
+	for _, id := range env.SortedKeys(m.sessions) {
+		s := m.sessions[id]
+		if now-s.heardAt < m.cfg.BrokerSessionTimeout {
+			continue
+		}
+		delete(m.sessions, id)
+		if b := t.img().Broker(id); b != nil && b.Epoch == s.epoch && !b.Fenced {
+			m.setState(t, b, true, false)
+		}
+	}
+}
+
+// setState fences, unfences or starts the controlled shutdown of a broker,
+// with all that follows for partitions.
+func (m *machine) setState(t *txn, b *metadata.Broker, fenced, shutdown bool) {
+	if b.Fenced == fenced && b.InControlledShutdown == shutdown {
+		return
+	}
+	t.add(&metadata.BrokerStateRecord{BrokerID: b.ID, BrokerEpoch: b.Epoch, Fenced: fenced, InControlledShutdown: shutdown})
+	if fenced || shutdown {
+		m.brokerGone(t, b.ID)
+	} else {
+		m.brokerBack(t, b.ID)
+	}
+}
+
+// registerBroker is BrokerRegistration (KIP-631). A broker id belongs to one
+// incarnation until its session ends, so that two processes cannot share it.
+// A restart that does not prove a clean stop, by naming the epoch it had, may
+// have lost what was not flushed (KIP-966).
+func (m *machine) registerBroker(now time.Duration, t *txn, req *kmsg.BrokerRegistrationRequest) kmsg.Response {
+	resp := req.ResponseKind().(*kmsg.BrokerRegistrationResponse)
+	refuse := func(err *kerr.Error) kmsg.Response {
+		resp.ErrorCode, resp.BrokerEpoch = err.Code, -1
+		return resp
+	}
+	switch {
+	case m.cfg.ClusterID != "" && req.ClusterID != m.cfg.ClusterID:
+		return refuse(kerr.InconsistentClusterID)
+	case req.BrokerID < 0 || len(req.Listeners) == 0:
+		return refuse(kerr.InvalidRegistration)
+	}
+	old := t.img().Broker(req.BrokerID)
+	if old != nil && old.Incarnation == req.IncarnationID {
+		// The answer to an earlier attempt was lost.
+		m.touch(now, old, -1)
+		resp.BrokerEpoch = old.Epoch
+		return resp
+	}
+	if old != nil && !old.InControlledShutdown {
+		if s := m.sessions[old.ID]; s != nil && s.epoch == old.Epoch && now-s.heardAt < m.cfg.BrokerSessionTimeout {
+			return refuse(kerr.DuplicateBrokerRegistration)
+		}
+	}
+	resp.BrokerEpoch = t.next()
+	rack := ""
+	if req.Rack != nil {
+		rack = *req.Rack
+	}
+	l := req.Listeners[0]
+	t.add(&metadata.RegisterBrokerRecord{BrokerID: req.BrokerID, Incarnation: req.IncarnationID,
+		Host: l.Host, Port: int32(l.Port), Rack: rack, Fenced: true})
+	if old != nil {
+		if req.Version >= 3 && req.PreviousBrokerEpoch == old.Epoch {
+			m.brokerGone(t, req.BrokerID)
+		} else {
+			m.brokerLossy(t, req.BrokerID)
+		}
+	}
+	m.touch(now, t.img().Broker(req.BrokerID), -1)
+	return resp
+}
+
+// touch notes a sign of life.
+func (m *machine) touch(now time.Duration, b *metadata.Broker, metadataOffset int64) *session {
+	s := m.sessions[b.ID]
+	if s == nil || s.epoch != b.Epoch {
+		s = &session{epoch: b.Epoch, shutdownOffset: -1, metadataOffset: -1}
+		m.sessions[b.ID] = s
+	}
+	s.heardAt = now
+	s.metadataOffset = max(s.metadataOffset, metadataOffset)
+	return s
+}
+
+// checkEpoch refuses requests of an earlier life of a broker.
+func checkEpoch(img *metadata.Image, id int32, epoch int64) *kerr.Error {
+	b := img.Broker(id)
+	switch {
+	case b == nil:
+		return kerr.BrokerIDNotRegistered
+	case b.Epoch != epoch:
+		return kerr.StaleBrokerEpoch
+	}
+	return nil
+}
+
+// heartbeat is BrokerHeartbeat (KIP-631): it unfences a broker that has caught
+// up with its own registration, fences it at its wish, and sees a controlled
+// shutdown through.
+func (m *machine) heartbeat(now time.Duration, t *txn, req *kmsg.BrokerHeartbeatRequest) kmsg.Response {
+	resp := req.ResponseKind().(*kmsg.BrokerHeartbeatResponse)
+	if err := checkEpoch(t.img(), req.BrokerID, req.BrokerEpoch); err != nil {
+		resp.ErrorCode = err.Code
+		return resp
+	}
+	b := t.img().Broker(req.BrokerID)
+	s := m.touch(now, b, req.CurrentMetadataOffset)
+	resp.IsCaughtUp = req.CurrentMetadataOffset >= b.Epoch
+	switch {
+	case b.Fenced && req.WantShutdown:
+		resp.ShouldShutdown = true
+	case b.Fenced:
+		if resp.IsCaughtUp && !req.WantFence {
+			m.setState(t, b, false, false)
+		}
+	case req.WantFence:
+		m.setState(t, b, true, false)
+	case req.WantShutdown || b.InControlledShutdown:
+		if !b.InControlledShutdown {
+			m.setState(t, b, false, true)
+			s.shutdownOffset = t.next() - 1
+		}
+		// Others must have heard that it leads nothing any more, or their
+		// clients would be sent to a broker that is gone.
+		if m.everyoneHas(t.img(), max(s.shutdownOffset, b.Epoch), b.ID) {
+			m.setState(t, t.img().Broker(b.ID), true, true)
+			resp.ShouldShutdown = true
+		}
+	}
+	resp.IsFenced = t.img().Broker(req.BrokerID).Fenced
+	return resp
+}
+
+// everyoneHas reports whether all active brokers but one have applied the
+// metadata up to offset.
+func (m *machine) everyoneHas(img *metadata.Image, offset int64, except int32) bool {
+	for _, b := range img.Brokers() {
+		if s := m.sessions[b.ID]; b.ID != except && b.Active() && s != nil && s.metadataOffset < offset {
+			return false
+		}
+	}
+	return true
+}
+
+// unregisterBroker is UnregisterBroker (KIP-631): it forgets a broker, which
+// stays a replica of what it had.
+func (m *machine) unregisterBroker(t *txn, req *kmsg.UnregisterBrokerRequest) kmsg.Response {
+	resp := req.ResponseKind().(*kmsg.UnregisterBrokerResponse)
+	b := t.img().Broker(req.BrokerID)
+	if b == nil {
+		resp.ErrorCode = kerr.BrokerIDNotRegistered.Code
+		resp.ErrorMessage = message(fmt.Sprintf("Broker ID %d is not currently registered", req.BrokerID))
+		return resp
+	}
+	delete(m.sessions, b.ID)
+	t.add(&metadata.UnregisterBrokerRecord{BrokerID: b.ID, BrokerEpoch: b.Epoch})
+	m.brokerGone(t, b.ID)
+	return resp
+}
+
+// producerIDBlock is how many producer ids a broker gets at once (KIP-730).
+const producerIDBlock = 1000
+
+// allocateProducerIDs is AllocateProducerIds (KIP-730).
+func (m *machine) allocateProducerIDs(t *txn, req *kmsg.AllocateProducerIDsRequest) kmsg.Response {
+	resp := req.ResponseKind().(*kmsg.AllocateProducerIDsResponse)
+	if err := checkEpoch(t.img(), req.BrokerID, req.BrokerEpoch); err != nil {
+		resp.ErrorCode = err.Code
+		return resp
+	}
+	first := t.img().NextProducerID()
+	t.add(&metadata.ProducerIDsRecord{BrokerID: req.BrokerID, BrokerEpoch: req.BrokerEpoch, NextProducerID: first + producerIDBlock})
+	resp.ProducerIDStart, resp.ProducerIDLen = first, producerIDBlock
+	return resp
+}

@@ -1,0 +1,40 @@
+// Package controller is the cluster's brain: it keeps the metadata log with
+// the other voters of the quorum and, on the voter that leads, decides who
+// leads which partition (KIP-500, KIP-631).
+//
+// Three layers, each of which can be read alone:
+//
+//   - quorum.Core agrees on the log. It is pure.
+//   - machine decides what a request changes: given an image of the cluster it
+//     writes records and an answer. It is pure, too: machine.go is the list of
+//     what it knows, one file a subject (brokers.go, topics.go, elect.go,
+//     alterpartition.go, configs.go, placement.go).
+//   - [Node] carries both on an env.Env: one task owns them and takes what
+//     happens from an inbox; a task per peer sends.
+//
+// # The life of a request
+//
+// A broker's request arrives at Handle and goes into the inbox. The loop lets
+// the machine judge it against the working image, which includes records not
+// yet committed, appends the records as one batch, and keeps the answer until
+// the batch is committed. So requests are judged in the order of the log, and
+// nobody hears of a change that could still be undone. If leadership is lost
+// first, the answer is NOT_CONTROLLER, and whether the change takes effect is
+// decided by the next leader's log.
+//
+// All requests that wait in the inbox share one fsync.
+//
+// A new leader becomes active only when the first record of its epoch is
+// committed: then everything before it is as well, and its working image is
+// the truth.
+//
+// # What is on disk
+//
+// The directory of the metadata log holds, beside the segments, the file
+// quorum-state with the epoch, its leader and the vote. It is replaced
+// durably before any answer depends on it.
+//
+// Not done here: snapshots of the metadata log (KIP-630), changes of the voter
+// set (KIP-853), reassignment of replicas (KIP-455), automatic preferred
+// leader balancing.
+package controller

@@ -1,0 +1,235 @@
+package controller
+
+import (
+	"slices"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/weirlab/weir/broker/metadata"
+)
+
+// election says which replica should lead a partition after a change.
+type election uint8
+
+const (
+	// keepLeader elects only if the present leader cannot stay.
+	keepLeader election = iota
+	// preferred elects the first replica if it may lead.
+	preferred
+	// unclean accepts any live replica if nothing better is left, at the price
+	// of records that only others have.
+	unclean
+)
+
+const noBroker int32 = -1
+
+// changePartition gives a partition new in-sync replicas and, where needed, a
+// new leader, and writes the record unless all stays as it was. It keeps the
+// eligible leader replicas (KIP-966): members that left the ISR while it was
+// below min.insync.replicas still hold everything committed, because the high
+// watermark stands still until the ISR is large enough again. A broker that
+// restarted uncleanly may have lost records and is dropped from them.
+func (m *machine) changePartition(t *txn, p *metadata.Partition, isr []int32, lossy int32, mode election) {
+	img := t.img()
+	minISR := m.minISR(img, p.Topic, len(p.Replicas))
+	if mode == keepLeader && img.TopicConfigBool(p.Topic, metadata.ConfigUncleanLeaderElection, false) {
+		mode = unclean
+	}
+	next := p.Clone()
+	next.ISR = inOrder(p.Replicas, isr)
+	next.ELR = nil
+	if len(next.ISR) < minISR {
+		next.ELR = inOrder(p.Replicas, slices.DeleteFunc(slices.Concat(p.ELR, p.ISR), func(id int32) bool {
+			return id == lossy || slices.Contains(next.ISR, id)
+		}))
+	}
+
+	leader, isUnclean := electLeader(img, next, mode)
+	switch {
+	case isUnclean:
+		next.ISR, next.ELR, next.Recovering = []int32{leader}, nil, true
+	case leader != metadata.NoLeader && !next.InISR(leader):
+		// From the ELR. Whoever is dropped from the ISR is as complete.
+		next.ELR = inOrder(p.Replicas, slices.DeleteFunc(slices.Concat(next.ELR, next.ISR), func(id int32) bool { return id == leader }))
+		next.ISR = []int32{leader}
+	}
+	if len(next.ISR) >= minISR {
+		next.ELR = nil
+	}
+	next.Leader = leader
+	switch {
+	case leader != metadata.NoLeader:
+		next.LastKnownELR = nil
+	case p.Leader != metadata.NoLeader:
+		next.LastKnownELR = []int32{p.Leader}
+	}
+	m.writePartition(t, p, next)
+}
+
+// writePartition writes next, with its epochs, unless it equals p.
+func (m *machine) writePartition(t *txn, p, next *metadata.Partition) {
+	if next.Leader == p.Leader && next.Recovering == p.Recovering && slices.Equal(next.Replicas, p.Replicas) &&
+		slices.Equal(next.ISR, p.ISR) && slices.Equal(next.ELR, p.ELR) && slices.Equal(next.LastKnownELR, p.LastKnownELR) {
+		return
+	}
+	next.PartitionEpoch = p.PartitionEpoch + 1
+	if next.Leader != p.Leader {
+		next.LeaderEpoch = p.LeaderEpoch + 1
+	}
+	t.add(partitionRecord(next))
+}
+
+func partitionRecord(p *metadata.Partition) *metadata.PartitionRecord {
+	isr := p.ISR
+	if isr == nil {
+		isr = []int32{}
+	}
+	return &metadata.PartitionRecord{TopicID: p.TopicID, Partition: p.Partition, Replicas: p.Replicas,
+		ISR: isr, ELR: p.ELR, LastKnownELR: p.LastKnownELR, Leader: p.Leader,
+		LeaderEpoch: p.LeaderEpoch, PartitionEpoch: p.PartitionEpoch, Recovering: p.Recovering}
+}
+
+// electLeader chooses the leader of p as it is to be, and says whether the
+// choice may lose committed records.
+func electLeader(img *metadata.Image, p *metadata.Partition, mode election) (leader int32, isUnclean bool) {
+	live := func(id int32) bool { return img.Broker(id).Active() }
+	clean := func(id int32) bool { return live(id) && (p.InISR(id) || p.InELR(id)) }
+	if mode == preferred && clean(p.Replicas[0]) {
+		return p.Replicas[0], false
+	}
+	if p.Leader != metadata.NoLeader && clean(p.Leader) {
+		return p.Leader, false
+	}
+	// The ISR goes before the ELR: its members need to truncate least.
+	for _, complete := range []func(int32) bool{p.InISR, p.InELR} {
+		for _, id := range p.Replicas {
+			if complete(id) && live(id) {
+				return id, false
+			}
+		}
+	}
+	if len(p.ISR) == 0 && len(p.ELR) == 0 && len(p.LastKnownELR) == 1 && live(p.LastKnownELR[0]) {
+		return p.LastKnownELR[0], true
+	}
+	if mode == unclean {
+		for _, id := range p.Replicas {
+			if live(id) {
+				return id, true
+			}
+		}
+	}
+	return metadata.NoLeader, false
+}
+
+// inOrder are the members of set in the order of replicas, each once.
+func inOrder(replicas, set []int32) []int32 {
+	var out []int32
+	for _, id := range replicas {
+		if slices.Contains(set, id) {
+			out = append(out, id)
+		}
+	}
+	return out
+}
+
+func without(set []int32, id int32) []int32 {
+	return slices.DeleteFunc(slices.Clone(set), func(other int32) bool { return other == id })
+}
+
+// forPartitions calls fn for every partition that matches. fn may change it.
+func forPartitions(t *txn, match func(*metadata.Partition) bool, fn func(*metadata.Partition)) {
+	for _, topic := range t.img().Topics() {
+		for _, p := range topic.Partitions {
+			if match(p) {
+				fn(p)
+			}
+		}
+	}
+}
+
+// brokerGone takes a broker that is not active any more out of every ISR.
+func (m *machine) brokerGone(t *txn, id int32) {
+	forPartitions(t,
+		func(p *metadata.Partition) bool { return p.InISR(id) || p.Leader == id },
+		func(p *metadata.Partition) { m.changePartition(t, p, without(p.ISR, id), noBroker, keepLeader) })
+}
+
+// brokerLossy is brokerGone for a broker that may have lost records.
+func (m *machine) brokerLossy(t *txn, id int32) {
+	forPartitions(t,
+		func(p *metadata.Partition) bool { return p.InISR(id) || p.InELR(id) || p.Leader == id },
+		func(p *metadata.Partition) { m.changePartition(t, p, without(p.ISR, id), id, keepLeader) })
+}
+
+// brokerBack lets a broker that became active lead what has no leader.
+func (m *machine) brokerBack(t *txn, id int32) {
+	forPartitions(t,
+		func(p *metadata.Partition) bool { return p.Leader == metadata.NoLeader && p.HasReplica(id) },
+		func(p *metadata.Partition) { m.changePartition(t, p, p.ISR, noBroker, keepLeader) })
+}
+
+// electLeaders is ElectLeaders (KIP-460): preferred or unclean, on request.
+func (m *machine) electLeaders(t *txn, req *kmsg.ElectLeadersRequest) kmsg.Response {
+	resp := req.ResponseKind().(*kmsg.ElectLeadersResponse)
+	mode := preferred
+	switch req.ElectionType {
+	case 0:
+	case 1:
+		mode = unclean
+	default:
+		resp.ErrorCode = kerr.InvalidRequest.Code
+		return resp
+	}
+	topics := req.Topics
+	all := topics == nil
+	if all {
+		for _, topic := range t.img().Topics() {
+			et := kmsg.NewElectLeadersRequestTopic()
+			et.Topic = topic.Name
+			for _, p := range topic.Partitions {
+				et.Partitions = append(et.Partitions, p.Partition)
+			}
+			topics = append(topics, et)
+		}
+	}
+	for _, et := range topics {
+		out := kmsg.NewElectLeadersResponseTopic()
+		out.Topic = et.Topic
+		for _, n := range et.Partitions {
+			result := kmsg.NewElectLeadersResponseTopicPartition()
+			result.Partition = n
+			err, text := m.electOne(t, metadata.TopicPartition{Topic: et.Topic, Partition: n}, mode)
+			if all && err == kerr.ElectionNotNeeded {
+				continue
+			}
+			if err != nil {
+				result.ErrorCode, result.ErrorMessage = err.Code, message(text)
+			}
+			out.Partitions = append(out.Partitions, result)
+		}
+		if len(out.Partitions) > 0 || !all {
+			resp.Topics = append(resp.Topics, out)
+		}
+	}
+	return resp
+}
+
+func (m *machine) electOne(t *txn, tp metadata.TopicPartition, mode election) (*kerr.Error, string) {
+	p := t.img().Partition(tp)
+	if p == nil {
+		return kerr.UnknownTopicOrPartition, "No such partition as " + tp.String()
+	}
+	if mode == preferred && p.Leader == p.Replicas[0] || mode == unclean && p.Leader != metadata.NoLeader {
+		return kerr.ElectionNotNeeded, "Leader election not needed for topic partition."
+	}
+	m.changePartition(t, p, p.ISR, noBroker, mode)
+	now := t.img().Partition(tp)
+	switch {
+	case mode == preferred && now.Leader != p.Replicas[0]:
+		return kerr.PreferredLeaderNotAvailable, "The preferred leader was not available."
+	case now.Leader == metadata.NoLeader:
+		return kerr.EligibleLeadersNotAvailable, "No eligible leader is available."
+	}
+	return nil, ""
+}

@@ -1,0 +1,87 @@
+package controller
+
+import (
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/weirlab/weir/broker/metadata"
+)
+
+// machine is the metadata state machine: what each request means for the
+// cluster. It is pure: given the time, an image and a request it says which
+// records to write and what to answer once they are committed. The only state
+// it keeps is what is not in the log: when each broker was last heard.
+type machine struct {
+	cfg      Config
+	sessions map[int32]*session
+}
+
+func newMachine(cfg Config) *machine {
+	return &machine{cfg: cfg, sessions: map[int32]*session{}}
+}
+
+// txn collects the records of one request. Later parts of the request see the
+// effect of earlier ones. All its records are written as one batch, so they
+// take effect together or not at all.
+type txn struct {
+	ed      *metadata.Editor
+	base    int64 // offset of the first record
+	records []metadata.Record
+	err     error // a record contradicted the image: a bug
+}
+
+func newTxn(img *metadata.Image, base int64) *txn { return &txn{ed: img.Edit(), base: base} }
+
+func (t *txn) img() *metadata.Image { return t.ed.Image() }
+
+// next is the offset that the next record gets.
+func (t *txn) next() int64 { return t.base + int64(len(t.records)) }
+
+func (t *txn) add(r metadata.Record) {
+	if err := t.ed.Apply(r, t.next()); err != nil && t.err == nil {
+		t.err = err
+	}
+	t.records = append(t.records, r)
+}
+
+// handle answers one request; nil for kinds that are not the controller's.
+func (m *machine) handle(now time.Duration, t *txn, req kmsg.Request) kmsg.Response {
+	switch req := req.(type) {
+	case *kmsg.BrokerRegistrationRequest:
+		return m.registerBroker(now, t, req)
+	case *kmsg.BrokerHeartbeatRequest:
+		return m.heartbeat(now, t, req)
+	case *kmsg.UnregisterBrokerRequest:
+		return m.unregisterBroker(t, req)
+	case *kmsg.AlterPartitionRequest:
+		return m.alterPartition(t, req)
+	case *kmsg.AllocateProducerIDsRequest:
+		return m.allocateProducerIDs(t, req)
+	case *kmsg.CreateTopicsRequest:
+		return m.createTopics(t, req)
+	case *kmsg.DeleteTopicsRequest:
+		return m.deleteTopics(t, req)
+	case *kmsg.CreatePartitionsRequest:
+		return m.createPartitions(t, req)
+	case *kmsg.ElectLeadersRequest:
+		return m.electLeaders(t, req)
+	case *kmsg.IncrementalAlterConfigsRequest:
+		return m.alterConfigs(t, req)
+	}
+	return nil
+}
+
+// minISR is the min.insync.replicas that counts for a topic's partition: never
+// more than it has replicas.
+func (m *machine) minISR(img *metadata.Image, topic string, replicas int) int {
+	v := img.TopicConfigInt(topic, metadata.ConfigMinInsyncReplicas, int64(m.cfg.MinInsyncReplicas))
+	return int(min(v, int64(replicas)))
+}
+
+func message(format string) *string {
+	if format == "" {
+		return nil
+	}
+	return &format
+}

@@ -1,0 +1,307 @@
+package controller
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/weirlab/weir/broker/metadata"
+	"github.com/weirlab/weir/env"
+)
+
+// maxPartitionsPerRequest bounds the work of one request.
+const maxPartitionsPerRequest = 10000
+
+// createTopics is CreateTopics (KIP-4, KIP-464, KIP-525, KIP-516). Each topic
+// succeeds or fails by itself.
+func (m *machine) createTopics(t *txn, req *kmsg.CreateTopicsRequest) kmsg.Response {
+	resp := req.ResponseKind().(*kmsg.CreateTopicsResponse)
+	named := map[string]int{}
+	for _, rt := range req.Topics {
+		named[rt.Topic]++
+	}
+	budget := maxPartitionsPerRequest
+	for _, rt := range req.Topics {
+		out := kmsg.NewCreateTopicsResponseTopic()
+		out.Topic = rt.Topic
+		out.NumPartitions, out.ReplicationFactor = -1, -1
+		var err *kerr.Error
+		var text string
+		if named[rt.Topic] > 1 {
+			err, text = kerr.InvalidRequest, "Duplicate topic name."
+		} else {
+			err, text = m.createTopic(t, &rt, req.ValidateOnly, &budget, &out)
+		}
+		if err != nil {
+			out.ErrorCode, out.ErrorMessage = err.Code, message(text)
+		}
+		resp.Topics = append(resp.Topics, out)
+	}
+	return resp
+}
+
+func (m *machine) createTopic(t *txn, rt *kmsg.CreateTopicsRequestTopic, validateOnly bool, budget *int, out *kmsg.CreateTopicsResponseTopic) (*kerr.Error, string) {
+	if err := checkTopicName(rt.Topic); err != nil {
+		return kerr.InvalidTopicException, err.Error()
+	}
+	if t.img().Topic(rt.Topic) != nil {
+		return kerr.TopicAlreadyExists, fmt.Sprintf("Topic '%s' already exists.", rt.Topic)
+	}
+	for _, other := range t.img().Topics() {
+		// Metric names cannot tell them apart.
+		if strings.ReplaceAll(other.Name, ".", "_") == strings.ReplaceAll(rt.Topic, ".", "_") {
+			return kerr.InvalidTopicException, fmt.Sprintf("Topic '%s' collides with existing topic: %s", rt.Topic, other.Name)
+		}
+	}
+	configs := map[string]string{}
+	for _, c := range rt.Configs {
+		if c.Value == nil {
+			return kerr.InvalidConfig, "Null value not supported for topic configs: " + c.Name
+		}
+		if err := metadata.CheckTopicConfig(c.Name, *c.Value); err != nil {
+			return kerr.InvalidConfig, err.Error()
+		}
+		configs[c.Name] = *c.Value
+	}
+	replicas, err, text := m.assign(t, rt)
+	if err != nil {
+		return err, text
+	}
+	if *budget -= len(replicas); *budget < 0 {
+		return kerr.PolicyViolation, fmt.Sprintf("Excessively large number of partitions per request: at most %d.", maxPartitionsPerRequest)
+	}
+	if err, text := checkActive(t.img(), replicas, 0); err != nil {
+		return err, text
+	}
+
+	out.NumPartitions, out.ReplicationFactor = int32(len(replicas)), int16(len(replicas[0]))
+	for _, name := range env.SortedKeys(configs) {
+		c := kmsg.NewCreateTopicsResponseTopicConfig()
+		c.Name, c.Value, c.Source = name, kmsg.StringPtr(configs[name]), int8(kmsg.ConfigSourceDynamicTopicConfig)
+		out.Configs = append(out.Configs, c)
+	}
+	if validateOnly {
+		return nil, ""
+	}
+	id := topicID(rt.Topic, t.next())
+	out.TopicID = id
+	t.add(&metadata.TopicRecord{Name: rt.Topic, ID: id})
+	for _, name := range env.SortedKeys(configs) {
+		t.add(&metadata.ConfigRecord{ResourceType: metadata.ResourceTopic, ResourceName: rt.Topic, Name: name, Value: kmsg.StringPtr(configs[name])})
+	}
+	addPartitions(t, id, 0, replicas)
+	return nil, ""
+}
+
+// assign gives the replicas of every partition of a topic to be created.
+func (m *machine) assign(t *txn, rt *kmsg.CreateTopicsRequestTopic) ([][]int32, *kerr.Error, string) {
+	if len(rt.ReplicaAssignment) == 0 {
+		partitions, rf := rt.NumPartitions, rt.ReplicationFactor
+		if partitions == -1 {
+			partitions = m.cfg.DefaultPartitions
+		}
+		if rf == -1 {
+			rf = m.cfg.DefaultReplicationFactor
+		}
+		if partitions < 1 {
+			return nil, kerr.InvalidPartitions, "Number of partitions was set to an invalid non-positive value."
+		}
+		if partitions > maxPartitionsPerRequest {
+			return nil, kerr.PolicyViolation, fmt.Sprintf("Excessively large number of partitions per request: at most %d.", maxPartitionsPerRequest)
+		}
+		replicas, err := place(t.img(), rt.Topic, 0, partitions, rf)
+		if err != nil {
+			return nil, kerr.InvalidReplicationFactor, err.Error()
+		}
+		return replicas, nil, ""
+	}
+	if rt.NumPartitions != -1 || rt.ReplicationFactor != -1 {
+		return nil, kerr.InvalidRequest, "A manual partition assignment was specified, but the number of partitions or the replication factor was not set to -1."
+	}
+	byPartition := map[int32][]int32{}
+	for _, a := range rt.ReplicaAssignment {
+		if _, dup := byPartition[a.Partition]; dup {
+			return nil, kerr.InvalidReplicaAssignment, fmt.Sprintf("Found multiple manual partition assignments for partition %d", a.Partition)
+		}
+		byPartition[a.Partition] = a.Replicas
+	}
+	replicas := make([][]int32, len(byPartition))
+	for i := range replicas {
+		list, ok := byPartition[int32(i)]
+		if !ok {
+			return nil, kerr.InvalidReplicaAssignment, "partitions should be a consecutive 0-based integer sequence"
+		}
+		if text := checkReplicas(t.img(), list, len(replicas[0]), i); text != "" {
+			return nil, kerr.InvalidReplicaAssignment, text
+		}
+		replicas[i] = list
+	}
+	return replicas, nil, ""
+}
+
+// checkReplicas says what is wrong with a manual assignment of one partition.
+func checkReplicas(img *metadata.Image, replicas []int32, rf, partition int) string {
+	if len(replicas) == 0 {
+		return "The manual partition assignment includes an empty replica list."
+	}
+	if partition > 0 && len(replicas) != rf {
+		return fmt.Sprintf("The manual partition assignment includes a partition with %d replica(s), but this is not consistent with previous partitions, which have %d replica(s).", len(replicas), rf)
+	}
+	for i, id := range replicas {
+		if img.Broker(id) == nil {
+			return fmt.Sprintf("The manual partition assignment includes broker %d, but no such broker is registered.", id)
+		}
+		if slices.Contains(replicas[:i], id) {
+			return fmt.Sprintf("The manual partition assignment includes the broker %d more than once.", id)
+		}
+	}
+	return ""
+}
+
+// checkActive refuses partitions that would have no leader from the start.
+func checkActive(img *metadata.Image, replicas [][]int32, first int32) (*kerr.Error, string) {
+	for i, list := range replicas {
+		if !slices.ContainsFunc(list, func(id int32) bool { return img.Broker(id).Active() }) {
+			return kerr.InvalidReplicaAssignment, fmt.Sprintf("All brokers specified in the manual partition assignment for partition %d are fenced or in controlled shutdown.", int(first)+i)
+		}
+	}
+	return nil, ""
+}
+
+// addPartitions writes new partitions, numbered from first.
+func addPartitions(t *txn, id metadata.TopicID, first int32, replicas [][]int32) {
+	for i, list := range replicas {
+		var isr []int32
+		for _, broker := range list {
+			if t.img().Broker(broker).Active() {
+				isr = append(isr, broker)
+			}
+		}
+		t.add(&metadata.PartitionRecord{TopicID: id, Partition: first + int32(i), Replicas: list, ISR: isr, Leader: isr[0]})
+	}
+}
+
+// checkTopicName is Kafka's rule for names.
+func checkTopicName(name string) error {
+	switch {
+	case name == "":
+		return fmt.Errorf("Topic name is invalid: the empty string is not allowed") //nolint:staticcheck // Kafka's own words, as below
+	case name == "." || name == "..":
+		return fmt.Errorf("Topic name is invalid: '%s' is not allowed", name) //nolint:staticcheck
+	case len(name) > 249:
+		return fmt.Errorf("Topic name is invalid: the length of '%s' is longer than the max allowed length 249", name) //nolint:staticcheck
+	case name == metadata.ClusterMetadataTopic:
+		return fmt.Errorf("Creation of internal topic %s is prohibited.", name) //nolint:staticcheck
+	}
+	for _, r := range name {
+		if !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '.' || r == '_' || r == '-') {
+			return fmt.Errorf("Topic name is invalid: '%s' contains one or more characters other than ASCII alphanumerics, '.', '_' and '-'", name) //nolint:staticcheck
+		}
+	}
+	return nil
+}
+
+// deleteTopics is DeleteTopics, by name or, from version 6, by id (KIP-516).
+func (m *machine) deleteTopics(t *txn, req *kmsg.DeleteTopicsRequest) kmsg.Response {
+	resp := req.ResponseKind().(*kmsg.DeleteTopicsResponse)
+	targets := req.Topics
+	if req.Version < 6 {
+		targets = nil
+		for _, name := range req.TopicNames {
+			targets = append(targets, kmsg.DeleteTopicsRequestTopic{Topic: kmsg.StringPtr(name)})
+		}
+	}
+	for _, rt := range targets {
+		out := kmsg.NewDeleteTopicsResponseTopic()
+		out.Topic, out.TopicID = rt.Topic, rt.TopicID
+		var topic *metadata.Topic
+		switch {
+		case rt.Topic != nil && !metadata.TopicID(rt.TopicID).IsZero():
+			out.ErrorCode, out.ErrorMessage = kerr.InvalidRequest.Code, message("Topic name and topic ID can not both be specified.")
+		case rt.Topic != nil:
+			if topic = t.img().Topic(*rt.Topic); topic == nil {
+				out.ErrorCode, out.ErrorMessage = kerr.UnknownTopicOrPartition.Code, message("This server does not host this topic-partition.")
+			}
+		default:
+			if topic = t.img().TopicByID(rt.TopicID); topic == nil {
+				out.ErrorCode, out.ErrorMessage = kerr.UnknownTopicID.Code, message("This server does not host this topic ID.")
+			}
+		}
+		if topic != nil {
+			out.Topic, out.TopicID = kmsg.StringPtr(topic.Name), topic.ID
+			t.add(&metadata.RemoveTopicRecord{ID: topic.ID})
+		}
+		resp.Topics = append(resp.Topics, out)
+	}
+	return resp
+}
+
+// createPartitions is CreatePartitions (KIP-195): a topic grows.
+func (m *machine) createPartitions(t *txn, req *kmsg.CreatePartitionsRequest) kmsg.Response {
+	resp := req.ResponseKind().(*kmsg.CreatePartitionsResponse)
+	seen := map[string]int{}
+	for _, rt := range req.Topics {
+		seen[rt.Topic]++
+	}
+	for _, rt := range req.Topics {
+		out := kmsg.NewCreatePartitionsResponseTopic()
+		out.Topic = rt.Topic
+		var err *kerr.Error
+		var text string
+		if seen[rt.Topic] > 1 {
+			err, text = kerr.InvalidRequest, "Duplicate topic in request."
+		} else {
+			err, text = m.growTopic(t, &rt, req.ValidateOnly)
+		}
+		if err != nil {
+			out.ErrorCode, out.ErrorMessage = err.Code, message(text)
+		}
+		resp.Topics = append(resp.Topics, out)
+	}
+	return resp
+}
+
+func (m *machine) growTopic(t *txn, rt *kmsg.CreatePartitionsRequestTopic, validateOnly bool) (*kerr.Error, string) {
+	topic := t.img().Topic(rt.Topic)
+	if topic == nil {
+		return kerr.UnknownTopicOrPartition, "This server does not host this topic-partition."
+	}
+	have := int32(len(topic.Partitions))
+	switch {
+	case rt.Count == have:
+		return kerr.InvalidPartitions, fmt.Sprintf("Topic already has %d partition(s).", have)
+	case rt.Count < have:
+		return kerr.InvalidPartitions, fmt.Sprintf("The topic %s currently has %d partition(s); %d would not be an increase.", rt.Topic, have, rt.Count)
+	case rt.Count-have > maxPartitionsPerRequest:
+		return kerr.PolicyViolation, fmt.Sprintf("Excessively large number of partitions per request: at most %d.", maxPartitionsPerRequest)
+	}
+	more := rt.Count - have
+	rf := len(topic.Partitions[0].Replicas)
+	var replicas [][]int32
+	if len(rt.Assignment) > 0 {
+		if int(more) != len(rt.Assignment) {
+			return kerr.InvalidReplicaAssignment, fmt.Sprintf("Attempted to add %d additional partition(s), but only %d assignment(s) were specified.", more, len(rt.Assignment))
+		}
+		for i, a := range rt.Assignment {
+			if text := checkReplicas(t.img(), a.Replicas, rf, int(have)+i); text != "" {
+				return kerr.InvalidReplicaAssignment, text
+			}
+			replicas = append(replicas, a.Replicas)
+		}
+	} else {
+		var err error
+		if replicas, err = place(t.img(), rt.Topic, have, more, int16(rf)); err != nil {
+			return kerr.InvalidReplicationFactor, err.Error()
+		}
+	}
+	if err, text := checkActive(t.img(), replicas, have); err != nil {
+		return err, text
+	}
+	if !validateOnly {
+		addPartitions(t, topic.ID, have, replicas)
+	}
+	return nil, ""
+}
