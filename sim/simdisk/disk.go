@@ -1,0 +1,139 @@
+package simdisk
+
+import (
+	"fmt"
+	"io/fs"
+	"time"
+
+	"github.com/weirlab/weir/env"
+	"github.com/weirlab/weir/sim"
+)
+
+// Disk is the disk of one machine: page cache, file system and device.
+type Disk struct {
+	k    *sim.Kernel
+	node *sim.Node
+	p    Profile
+	dev  *device
+
+	root     *inode
+	inodes   uint64 // made so far
+	pending  []nameStep
+	stepsEnd uint64 // number of name steps so far
+	cuts     []*inode
+	journal  *commit
+	orphans  []*inode // removed, but open
+
+	usedBytes     int64
+	capacityBytes int64
+
+	cache      cache
+	flush      flusher
+	faults     []*Injection
+	epoch      int64 // of the process whose handles are valid
+	losses     int64 // of power
+	stats      Stats
+	generation uint64 // of I/O: what is under way when power goes never ends
+}
+
+var _ env.FS = (*Disk)(nil)
+
+// New makes an empty disk for a machine and ties it to the machine's crashes.
+// Give it to the machine with [sim.Node.SetFS]. It panics if the profile makes
+// no sense.
+func New(k *sim.Kernel, n *sim.Node, p Profile) *Disk {
+	if err := p.check(); err != nil {
+		panic(err)
+	}
+	d := &Disk{k: k, node: n, p: p, capacityBytes: p.CapacityBytes, epoch: 1}
+	d.dev = newDevice(p, k.Rand("disk latency", n.Name()), &d.stats)
+	d.flush.d = d
+	d.cache.limit = p.CacheBytes
+	d.root = d.newInode(true)
+	d.root.links = 1
+	n.OnCrash(func(kind sim.CrashKind) {
+		d.closeAll()
+		if kind == sim.PowerLoss {
+			d.powerLoss()
+		}
+	})
+	return d
+}
+
+// Stats counts what a disk did. Bytes written by programs that were removed
+// or overwritten before write-back never reach the device.
+type Stats struct {
+	ReadIOs, WriteIOs     int64 // as the device counts them
+	ReadBytes, WriteBytes int64
+	DeviceWait            time.Duration // summed over I/Os: from handing in to end
+
+	CacheHitBytes, CacheMissBytes int64
+	Writes, WrittenBytes          int64 // WriteAt calls and their bytes
+	Syncs, SyncDirs               int64
+	JournalCommits                int64
+	Throttled                     time.Duration // writers waited for write-back
+
+	PowerLosses int64
+	LostBytes   int64 // unsynced bytes that a loss of power took
+	KeptBytes   int64 // unsynced bytes that it left
+	TornPages   int64
+	LostNames   int64 // unsynced name changes that it undid
+	KeptNames   int64
+	LostCuts    int64 // unsynced truncations that it undid
+
+	FaultsHit int64
+}
+
+// Stats returns the counters.
+func (d *Disk) Stats() Stats { return d.stats }
+
+// DirtyBytes is how many bytes are in memory only, those on their way to the
+// device included.
+func (d *Disk) DirtyBytes() int64 { return d.flush.dirtyBytes }
+
+// Profile is what the disk was made with.
+func (d *Disk) Profile() Profile { return d.p }
+
+// Usage implements env.FS.
+func (d *Disk) Usage() (totalBytes, freeBytes int64, err error) {
+	if d.k.CallerDead() {
+		return 0, 0, d.failure("usage", ".", fs.ErrClosed)
+	}
+	return d.capacityBytes, max(0, d.capacityBytes-d.usedBytes), nil
+}
+
+// failure is an error that names machine and file.
+func (d *Disk) failure(op, name string, err error) error {
+	return &fs.PathError{Op: op, Path: d.node.Name() + ":" + name, Err: err}
+}
+
+// timed reports whether the caller is a task, for which things take time, and
+// not a callback of the kernel, for which they must not.
+func (d *Disk) timed() bool { return d.k.Current() != nil }
+
+// waitFor blocks a task until time at.
+func (d *Disk) waitFor(why string, at time.Duration) {
+	if d.timed() && at > d.k.Now() {
+		d.k.ParkUntil(why, at)
+	}
+}
+
+// waitIn blocks a task until it is woken from the list.
+func (d *Disk) waitIn(why string, l *sim.WaitList) {
+	l.Push(d.k.Current())
+	d.k.Park(why)
+}
+
+// closeAll ends the handles of a process that has died.
+func (d *Disk) closeAll() {
+	d.epoch++
+	for _, f := range d.orphans {
+		d.free(f)
+	}
+	d.orphans = nil
+}
+
+// key names something of this disk in random streams.
+func (d *Disk) key(format string, args ...any) string {
+	return d.node.Name() + "/" + fmt.Sprintf(format, args...)
+}
