@@ -130,9 +130,10 @@ func (b *Broker) open() error {
 			MaxMessageBytes:    cfg.MaxMessageBytes,
 		},
 	}, replication.Deps{
-		BrokerEpoch:  b.epoch.Load,
-		ToController: b.toController,
-		Connect:      b.connectBroker,
+		BrokerEpoch:     b.epoch.Load,
+		ToController:    b.toController,
+		Connect:         b.connectBroker,
+		OnHighWatermark: cfg.OnHighWatermark,
 		OnStorageError: func(tp metadata.TopicPartition, err error) {
 			b.fail(fmt.Errorf("broker: log of %s-%d failed, and with it the only log directory: %w", tp.Topic, tp.Partition, err))
 		},
@@ -254,9 +255,10 @@ type View struct {
 	BrokerEpoch int64 // -1 if not registered
 	Quorum      controller.View
 	Replicas    []replication.ReplicaView
+	Image       *metadata.Image // the newest committed one that the node has
 }
 
 // View describes the node at this instant.
 func (b *Broker) View() View {
-	return View{NodeID: b.cfg.NodeID, BrokerEpoch: b.epoch.Load(), Quorum: b.controller.View(), Replicas: b.replicas.Replicas()}
+	return View{NodeID: b.cfg.NodeID, BrokerEpoch: b.epoch.Load(), Quorum: b.controller.View(), Replicas: b.replicas.Replicas(), Image: b.controller.Image()}
 }

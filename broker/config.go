@@ -47,6 +47,11 @@ type Config struct {
 	ControlledShutdown  time.Duration // how long a clean stop waits for leaders to move away
 
 	GroupInitialRebalanceDelay time.Duration // group.initial.rebalance.delay.ms
+
+	// OnHighWatermark, if set, hears of every advance of the high watermark of
+	// a partition that this broker leads. It must not block. Simulations check
+	// with it that nothing is read above the high watermark.
+	OnHighWatermark func(tp metadata.TopicPartition, leaderEpoch int32, offset int64)
 }
 
 // DefaultConfig is a single node with Kafka's defaults, except that internal

@@ -45,6 +45,11 @@ type Deps struct {
 	// OnStorageError, if set, hears of every log that failed and takes no more
 	// records. A broker with a single log directory stops itself, as Kafka does.
 	OnStorageError func(tp metadata.TopicPartition, err error)
+
+	// OnHighWatermark, if set, hears of every advance of the high watermark of
+	// a partition led here, before anyone can read up to it. It is called with
+	// the partition locked and must not block.
+	OnHighWatermark func(tp metadata.TopicPartition, leaderEpoch int32, offset int64)
 }
 
 // Peer is a connection to another broker that carries one request at a time.

@@ -60,6 +60,9 @@ func (p *partition) carryOut() {
 		case OutTrimTo:
 			p.changed("trim", p.log.DeleteRecordsBefore(o.Offset))
 		case OutHighWatermark:
+			if hear := p.m.deps.OnHighWatermark; hear != nil && p.leading.Load() >= 0 {
+				hear(p.tp, p.state.LeaderEpoch(), o.Offset)
+			}
 			p.appends.completeBelow(o.Offset)
 			p.consumers = wake(p.consumers)
 		case OutISR:
