@@ -118,6 +118,9 @@ func (p Properties) check(known map[string]kind) (name string, err error) {
 	return "", nil
 }
 
+// Names are the properties given, in order.
+func (p Properties) Names() []string { return sortedKeys(p) }
+
 // Int is the value of a whole-number property, or def if it is not set.
 func (p Properties) Int(name string, def int64) int64 {
 	if s, ok := p[name]; ok {
@@ -152,4 +155,13 @@ func (p Properties) Text(name, def string) string {
 		return s
 	}
 	return def
+}
+
+// CheckBrokerProperties reports the first property that no broker has, or
+// whose value it could not have.
+func CheckBrokerProperties(p Properties) error {
+	if name, err := p.check(brokerProperties); err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	return nil
 }

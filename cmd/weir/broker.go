@@ -1,0 +1,229 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/weirlab/weir/broker"
+	"github.com/weirlab/weir/env"
+	"github.com/weirlab/weir/env/osenv"
+	"github.com/weirlab/weir/workloads"
+	"github.com/weirlab/weir/workloads/scenario"
+)
+
+type brokerFlags struct {
+	nodes      int
+	nodeID     int32
+	listen     string
+	advertise  string
+	voters     []string
+	data       string
+	rack       string
+	properties []string
+	events     string
+}
+
+func brokerCommand(s streams) *cobra.Command {
+	var f brokerFlags
+	cmd := &cobra.Command{
+		Use:   "broker",
+		Short: "Run a broker, or a whole cluster in one process, for real clients",
+		Example: "  weir broker --nodes 3 --data /var/lib/weir\n" +
+			"  weir broker --node-id 1 --listen 10.0.0.1:9092 --voters 1@10.0.0.1:9092,2@10.0.0.2:9092,3@10.0.0.3:9092 --data /var/lib/weir",
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return runBrokers(cmd.Context(), s, f) },
+	}
+	flags := cmd.Flags()
+	flags.IntVar(&f.nodes, "nodes", 1, "how many brokers to run in this process; they listen on --listen and the ports after it")
+	flags.Int32Var(&f.nodeID, "node-id", 1, "node.id of the (first) broker")
+	flags.StringVar(&f.listen, "listen", "127.0.0.1:9092", "host:port of the (first) broker")
+	flags.StringVar(&f.advertise, "advertise", "", "host:port that clients are told, if it is not --listen (one broker only)")
+	flags.StringSliceVar(&f.voters, "voters", nil, "members of the metadata quorum as id@host:port,…; by default the brokers of this process")
+	flags.StringVar(&f.data, "data", "", "directory for logs and metadata (required)")
+	flags.StringVar(&f.rack, "rack", "", "broker.rack")
+	flags.StringArrayVar(&f.properties, "property", nil, "a broker setting by its Kafka name, as name=value; may be repeated")
+	flags.StringVar(&f.events, "events", "", "append elections, truncations and the like to this file, as JSON lines")
+	return cmd
+}
+
+// runBrokers runs until it is told to stop or a broker fails.
+func runBrokers(ctx context.Context, s streams, f brokerFlags) error {
+	configs, err := brokerConfigs(f)
+	if err != nil {
+		return err
+	}
+	events, err := openEventLog(f.events)
+	if err != nil {
+		return err
+	}
+	if events != nil {
+		defer func() { _ = events.file.Close() }()
+	}
+	var running []*broker.Broker
+	defer func() {
+		// Brokers stop side by side: leaders can move only while others live.
+		var wg sync.WaitGroup
+		for _, b := range running {
+			wg.Go(func() {
+				if err := b.Stop(); err != nil {
+					_, _ = fmt.Fprintf(s.err, "weir: stopping %s: %v\n", b.Addr(), err)
+				}
+			})
+		}
+		wg.Wait()
+	}()
+	broken := make(chan error, len(configs))
+	for _, cfg := range configs {
+		name := "broker-" + strconv.Itoa(int(cfg.NodeID))
+		dir := f.data
+		if f.nodes > 1 {
+			dir = filepath.Join(dir, name)
+		}
+		e, err := osenv.New(osenv.Options{Root: dir, Node: name, OnEvent: events.write})
+		if err != nil {
+			return internal(err)
+		}
+		b, err := broker.Start(e, cfg)
+		if err != nil {
+			return internal(err)
+		}
+		running = append(running, b)
+		_, _ = fmt.Fprintf(s.out, "broker %d serves on %s, data in %s\n", cfg.NodeID, b.Addr(), dir)
+		go func() {
+			b.Failed().Wait(env.Forever)
+			broken <- b.Err()
+		}()
+	}
+	select {
+	case <-ctx.Done():
+		return nil
+	case err := <-broken:
+		return internal(err)
+	}
+}
+
+// brokerConfigs makes the configuration of each broker of this process.
+func brokerConfigs(f brokerFlags) ([]broker.Config, error) {
+	if f.data == "" {
+		return nil, errors.New("--data is missing; name a directory for logs and metadata")
+	}
+	if f.nodes < 1 || f.nodes > 99 {
+		return nil, fmt.Errorf("--nodes %d is not possible; use 1 to 99", f.nodes)
+	}
+	if f.nodes > 1 && (f.advertise != "" || len(f.voters) > 0) {
+		return nil, errors.New("--advertise and --voters are for one broker per process; leave out --nodes")
+	}
+	host, portText, err := net.SplitHostPort(f.listen)
+	if err != nil {
+		return nil, fmt.Errorf("--listen %q is not host:port: %w", f.listen, err)
+	}
+	port, err := strconv.Atoi(portText)
+	if err != nil || port < 1 || port+f.nodes-1 > 65535 {
+		return nil, fmt.Errorf("--listen %q: ports are numbers from 1 to 65535, one for each broker", f.listen)
+	}
+	properties, err := parseProperties(f.properties)
+	if err != nil {
+		return nil, err
+	}
+	voters, err := parseVoters(f.voters)
+	if err != nil {
+		return nil, err
+	}
+	var configs []broker.Config
+	for i := range f.nodes {
+		cfg := broker.DefaultConfig()
+		cfg.DefaultReplicationFactor = int16(min(3, f.nodes))
+		workloads.ApplyBrokerProperties(&cfg, properties)
+		cfg.NodeID = f.nodeID + int32(i)
+		cfg.Listen = net.JoinHostPort(host, strconv.Itoa(port+i))
+		cfg.Advertise, cfg.Rack, cfg.Voters = f.advertise, f.rack, voters
+		configs = append(configs, cfg)
+	}
+	if len(voters) == 0 {
+		for _, cfg := range configs {
+			h, p, _ := net.SplitHostPort(cfg.Listen) // made above
+			n, _ := strconv.ParseInt(p, 10, 32)
+			voters = append(voters, broker.Voter{ID: cfg.NodeID, Host: h, Port: int32(n)})
+		}
+	}
+	for i := range configs {
+		configs[i].Voters = voters
+		configs[i].OffsetsReplicationFactor = min(configs[i].OffsetsReplicationFactor, int16(len(voters)))
+		if err := configs[i].Check(); err != nil {
+			return nil, err
+		}
+	}
+	return configs, nil
+}
+
+func parseProperties(list []string) (scenario.Properties, error) {
+	p := scenario.Properties{}
+	for _, text := range list {
+		name, value, ok := strings.Cut(text, "=")
+		if !ok {
+			return nil, fmt.Errorf("--property %q: write it as name=value", text)
+		}
+		p[name] = value
+	}
+	if err := scenario.CheckBrokerProperties(p); err != nil {
+		return nil, fmt.Errorf("--property: %w", err)
+	}
+	return p, nil
+}
+
+// parseVoters reads controller.quorum.voters: id@host:port, comma-separated.
+func parseVoters(list []string) ([]broker.Voter, error) {
+	var voters []broker.Voter
+	for _, text := range list {
+		id, addr, ok := strings.Cut(text, "@")
+		n, errID := strconv.ParseInt(id, 10, 32)
+		host, portText, errAddr := net.SplitHostPort(addr)
+		port, errPort := strconv.ParseUint(portText, 10, 16)
+		if !ok || errID != nil || errAddr != nil || errPort != nil {
+			return nil, fmt.Errorf("--voters: %q is not id@host:port", text)
+		}
+		voters = append(voters, broker.Voter{ID: int32(n), Host: host, Port: int32(port)})
+	}
+	return voters, nil
+}
+
+// eventLog appends what brokers tell to a file, for whoever watches this
+// process from outside. Lines carry wall time, which processes of one machine
+// share.
+type eventLog struct {
+	mu   sync.Mutex
+	file *os.File
+	enc  *json.Encoder
+}
+
+func openEventLog(name string) (*eventLog, error) {
+	if name == "" {
+		return nil, nil
+	}
+	f, err := os.OpenFile(name, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+	if err != nil {
+		return nil, fmt.Errorf("--events: %w", err)
+	}
+	return &eventLog{file: f, enc: json.NewEncoder(f)}, nil
+}
+
+func (l *eventLog) write(node string, _ time.Duration, name string, attrs []env.Attr) {
+	if l == nil {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	// A full disk must not stop a broker from serving.
+	_ = l.enc.Encode(workloads.LoggedEvent{Wall: now(), Node: node, Name: name, Attrs: attrs})
+}

@@ -1,0 +1,82 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"github.com/weirlab/weir/linearizability"
+	"github.com/weirlab/weir/reports"
+)
+
+func checkCommand(s streams) *cobra.Command {
+	return &cobra.Command{
+		Use:   "check DIR|history.jsonl",
+		Short: "Judge the history of an earlier run again",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			name := args[0]
+			if info, err := os.Stat(name); err == nil && info.IsDir() {
+				name = filepath.Join(name, reports.HistoryFile)
+			}
+			f, err := os.Open(name)
+			if err != nil {
+				return fmt.Errorf("there is no history to judge: %w", err)
+			}
+			history, err := linearizability.ReadHistory(f)
+			if err = errors.Join(err, f.Close()); err != nil {
+				return fmt.Errorf("%s: %w", name, err)
+			}
+			v := linearizability.Judge(cmd.Context(), history, linearizability.Options{})
+			printVerdict(s, v)
+			switch v.Status {
+			case statusFailed:
+				return verdict(exitFailed)
+			case statusUnknown:
+				return verdict(exitUnknown)
+			}
+			return nil
+		},
+	}
+}
+
+func printVerdict(s streams, v linearizability.Verdict) {
+	_, _ = fmt.Fprintf(s.out, "verdict: %s\n", v.Status)
+	for _, f := range v.Findings {
+		_, _ = fmt.Fprintf(s.out, "%s: %s\n", f.Code, f.Sentence)
+		for _, line := range f.Evidence {
+			_, _ = fmt.Fprintf(s.out, "    %s\n", line)
+		}
+	}
+	for _, e := range v.Excused {
+		_, _ = fmt.Fprintf(s.out, "excused %s: %s-%d offsets %d to %d: %s\n", e.Code, e.Topic, e.Partition, e.First, e.Last, e.Reason)
+	}
+	for _, c := range v.Checks {
+		_, _ = fmt.Fprintf(s.out, "  %-5s %-8s %s: %d %s\n", c.Code, c.Status, c.Name, c.Inputs, c.Unit)
+	}
+}
+
+func reportCommand(s streams) *cobra.Command {
+	return &cobra.Command{
+		Use:   "report DIR...",
+		Short: "Draw the report of an earlier run again",
+		Args:  cobra.MinimumNArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error {
+			for _, dir := range args {
+				if _, err := reports.Load(dir); err != nil {
+					return err
+				}
+				if err := reports.Write(dir); err != nil {
+					return internal(err)
+				}
+				if err := tell(s, dir, false); err != nil {
+					return internal(err)
+				}
+			}
+			return nil
+		},
+	}
+}

@@ -1,0 +1,254 @@
+package main
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"runtime/debug"
+	"slices"
+	"time"
+
+	"github.com/weirlab/weir/env"
+	"github.com/weirlab/weir/faults"
+	"github.com/weirlab/weir/linearizability"
+	"github.com/weirlab/weir/reports"
+	"github.com/weirlab/weir/workloads"
+	"github.com/weirlab/weir/workloads/scenario"
+)
+
+const (
+	statusFailed  = linearizability.Failed
+	statusUnknown = linearizability.Unknown
+)
+
+func now() time.Time { return time.Now() }
+
+// result is a result directory being written. It is the run's Sink.
+type result struct {
+	dir     string
+	files   []*os.File
+	buffers []*bufio.Writer
+	history *bufio.Writer
+
+	latency *reports.Latency
+	series  *reports.Series
+	events  *reports.Events
+	brokers int
+	rowErr  error
+}
+
+// newResult makes the directory out/<scenario>/<time>-<seed> and opens its
+// files.
+func newResult(out string, s *scenario.Scenario, started time.Time) (*result, error) {
+	dir := filepath.Join(out, s.Name, started.UTC().Format("20060102T150405.000")+"-"+s.Seed.String())
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, fmt.Errorf("result directory: %w", err)
+	}
+	plan, err := s.YAML()
+	if err != nil {
+		return nil, err
+	}
+	if err := os.WriteFile(filepath.Join(dir, reports.PlanFile), plan, 0o644); err != nil {
+		return nil, err
+	}
+	r := &result{dir: dir, brokers: s.Cluster.Brokers}
+	writers := map[string]*bufio.Writer{}
+	for _, name := range []string{reports.HistoryFile, reports.LatencyFile, reports.SeriesFile, reports.EventsFile} {
+		f, err := os.Create(filepath.Join(dir, name))
+		if err != nil {
+			return nil, errors.Join(err, r.closeFiles())
+		}
+		r.files = append(r.files, f)
+		writers[name] = bufio.NewWriterSize(f, 256<<10)
+		r.buffers = append(r.buffers, writers[name])
+	}
+	r.history = writers[reports.HistoryFile]
+	r.latency = reports.NewLatency(writers[reports.LatencyFile], started, time.Second)
+	r.events = reports.NewEvents(writers[reports.EventsFile])
+	r.series, err = reports.NewSeries(writers[reports.SeriesFile], seriesColumns(s)...)
+	return r, err
+}
+
+func seriesColumns(s *scenario.Scenario) []string {
+	columns := []string{
+		reports.ColOffered, reports.ColAcked, reports.ColAckedBytes, reports.ColFailed, reports.ColUnknown,
+		reports.ColConsumed, reports.ColConsumedBytes, reports.ColLag,
+	}
+	for _, name := range s.BrokerNames() {
+		columns = append(columns, reports.ColDiskWritten+":"+name, reports.ColDiskSyncs+":"+name, reports.ColNetSent+":"+name, reports.ColCPU+":"+name)
+	}
+	return columns
+}
+
+// Latency implements workloads.Sink.
+func (r *result) Latency(tag string, at, d time.Duration) { r.latency.Record(tag, at, d) }
+
+// Row implements workloads.Sink.
+func (r *result) Row(at time.Duration, row workloads.Row) {
+	values := []int64{row.Offered, row.Acked, row.AckedBytes, row.Failed, row.Unknown, row.Consumed, row.ConsumedBytes, row.Lag}
+	for i := range r.brokers {
+		var b workloads.BrokerRow
+		if i < len(row.Brokers) {
+			b = row.Brokers[i]
+		}
+		values = append(values, b.DiskWrittenBytes, b.DiskSyncs, b.NetSentBytes, int64(b.CPU))
+	}
+	if err := r.series.Row(at, values...); err != nil && r.rowErr == nil {
+		r.rowErr = err
+	}
+}
+
+// Event implements workloads.Sink.
+func (r *result) Event(node string, at time.Duration, name string, attrs []env.Attr) {
+	ev := reports.Event{Time: at, Node: node, Name: name}
+	if len(attrs) > 0 {
+		ev.Attrs = make(map[string]any, len(attrs))
+	}
+	for _, a := range attrs {
+		if a.IsText {
+			ev.Attrs[a.Key] = a.Text
+		} else {
+			ev.Attrs[a.Key] = a.Int
+		}
+	}
+	r.events.Write(ev)
+}
+
+// PartitionState implements workloads.Sink.
+func (r *result) PartitionState(p linearizability.PartitionState) { r.events.PartitionState(p) }
+
+// close writes what is buffered. Errors of any file are reported together.
+func (r *result) close() error {
+	errs := []error{r.rowErr, r.latency.Close(), r.series.Close(), r.events.Close()}
+	for _, b := range r.buffers {
+		errs = append(errs, b.Flush())
+	}
+	return errors.Join(append(errs, r.closeFiles())...)
+}
+
+func (r *result) closeFiles() error {
+	var errs []error
+	for _, f := range r.files {
+		errs = append(errs, f.Close())
+	}
+	r.files = nil
+	return errors.Join(errs...)
+}
+
+// runRecord is run.json on its way.
+type runRecord struct{ *reports.Run }
+
+func newRun(s *scenario.Scenario, target string, started time.Time, planted []faults.Bug) runRecord {
+	r := &reports.Run{
+		Scenario:    s.Name,
+		Question:    s.Question,
+		Seed:        s.Seed.String(),
+		Target:      target,
+		Started:     started,
+		Interrupted: "the run did not come to its end",
+		Provenance:  provenance(),
+		Settings:    settings(s),
+		Verdict:     linearizability.Verdict{Status: statusUnknown},
+	}
+	for _, bug := range planted {
+		r.Planted = append(r.Planted, bug.ID+": "+bug.About)
+	}
+	for i, name := range s.BrokerNames() {
+		b := reports.Broker{ID: int32(i + 1), Name: name, Machine: "a process on this machine"}
+		if target == targetSim {
+			b.Machine, b.Storage = "simulated", workloads.StorageName(s.Cluster.Storage)
+		}
+		r.Brokers = append(r.Brokers, b)
+	}
+	if target == targetSim {
+		for _, m := range workloads.Models(s) {
+			r.Models = append(r.Models, reports.Model(m))
+		}
+	}
+	return runRecord{r}
+}
+
+// fill adds what the run came to.
+func (r runRecord) fill(o *workloads.Outcome, wall time.Duration) {
+	r.Complete, r.Interrupted = o.Complete, o.Interrupted
+	r.ClusterTime, r.WallTime, r.LoadEnd = o.ClusterTime, wall, o.LoadEnd
+	r.Faults, r.Verdict = o.Faults, o.Verdict
+	if o.Trace.Steps > 0 {
+		r.Events = int64(o.Trace.Steps)
+		r.TraceHash = fmt.Sprintf("%016x", o.Trace.Hash)
+	}
+	r.Counters = []reports.Counter{
+		{Name: "acknowledged records", Value: o.Acked},
+		{Name: "failed records", Value: o.Failed},
+		{Name: "records of unknown fate", Value: o.Unknown},
+		{Name: "consumed records", Value: o.Consumed},
+		{Name: "operations in the history", Value: o.Operations},
+	}
+	if o.Trace.Steps > 0 {
+		r.Counters = append(r.Counters,
+			reports.Counter{Name: "task switches", Value: int64(o.Stats.Switches)},
+			reports.Counter{Name: "tasks started", Value: o.Stats.TasksStarted},
+			reports.Counter{Name: "process crashes", Value: o.Stats.Crashes})
+	}
+	const tolerance = 10 * time.Millisecond
+	r.Validity = append(r.Validity, reports.Condition{
+		Name: "the open loop kept its schedule",
+		Met:  o.LateBy <= tolerance,
+		Note: fmt.Sprintf("the latest record was handed over %v after its time", o.LateBy.Round(time.Microsecond)),
+	})
+	for _, note := range o.Notes {
+		r.Validity = append(r.Validity, reports.Condition{Name: "the fault plan was carried out to the letter", Note: note})
+	}
+}
+
+// settings lists what was set, by Kafka's names.
+func settings(s *scenario.Scenario) []reports.Setting {
+	var list []reports.Setting
+	add := func(prefix string, p scenario.Properties) {
+		for _, name := range p.Names() {
+			list = append(list, reports.Setting{Name: prefix + name, Value: p[name]})
+		}
+	}
+	list = append(list,
+		reports.Setting{Name: "partitions", Value: fmt.Sprint(s.Topic.Partitions.Value())},
+		reports.Setting{Name: "replication.factor", Value: fmt.Sprint(s.Topic.ReplicationFactor)},
+		reports.Setting{Name: "producers", Value: fmt.Sprint(s.Load.Producers.Count)},
+		reports.Setting{Name: "consumers", Value: fmt.Sprint(s.Load.Consumers.Count)},
+		reports.Setting{Name: "committers", Value: fmt.Sprint(s.Load.Committers.Count)},
+		reports.Setting{Name: "records per second", Value: fmt.Sprint(s.Load.Producers.Rate.Value())},
+		reports.Setting{Name: "record size in bytes", Value: fmt.Sprint(s.Load.Producers.RecordSize.Value())},
+	)
+	add("topic: ", s.Topic.Configs)
+	add("broker: ", s.Cluster.Properties)
+	add("client: ", s.Load.Properties)
+	add("producer: ", s.Load.Producers.Properties)
+	add("consumer: ", s.Load.Consumers.Properties)
+	return list
+}
+
+// provenance is what this program was built from and runs on.
+func provenance() reports.Provenance {
+	p := reports.Provenance{Version: "devel", Go: runtime.Version(), OS: runtime.GOOS, Arch: runtime.GOARCH, CPUs: runtime.NumCPU()}
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return p
+	}
+	if v := info.Main.Version; v != "" && v != "(devel)" {
+		p.Version = v
+	}
+	setting := func(key string) string {
+		i := slices.IndexFunc(info.Settings, func(s debug.BuildSetting) bool { return s.Key == key })
+		if i < 0 {
+			return ""
+		}
+		return info.Settings[i].Value
+	}
+	p.Commit = setting("vcs.revision")
+	if p.Commit != "" && setting("vcs.modified") == "true" {
+		p.Commit += "-dirty"
+	}
+	return p
+}

@@ -1,0 +1,243 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/weirlab/weir/faults"
+	"github.com/weirlab/weir/reports"
+	"github.com/weirlab/weir/scenarios"
+	"github.com/weirlab/weir/workloads"
+	"github.com/weirlab/weir/workloads/scenario"
+)
+
+// runFlags are the flags of "weir run".
+type runFlags struct {
+	seed   string
+	target string
+	out    string
+	plant  []string
+	json   bool
+	verify bool
+}
+
+// Targets of a run.
+const (
+	targetSim   = "sim"
+	targetLocal = "local"
+)
+
+func runCommand(s streams) *cobra.Command {
+	var f runFlags
+	cmd := &cobra.Command{
+		Use:   "run [scenario.yaml]",
+		Short: "Run one scenario, judge it and write a report",
+		Long: "Run one scenario, by default " + scenarios.Default + ", which is built in.\n\n" +
+			"The scenario is drawn from its seed into an explicit plan, run, judged and\n" +
+			"reported. Everything goes into a result directory of its own; weir-out/latest\n" +
+			"leads to the newest.",
+		Example: "  weir run\n  weir run --seed 0x2a\n  weir run scenarios/quickstart.yaml --target local",
+		Args:    cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			file := ""
+			if len(args) == 1 {
+				file = args[0]
+			}
+			return runScenario(cmd, s, file, f)
+		},
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&f.seed, "seed", "", "seed, decimal or 0x…; by default the scenario's own")
+	flags.StringVar(&f.target, "target", targetSim, "what to run against: sim, or local for real broker processes on this machine")
+	flags.StringVar(&f.out, "out", "weir-out", "directory for result directories")
+	flags.StringSliceVar(&f.plant, "plant", nil, "plant a bug in the broker, such as B1 (needs a build made by \"make faultbuild\")")
+	flags.BoolVar(&f.json, "json", false, "print run.json instead of the summary")
+	flags.BoolVar(&f.verify, "verify", false, "simulate twice and compare the trace hashes")
+	return cmd
+}
+
+func runScenario(cmd *cobra.Command, s streams, file string, f runFlags) error {
+	sc, err := loadScenario(file, f.seed)
+	if err != nil {
+		return err
+	}
+	if f.target != targetSim && f.target != targetLocal {
+		return fmt.Errorf("--target %q is not known; use sim or local", f.target)
+	}
+	if f.target == targetLocal && len(f.plant) > 0 {
+		return errors.New("--plant works with --target sim only: brokers of the local target are processes of their own")
+	}
+	planted, err := faults.Plant(f.plant)
+	if err != nil {
+		return err
+	}
+	explicit := sc.Resolve()
+	started := now()
+	res, err := newResult(f.out, explicit, started)
+	if err != nil {
+		return internal(err)
+	}
+	record := newRun(explicit, f.target, started, planted)
+	record.Command = reproduce(file, explicit.Seed, f.target, planted)
+	if err := record.Save(res.dir); err != nil {
+		return internal(err)
+	}
+
+	bar := newProgress(s.err, explicit.Name+" "+explicit.Seed.String())
+	options := workloads.Options{Scenario: explicit, Sink: res, History: res.history, Progress: bar.update}
+	var outcome *workloads.Outcome
+	switch f.target {
+	case targetSim:
+		outcome, err = workloads.RunSim(cmd.Context(), options)
+	default:
+		if options.Broker, err = ownBroker(); err == nil {
+			options.Dir = filepath.Join(res.dir, "brokers")
+			outcome, err = workloads.RunLocal(cmd.Context(), options)
+		}
+	}
+	bar.done()
+	if err != nil {
+		record.Interrupted = err.Error()
+		return internal(errors.Join(err, res.close(), record.Save(res.dir)))
+	}
+	if f.target == targetSim && outcome.Complete && (f.verify || failed(outcome)) {
+		again, err := workloads.RunSim(cmd.Context(), workloads.Options{Scenario: explicit})
+		if err != nil {
+			return internal(errors.Join(err, res.close()))
+		}
+		record.Rerun = "same"
+		if again.Trace.Hash != outcome.Trace.Hash {
+			record.Rerun = "different"
+		}
+	}
+	record.fill(outcome, now().Sub(started))
+	if err := errors.Join(res.close(), record.Save(res.dir)); err != nil {
+		return internal(err)
+	}
+	if err := reports.Write(res.dir); err != nil {
+		return internal(fmt.Errorf("report: %w", err))
+	}
+	if err := point(f.out, res.dir); err != nil {
+		return internal(err)
+	}
+	if err := tell(s, res.dir, f.json); err != nil {
+		return internal(err)
+	}
+	return verdict(exitCode(record.Run, outcome))
+}
+
+func failed(o *workloads.Outcome) bool { return len(o.Verdict.Findings) > 0 }
+
+// exitCode is what a run's outcome means to a shell.
+func exitCode(r *reports.Run, o *workloads.Outcome) int {
+	switch {
+	case r.Rerun == "different":
+		return exitNotDeterministic
+	case o.Liveness():
+		return exitLiveness
+	case o.Verdict.Status == statusFailed:
+		return exitFailed
+	case !o.Complete, o.Verdict.Status == statusUnknown:
+		return exitUnknown
+	}
+	return exitPassed
+}
+
+// tell prints what came of a run.
+func tell(s streams, dir string, asJSON bool) error {
+	if asJSON {
+		r, err := reports.Load(dir)
+		if err != nil {
+			return err
+		}
+		enc := json.NewEncoder(s.out)
+		enc.SetIndent("", "  ")
+		return enc.Encode(r)
+	}
+	text, err := reports.Summary(dir, isTerminal(s.out) && os.Getenv("NO_COLOR") == "")
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprint(s.out, text)
+	return err
+}
+
+// loadScenario reads a scenario file, or a built-in one by its name, and
+// gives it a seed if one is named.
+func loadScenario(file, seed string) (*scenario.Scenario, error) {
+	if file == "" {
+		file = scenarios.Default
+	}
+	sc, err := scenario.ReadFile(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		if text, builtIn := readBuiltIn(file); builtIn {
+			sc, err = scenario.Parse(file, text)
+		} else {
+			err = fmt.Errorf("there is no scenario file %s; built in are %s", file, strings.Join(builtIns(), ", "))
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	if seed != "" {
+		if sc.Seed, err = scenario.ParseSeed(seed); err != nil {
+			return nil, fmt.Errorf("--seed: %w", err)
+		}
+	}
+	return sc, nil
+}
+
+func readBuiltIn(name string) ([]byte, bool) {
+	if path.Ext(name) == "" {
+		name += ".yaml"
+	}
+	text, err := scenarios.Files.ReadFile(name)
+	return text, err == nil
+}
+
+func builtIns() []string {
+	entries, _ := scenarios.Files.ReadDir(".") // embedded: it is there
+	var names []string
+	for _, e := range entries {
+		names = append(names, strings.TrimSuffix(e.Name(), ".yaml"))
+	}
+	return names
+}
+
+// reproduce is the command that repeats a run exactly.
+func reproduce(file string, seed scenario.Seed, target string, planted []faults.Bug) string {
+	words := []string{program(), "run"}
+	if file != "" {
+		words = append(words, file)
+	}
+	words = append(words, "--seed", seed.String())
+	if target != targetSim {
+		words = append(words, "--target", target)
+	}
+	for _, bug := range planted {
+		words = append(words, "--plant", bug.ID)
+	}
+	return strings.Join(words, " ")
+}
+
+// point makes out/latest lead to dir.
+func point(out, dir string) error {
+	rel, err := filepath.Rel(out, dir)
+	if err != nil {
+		return err
+	}
+	link := filepath.Join(out, "latest")
+	_ = os.Remove(link + ".new")
+	if err := os.Symlink(rel, link+".new"); err != nil {
+		return fmt.Errorf("pointing %s to the newest run: %w", link, err)
+	}
+	return os.Rename(link+".new", link)
+}

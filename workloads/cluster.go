@@ -1,0 +1,73 @@
+package workloads
+
+import (
+	"time"
+
+	"github.com/weirlab/weir/env"
+	"github.com/weirlab/weir/faults"
+	"github.com/weirlab/weir/linearizability"
+)
+
+// cluster is what a target offers to the director. Brokers are numbered from
+// 0 here; their node.id is one more. Its methods are called from tasks of the
+// director's Env and may block.
+type cluster interface {
+	// bootstrap lists the brokers' addresses for clients.
+	bootstrap() []string
+
+	// startClient runs fn as a client on a machine of its own, as far as the
+	// target has machines.
+	startClient(name string, fn func(env.Env)) env.Task
+
+	// partitions is the state of every partition of the topic under load as
+	// the cluster has committed it, in order; nil if it cannot be had now.
+	partitions(e env.Env) []linearizability.PartitionState
+
+	// controller is the active controller, false if none is known.
+	controller(e env.Env) (broker int, ok bool)
+
+	// strike makes f happen to the brokers in h. The error says why it cannot
+	// happen, such as to a broker that is down already.
+	strike(e env.Env, f faults.Fault, h hit) (*strike, error)
+
+	// unsettled says what is not yet as it should be in a healthy cluster, ""
+	// if nothing is.
+	unsettled(e env.Env) string
+
+	// replicas reads the log of every replica.
+	replicas(e env.Env) ([]linearizability.Scan, error)
+}
+
+// hit is the brokers that a fault's targets turned out to be.
+type hit struct {
+	node         int // of a fault on one broker, else -1
+	between, and []int
+}
+
+// brokers lists the node.ids of all brokers in h.
+func (h hit) brokers() []int32 {
+	var ids []int32
+	if h.node >= 0 {
+		ids = append(ids, int32(h.node)+1)
+	}
+	for _, side := range [][]int{h.between, h.and} {
+		for _, b := range side {
+			ids = append(ids, int32(b)+1)
+		}
+	}
+	return ids
+}
+
+// strike is a fault that is happening.
+type strike struct {
+	lossy  bool
+	detail string                        // what the target could only imitate, or ""
+	undo   func(env.Env) (effect string) // ends the fault and says what it was seen to do
+}
+
+// patience of the injector with targets that do not exist at the moment, such
+// as the leader of a partition between two leaders.
+const (
+	targetPatience = 5 * time.Second
+	targetPoll     = 5 * time.Millisecond
+)

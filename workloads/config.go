@@ -1,0 +1,132 @@
+package workloads
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/weirlab/weir/broker"
+	"github.com/weirlab/weir/workloads/client"
+	"github.com/weirlab/weir/workloads/program"
+	"github.com/weirlab/weir/workloads/scenario"
+)
+
+// brokerConfig is the configuration of one broker of the scenario's cluster.
+// addrs are the brokers' "host:port", in order.
+func brokerConfig(s *scenario.Scenario, index int, voters []broker.Voter, addr string) broker.Config {
+	p := s.Cluster.Properties
+	c := broker.DefaultConfig()
+	c.NodeID = int32(index + 1)
+	c.Listen = addr
+	c.Voters = voters
+	ApplyBrokerProperties(&c, p)
+	c.OffsetsReplicationFactor = int16(min(int64(s.Cluster.Brokers), p.Int("offsets.topic.replication.factor", 3)))
+	return c
+}
+
+// ApplyBrokerProperties sets what p gives by its Kafka name and leaves the rest.
+func ApplyBrokerProperties(c *broker.Config, p scenario.Properties) {
+	c.AutoCreateTopics = p.Bool("auto.create.topics.enable", c.AutoCreateTopics)
+	c.DefaultPartitions = int32(p.Int("num.partitions", int64(c.DefaultPartitions)))
+	c.DefaultReplicationFactor = int16(p.Int("default.replication.factor", int64(c.DefaultReplicationFactor)))
+	c.MinInsyncReplicas = int32(p.Int("min.insync.replicas", int64(c.MinInsyncReplicas)))
+	c.OffsetsPartitions = int32(p.Int("offsets.topic.num.partitions", int64(c.OffsetsPartitions)))
+	c.OffsetsReplicationFactor = int16(p.Int("offsets.topic.replication.factor", int64(c.OffsetsReplicationFactor)))
+	c.SegmentBytes = p.Int("log.segment.bytes", c.SegmentBytes)
+	c.IndexIntervalBytes = p.Int("log.index.interval.bytes", c.IndexIntervalBytes)
+	c.FlushMessages = p.Int("log.flush.interval.messages", c.FlushMessages)
+	c.RetentionBytes = p.Int("log.retention.bytes", c.RetentionBytes)
+	c.RetentionTime = p.Millis("log.retention.ms", c.RetentionTime)
+	c.MaxMessageBytes = int32(p.Int("message.max.bytes", int64(c.MaxMessageBytes)))
+	c.ReplicaLagTimeMax = p.Millis("replica.lag.time.max.ms", c.ReplicaLagTimeMax)
+	c.ReplicaFetchWaitMax = p.Millis("replica.fetch.wait.max.ms", c.ReplicaFetchWaitMax)
+	c.BrokerSession = p.Millis("broker.session.timeout.ms", c.BrokerSession)
+	c.BrokerHeartbeat = p.Millis("broker.heartbeat.interval.ms", c.BrokerHeartbeat)
+	c.ElectionTimeout = p.Millis("controller.quorum.election.timeout.ms", c.ElectionTimeout)
+	c.QuorumFetchTimeout = p.Millis("controller.quorum.fetch.timeout.ms", c.QuorumFetchTimeout)
+	c.GroupInitialRebalanceDelay = p.Millis("group.initial.rebalance.delay.ms", c.GroupInitialRebalanceDelay)
+}
+
+// programConfig is what the scenario's clients do. Keys of settings are
+// Kafka's; a setting that is not given has Kafka's default.
+func programConfig(s *scenario.Scenario, bootstrap []string) (program.Config, error) {
+	l := s.Load
+	producer, err := producerConfig(l.Producers.Properties)
+	if err != nil {
+		return program.Config{}, err
+	}
+	cfg := program.Config{
+		Client: client.Config{
+			Bootstrap:       bootstrap,
+			ClientID:        "weir",
+			RequestTimeout:  l.Properties.Millis("request.timeout.ms", 0),
+			DialTimeout:     l.Properties.Millis("socket.connection.setup.timeout.ms", 0),
+			RetryBackoff:    l.Properties.Millis("retry.backoff.ms", 0),
+			RetryBackoffMax: l.Properties.Millis("retry.backoff.max.ms", 0),
+			MetadataMaxAge:  l.Properties.Millis("metadata.max.age.ms", 0),
+		},
+		Topic:              s.Topic.Name,
+		Partitions:         int32(s.Topic.Partitions.Value()),
+		ReplicationFactor:  int16(s.Topic.ReplicationFactor),
+		Producers:          l.Producers.Count,
+		RatePerSecond:      l.Producers.Rate.Value(),
+		RecordBytes:        int(l.Producers.RecordSize.Value()),
+		Producer:           producer,
+		Consumers:          l.Consumers.Count,
+		Consumer:           consumerConfig(l.Consumers.Properties),
+		ListOffsetsEvery:   time.Second,
+		Registers:          l.Committers.Count,
+		RegisterPartitions: int32(min(4, s.Topic.Partitions.Value())),
+		RegisterEvery:      l.Committers.Every.Value(),
+		Duration:           l.Duration.Value(),
+		Drain:              drainPatience,
+	}
+	for _, name := range s.Topic.Configs.Names() {
+		cfg.TopicConfigs = append(cfg.TopicConfigs, client.TopicConfig{Name: name, Value: s.Topic.Configs[name]})
+	}
+	return cfg, nil
+}
+
+func producerConfig(p scenario.Properties) (client.ProducerConfig, error) {
+	c := client.DefaultProducerConfig()
+	acks, err := client.ParseAcks(p.Text("acks", "all"))
+	if err != nil {
+		return c, fmt.Errorf("scenario: load.producers.properties: %w", err)
+	}
+	c.Acks = acks
+	c.Idempotent = p.Bool("enable.idempotence", acks == client.AcksAll)
+	c.Linger = zeroable(p, "linger.ms", c.Linger)
+	c.BatchBytes = int32(p.Int("batch.size", int64(c.BatchBytes)))
+	c.BufferBytes = p.Int("buffer.memory", c.BufferBytes)
+	c.MaxBlock = zeroable(p, "max.block.ms", c.MaxBlock)
+	c.MaxRequestBytes = int32(p.Int("max.request.size", int64(c.MaxRequestBytes)))
+	c.MaxInFlight = int(p.Int("max.in.flight.requests.per.connection", int64(c.MaxInFlight)))
+	c.DeliveryTimeout = p.Millis("delivery.timeout.ms", c.DeliveryTimeout)
+	if retries, ok := p["retries"]; ok {
+		if c.Retries = int(p.Int("retries", 0)); retries == "0" {
+			c.Retries = client.NoRetries
+		}
+	}
+	return c, nil
+}
+
+func consumerConfig(p scenario.Properties) client.ConsumerConfig {
+	return client.ConsumerConfig{
+		OffsetReset:       client.ResetEarliest,
+		ReadCommitted:     p.Text("isolation.level", "read_uncommitted") == "read_committed",
+		MinBytes:          int32(p.Int("fetch.min.bytes", 0)),
+		MaxWait:           zeroable(p, "fetch.max.wait.ms", 0),
+		MaxBytes:          int32(p.Int("fetch.max.bytes", 0)),
+		PartitionMaxBytes: int32(p.Int("max.partition.fetch.bytes", 0)),
+		MaxPollRecords:    int(p.Int("max.poll.records", 0)),
+	}
+}
+
+// zeroable is a property in milliseconds where the client takes a zero for
+// its default and Unset for zero.
+func zeroable(p scenario.Properties, name string, def time.Duration) time.Duration {
+	d := p.Millis(name, def)
+	if _, given := p[name]; given && d == 0 {
+		return client.Unset
+	}
+	return d
+}

@@ -1,0 +1,233 @@
+package workloads
+
+import (
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/weirlab/weir/env"
+	"github.com/weirlab/weir/linearizability"
+	"github.com/weirlab/weir/workloads/program"
+	"github.com/weirlab/weir/workloads/scenario"
+)
+
+// director leads a run from the first request to the last scan. It is a
+// program of package env and runs as a task next to the cluster.
+type director struct {
+	s        *scenario.Scenario
+	cluster  cluster
+	log      *linearizability.Log
+	workload *program.Workload
+	meter    *meter
+	sink     Sink
+
+	// lossy is told of every fault that lost stored bytes, as it ends.
+	lossy func(linearizability.Fault)
+	// observe is how often the partitions are looked at.
+	observe time.Duration
+
+	phase     string
+	loadStart time.Duration
+	loadEnd   time.Duration
+	faults    []linearizability.Fault
+	notes     []string
+	findings  []linearizability.Finding
+	trouble   error // why the run could not go on
+	states    map[string]linearizability.PartitionState
+}
+
+// Patience with the phases of a run, in the cluster's time. What the scenario
+// calls recovery is added to those that follow the load.
+const (
+	bootPatience  = 60 * time.Second
+	drainPatience = 60 * time.Second
+	settlePoll    = 100 * time.Millisecond
+)
+
+func newDirector(o Options, c cluster) (*director, error) {
+	d := &director{s: o.Scenario, cluster: c, sink: o.Sink, phase: "starting the cluster", states: map[string]linearizability.PartitionState{}}
+	if d.sink == nil {
+		d.sink = noSink{}
+	}
+	d.meter = newMeter(d.sink)
+	var history io.Writer
+	if o.History != nil {
+		history = o.History
+	}
+	d.log = linearizability.NewLog(history)
+	cfg, err := programConfig(o.Scenario, c.bootstrap())
+	if err != nil {
+		return nil, err
+	}
+	d.workload, err = program.New(cfg, d.log, d.meter)
+	return d, err
+}
+
+// run does everything up to the last scan.
+func (d *director) run(e env.Env) {
+	d.log.AddTopic(judgedTopic(d.s))
+	if err := d.workload.CreateTopics(e, bootPatience); err != nil {
+		d.stuck(e, fmt.Sprintf("the cluster did not become ready to serve within %v of its start", bootPatience), err.Error())
+		return
+	}
+	inj := newInjector(e, d.cluster, d.tellFault)
+	watching := e.NewSignal()
+	watcher := e.Go("observer", func() { d.watchPartitions(e, inj, watching) })
+
+	d.phase = "load and faults"
+	d.loadStart = e.Now()
+	d.workload.Begin(d.loadStart)
+	d.meter.begin(d.loadStart)
+	clients := d.startClients()
+	inj.start(d.s.Faults.Plan, d.loadStart)
+	e.Sleep(d.s.Load.Duration.Value())
+
+	d.phase = "healing"
+	inj.stop()
+	d.loadEnd = e.Now()
+	var missed []string
+	d.faults, missed = inj.results()
+	d.notes = append(d.notes, missed...)
+
+	ended := d.awaitClients(e, clients)
+	settled := d.awaitSettled(e)
+	watching.Set()
+	watcher.Wait()
+	if d.trouble == nil && ended && settled {
+		d.scan(e)
+	}
+	d.phase = "judging"
+}
+
+func (d *director) startClients() []env.Task {
+	var tasks []env.Task
+	for _, p := range d.workload.Programs() {
+		tasks = append(tasks, d.cluster.startClient(p.Name, func(e env.Env) {
+			if err := p.Run(e); err != nil && d.trouble == nil {
+				d.trouble = fmt.Errorf("client %s: %w", p.Name, err)
+			}
+		}))
+	}
+	return tasks
+}
+
+// watchPartitions follows leaders and ISRs for the injector and the judge.
+func (d *director) watchPartitions(e env.Env, inj *injector, stop env.Signal) {
+	for !stop.Wait(d.observe) {
+		states := d.cluster.partitions(e)
+		inj.observe(states)
+		for _, p := range states {
+			before, known := d.states[partitionName(p)]
+			if known && before.PartitionEpoch == p.PartitionEpoch && before.LeaderEpoch == p.LeaderEpoch {
+				continue
+			}
+			d.states[partitionName(p)] = p
+			d.log.AddPartitionState(p)
+			d.sink.PartitionState(p)
+		}
+	}
+}
+
+// tellFault is told by the injector of each fault that begins and ends.
+func (d *director) tellFault(f linearizability.Fault, begins bool) {
+	name := "fault-ends"
+	at := f.End
+	if begins {
+		name, at = "fault-begins", f.Start
+	} else {
+		d.log.AddFault(f)
+	}
+	if begins && f.Lossy {
+		d.lossy(f)
+	}
+	attrs := []env.Attr{env.Text("kind", string(f.Kind)), env.Text("detail", f.Detail)}
+	if f.Effect != "" {
+		attrs = append(attrs, env.Text("effect", f.Effect))
+	}
+	d.sink.Event("injector", at, name, attrs)
+}
+
+// awaitClients waits until every client has ended by itself.
+func (d *director) awaitClients(e env.Env, clients []env.Task) bool {
+	d.phase = "waiting for the clients"
+	deadline := e.Now() + drainPatience + d.s.Recovery
+	for _, t := range clients {
+		for !t.Done() {
+			if e.Now() >= deadline {
+				d.stuck(e, fmt.Sprintf("client %s still waits %v after all faults were healed", t.Name(), drainPatience+d.s.Recovery))
+				return false
+			}
+			e.Sleep(settlePoll / 5)
+		}
+	}
+	return true
+}
+
+// awaitSettled waits until every broker is up and every replica in sync.
+func (d *director) awaitSettled(e env.Env) bool {
+	d.phase = "waiting for the replicas to converge"
+	deadline := e.Now() + d.s.Recovery
+	for {
+		why := d.cluster.unsettled(e)
+		if why == "" {
+			return true
+		}
+		if e.Now() >= deadline {
+			d.stuck(e, fmt.Sprintf("the cluster did not recover within %v after healing: %s", d.s.Recovery, why))
+			return false
+		}
+		e.Sleep(settlePoll)
+	}
+}
+
+// scan reads every log through its leader as a consumer does, then each
+// replica's own.
+func (d *director) scan(e env.Env) {
+	d.phase = "reading everything back"
+	scans, err := d.workload.Scan(e, d.s.Recovery)
+	if err != nil {
+		d.stuck(e, fmt.Sprintf("the topic could not be read back within %v after healing", d.s.Recovery), err.Error())
+		return
+	}
+	for _, s := range scans {
+		d.log.AddScan(s)
+	}
+	scans, err = d.cluster.replicas(e)
+	if err != nil {
+		d.trouble = err
+		return
+	}
+	for _, s := range scans {
+		d.log.AddScan(s)
+	}
+}
+
+// stuck is the finding that there was no progress in bounded time.
+func (d *director) stuck(e env.Env, sentence string, evidence ...string) {
+	d.findings = append(d.findings, linearizability.Finding{
+		Code: codeProgress, Sentence: sentence, Offset: linearizability.None, Time: e.Now(), Evidence: evidence, Count: 1,
+	})
+}
+
+// judgedTopic is what the judge must know of the topic.
+func judgedTopic(s *scenario.Scenario) linearizability.Topic {
+	t := s.Topic
+	return linearizability.Topic{
+		Name:              t.Name,
+		Partitions:        int32(t.Partitions.Value()),
+		ReplicationFactor: int32(t.ReplicationFactor),
+		MinISR:            int32(s.MinISR()),
+		UncleanElection:   t.Configs.Bool("unclean.leader.election.enable", false),
+		FlushMessages:     t.Configs.Int("flush.messages", s.Cluster.Properties.Int("log.flush.interval.messages", 0)),
+		ELR:               true,
+		Deletes:           t.Configs.Int("retention.ms", -1) >= 0 || t.Configs.Int("retention.bytes", -1) >= 0,
+	}
+}
+
+// noSink is told everything and keeps nothing.
+type noSink struct{}
+
+func (noSink) Latency(string, time.Duration, time.Duration)    {}
+func (noSink) Row(time.Duration, Row)                          {}
+func (noSink) Event(string, time.Duration, string, []env.Attr) {}
+func (noSink) PartitionState(linearizability.PartitionState)   {}

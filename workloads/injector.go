@@ -1,0 +1,247 @@
+package workloads
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/weirlab/weir/env"
+	"github.com/weirlab/weir/faults"
+	"github.com/weirlab/weir/linearizability"
+)
+
+// injector carries out a fault plan: one task per fault, which waits for its
+// time, finds its target, strikes, and ends the fault when its time is over or
+// when everything is to heal.
+type injector struct {
+	e       env.Env
+	cluster cluster
+	tell    func(linearizability.Fault, bool) // a fault begins (true) or has ended (false)
+	origin  time.Duration
+	heal    env.Signal
+	tasks   []env.Task
+
+	mu       env.Mutex
+	leaders  map[string]int32      // of each partition, as last observed
+	electing map[string]env.Signal // set at the next election of a partition
+	done     []linearizability.Fault
+	missed   []string // faults that did not happen, and why
+}
+
+func newInjector(e env.Env, c cluster, tell func(linearizability.Fault, bool)) *injector {
+	return &injector{e: e, cluster: c, tell: tell, heal: e.NewSignal(), mu: e.NewMutex(),
+		leaders: map[string]int32{}, electing: map[string]env.Signal{}}
+}
+
+// start begins the plan; its times count from origin.
+func (i *injector) start(plan faults.Plan, origin time.Duration) {
+	i.origin = origin
+	for n, f := range plan {
+		i.tasks = append(i.tasks, i.e.Go(fmt.Sprintf("fault-%d", n), func() { i.carryOut(f) }))
+	}
+}
+
+// stop ends every fault and waits until all have ended.
+func (i *injector) stop() {
+	i.heal.Set()
+	for _, t := range i.tasks {
+		t.Wait()
+	}
+}
+
+// results are the faults that happened, in order of their beginning, and those
+// that did not.
+func (i *injector) results() ([]linearizability.Fault, []string) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	slices.SortStableFunc(i.done, func(a, b linearizability.Fault) int { return int(min(1, max(-1, a.Start-b.Start))) })
+	return i.done, i.missed
+}
+
+func (i *injector) carryOut(f faults.Fault) {
+	if i.heal.Wait(i.origin + f.At - i.e.Now()) {
+		return
+	}
+	if f.OnElection != "" {
+		if !i.awaitElection(f.OnElection) {
+			i.miss(f, "there was no election of "+f.OnElection)
+			return
+		}
+		if f.Delay > 0 && i.heal.Wait(f.Delay) {
+			return
+		}
+	}
+	h, err := i.aim(f)
+	if err != nil {
+		i.miss(f, err.Error())
+		return
+	}
+	record := linearizability.Fault{Kind: linearizability.FaultKind(f.Kind), Brokers: h.brokers(), Start: i.e.Now(), Detail: describe(f, h)}
+	s, err := i.cluster.strike(i.e, f, h)
+	if err != nil {
+		i.miss(f, err.Error())
+		return
+	}
+	record.Lossy = s.lossy
+	if s.detail != "" {
+		record.Detail += "; " + s.detail
+	}
+	i.tell(record, true)
+	i.heal.Wait(f.For)
+	record.Effect = s.undo(i.e)
+	record.End = i.e.Now()
+	i.tell(record, false)
+
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.done = append(i.done, record)
+}
+
+func (i *injector) miss(f faults.Fault, why string) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.missed = append(i.missed, fmt.Sprintf("%s did not happen: %s", f, why))
+}
+
+// aim finds the brokers that f's targets name at this moment.
+func (i *injector) aim(f faults.Fault) (hit, error) {
+	h := hit{node: -1}
+	var err error
+	if f.Kind != faults.Partition {
+		h.node, err = i.find(f.Node)
+		return h, err
+	}
+	for _, t := range f.Between {
+		b, err := i.find(t)
+		if err != nil {
+			return h, err
+		}
+		h.between = append(h.between, b)
+	}
+	for _, t := range f.And {
+		b, err := i.find(t)
+		if err != nil {
+			return h, err
+		}
+		if !slices.Contains(h.between, b) { // a broker always reaches itself
+			h.and = append(h.and, b)
+		}
+	}
+	if len(h.and) == 0 {
+		return h, fmt.Errorf("both sides turned out to be the same broker")
+	}
+	return h, nil
+}
+
+// find waits a while for a target to exist.
+func (i *injector) find(t faults.Target) (int, error) {
+	for end := i.e.Now() + targetPatience; ; {
+		if b, ok := i.lookUp(t); ok {
+			return b, nil
+		}
+		if i.e.Now() >= end || i.heal.Wait(targetPoll) {
+			return 0, fmt.Errorf("there was no %s", t)
+		}
+	}
+}
+
+func (i *injector) lookUp(t faults.Target) (int, bool) {
+	role, name := t.Parse()
+	switch role {
+	case faults.Controller:
+		return i.cluster.controller(i.e)
+	case faults.Leader, faults.Follower:
+		for _, p := range i.cluster.partitions(i.e) {
+			if partitionName(p) != name || p.Leader < 0 {
+				continue
+			}
+			if role == faults.Leader {
+				return int(p.Leader) - 1, true
+			}
+			for _, id := range p.ISR {
+				if id != p.Leader {
+					return int(id) - 1, true
+				}
+			}
+		}
+		return 0, false
+	}
+	var number int
+	if _, err := fmt.Sscanf(name, "broker-%d", &number); err != nil {
+		return 0, false
+	}
+	return number - 1, true
+}
+
+func partitionName(p linearizability.PartitionState) string {
+	return fmt.Sprintf("%s-%d", p.Topic, p.Partition)
+}
+
+// observe takes note of the partitions' leaders. The director calls it often.
+func (i *injector) observe(states []linearizability.PartitionState) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	for _, p := range states {
+		name := partitionName(p)
+		before, known := i.leaders[name]
+		if p.Leader < 0 || known && before == p.Leader {
+			continue
+		}
+		i.leaders[name] = p.Leader
+		if s := i.electing[name]; s != nil && known {
+			s.Set()
+			delete(i.electing, name)
+		}
+	}
+}
+
+// awaitElection waits until partition has another leader than now.
+func (i *injector) awaitElection(partition string) bool {
+	i.mu.Lock()
+	s := i.electing[partition]
+	if s == nil {
+		s = i.e.NewSignal()
+		i.electing[partition] = s
+	}
+	i.mu.Unlock()
+	for end := i.e.Now() + faults.ElectionPatience; i.e.Now() < end; {
+		if i.heal.IsSet() {
+			return false
+		}
+		if s.Wait(20 * time.Millisecond) {
+			return true
+		}
+	}
+	return false
+}
+
+// describe says what struck whom, for people.
+func describe(f faults.Fault, h hit) string {
+	names := func(brokers []int) string {
+		text := ""
+		for n, b := range brokers {
+			if n > 0 {
+				text += ", "
+			}
+			text += brokerName(b)
+		}
+		return text
+	}
+	switch f.Kind {
+	case faults.Partition:
+		if f.OneWay {
+			return fmt.Sprintf("no packets from %s to %s", names(h.between), names(h.and))
+		}
+		return fmt.Sprintf("no packets between %s and %s", names(h.between), names(h.and))
+	case faults.SlowDisk:
+		return fmt.Sprintf("disk of %s takes %d times as long", brokerName(h.node), f.Factor)
+	case faults.ClockJump:
+		return fmt.Sprintf("wall clock of %s off by %v", brokerName(h.node), f.Jump)
+	}
+	if role, _ := f.Node.Parse(); role != faults.ByName {
+		return fmt.Sprintf("%s (%s)", brokerName(h.node), f.Node)
+	}
+	return brokerName(h.node)
+}
+
+func brokerName(b int) string { return fmt.Sprintf("broker-%d", b+1) }

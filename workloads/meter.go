@@ -1,0 +1,91 @@
+package workloads
+
+import (
+	"sync"
+	"time"
+
+	"github.com/weirlab/weir/workloads/client"
+)
+
+// meter turns what clients measure into latencies and rows for a Sink. The
+// local target calls it from many goroutines.
+type meter struct {
+	mu     sync.Mutex
+	sink   Sink
+	origin time.Duration // of the workload, on the run's clock
+
+	total Row // since the start
+	told  Row // up to the last row
+	late  time.Duration
+}
+
+func newMeter(sink Sink) *meter { return &meter{sink: sink} }
+
+// begin says when on the run's clock the workload's times begin.
+func (m *meter) begin(origin time.Duration) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.origin = origin
+}
+
+// Produced implements program.Meter.
+func (m *meter) Produced(intended, sent, done time.Duration, bytes int, outcome client.Outcome) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.total.Offered++
+	m.late = max(m.late, sent-intended)
+	switch outcome {
+	case client.OutcomeOK:
+		m.total.Acked++
+		m.total.AckedBytes += int64(bytes)
+		m.sink.Latency(TagProduce, m.origin+done, done-intended)
+		m.sink.Latency(TagProduceUncorrected, m.origin+done, done-sent)
+	case client.OutcomeFail:
+		m.total.Failed++
+	default:
+		m.total.Unknown++
+	}
+}
+
+// Consumed implements program.Meter.
+func (m *meter) Consumed(intended, read time.Duration, bytes int) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.total.Consumed++
+	m.total.ConsumedBytes += int64(bytes)
+	m.sink.Latency(TagEndToEnd, m.origin+read, read-intended)
+}
+
+// Operated implements program.Meter.
+func (m *meter) Operated(_ string, started, done time.Duration, outcome client.Outcome) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if outcome == client.OutcomeOK {
+		m.sink.Latency(TagRegister, m.origin+done, done-started)
+	}
+}
+
+// row tells the sink what has happened since the last row.
+func (m *meter) row(at time.Duration, brokers []BrokerRow) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	now, before := m.total, m.told
+	m.sink.Row(at, Row{
+		Offered:       now.Offered - before.Offered,
+		Acked:         now.Acked - before.Acked,
+		Failed:        now.Failed - before.Failed,
+		Unknown:       now.Unknown - before.Unknown,
+		Consumed:      now.Consumed - before.Consumed,
+		AckedBytes:    now.AckedBytes - before.AckedBytes,
+		ConsumedBytes: now.ConsumedBytes - before.ConsumedBytes,
+		Lag:           max(0, now.Acked-now.Consumed),
+		Brokers:       brokers,
+	})
+	m.told = now
+}
+
+func (m *meter) totals() (Row, time.Duration) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.total, m.late
+}

@@ -1,0 +1,134 @@
+package workloads
+
+import (
+	"io"
+	"time"
+
+	"github.com/weirlab/weir/env"
+	"github.com/weirlab/weir/linearizability"
+	"github.com/weirlab/weir/sim"
+	"github.com/weirlab/weir/workloads/scenario"
+)
+
+// Options say what to run and who is told about it.
+type Options struct {
+	// Scenario must be explicit; see scenario.Resolve.
+	Scenario *scenario.Scenario
+
+	// Sink is told what happens; nil if nobody listens.
+	Sink Sink
+
+	// History receives what clients did, as JSON lines; nil keeps it in memory
+	// only.
+	History io.Writer
+
+	// Progress, if set, is called a few times per second of real time, from
+	// the goroutine that called Run.
+	Progress func(Progress)
+
+	// Window, if set, receives the trace of a range of simulated steps.
+	Window *sim.Window
+
+	// Broker is how the local target starts a broker process: the command and
+	// its first arguments, to which those of "weir broker" are appended.
+	Broker []string
+
+	// Dir is where the local target keeps broker data and logs.
+	Dir string
+}
+
+// Sink is told of a run while it goes on. Times count from the start of the
+// run, not of the workload. The local target calls it from many goroutines.
+type Sink interface {
+	// Latency is one measurement of a kind named by tag, which ended at time at.
+	Latency(tag string, at, d time.Duration)
+
+	// Row is what happened in the second that ends at time at.
+	Row(at time.Duration, r Row)
+
+	// Event is something a broker or the injector told.
+	Event(node string, at time.Duration, name string, attrs []env.Attr)
+
+	// PartitionState is a committed change of a partition's leader, ISR or ELR.
+	PartitionState(linearizability.PartitionState)
+}
+
+// Row counts what happened within one second. Lag is the state at its end.
+type Row struct {
+	Offered, Acked, Failed, Unknown, Consumed int64 // records
+	AckedBytes, ConsumedBytes                 int64
+	Lag                                       int64 // records acknowledged and not yet read
+
+	Brokers []BrokerRow // in order of broker id; empty where they cannot be seen
+}
+
+// BrokerRow counts what one broker's machine did within one second.
+type BrokerRow struct {
+	DiskWrittenBytes, DiskSyncs, NetSentBytes int64
+	CPU                                       time.Duration
+}
+
+// Tags of Sink.Latency.
+const (
+	TagProduce            = "produce"             // from the intended sending of a record to its acknowledgement
+	TagProduceUncorrected = "produce-uncorrected" // from the actual sending
+	TagEndToEnd           = "end-to-end"          // from the intended sending to the arrival at a consumer
+	TagRegister           = "register"            // an offset commit or fetch
+)
+
+// Progress is how far a run is.
+type Progress struct {
+	Phase  string        // what it is doing
+	Now    time.Duration // time that has passed for the cluster
+	Total  time.Duration // when the load ends
+	Acked  int64         // records
+	Events int64         // of the simulator
+}
+
+// Outcome is what a run came to.
+type Outcome struct {
+	Verdict linearizability.Verdict
+
+	// Complete is false if the run was cut short; Interrupted says why.
+	Complete    bool
+	Interrupted string
+
+	// Faults are those that happened, with what they were seen to do.
+	Faults []linearizability.Fault
+
+	ClusterTime time.Duration // that passed for the cluster
+	LoadStart   time.Duration // since the run began
+	LoadEnd     time.Duration
+
+	// Of a simulation.
+	Trace    sim.Trace
+	Stats    sim.Stats
+	Failures []sim.Failure
+
+	// Notes tell what the target could only imitate.
+	Notes []string
+
+	Acked, Failed, Unknown, Consumed int64 // records
+	Operations                       int64 // in the history
+	LateBy                           time.Duration
+}
+
+// Liveness reports whether the only promise broken is that of progress after
+// healing.
+func (o *Outcome) Liveness() bool {
+	if o.Verdict.Status != linearizability.Failed {
+		return false
+	}
+	for _, f := range o.Verdict.Findings {
+		if f.Code != codeProgress {
+			return false
+		}
+	}
+	return len(o.Verdict.Findings) > 0
+}
+
+// Codes of findings that a run makes itself; the others are the judge's.
+const (
+	codeProgress = "K10"   // no progress in bounded time after healing
+	codePanic    = "PANIC" // a task of a broker or client panicked
+)
