@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/weirlab/weir/broker/controller"
+
+	"github.com/weirlab/weir/broker/metadata"
 )
 
 // Voter is a member of the metadata quorum.
