@@ -308,6 +308,21 @@ func (k *Kernel) ParkUntil(why string, at time.Duration) bool {
 	return !t.timedOut
 }
 
+// Never is a time that does not come, for WaitIn.
+const Never time.Duration = 1<<63 - 1
+
+// WaitIn puts the calling task at the end of l and parks it until it is woken,
+// or until time until. It reports whether it was woken.
+func (k *Kernel) WaitIn(l *WaitList, why string, until time.Duration) bool {
+	t := k.caller(why)
+	l.Push(t)
+	if until == Never {
+		k.Park(why)
+		return true
+	}
+	return k.ParkUntil(why, until)
+}
+
 // HandleEvent ends a ParkUntil whose time ran out.
 func (t *Task) HandleEvent(parks uint64) {
 	if t.state != taskParked || t.parks != parks {
