@@ -39,7 +39,7 @@ type batch struct {
 	maxTS   int64
 	records []produced
 	single  [1]produced // where records begins: most batches of a slow producer hold one
-	memory  int64 // charged to buffer.memory
+	memory  int64       // charged to buffer.memory
 
 	sealed   bool          // takes no more records; buf is complete but for the producer fields
 	ripe     time.Duration // when lingering ends

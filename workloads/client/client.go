@@ -23,6 +23,9 @@ type Client struct {
 	jitter  *env.Rand
 	nextAny int // rotates the choice of a broker when any will do
 
+	coordinators map[string]int32 // by group
+	consumers    int32            // made so far
+
 	meta    metadata
 	wanted  env.Cond // metadata should be refreshed
 	updated env.Cond // metadata has been refreshed, or the client was closed
@@ -34,13 +37,14 @@ type watcher interface{ metadataChanged() }
 
 // purpose separates connections to one broker: a fetch that waits for data
 // must not hold up anything else.
-type purpose int8
+type purpose int32
 
 const (
 	forGeneral purpose = iota
 	forProduce
-	forFetch
 	forGroup
+	forJoin  // requests that wait for a whole group
+	forFetch // and above: each consumer has its own
 )
 
 type peerKey struct {
@@ -65,11 +69,12 @@ func New(e env.Env, cfg Config) (*Client, error) {
 		return nil, err
 	}
 	c := &Client{
-		e:      e,
-		cfg:    cfg,
-		mu:     e.NewMutex(),
-		peers:  map[peerKey]*peer{},
-		jitter: e.Rand("client-backoff", cfg.ClientID),
+		e:            e,
+		cfg:          cfg,
+		mu:           e.NewMutex(),
+		peers:        map[peerKey]*peer{},
+		coordinators: map[string]int32{},
+		jitter:       e.Rand("client-backoff", cfg.ClientID),
 	}
 	c.wanted = e.NewCond(c.mu)
 	c.updated = e.NewCond(c.mu)
@@ -162,6 +167,26 @@ func (c *Client) connect(node int32, why purpose) (*conn, error) {
 	}
 	p.cur = k
 	return k, nil
+}
+
+// disconnect closes all connections of one purpose.
+func (c *Client) disconnect(why purpose) {
+	c.mu.Lock()
+	var peers []*peer
+	for _, key := range sortedPeers(c.peers) {
+		if key.purpose == why {
+			peers = append(peers, c.peers[key])
+			delete(c.peers, key)
+		}
+	}
+	c.mu.Unlock()
+	for _, p := range peers {
+		p.mu.Lock()
+		if p.cur != nil {
+			p.cur.kill(ErrClosed)
+		}
+		p.mu.Unlock()
+	}
 }
 
 // address is where a node listens. c.mu is held.
@@ -276,7 +301,8 @@ func (c *Client) backoff(failures int32) time.Duration {
 // retriable reports whether an operation without lasting effect is worth
 // another attempt after err.
 func retriable(err error) bool {
-	if errors.Is(err, ErrClosed) {
+	var never permanent
+	if errors.Is(err, ErrClosed) || errors.As(err, &never) {
 		return false
 	}
 	var kafka *kerr.Error

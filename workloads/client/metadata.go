@@ -210,7 +210,7 @@ func (c *Client) learn(resp *kmsg.MetadataResponse) {
 	if len(resp.Brokers) > 0 {
 		clear(c.meta.brokers)
 		for _, b := range resp.Brokers {
-			c.meta.brokers[b.NodeID] = net.JoinHostPort(b.Host, strconv.Itoa(int(b.Port)))
+			c.meta.brokers[b.NodeID] = hostPort(b.Host, b.Port)
 		}
 	}
 	c.meta.controller = resp.ControllerID
@@ -272,4 +272,8 @@ func (c *Client) leader(tp TopicPartition) (node, epoch int32) {
 	}
 	p := &t.parts[tp.Partition]
 	return p.Leader, p.LeaderEpoch
+}
+
+func hostPort(host string, port int32) string {
+	return net.JoinHostPort(host, strconv.Itoa(int(port)))
 }

@@ -1,0 +1,260 @@
+package client
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
+	"github.com/weirlab/weir/env"
+)
+
+// fetcher fetches from one broker, one request at a time, all positions that
+// are ready and not full. The consumer's lock guards it.
+type fetcher struct {
+	k    *Consumer
+	node int32
+	wake env.Cond
+
+	failures int32
+	retryAt  time.Duration
+}
+
+// asked is one partition of a fetch under way. What it says must still hold
+// when the answer comes, or the answer is void.
+type asked struct {
+	pt          *position
+	session     int64
+	offset      int64
+	leaderEpoch int32
+}
+
+func (a *asked) valid(node int32) bool {
+	pt := a.pt
+	return pt.stage == ready && pt.session == a.session && pt.fetch == a.offset &&
+		pt.leader == node && pt.leaderEpoch == a.leaderEpoch
+}
+
+// metadataChanged sends positions to their new leaders.
+func (k *Consumer) metadataChanged() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for _, pt := range k.parts {
+		k.advance(pt)
+	}
+}
+
+// advance does what a position needs next. The lock is held.
+func (k *Consumer) advance(pt *position) {
+	if k.stopped {
+		return
+	}
+	leader, epoch := k.c.leader(pt.tp)
+	if epoch > pt.leaderEpoch && pt.leaderEpoch >= 0 && pt.stage == ready && pt.fetchEpoch >= 0 {
+		pt.stage = wantValid
+	}
+	pt.leader, pt.leaderEpoch = leader, epoch
+	switch {
+	case pt.stage == halted:
+	case pt.stage != ready:
+		if !pt.locator {
+			pt.locator = true
+			session := pt.session
+			k.e.Go("client-locate", func() { k.locate(pt, session) })
+		}
+	case leader >= 0 && !k.full(pt):
+		k.fetcher(leader).wake.Signal()
+	}
+}
+
+// full reports whether enough is buffered of a position.
+func (k *Consumer) full(pt *position) bool { return pt.buffered >= int(k.cfg.PartitionMaxBytes) }
+
+func (k *Consumer) fetcher(node int32) *fetcher {
+	f := k.fetchers[node]
+	if f == nil {
+		f = &fetcher{k: k, node: node, wake: k.e.NewCond(k.mu)}
+		k.fetchers[node] = f
+		k.order = append(k.order, f)
+		k.e.Go("client-fetch", f.run)
+	}
+	return f
+}
+
+func (f *fetcher) run() {
+	k := f.k
+	k.mu.Lock()
+	for !k.stopped {
+		now := k.e.Now()
+		if now < f.retryAt {
+			f.wake.WaitTimeout(f.retryAt - now)
+			continue
+		}
+		parts, wait := f.due(now)
+		if len(parts) == 0 {
+			if wait == env.Forever {
+				f.wake.Wait()
+			} else {
+				f.wake.WaitTimeout(wait)
+			}
+			continue
+		}
+		k.mu.Unlock()
+		resp, err := k.c.once(f.node, k.own, f.request(parts), k.cfg.MaxWait+k.c.cfg.RequestTimeout)
+		if err != nil {
+			k.c.refresh()
+		}
+		k.mu.Lock()
+		if err != nil {
+			f.failures++
+			f.retryAt = k.e.Now() + k.c.backoff(f.failures)
+			continue
+		}
+		f.failures = 0
+		f.apply(parts, resp.(*kmsg.FetchResponse))
+	}
+	k.mu.Unlock()
+}
+
+// due lists the partitions to fetch now, or how long until there may be one.
+func (f *fetcher) due(now time.Duration) ([]asked, time.Duration) {
+	k := f.k
+	var parts []asked
+	wait := env.Forever
+	for _, pt := range k.parts {
+		if pt.stage != ready || pt.leader != f.node || k.full(pt) {
+			continue
+		}
+		if now < pt.retryAt {
+			if d := pt.retryAt - now; wait == env.Forever || d < wait {
+				wait = d
+			}
+			continue
+		}
+		parts = append(parts, asked{pt, pt.session, pt.fetch, pt.leaderEpoch})
+	}
+	return parts, wait
+}
+
+// request is a full fetch request without a session.
+//
+// Version history: 4 has isolation levels, 9 the leader epoch (KIP-320), 11
+// the rack, 12 is flexible; from 13 on topics go by id.
+func (f *fetcher) request(parts []asked) *kmsg.FetchRequest {
+	cfg := &f.k.cfg
+	req := kmsg.NewPtrFetchRequest()
+	req.MaxWaitMillis = int32(cfg.MaxWait / time.Millisecond)
+	req.MinBytes = cfg.MinBytes
+	req.MaxBytes = cfg.MaxBytes
+	if cfg.ReadCommitted {
+		req.IsolationLevel = 1
+	}
+	for _, a := range parts { // sorted by topic, as the consumer's positions are
+		if n := len(req.Topics); n == 0 || req.Topics[n-1].Topic != a.pt.tp.Topic {
+			topic := kmsg.NewFetchRequestTopic()
+			topic.Topic = a.pt.tp.Topic
+			req.Topics = append(req.Topics, topic)
+		}
+		part := kmsg.NewFetchRequestTopicPartition()
+		part.Partition = a.pt.tp.Partition
+		part.CurrentLeaderEpoch = a.leaderEpoch
+		part.FetchOffset = a.offset
+		part.PartitionMaxBytes = cfg.PartitionMaxBytes
+		topic := &req.Topics[len(req.Topics)-1]
+		topic.Partitions = append(topic.Partitions, part)
+	}
+	return req
+}
+
+// apply takes over a response. The lock is held.
+func (f *fetcher) apply(parts []asked, resp *kmsg.FetchResponse) {
+	k := f.k
+	if err := errorFor(resp.ErrorCode, nil); err != nil {
+		f.failures++
+		f.retryAt = k.e.Now() + k.c.backoff(f.failures)
+		return
+	}
+	for t := range resp.Topics {
+		topic := &resp.Topics[t]
+		for i := range topic.Partitions {
+			got := &topic.Partitions[i]
+			for _, a := range parts {
+				if a.pt.tp.Partition == got.Partition && a.pt.tp.Topic == topic.Topic {
+					if a.valid(f.node) {
+						f.arrived(a.pt, got)
+					}
+					break
+				}
+			}
+		}
+	}
+}
+
+// arrived takes over one partition's answer. The lock is held.
+func (f *fetcher) arrived(pt *position, got *kmsg.FetchResponseTopicPartition) {
+	k := f.k
+	switch got.ErrorCode {
+	case 0:
+		pt.failures = 0
+		f.keep(pt, got)
+		return
+	case kerr.OffsetOutOfRange.Code:
+		if pt.fetch == pt.next {
+			k.outOfRange(pt)
+			return
+		}
+		// Once Poll has caught up it will be seen whether that is so.
+	default:
+		err := errorFor(got.ErrorCode, nil)
+		if !retriable(err) && got.ErrorCode != kerr.UnknownServerError.Code {
+			k.report(pt, fmt.Errorf("fetching offset %d from broker %d: %w", pt.fetch, f.node, err))
+			pt.stage = halted
+			return
+		}
+		k.c.refresh()
+	}
+	pt.failures++
+	pt.retryAt = k.e.Now() + k.c.backoff(pt.failures)
+}
+
+// keep buffers fetched batches and moves the fetch position behind them. The
+// lock is held.
+func (f *fetcher) keep(pt *position, got *kmsg.FetchResponseTopicPartition) {
+	k := f.k
+	c := chunk{data: got.RecordBatches, size: len(got.RecordBatches), wm: got.HighWatermark}
+	if k.cfg.ReadCommitted {
+		c.wm = got.LastStableOffset
+		for _, a := range got.AbortedTransactions {
+			c.aborted = append(c.aborted, abortedTransaction{a.ProducerID, a.FirstOffset})
+		}
+		sortAborted(c.aborted)
+	}
+	moved := false
+	for rest := c.data; ; {
+		b, whole, err := readBatch(rest)
+		if err != nil {
+			moved = true // Poll comes upon it in its place, and fetches anew
+			pt.retryAt = k.e.Now() + k.c.cfg.RetryBackoffMax
+			break
+		}
+		if !whole {
+			break
+		}
+		rest = rest[b.bytes:]
+		if b.last >= pt.fetch {
+			pt.fetch, pt.fetchEpoch = b.last+1, b.leaderEpoch
+			moved = true
+		}
+	}
+	switch {
+	case moved:
+		pt.chunks = append(pt.chunks, c)
+		pt.buffered += c.size
+		k.changed.Signal()
+	case c.size > 0:
+		// A broker sends at least one whole batch if there is one.
+		pt.failures++
+		pt.retryAt = k.e.Now() + k.c.backoff(pt.failures)
+		k.report(pt, fmt.Errorf("%w: broker %d answered a fetch of offset %d with %d bytes that reach no record at or after it", ErrCorrupt, f.node, pt.fetch, c.size))
+	}
+}
