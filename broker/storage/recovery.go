@@ -254,7 +254,10 @@ func (o *opener) distrust(problem string) {
 	if o.state.recovery.offset > o.state.logStart {
 		o.rec.StateProblem = problem
 	}
-	if len(o.segments) > 0 {
-		o.state.logStart = max(o.state.logStart, o.segments[0].base)
+	if start := o.state.logStart; len(o.segments) > 0 && o.segments[0].base > start {
+		o.state.logStart = o.segments[0].base
+		if o.state.recovery.offset > start {
+			o.rec.LostSyncedFrom, o.rec.LostSyncedTo = start, o.segments[0].base
+		}
 	}
 }

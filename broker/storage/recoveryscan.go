@@ -56,44 +56,31 @@ func (o *opener) acceptTrusted(n int, pos, offset int64) error {
 	err = o.replayProducers(from)
 	var corrupt *CorruptError
 	if errors.As(err, &corrupt) {
-		// Whoever reads there will be told. Producers lose some memory.
-		return nil
+		return nil // whoever reads there will be told; producers lose some memory
 	}
 	return err
 }
 
 // restoreIndex reads the index files of a trusted segment, or makes the index
-// anew from as many of its batches as are undamaged.
+// anew from as many of its batches as are undamaged. Index files may cover less
+// than the segment: what is missing behind their last entry is added.
 func (o *opener) restoreIndex(seg *segment) error {
 	err := seg.loadIndex(o.fs, seg.size, seg.next)
 	var corrupt *CorruptError
 	switch {
 	case err == nil:
-		if n := len(seg.index.offsets); n > 0 {
-			seg.index.since = seg.size - int64(seg.index.offsets[n-1].pos)
-		} else {
-			seg.index.since = seg.size
-		}
-		return nil
-	case !isMissing(err) && !errors.As(err, &corrupt):
-		return err
+		err = o.reindexTail(seg)
+	case isMissing(err) || errors.As(err, &corrupt):
+		o.rec.IndexesRebuilt++
+		o.unsavedIndexes = append(o.unsavedIndexes, seg)
+		seg.indexVerified = true
+		seg.index = newSegmentIndex()
+		err = o.reindexTail(seg)
 	}
-	o.rec.IndexesRebuilt++
-	o.unsavedIndexes = append(o.unsavedIndexes, seg)
-	seg.indexVerified = true
-	seg.index = newSegmentIndex()
-	r := seg.reader(0)
-	for {
-		b, pos, err := r.next()
-		switch {
-		case err == io.EOF || errors.As(err, &corrupt):
-			return nil
-		case err != nil:
-			return err
-		}
-		o.countChecked(b)
-		seg.index.note(seg.base, b.LastOffset(), pos, int64(len(b)), b.MaxTimestamp(), o.cfg.IndexIntervalBytes)
+	if errors.As(err, &corrupt) {
+		return nil // whoever reads there will be told
 	}
+	return err
 }
 
 func (o *opener) countChecked(b Batch) {
@@ -206,7 +193,10 @@ func (o *opener) finish() error {
 	o.start.Store(max(o.state.logStart, o.segments[0].base))
 	o.next = active.next
 	if promised := o.state.recovery.offset; o.next < promised && o.state.logStart < promised {
-		o.rec.LostSyncedFrom, o.rec.LostSyncedTo = max(o.next, o.state.logStart), promised
+		if o.rec.LostSyncedTo == 0 {
+			o.rec.LostSyncedFrom = max(o.next, o.state.logStart)
+		}
+		o.rec.LostSyncedTo = promised
 	}
 	if err := o.removeSnapshotsAfter(o.next); err != nil {
 		return err

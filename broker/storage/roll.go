@@ -27,6 +27,13 @@ func (l *Log) rollNeeded(seg *segment, records []byte, batches []Batch) bool {
 // one durable is left to a task, as it takes several syncs. mu is held.
 func (l *Log) roll() (*segment, error) {
 	old := l.active()
+	if l.dirDirty {
+		// A later segment must not outlive an earlier one in a loss of power.
+		if err := l.syncDir(); err != nil {
+			return nil, err
+		}
+		l.dirDirty = false
+	}
 	seg, err := createSegment(l.fs, l.dir, l.next)
 	if err != nil {
 		return nil, err

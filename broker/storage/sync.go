@@ -49,12 +49,20 @@ func (l *Log) sync() error {
 		}
 	}
 	if dirDirty {
-		if err := l.fs.SyncDir(l.dir); err != nil {
-			return l.fence("sync directory", l.dir, -1, err)
+		if err := l.syncDir(); err != nil {
+			return err
 		}
 	}
 	if target > l.synced.Load() {
 		l.synced.Store(target)
+	}
+	return nil
+}
+
+// syncDir makes the names in the log's directory durable, or fences the log.
+func (l *Log) syncDir() error {
+	if err := l.fs.SyncDir(l.dir); err != nil {
+		return l.fence("sync directory", l.dir, -1, err)
 	}
 	return nil
 }

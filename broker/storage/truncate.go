@@ -106,8 +106,8 @@ func (l *Log) truncateAt(seg *segment, cut, end int64) error {
 	if err := seg.file.Sync(); err != nil {
 		return l.fence("sync", seg.name(), -1, err)
 	}
-	if err := l.fs.SyncDir(l.dir); err != nil {
-		return l.fence("sync directory", l.dir, -1, err)
+	if err := l.syncDir(); err != nil {
+		return err
 	}
 	l.size.Add(cut - seg.size)
 	seg.size, seg.next, seg.dirty = cut, end, false
@@ -126,7 +126,8 @@ func (l *Log) truncateAt(seg *segment, cut, end int64) error {
 	return nil
 }
 
-// reindexTail brings the index of a segment that became shorter up to date.
+// reindexTail makes the index of a segment right for its size: entries beyond
+// it go, and what lies behind the last entry left is noted.
 func (l *Log) reindexTail(seg *segment) error {
 	from := seg.index.truncate(seg.base, seg.size, seg.next)
 	r := seg.reader(from)
@@ -136,7 +137,7 @@ func (l *Log) reindexTail(seg *segment) error {
 			break
 		}
 		if err != nil {
-			return err
+			return err // the entries so far are right
 		}
 		seg.index.note(seg.base, b.LastOffset(), pos, int64(len(b)), b.MaxTimestamp(), l.cfg.IndexIntervalBytes)
 	}
@@ -214,8 +215,16 @@ func (l *Log) restart(next, start int64) error {
 
 // replaceSegments removes every segment, newest first, and creates an empty
 // one. mu is held.
+//
+// The oldest one's removal is made durable last and on its own: a later segment
+// without it would pass for a log whose beginning was deleted.
 func (l *Log) replaceSegments(next int64) (*segment, error) {
 	for len(l.segments) > 0 {
+		if len(l.segments) == 1 {
+			if err := l.syncDir(); err != nil {
+				return nil, err
+			}
+		}
 		if err := l.dropLastSegment(); err != nil {
 			return nil, err
 		}
@@ -223,17 +232,14 @@ func (l *Log) replaceSegments(next int64) (*segment, error) {
 	if err := l.removeSnapshotsAfter(-1); err != nil {
 		return nil, err
 	}
-	if err := l.fs.SyncDir(l.dir); err != nil {
-		return nil, &IOError{Op: "sync directory", File: l.dir, Position: -1, Err: err}
+	if err := l.syncDir(); err != nil {
+		return nil, err
 	}
 	fresh, err := createSegment(l.fs, l.dir, next)
 	if err != nil {
 		return nil, err
 	}
-	if err := l.fs.SyncDir(l.dir); err != nil {
-		return nil, &IOError{Op: "sync directory", File: l.dir, Position: -1, Err: err}
-	}
-	return fresh, nil
+	return fresh, l.syncDir()
 }
 
 // dropLastSegment closes and removes the last segment. mu is held.

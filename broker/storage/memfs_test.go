@@ -1,0 +1,384 @@
+package storage
+
+import (
+	"io"
+	"io/fs"
+	"path"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+
+	"github.com/weirlab/weir/env"
+)
+
+// memFS is a file system in memory that loses power: page by page, what was
+// not synced is there or is not, and so is every name.
+type memFS struct {
+	mu      sync.Mutex
+	names   map[string]*inode // as programs see them
+	durable map[string]*inode // as of the last SyncDir
+	dirs    map[string]bool
+
+	// fail, if set, is asked before each operation that changes something;
+	// a short write writes as many bytes as it says.
+	fail func(op, name string, bytes int) (allowed int, err error)
+}
+
+type inode struct {
+	data   []byte
+	synced []byte
+}
+
+const memPage = 512
+
+func newMemFS() *memFS {
+	return &memFS{names: map[string]*inode{}, durable: map[string]*inode{}, dirs: map[string]bool{".": true}}
+}
+
+// testEnv is an Env whose files are in memory and whose tasks run when told.
+type testEnv struct {
+	env.Env
+	files *memFS
+	tasks []func()
+}
+
+func (e *testEnv) FS() env.FS { return e.files }
+
+func (e *testEnv) Go(_ string, fn func()) env.Task {
+	e.tasks = append(e.tasks, fn)
+	return &deferredTask{}
+}
+
+func (e *testEnv) runTasks() {
+	for len(e.tasks) > 0 {
+		fn := e.tasks[0]
+		e.tasks = e.tasks[1:]
+		fn()
+	}
+}
+
+type deferredTask struct{ env.Task }
+
+func (m *memFS) check(op, name string, n int) (int, error) {
+	if m.fail == nil {
+		return n, nil
+	}
+	return m.fail(op, name, n)
+}
+
+// powerLoss returns what a machine finds after losing power. pick(n) chooses
+// from [0, n).
+func (m *memFS) powerLoss(pick func(n int) int) *memFS {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	after := newMemFS()
+	after.dirs = m.dirs
+	all := map[string]bool{}
+	for name := range m.names {
+		all[name] = true
+	}
+	for name := range m.durable {
+		all[name] = true
+	}
+	settled := map[*inode]*inode{}
+	for _, name := range env.SortedKeys(all) {
+		node, was := m.names[name], m.durable[name]
+		if node != was && pick(2) == 0 {
+			node = was
+		}
+		if node == nil {
+			continue
+		}
+		if settled[node] == nil {
+			settled[node] = node.settle(pick)
+		}
+		after.names[name] = settled[node]
+		after.durable[name] = settled[node]
+	}
+	return after
+}
+
+// settle is the content of a file after a loss of power.
+func (n *inode) settle(pick func(n int) int) *inode {
+	size := len(n.synced)
+	if len(n.data) != size {
+		lo, hi := min(len(n.data), size), max(len(n.data), size)
+		switch pick(3) {
+		case 0:
+			size = lo
+		case 1:
+			size = hi
+		default:
+			size = lo + pick(hi-lo+1)
+		}
+	}
+	out := make([]byte, size)
+	for at := 0; at < size; at += memPage {
+		src := n.synced
+		if pick(2) == 0 {
+			src = n.data
+		}
+		if at < len(src) {
+			copy(out[at:min(at+memPage, size)], src[at:])
+		}
+	}
+	return &inode{data: out, synced: slices.Clone(out)}
+}
+
+// processCrash is what the next process finds after this one died.
+func (m *memFS) processCrash() *memFS {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	after := newMemFS()
+	after.dirs, after.names, after.durable = m.dirs, m.names, m.durable
+	// What the dead process still does goes nowhere.
+	m.names, m.durable = map[string]*inode{}, map[string]*inode{}
+	return after
+}
+
+func pathErr(op, name string, err error) error { return &fs.PathError{Op: op, Path: name, Err: err} }
+
+func (m *memFS) open(name string, create, truncate bool) (env.File, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	node := m.names[name]
+	if node == nil && !create {
+		return nil, pathErr("open", name, fs.ErrNotExist)
+	}
+	if node == nil || truncate {
+		if _, err := m.check("create", name, 0); err != nil {
+			return nil, pathErr("create", name, err)
+		}
+	}
+	if node == nil {
+		if !m.dirs[path.Dir(name)] {
+			return nil, pathErr("open", name, fs.ErrNotExist)
+		}
+		node = &inode{}
+		m.names[name] = node
+	}
+	if truncate {
+		node.data = nil
+	}
+	return &memFile{fs: m, node: node, name: name}, nil
+}
+
+func (m *memFS) Open(name string) (env.File, error)         { return m.open(name, false, false) }
+func (m *memFS) Create(name string) (env.File, error)       { return m.open(name, true, true) }
+func (m *memFS) OpenOrCreate(name string) (env.File, error) { return m.open(name, true, false) }
+
+func (m *memFS) MkdirAll(dir string) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for ; dir != "."; dir = path.Dir(dir) {
+		m.dirs[dir] = true
+	}
+	return nil
+}
+
+func (m *memFS) Remove(name string) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if _, err := m.check("remove", name, 0); err != nil {
+		return pathErr("remove", name, err)
+	}
+	if m.names[name] == nil {
+		return pathErr("remove", name, fs.ErrNotExist)
+	}
+	delete(m.names, name)
+	return nil
+}
+
+func (m *memFS) RemoveAll(name string) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for n := range m.names {
+		if n == name || strings.HasPrefix(n, name+"/") {
+			delete(m.names, n)
+		}
+	}
+	delete(m.dirs, name)
+	return nil
+}
+
+func (m *memFS) Rename(oldName, newName string) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if _, err := m.check("rename", newName, 0); err != nil {
+		return pathErr("rename", oldName, err)
+	}
+	node := m.names[oldName]
+	if node == nil {
+		return pathErr("rename", oldName, fs.ErrNotExist)
+	}
+	m.names[newName] = node
+	delete(m.names, oldName)
+	return nil
+}
+
+func (m *memFS) ReadDir(dir string) ([]env.FileInfo, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var infos []env.FileInfo
+	for _, name := range env.SortedKeys(m.names) {
+		if path.Dir(name) == dir {
+			infos = append(infos, env.FileInfo{Name: path.Base(name), SizeBytes: int64(len(m.names[name].data))})
+		}
+	}
+	return infos, nil
+}
+
+func (m *memFS) Stat(name string) (env.FileInfo, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if node := m.names[name]; node != nil {
+		return env.FileInfo{Name: path.Base(name), SizeBytes: int64(len(node.data))}, nil
+	}
+	if m.dirs[name] {
+		return env.FileInfo{Name: path.Base(name), IsDir: true}, nil
+	}
+	return env.FileInfo{}, pathErr("stat", name, fs.ErrNotExist)
+}
+
+func (m *memFS) SyncDir(dir string) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if _, err := m.check("syncdir", dir, 0); err != nil {
+		return pathErr("sync", dir, err)
+	}
+	for name := range m.durable {
+		if path.Dir(name) == dir && m.names[name] == nil {
+			delete(m.durable, name)
+		}
+	}
+	for name, node := range m.names {
+		if path.Dir(name) == dir {
+			m.durable[name] = node
+		}
+	}
+	return nil
+}
+
+func (m *memFS) Usage() (int64, int64, error) { return 1 << 40, 1 << 39, nil }
+
+type memFile struct {
+	fs     *memFS
+	node   *inode
+	name   string
+	closed bool
+}
+
+func (f *memFile) Name() string { return f.name }
+
+func (f *memFile) ReadAt(p []byte, off int64) (int, error) {
+	f.fs.mu.Lock()
+	defer f.fs.mu.Unlock()
+	if f.closed {
+		return 0, pathErr("read", f.name, fs.ErrClosed)
+	}
+	if _, err := f.fs.check("read", f.name, len(p)); err != nil {
+		return 0, pathErr("read", f.name, err)
+	}
+	if off >= int64(len(f.node.data)) {
+		return 0, io.EOF
+	}
+	n := copy(p, f.node.data[off:])
+	if n < len(p) {
+		return n, io.EOF
+	}
+	return n, nil
+}
+
+func (f *memFile) WriteAt(p []byte, off int64) (int, error) {
+	f.fs.mu.Lock()
+	defer f.fs.mu.Unlock()
+	if f.closed {
+		return 0, pathErr("write", f.name, fs.ErrClosed)
+	}
+	n, err := f.fs.check("write", f.name, len(p))
+	if end := off + int64(n); end > int64(len(f.node.data)) {
+		f.node.data = append(f.node.data, make([]byte, end-int64(len(f.node.data)))...)
+	}
+	copy(f.node.data[off:], p[:n])
+	if err != nil {
+		return n, pathErr("write", f.name, err)
+	}
+	return n, nil
+}
+
+func (f *memFile) Truncate(size int64) error {
+	f.fs.mu.Lock()
+	defer f.fs.mu.Unlock()
+	if _, err := f.fs.check("truncate", f.name, int(size)); err != nil {
+		return pathErr("truncate", f.name, err)
+	}
+	if size <= int64(len(f.node.data)) {
+		f.node.data = slices.Clone(f.node.data[:size])
+	} else {
+		f.node.data = append(f.node.data, make([]byte, size-int64(len(f.node.data)))...)
+	}
+	return nil
+}
+
+func (f *memFile) Size() (int64, error) {
+	f.fs.mu.Lock()
+	defer f.fs.mu.Unlock()
+	return int64(len(f.node.data)), nil
+}
+
+func (f *memFile) Preallocate(_, _ int64) error { return nil }
+
+func (f *memFile) Sync() error {
+	f.fs.mu.Lock()
+	defer f.fs.mu.Unlock()
+	if f.closed {
+		return pathErr("sync", f.name, fs.ErrClosed)
+	}
+	if _, err := f.fs.check("sync", f.name, 0); err != nil {
+		return pathErr("sync", f.name, err)
+	}
+	f.node.synced = slices.Clone(f.node.data)
+	return nil
+}
+
+func (f *memFile) Close() error {
+	f.fs.mu.Lock()
+	defer f.fs.mu.Unlock()
+	if f.closed {
+		return pathErr("close", f.name, fs.ErrClosed)
+	}
+	f.closed = true
+	return nil
+}
+
+// failAfter makes the n-th operation of the given kind fail with err, and every
+// one after it if forever.
+func (m *memFS) failAfter(op string, n int, err error, forever bool) {
+	m.fail = func(got, _ string, bytes int) (int, error) {
+		if op != "" && got != op || got == "read" && op == "" {
+			return bytes, nil
+		}
+		n--
+		if n == 0 || n < 0 && forever {
+			return bytes / 2, err
+		}
+		return bytes, nil
+	}
+}
+
+// diskFull lets only so many more bytes be written.
+func (m *memFS) diskFull(budget int) {
+	m.fail = func(op, _ string, bytes int) (int, error) {
+		if op != "write" {
+			return bytes, nil
+		}
+		if bytes <= budget {
+			budget -= bytes
+			return bytes, nil
+		}
+		n := budget
+		budget = 0
+		return n, syscall.ENOSPC
+	}
+}
