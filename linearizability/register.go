@@ -117,7 +117,10 @@ type window struct {
 
 // windows cuts a history where a look-up overlaps nothing and everything
 // before it is over: what it found is the register's value at that point.
-func windows(ops []*OffsetOp) []window {
+func windows(ops []*OffsetOp) []window { return windowsOf(ops, registerWindow) }
+
+// windowsOf is windows with at least size operations each.
+func windowsOf(ops []*OffsetOp, size int) []window {
 	w := window{initial: None}
 	var all []window
 	latest := minTime
@@ -125,7 +128,7 @@ func windows(ops []*OffsetOp) []window {
 		alone := o.Call > latest && !o.Write && (i+1 == len(ops) || ops[i+1].Call > o.Return)
 		w.ops = append(w.ops, o)
 		latest = max(latest, o.Return)
-		if alone && len(w.ops) >= registerWindow {
+		if alone && len(w.ops) >= size {
 			all = append(all, w)
 			w = window{initial: o.Offset}
 		}

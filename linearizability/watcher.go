@@ -153,6 +153,7 @@ func (p *watched) addState(s PartitionState) {
 		return
 	}
 	p.states = append(p.states, s)
+	p.elect = elections(&p.partition)
 }
 
 func (p *watched) raise(at time.Duration, offset int64) {
@@ -220,13 +221,13 @@ func (w *Watcher) observePartition(p *watched, replicas []*ReplicaView, v *Clust
 			continue
 		}
 		w.singleLeader(p, r, v.Time)
+		if r.EpochStart != None {
+			p.learnStart(r, v.Time)
+		}
 		if r.LeaderEpoch > newest && p.present[r.Broker] {
 			w.leaderComplete(p, r, known, v.Time)
 		}
 		newest = max(newest, r.LeaderEpoch)
-		if r.EpochStart != None {
-			p.learnStart(r, v.Time)
-		}
 		p.raise(v.Time, r.HighWatermark)
 	}
 	p.epoch = newest
@@ -336,7 +337,6 @@ func (w *Watcher) candidates(p *watched, replicas []*ReplicaView, v *ClusterView
 	}
 	w.c.turn(wCandidateComplete)
 	high := p.committed()
-	p.elect = elections(&p.partition)
 	for _, r := range replicas {
 		if !(slices.Contains(s.ISR, r.Broker) || slices.Contains(s.ELR, r.Broker)) || !v.electable(r.Broker) {
 			delete(p.suspects, r.Broker)

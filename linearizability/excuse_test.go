@@ -1,0 +1,200 @@
+package linearizability
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+var (
+	all3 = []int32{1, 2, 3}
+	elr  = Topic{ReplicationFactor: 3, MinISR: 2, ELR: true}
+)
+
+// lostStory is a record acknowledged at second 10 at offset 1 with acks=all,
+// and a final log that has another record there, from leader epoch 2.
+func lostStory(t *testing.T, topic Topic) *story {
+	return newStory(t, topic).
+		state(0, 1, 1, all3).
+		acked(5, 0, -1, 1, 1).
+		acked(10, 1, -1, 1, 1).
+		acked(30, 1, -1, 2, 2).
+		start(2, 1).
+		final(2, rec(0, 5, 1), rec(1, 30, 2))
+}
+
+// SEMANTICS 2.3, acks=all: what excuses a loss, and what does not.
+func TestExcuseAcksAll(t *testing.T) {
+	withFault := func(kind FaultKind, at int, lossy bool, brokers ...int32) func(*story) {
+		return func(s *story) { s.fault(kind, at, lossy, brokers...).state(20, 2, 2, all3) }
+	}
+	for _, c := range []struct {
+		name    string
+		topic   Topic
+		rest    func(*story)
+		excused bool
+		why     string // part of the reason or of the evidence
+	}{
+		{"no fault at all", elr, func(s *story) { s.state(20, 2, 2, all3) }, false,
+			"broker 2 became leader in epoch 2 at 20.000 s cleanly; electable brokers 1, 2 and 3 had lost nothing"},
+		{"no election", elr, func(*story) {}, false, "no leader was elected since"},
+		{"process crashes keep the page cache", elr, withFault(Crash, 15, false, 1, 2, 3), false, "had lost nothing"},
+		{"a power loss that found nothing unsynced", elr, withFault(PowerLoss, 15, false, 1, 2, 3), false, "had lost nothing"},
+		{"the elected broker alone lost power", elr, withFault(PowerLoss, 15, true, 2), false, "electable brokers 1 and 3 had lost nothing"},
+		{"two of three electable lost power", elr, withFault(PowerLoss, 15, true, 1, 2), false, "electable broker 3 had lost nothing"},
+		{"everyone electable lost power", elr, withFault(PowerLoss, 15, true, 1, 2, 3), true,
+			"every electable replica (brokers 1, 2 and 3) had lost bytes to power-loss at 15.000 s"},
+		{"power loss before the record was sent", elr, withFault(PowerLoss, 9, true, 1, 2, 3), false, "had lost nothing"},
+		{"power loss after the election", elr, withFault(PowerLoss, 21, true, 1, 2, 3), false, "had lost nothing"},
+		{"flush.messages=1: power loss never excuses", Topic{ReplicationFactor: 3, MinISR: 2, FlushMessages: 1},
+			withFault(PowerLoss, 15, true, 1, 2, 3), false, "had lost nothing"},
+		{"flush.messages=1: lost disks do", Topic{ReplicationFactor: 3, MinISR: 2, FlushMessages: 1},
+			withFault(DiskGone, 15, true, 1, 2, 3), true, "disk-gone"},
+		{"one struck, caught up again, before the election", elr, func(s *story) {
+			s.fault(PowerLoss, 12, true, 1, 2, 3).
+				state(13, 1, 1, []int32{1, 3}).state(14, 1, 1, all3). // 2 left and came back
+				state(20, 2, 2, all3)
+		}, false, "electable broker 2 had lost nothing"},
+		{"struck again after it had caught up", elr, func(s *story) {
+			s.fault(PowerLoss, 12, true, 1, 2, 3).
+				state(13, 1, 1, []int32{1, 3}).state(14, 1, 1, all3).
+				fault(PowerLoss, 16, true, 2).
+				state(20, 2, 2, all3)
+		}, true, "every electable replica"},
+		{"came back, but was out of sync when struck", elr, func(s *story) {
+			s.state(11, 1, 1, []int32{1, 3}).fault(PowerLoss, 12, true, 1, 2, 3).
+				state(14, 1, 1, all3).state(20, 2, 2, all3)
+		}, false, "electable broker 2 had lost nothing"},
+		{"last replica standing, no ELR", Topic{ReplicationFactor: 3, MinISR: 2}, func(s *story) {
+			s.state(14, 1, 1, []int32{2}).fault(PowerLoss, 15, true, 2).state(20, 2, 2, []int32{2})
+		}, true, "broker 2"},
+		{"last in the ISR, but the ELR holds a sound one", elr, func(s *story) {
+			s.state(14, 1, 1, []int32{2}, 3).fault(PowerLoss, 15, true, 2).state(20, 2, 2, []int32{2})
+		}, false, "electable broker 3 had lost nothing since the record was sent (ISR [2], ELR [3])"},
+		{"unclean election allowed", Topic{ReplicationFactor: 3, MinISR: 2, UncleanElection: true}, func(s *story) {
+			s.state(14, 1, 1, []int32{1}).state(20, 2, 2, []int32{2})
+		}, true, "by unclean election, which the topic allows"},
+		{"unclean election forbidden", elr, func(s *story) {
+			s.state(14, 1, 1, []int32{1}).state(20, 2, 2, []int32{2})
+		}, false, "by unclean election, which the topic forbids"},
+		{"nobody left to elect, but only one had lost bytes", elr, func(s *story) {
+			s.fault(PowerLoss, 15, true, 2).state(16, None, 1, nil).state(20, 2, 2, []int32{2})
+		}, false, "only 1 of the replicas relied on had lost bytes, fewer than min.insync.replicas=2"},
+		{"nobody left to elect: min ISR of them had lost bytes", elr, func(s *story) {
+			s.fault(PowerLoss, 15, true, 2, 3).state(16, None, 1, nil).state(20, 2, 2, []int32{2})
+		}, true, "after brokers 2 and 3 had lost bytes"},
+		{"nobody left to elect: one of the struck was not relied on", elr, func(s *story) {
+			s.state(12, 1, 1, []int32{1, 2}).fault(PowerLoss, 15, true, 2, 3).state(16, None, 1, nil).state(20, 2, 2, []int32{2})
+		}, false, "only 1 of the replicas relied on"},
+		{"nobody left to elect, the ELR was relied on", elr, func(s *story) {
+			s.state(12, 1, 1, []int32{1, 2}, 3).fault(PowerLoss, 15, true, 2, 3).state(16, None, 1, nil).state(20, 2, 2, []int32{2})
+		}, true, "after brokers 2 and 3 had lost bytes"},
+		{"min.insync.replicas=1", Topic{ReplicationFactor: 3, MinISR: 1}, func(s *story) {
+			s.state(12, 1, 1, []int32{1}).fault(PowerLoss, 15, true, 1).state(16, None, 1, nil).state(20, 1, 2, []int32{1})
+		}, true, "min.insync.replicas is 1"},
+		{"min.insync.replicas is capped at the replication factor", Topic{ReplicationFactor: 1, MinISR: 2}, func(s *story) {
+			s.fault(PowerLoss, 15, true, 1).state(16, None, 1, nil).state(20, 2, 2, []int32{2})
+		}, true, "min.insync.replicas is 1"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s := lostStory(t, c.topic)
+			c.rest(s)
+			v := s.judge()
+			if c.excused {
+				require.Empty(t, codes(v))
+				require.NotEmpty(t, v.Excused)
+				require.Equal(t, "K2", v.Excused[0].Code)
+				require.EqualValues(t, 1, v.Excused[0].First)
+				require.Contains(t, v.Excused[0].Reason, c.why)
+				return
+			}
+			f := find(t, v, "K2")
+			require.Equal(t, "offset 1 of orders-0 was acknowledged to client 7 with acks=all at 10.500 s and is absent from the log after leader epoch 2", f.Sentence)
+			require.Contains(t, f.Evidence[len(f.Evidence)-1], c.why)
+			require.Contains(t, codes(v), "K1", "the offset was given out twice")
+		})
+	}
+}
+
+func TestExcuseNeedsTheCut(t *testing.T) {
+	// The unclean epoch began at offset 2: it could not take offset 1.
+	s := newStory(t, Topic{ReplicationFactor: 3, MinISR: 2, UncleanElection: true}).
+		state(0, 1, 1, all3).acked(5, 0, -1, 1, 1).acked(10, 1, -1, 1, 1).
+		state(14, 1, 1, []int32{1}).state(20, 2, 2, []int32{2}).start(2, 2).
+		final(2, rec(0, 5, 1))
+	require.Equal(t, []string{"K2"}, codes(s.judge()))
+}
+
+func TestExcuseKnowsWhatCameBack(t *testing.T) {
+	for end, excused := range map[int64]bool{0: true, 1: true, 2: false} {
+		s := lostStory(t, elr)
+		s.l.AddFault(Fault{Kind: PowerLoss, Brokers: all3, Start: 15 * second, Lossy: true,
+			Recovered: []Recovered{{Broker: 3, Topic: "orders", LogEnd: end}, {Broker: 3, Topic: "other", LogEnd: 100}}})
+		s.state(20, 2, 2, all3)
+		require.Equal(t, !excused, len(s.judge().Findings) > 0, "recovered log end %d", end)
+	}
+}
+
+// SEMANTICS 2.3, acks=1: the promise lasts as long as the leader epoch.
+func TestExcuseAcksOne(t *testing.T) {
+	base := func() *story {
+		return newStory(t, elr).state(0, 1, 1, all3).acked(5, 0, 1, 1, 1).acked(10, 1, 1, 1, 1).acked(11, 2, 1, 1, 1)
+	}
+	t.Run("lost with its epoch", func(t *testing.T) {
+		v := base().state(20, 2, 2, all3).start(2, 1).final(2, rec(0, 5, 1)).judge()
+		require.Empty(t, v.Findings)
+		require.EqualValues(t, 2, v.Excused[0].Count)
+		require.Equal(t, "acks=1 promises nothing beyond leader epoch 1, and epoch 2 began at offset 1", v.Excused[0].Reason)
+	})
+	t.Run("a later epoch wrote the offset anew", func(t *testing.T) {
+		v := base().state(20, 2, 2, all3).acked(30, 1, -1, 2, 2).final(2, rec(0, 5, 1), rec(1, 30, 2)).judge()
+		require.Equal(t, []string{"K2"}, codes(v), "offset 2 is lost although nobody saw an epoch begin at or below it")
+		require.EqualValues(t, 2, v.Findings[0].Offset)
+		require.Len(t, v.Excused, 1)
+	})
+	t.Run("lost without a change of epoch", func(t *testing.T) {
+		require.Equal(t, []string{"K2"}, codes(base().final(1, rec(0, 5, 1)).judge()))
+	})
+	t.Run("a hole within the epoch", func(t *testing.T) {
+		v := base().state(20, 2, 2, all3).start(2, 3).final(2, rec(0, 5, 1), rec(2, 11, 1)).judge()
+		require.EqualValues(t, 1, find(t, v, "K2").Offset)
+	})
+	t.Run("the later epoch began above it", func(t *testing.T) {
+		require.Equal(t, []string{"K2"}, codes(base().state(20, 2, 2, all3).start(2, 3).final(2, rec(0, 5, 1)).judge()))
+	})
+	t.Run("an earlier epoch is no excuse", func(t *testing.T) {
+		s := newStory(t, elr).state(0, 2, 1, all3).state(3, 1, 2, all3).start(1, 0).start(2, 0).
+			acked(10, 0, 1, 2, 1).final(1)
+		require.Equal(t, []string{"K2"}, codes(s.judge()))
+	})
+	t.Run("the same broker elected again before the answer", func(t *testing.T) {
+		s := newStory(t, elr).state(0, 1, 1, all3).state(8, 2, 2, all3).state(9, 1, 3, all3).start(2, 0).start(3, 0)
+		s.send(Op{Process: 7, Value: 10, Acks: 1}, 10, Op{Type: OK, Offset: 0, LeaderEpoch: 3, Broker: 1})
+		require.Equal(t, []string{"K2"}, codes(s.final(1).judge()), "it was appended in epoch 3 and nothing followed that")
+	})
+	t.Run("acks=0 promises nothing", func(t *testing.T) {
+		v := newStory(t, elr).state(0, 1, 1, all3).acked(5, None, 0, 1, 1).final(1).judge()
+		require.Empty(t, v.Findings)
+		require.Zero(t, checkNamed(t, v, checkSurvival).Inputs)
+	})
+}
+
+func TestReadingImpliesCommitted(t *testing.T) {
+	base := func() *story {
+		return newStory(t, elr).state(0, 1, 1, all3).acked(5, 0, 1, 1, 1).acked(10, 1, 1, 1, 1).
+			poll(9, 1, 12, 0, 0, 5, 1, 10)
+	}
+	v := base().state(20, 2, 2, all3).start(2, 1).final(2, rec(0, 5, 1)).judge()
+	f := find(t, v, "K5")
+	require.Equal(t, "offset 1 of orders-0 (value 10) was read by client 9 at 12.500 s and is not in the final log: it was readable before it was committed, or lost afterwards", f.Sentence)
+	v = base().fault(PowerLoss, 15, true, 1, 2, 3).state(20, 2, 2, all3).start(2, 1).final(2, rec(0, 5, 1)).judge()
+	require.Empty(t, v.Findings, "the fault that excuses a committed loss excuses a read one")
+	require.Empty(t, base().final(1, rec(0, 5, 1), rec(1, 10, 1)).judge().Findings)
+}
+
+func TestTopicNobodyDescribedExcusesNothing(t *testing.T) {
+	s := lostStory(t, elr)
+	s.l.h.Topics = nil
+	s.fault(PowerLoss, 15, true, 2, 3).state(16, None, 1, nil).state(20, 2, 2, []int32{2})
+	require.Contains(t, codes(s.judge()), "K2")
+}

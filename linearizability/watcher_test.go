@@ -1,0 +1,218 @@
+package linearizability
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// cluster is a healthy picture: three brokers, orders-0 led by broker 1 in
+// epoch 1 with everything below 10 committed.
+func cluster(at time.Duration) ClusterView {
+	v := ClusterView{Time: at, Partitions: []PartitionState{{Topic: "orders", Leader: 1, LeaderEpoch: 1, PartitionEpoch: 1, ISR: all3}}}
+	for b := int32(1); b <= 3; b++ {
+		v.Brokers = append(v.Brokers, BrokerView{Broker: b, Running: true, Registered: true, Incarnation: 1})
+		v.Replicas = append(v.Replicas, ReplicaView{Topic: "orders", Broker: b, Leader: b == 1, LeaderEpoch: 1,
+			HighWatermark: 10, LogEnd: 10, EpochStart: None})
+		v.Controllers = append(v.Controllers, ControllerView{Node: b, Running: true, Leader: b == 1, Epoch: 1, HighWatermark: 50, LogEnd: 50})
+	}
+	v.Replicas[0].EpochStart, v.Replicas[0].PartitionEpoch = 0, 1
+	v.Replicas[0].ISR, v.Replicas[0].MaximalISR = all3, all3
+	return v
+}
+
+// lead makes another broker the leader.
+func (v *ClusterView) lead(broker, epoch int32, start int64) {
+	for i := range v.Replicas {
+		r := &v.Replicas[i]
+		if r.Leader = r.Broker == broker; r.Leader {
+			r.LeaderEpoch, r.EpochStart, r.PartitionEpoch, r.MaximalISR = epoch, start, epoch, v.Partitions[0].ISR
+		}
+	}
+	v.Partitions[0].Leader, v.Partitions[0].LeaderEpoch, v.Partitions[0].PartitionEpoch = broker, epoch, epoch
+}
+
+func newWatcher() *Watcher {
+	return NewWatcher([]Topic{{Name: "orders", Partitions: 1, ReplicationFactor: 3, MinISR: 2, ELR: true}})
+}
+
+func TestWatcherOfAHealthyCluster(t *testing.T) {
+	w := newWatcher()
+	for i := range time.Duration(5) {
+		w.Observe(cluster(i * second))
+	}
+	v := cluster(6 * second)
+	v.lead(2, 2, 10)
+	w.Observe(v)
+	got := w.Verdict()
+	require.Equal(t, Pass, got.Status)
+	require.Empty(t, got.Findings)
+	require.Equal(t, []EpochStart{
+		{Topic: "orders", Time: 0, LeaderEpoch: 1, Leader: 1, StartOffset: 0},
+		{Topic: "orders", Time: 6 * second, LeaderEpoch: 2, Leader: 2, StartOffset: 10},
+	}, w.EpochStarts())
+	for i, k := range got.Checks {
+		if i != wLogMatching && i != wQuorumMatching {
+			require.Positive(t, k.Inputs, k.Name)
+		}
+	}
+}
+
+// Each case shows a healthy picture at 0 s, the damaged one at 1 s and 2 s.
+func TestWatcherFindsWhatIsPlanted(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		damage func(v *ClusterView)
+		check  int
+		says   string
+	}{
+		{"two leaders in an epoch", func(v *ClusterView) { v.Replicas[1].Leader = true }, wSingleLeader,
+			"orders-0 has two leaders in leader epoch 1: brokers 1 and 2, at 1.000 s"},
+		{"high watermark falls", func(v *ClusterView) { v.Replicas[0].HighWatermark = 9 }, wHighMonotone,
+			"the high watermark of orders-0 fell from 10 to 9 within leader epoch 1 on broker 1, at 1.000 s"},
+		{"high watermark above the log end", func(v *ClusterView) { v.Replicas[2].HighWatermark = 11 }, wWithinLog,
+			"broker 3 has orders-0 from offset 0 to 10 with its high watermark at 11"},
+		{"new leader lacks committed records", func(v *ClusterView) { v.lead(3, 2, 8); v.Replicas[2].LogEnd, v.Replicas[2].HighWatermark = 8, 8 }, wLeaderComplete,
+			"broker 3 became leader of orders-0 in epoch 2 with its log ending at offset 8, but everything below 10 was committed, seen at 1.000 s"},
+		{"member of the ISR lacks committed records", func(v *ClusterView) { v.Replicas[2].LogEnd, v.Replicas[2].HighWatermark = 8, 8 }, wCandidateComplete,
+			"broker 3 could be elected leader of orders-0 (ISR [1 2 3], ELR []) with its log ending at offset 8, but everything below 10 was committed, at 2.000 s"},
+		{"member of the ELR lacks committed records", func(v *ClusterView) {
+			v.Partitions[0].ISR, v.Partitions[0].ELR, v.Partitions[0].PartitionEpoch = []int32{1, 2}, []int32{3}, 2
+			v.Replicas[2].LogEnd, v.Replicas[2].HighWatermark = 8, 8
+		}, wCandidateComplete, "(ISR [1 2], ELR [3])"},
+		{"the leader forgets a member of the ISR", func(v *ClusterView) { v.Replicas[0].MaximalISR = []int32{1, 2} }, wSuperset,
+			"the controller counts broker 3 as in sync for orders-0 (ISR [1 2 3], partition epoch 1), but leader 1 waits only for [1 2]"},
+		{"two controllers in an epoch", func(v *ClusterView) { v.Controllers[1].Leader = true }, wQuorumLeader,
+			"the metadata quorum has two leaders in epoch 1: voters 1 and 2"},
+		{"a voter loses committed metadata", func(v *ClusterView) { v.Controllers[2].LogEnd = 40 }, wQuorumComplete,
+			"voter 3's metadata log ends at offset 40 at 1.000 s, although the voter itself had seen everything below 50 committed"},
+		{"a controller without committed metadata", func(v *ClusterView) {
+			v.Controllers = append(v.Controllers, ControllerView{Node: 4, Running: true, Leader: true, Epoch: 2, LogEnd: 40})
+		}, wQuorumComplete, "voter 4 became leader of the metadata quorum in epoch 2 with its log ending at offset 40, but everything below 50 was committed"},
+		{"replicas differ below the high watermark", func(v *ClusterView) {
+			v.Replicas[0].Log = batches{{0, 4, 1, 7}, {5, 9, 1, 8}}
+			v.Replicas[1].Log = batches{{0, 4, 1, 7}, {5, 9, 1, 9}}
+		}, wLogMatching, "below the high watermark, orders-0 differs: offsets 5 to 9 of epoch 1 (CRC 00000008) on leader 1, offsets 5 to 9 of epoch 1 (CRC 00000009) on broker 2"},
+		{"a replica lacks a batch below the high watermark", func(v *ClusterView) {
+			v.Replicas[0].Log, v.Replicas[1].Log = batches{{0, 4, 1, 7}, {5, 9, 1, 8}}, batches{{0, 4, 1, 7}}
+		}, wLogMatching, "offsets 5 to 9 of epoch 1 (CRC 00000008) on leader 1, nothing on broker 2"},
+		{"voters differ", func(v *ClusterView) {
+			v.Controllers[0].Log, v.Controllers[1].Log = batches{{0, 49, 1, 7}}, batches{{0, 49, 1, 8}}
+		}, wQuorumMatching, "below the high watermark, the metadata log differs"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w := newWatcher()
+			w.Observe(cluster(0))
+			for _, at := range []time.Duration{1, 2} {
+				v := cluster(at * second)
+				c.damage(&v)
+				w.Observe(v)
+			}
+			got := w.Verdict()
+			require.Equal(t, Failed, got.Status)
+			require.Equal(t, Failed, got.Checks[c.check].Status, "%+v", got)
+			require.Contains(t, got.Findings[0].Sentence, c.says)
+		})
+	}
+}
+
+func TestWatcherExcusesWhatFaultsTook(t *testing.T) {
+	w := newWatcher()
+	w.Observe(cluster(0))
+	w.AddFault(Fault{Kind: PowerLoss, Brokers: all3, Start: second / 2, Lossy: true})
+	v := cluster(second)
+	v.lead(3, 2, 8)
+	for i := range v.Replicas {
+		v.Replicas[i].LogEnd, v.Replicas[i].HighWatermark = 8, 8
+	}
+	w.Observe(v)
+	v.Time = 2 * second
+	w.Observe(v)
+	got := w.Verdict()
+	require.Empty(t, got.Findings)
+	require.Len(t, got.Excused, 1)
+	require.Contains(t, got.Excused[0].Reason, "every electable replica (brokers 1, 2 and 3) had lost bytes")
+}
+
+func TestWatcherDoesNotCryWolf(t *testing.T) {
+	short := func(v *ClusterView) { v.Replicas[2].LogEnd, v.Replicas[2].HighWatermark = 8, 8 }
+	for name, damage := range map[string]func(w *Watcher, v *ClusterView){
+		"out of the ISR": func(_ *Watcher, v *ClusterView) {
+			short(v)
+			v.Partitions[0].ISR = []int32{1, 2}
+			v.Partitions[0].PartitionEpoch = 2
+		},
+		"down":               func(_ *Watcher, v *ClusterView) { short(v); v.Brokers[2].Running = false },
+		"not yet registered": func(_ *Watcher, v *ClusterView) { short(v); v.Brokers[2].Registered = false },
+		"leader knows newer": func(_ *Watcher, v *ClusterView) { short(v); v.Replicas[0].PartitionEpoch = 5 },
+		"no controller":      func(_ *Watcher, v *ClusterView) { short(v); v.Controllers = nil },
+		"a controller catching up": func(_ *Watcher, v *ClusterView) {
+			short(v)
+			v.Controllers[0].Leader, v.Controllers[1].Leader, v.Controllers[1].Epoch, v.Controllers[1].HighWatermark = false, true, 2, 20
+		},
+		"only for an instant": func(_ *Watcher, v *ClusterView) {
+			if v.Time == second {
+				short(v)
+			}
+		},
+		"an old leader that does not know yet": func(_ *Watcher, v *ClusterView) {
+			old := v.Replicas[0]
+			v.lead(2, 2, 10)
+			v.Replicas[0] = old
+		},
+		"it lost power": func(w *Watcher, v *ClusterView) {
+			short(v)
+			w.AddFault(Fault{Kind: PowerLoss, Brokers: []int32{3}, Start: second / 2, Lossy: true})
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWatcher()
+			w.Observe(cluster(0))
+			for _, at := range []time.Duration{1, 2} {
+				v := cluster(at * second)
+				damage(w, &v)
+				w.Observe(v)
+			}
+			require.Empty(t, w.Verdict().Findings)
+		})
+	}
+}
+
+func TestWatcherHoldsBrokersToWhatClientsWereTold(t *testing.T) {
+	w := newWatcher()
+	l := NewLog(nil)
+	l.OnCommitted(w.Committed)
+	w.Observe(cluster(0))
+	n := l.Invoke(Op{F: Send, Topic: "orders", Value: 1, Acks: -1})
+	l.Complete(n, Op{Time: second / 2, Type: OK, Offset: 11})
+	w.Observe(cluster(second))
+	w.Observe(cluster(2 * second))
+	require.Contains(t, w.Verdict().Findings[0].Sentence, "but everything below 12 was committed")
+}
+
+func TestWatcherThatCannotReadALogIsNotSure(t *testing.T) {
+	w := newWatcher()
+	v := cluster(0)
+	v.Replicas[0].Log, v.Replicas[1].Log = batches{}, unreadable{}
+	w.Observe(v)
+	require.Equal(t, Unknown, w.Verdict().Status)
+}
+
+type batches []BatchID
+
+func (b batches) Batches(from, to int64, yield func(BatchID) bool) error {
+	for _, id := range b {
+		if id.BaseOffset >= from && id.BaseOffset < to && !yield(id) {
+			break
+		}
+	}
+	return nil
+}
+
+type unreadable struct{}
+
+func (unreadable) Batches(int64, int64, func(BatchID) bool) error {
+	return errors.New("input/output error")
+}
