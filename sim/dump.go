@@ -91,6 +91,7 @@ type watchdog struct {
 	every time.Duration
 	beats atomic.Uint64
 	seen  uint64
+	on    atomic.Bool // a run is in progress
 	timer *time.Timer
 }
 
@@ -101,13 +102,14 @@ func (w *watchdog) init(k *Kernel) {
 	}
 }
 
-func (w *watchdog) beat(steps uint64) { w.beats.Store(steps) }
+func (w *watchdog) beat() { w.beats.Add(1) }
 
 func (w *watchdog) start() {
 	if w.every == 0 {
 		return
 	}
 	w.beats.Add(1)
+	w.on.Store(true)
 	if w.timer == nil {
 		w.timer = time.AfterFunc(w.every, w.check) //weir:realtime watches real time on purpose
 	} else {
@@ -117,6 +119,7 @@ func (w *watchdog) start() {
 
 func (w *watchdog) stop() {
 	if w.timer != nil {
+		w.on.Store(false)
 		w.timer.Stop()
 	}
 }
@@ -124,6 +127,9 @@ func (w *watchdog) stop() {
 // check runs on a goroutine of its own. When it finds the world stuck it reads
 // the kernel without synchronisation: there is nothing to synchronise with.
 func (w *watchdog) check() {
+	if !w.on.Load() {
+		return // it was on its way when the run ended
+	}
 	now := w.beats.Load()
 	if now != w.seen {
 		w.seen = now

@@ -318,7 +318,7 @@ func (k *Kernel) runNext() {
 func (k *Kernel) step(kind TraceKind, key, arg uint64) {
 	k.trace.step(kind, k.now, key, arg)
 	if k.trace.steps&watchMask == 0 {
-		k.watch.beat(k.trace.steps)
+		k.watch.beat()
 	}
 }
 

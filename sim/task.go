@@ -202,14 +202,6 @@ func (k *Kernel) reap(p *process) {
 		if t != k.current {
 			k.kill(t)
 		}
-		// Deferred functions may have ended neighbours, but only live ones
-		// can be linked.
-		if next != nil && next.state == taskDone {
-			next = p.oldest
-			if next == k.current && next != nil {
-				next = next.younger
-			}
-		}
 		t = next
 	}
 }

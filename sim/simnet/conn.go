@@ -144,9 +144,7 @@ func (c *Conn) take(p []byte) int {
 			c.readyHead++
 		}
 	}
-	if c.readyHead == len(c.ready) {
-		c.ready, c.readyHead = c.ready[:0], 0
-	}
+	c.ready, c.readyHead = compact(c.ready, c.readyHead)
 	c.readyBytes -= int64(n)
 	c.unreported += int64(n)
 	if c.unreported >= c.w.opts.WindowBytes/2 || c.readyBytes == 0 && c.peer.writers.Len() > 0 {
@@ -180,6 +178,8 @@ func (c *Conn) SendFile(f env.File, off, n int64) (int64, error) {
 			if werr != nil {
 				return total, werr
 			}
+		} else {
+			c.w.pool.put(buf)
 		}
 		if err == io.EOF && total < n {
 			return total, io.ErrUnexpectedEOF
@@ -221,6 +221,7 @@ func (c *Conn) write(bufs [][]byte, from origin) (int64, error) {
 func (c *Conn) writeAll(bufs [][]byte, from origin) (int64, error) {
 	var total int64
 	for _, b := range bufs {
+		whole := true
 		for len(b) > 0 {
 			room := c.w.opts.WindowBytes - c.outstanding
 			if room <= 0 {
@@ -236,8 +237,9 @@ func (c *Conn) writeAll(bufs [][]byte, from origin) (int64, error) {
 			n := len(b)
 			if int64(n) > room {
 				n = int(room)
+				whole = false
 			}
-			c.out.add(c.w, b[:n], from, n == len(b))
+			c.out.add(c.w, b[:n], from, whole)
 			c.outstanding += int64(n)
 			total += int64(n)
 			b = b[n:]

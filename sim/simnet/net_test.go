@@ -451,6 +451,34 @@ func TestSendFile(t *testing.T) {
 	require.True(t, bytes.Equal(append(bytes.Clone(data[1000:651_000]), data[690_000:]...), got.Bytes()))
 }
 
+func TestALaggingReaderMakesNoQueueGrow(t *testing.T) {
+	w := newWorld(t, 1, simnet.Options{WindowBytes: 10_000})
+	var got, want bytes.Buffer
+	w.serve(func(e env.Env, c net.Conn) {
+		buf := make([]byte, 7)
+		for {
+			n, err := c.Read(buf)
+			got.Write(buf[:n])
+			if err != nil {
+				return
+			}
+			e.Sleep(time.Microsecond)
+		}
+	})
+	w.a.Start("client", func(e env.Env) {
+		c := w.dial(e)
+		for i := range 20_000 {
+			b := fmt.Appendf(nil, "%07d", i)
+			want.Write(b)
+			_, err := c.Write(b)
+			require.NoError(t, err)
+		}
+		_ = c.Close()
+	})
+	w.run(time.Minute)
+	require.True(t, bytes.Equal(want.Bytes(), got.Bytes()))
+}
+
 func TestTracesOfANetworkAreDeterministic(t *testing.T) {
 	run := func(seed uint64) func(*sim.Window) sim.Trace {
 		return func(win *sim.Window) sim.Trace {

@@ -54,8 +54,8 @@ type pipe struct {
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// add appends bytes to the flight in the making. whole tells that b is the
-// rest of its buffer, for one that is adopted.
+// add appends bytes to the flight in the making. whole tells that b is all of
+// its buffer: a part must not take an adopted buffer back to the pool.
 func (p *pipe) add(w *Network, b []byte, from origin, whole bool) {
 	s := segment{bytes: b}
 	switch {
@@ -195,14 +195,20 @@ func (c *Conn) arrive() {
 		c.deliver(flight)
 	}
 	clear(flight)
+	p.wire, p.head = compact(p.wire, p.head)
+}
+
+// compact drops the segments before head once they are worth the copy.
+func compact(q []segment, head int) ([]segment, int) {
 	switch {
-	case p.head == len(p.wire):
-		p.wire, p.head = p.wire[:0], 0
-	case p.head >= 64 && 2*p.head >= len(p.wire):
-		n := copy(p.wire, p.wire[p.head:])
-		clear(p.wire[n:])
-		p.wire, p.head = p.wire[:n], 0
+	case head == len(q):
+		return q[:0], 0
+	case head >= 64 && 2*head >= len(q):
+		n := copy(q, q[head:])
+		clear(q[n:])
+		return q[:n], 0
 	}
+	return q, head
 }
 
 // hold keeps a flight that did not get through, to be sent again.
