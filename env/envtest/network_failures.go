@@ -3,7 +3,6 @@ package envtest
 import (
 	"io"
 	"net"
-	"os"
 	"syscall"
 	"testing"
 	"time"
@@ -172,12 +171,4 @@ var networkFailureChecks = []check{
 			})
 		})
 	}},
-	on01("a Dial without time fails with the deadline",
-		func(p *P, addr string, _ *Board) {
-			l, err := p.Listen(addr)
-			require.NoError(p, err)
-			_, err = p.Dial(l.Addr().String(), 0)
-			require.ErrorIs(p, err, os.ErrDeadlineExceeded)
-			closeAll(p, l)
-		}, func(*P, *Board) {}),
 }

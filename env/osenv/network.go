@@ -25,15 +25,13 @@ func (network) Listen(addr string) (net.Listener, error) {
 	return listener{l}, nil
 }
 
-// Dial implements env.Network. A timeout of zero or less has passed already.
+// Dial implements env.Network. Without a timeout it gives up when the system
+// does.
 func (network) Dial(addr string, timeout time.Duration) (net.Conn, error) {
-	if timeout <= 0 {
-		return nil, dialTimeout(addr)
-	}
-	c, err := net.DialTimeout("tcp", addr, timeout)
+	c, err := net.DialTimeout("tcp", addr, max(0, timeout))
 	if err != nil {
 		var ne net.Error
-		if errors.As(err, &ne) && ne.Timeout() {
+		if timeout > 0 && errors.As(err, &ne) && ne.Timeout() {
 			return nil, dialTimeout(addr)
 		}
 		return nil, err

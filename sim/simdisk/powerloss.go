@@ -33,7 +33,7 @@ func (d *Disk) loseNames() {
 	for i := range d.pending {
 		s := &d.pending[i]
 		c := s.changes[0]
-		r := d.k.Rand("power loss of a name", d.key("%d/%d/%s/%d", d.losses, c.dir.id, c.name, s.seq))
+		r := d.k.Rand("power loss of a name", d.key("%d/%d/%s/%d", d.k.Now(), c.dir.id, c.name, s.at))
 		if r.Chance(1, 2) && !s.touches(lost) {
 			d.stats.KeptNames++
 			s.apply()
@@ -94,7 +94,7 @@ func (d *Disk) loseBytes(name string, f *inode) {
 	for _, s := range f.forgotten {
 		unsynced, _ = unsynced.add(s.from, s.to)
 	}
-	r := d.k.Rand("power loss of a file", d.key("%d/%s", d.losses, name))
+	r := d.k.Rand("power loss of a file", d.key("%d/%s", d.k.Now(), name))
 	if f.cut >= 0 {
 		if r.Chance(1, 2) {
 			d.settleCut(f)
