@@ -33,9 +33,6 @@ type cluster interface {
 	// unsettled says what is not yet as it should be in a healthy cluster, ""
 	// if nothing is.
 	unsettled(e env.Env) string
-
-	// replicas reads the log of every replica.
-	replicas(e env.Env) ([]linearizability.Scan, error)
 }
 
 // hit is the brokers that a fault's targets turned out to be.

@@ -1,0 +1,159 @@
+package workloads
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/weirlab/weir/broker/metadata"
+	"github.com/weirlab/weir/env"
+	"github.com/weirlab/weir/linearizability"
+	"github.com/weirlab/weir/sim"
+)
+
+// simSlice is how much simulated time passes between two looks at the real
+// world, for progress and cancellation.
+const simSlice = 250 * time.Millisecond
+
+// RunSim simulates a scenario and judges it. The outcome is a function of the
+// scenario alone: calling it again gives the same trace. Canceling ctx ends
+// the run early, with an outcome that says so. An error means that Weir itself
+// failed.
+func RunSim(ctx context.Context, o Options) (*Outcome, error) {
+	if !o.Scenario.Explicit() {
+		return nil, errors.New("workloads: the scenario is not explicit; call Resolve first")
+	}
+	k := sim.NewKernel(sim.Options{Seed: uint64(o.Scenario.Seed), Window: o.Window})
+	defer func() { _ = k.Close() }()
+
+	var d *director
+	var watch *simWatch
+	c := newSimCluster(o.Scenario, k, func(index int) func(metadata.TopicPartition, int32, int64) {
+		return func(tp metadata.TopicPartition, epoch int32, offset int64) {
+			if tp.Topic == o.Scenario.Topic.Name {
+				d.log.AddHighWatermark(linearizability.HighWatermark{
+					Topic: tp.Topic, Partition: tp.Partition, Time: k.Now(), Broker: int32(index + 1), LeaderEpoch: epoch, Offset: offset,
+				})
+			}
+		}
+	})
+	d, err := newDirector(o, c)
+	if err != nil {
+		return nil, err
+	}
+	watch = &simWatch{c: c, watcher: linearizability.NewWatcher([]linearizability.Topic{judgedTopic(o.Scenario)})}
+	d.log.OnCommitted(watch.watcher.Committed)
+	d.lossy = watch.watcher.AddFault
+	d.observe = imageEvery
+	k.OnEvent(func(node string, at time.Duration, name string, attrs []env.Attr) {
+		d.sink.Event(node, at, name, attrs)
+		watch.onEvent(name)
+	})
+	watch.start()
+	c.tellRows(d)
+	done := false
+	c.machine("director").Start("director", func(e env.Env) {
+		d.run(e)
+		done = true
+	})
+
+	interrupted, err := d.simulate(ctx, o, k, &done)
+	if err != nil {
+		return nil, err
+	}
+	return d.finishSim(ctx, k, c, watch, interrupted)
+}
+
+// simulate runs the world until the director is done.
+func (d *director) simulate(ctx context.Context, o Options, k *sim.Kernel, done *bool) (interrupted string, err error) {
+	for !*done {
+		if err := ctx.Err(); err != nil {
+			return "the run was interrupted: " + context.Cause(ctx).Error(), nil
+		}
+		end := k.Now() + simSlice
+		var stuck *sim.DeadlockError
+		var live *sim.LivelockError
+		switch err := k.RunWhile(func() bool { return !*done && k.Now() < end }); {
+		case errors.As(err, &stuck), errors.As(err, &live):
+			d.findings = append(d.findings, linearizability.Finding{
+				Code: codeProgress, Sentence: "the simulated world can make no progress", Offset: linearizability.None,
+				Time: k.Now(), Evidence: []string{err.Error()}, Count: 1,
+			})
+			return "the simulated world can make no progress", nil
+		case err != nil:
+			return "", err
+		}
+		if o.Progress != nil {
+			total, _ := d.meter.totals()
+			o.Progress(Progress{Phase: d.phase, Now: k.Now(), Total: d.loadStart + o.Scenario.Load.Duration.Value(), Acked: total.Acked, Events: int64(k.Stats().Events)})
+		}
+	}
+	return "", nil
+}
+
+// finishSim reads the replicas and has the judge look at everything.
+func (d *director) finishSim(ctx context.Context, k *sim.Kernel, c *simCluster, watch *simWatch, interrupted string) (*Outcome, error) {
+	out := &Outcome{Trace: k.Trace(), Stats: k.Stats(), Failures: k.Failures(), ClusterTime: k.Now()}
+	if d.scanned {
+		watch.findImage()
+		watch.picture()
+		scans, err := c.replicas()
+		if err != nil {
+			d.findings = append(d.findings, linearizability.Finding{Code: "K11", Sentence: err.Error(), Offset: linearizability.None, Time: k.Now(), Count: 1})
+		}
+		for _, s := range scans {
+			d.log.AddScan(s)
+		}
+	}
+	for _, e := range watch.watcher.EpochStarts() {
+		d.log.AddEpochStart(e)
+	}
+	for _, f := range k.Failures() {
+		d.findings = append(d.findings, linearizability.Finding{
+			Code: codePanic, Sentence: fmt.Sprintf("task %s of %s panicked: %s", f.Task, f.Node, f.Value),
+			Offset: linearizability.None, Time: f.At, Evidence: []string{f.Stack}, Count: 1,
+		})
+	}
+	return d.judge(ctx, out, watch.watcher.Verdict(), interrupted)
+}
+
+// judge completes the outcome.
+func (d *director) judge(ctx context.Context, out *Outcome, watched linearizability.Verdict, interrupted string) (*Outcome, error) {
+	if d.trouble != nil {
+		return nil, d.trouble
+	}
+	if err := d.log.Flush(); err != nil {
+		return nil, fmt.Errorf("history: %w", err)
+	}
+	ok, fail, info := d.log.Counts()
+	out.Operations = ok + fail + info
+	out.Verdict = linearizability.Judge(ctx, d.log.History(), linearizability.Options{})
+	out.Verdict.Merge(watched)
+	progress := linearizability.Check{Code: codeProgress, Name: "the cluster recovers after healing and no task panics", Status: linearizability.Pass, Inputs: 1, Unit: "run"}
+	if !d.scanned {
+		progress.Status = linearizability.Unknown
+	}
+	if len(d.findings) > 0 {
+		progress.Status, progress.Findings = linearizability.Failed, int64(len(d.findings))
+	}
+	out.Verdict.Merge(linearizability.Verdict{Status: progress.Status, Findings: d.findings, Checks: []linearizability.Check{progress}})
+	total, late := d.meter.totals()
+	out.Acked, out.Failed, out.Unknown, out.Consumed, out.LateBy = total.Acked, total.Failed, total.Unknown, total.Consumed, late
+	out.Complete, out.Interrupted = interrupted == "", interrupted
+	out.Faults, out.Notes = d.faults, d.notes
+	out.LoadStart, out.LoadEnd = d.loadStart, d.loadEnd
+	return out, nil
+}
+
+// tellRows tells the sink once a second what happened.
+func (c *simCluster) tellRows(d *director) {
+	c.k.After(time.Second, "row", func() {
+		var rows []BrokerRow
+		for _, b := range c.brokers {
+			rows = append(rows, b.row())
+		}
+		d.meter.row(c.k.Now(), rows)
+		c.tellRows(d)
+	})
+}

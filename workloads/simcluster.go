@@ -1,0 +1,319 @@
+package workloads
+
+import (
+	"fmt"
+	"net"
+	"strconv"
+	"syscall"
+	"time"
+
+	"github.com/weirlab/weir/broker"
+	"github.com/weirlab/weir/broker/metadata"
+	"github.com/weirlab/weir/env"
+	"github.com/weirlab/weir/faults"
+	"github.com/weirlab/weir/linearizability"
+	"github.com/weirlab/weir/sim"
+	"github.com/weirlab/weir/sim/simdisk"
+	"github.com/weirlab/weir/sim/simnet"
+	"github.com/weirlab/weir/workloads/scenario"
+)
+
+// simCluster is the simulated world of one run: a machine per broker and per
+// client, a network between them, a disk under every broker.
+type simCluster struct {
+	s       *scenario.Scenario
+	k       *sim.Kernel
+	net     *simnet.Network
+	brokers []*simBroker
+
+	// What the periodic look at the brokers found, for the director's tasks,
+	// which must not touch the brokers' mutexes themselves.
+	image      *metadata.Image // the newest that any broker has
+	states     []linearizability.PartitionState
+	leader     int // active controller, -1 if none
+	unsettledV string
+}
+
+// simBroker is a broker with its machine.
+type simBroker struct {
+	index int
+	name  string
+	node  *sim.Node
+	disk  *simdisk.Disk
+	cfg   broker.Config
+
+	b       *broker.Broker // of the live process once it serves, else nil
+	keptBy  *strike        // the fault that keeps it from running, nil if none
+	failure string         // why the last process ended by itself
+	told    BrokerRow      // counters at the last row
+}
+
+// Port that simulated brokers listen on, and how long the supervisor of a
+// broker process waits before it starts it again.
+const (
+	brokerPort   = 9092
+	restartDelay = time.Second
+)
+
+// newSimCluster builds the machines and starts the brokers.
+func newSimCluster(s *scenario.Scenario, k *sim.Kernel, onHighWatermark func(index int) func(metadata.TopicPartition, int32, int64)) *simCluster {
+	c := &simCluster{s: s, k: k, net: simnet.New(k, simnet.Options{}), leader: -1, unsettledV: "the brokers have not been looked at yet"}
+	var voters []broker.Voter
+	for i := range s.Cluster.Brokers {
+		voters = append(voters, broker.Voter{ID: int32(i + 1), Host: brokerName(i), Port: brokerPort})
+	}
+	for i := range s.Cluster.Brokers {
+		b := &simBroker{index: i, name: brokerName(i), node: k.NewNode(brokerName(i))}
+		b.cfg = brokerConfig(s, i, voters, address(i))
+		b.cfg.OnHighWatermark = onHighWatermark(i)
+		c.net.Attach(b.node, b.name)
+		b.disk = simdisk.New(k, b.node, diskProfile(s.Cluster.Storage))
+		b.node.SetFS(b.disk)
+		b.node.OnCrash(func(sim.CrashKind) { b.b = nil })
+		c.brokers = append(c.brokers, b)
+		c.start(b)
+	}
+	return c
+}
+
+func address(broker int) string {
+	return net.JoinHostPort(brokerName(broker), strconv.Itoa(brokerPort))
+}
+
+// start begins a process on b's machine. If it ends by itself, which a broker
+// does when its disk fails, a supervisor starts it again.
+func (c *simCluster) start(b *simBroker) {
+	b.node.Start("broker", func(e env.Env) {
+		served, err := broker.Start(e, b.cfg)
+		if err == nil {
+			b.b, b.failure = served, ""
+			served.Failed().Wait(env.Forever)
+			err = served.Err()
+		}
+		b.failure = err.Error()
+		e.Event("broker-exits", env.Text("error", b.failure))
+		epoch := b.node.Epoch()
+		c.k.After(0, "exit", func() {
+			if b.node.Epoch() == epoch {
+				b.node.Crash()
+			}
+			c.supervise(b)
+		})
+	})
+}
+
+func (c *simCluster) supervise(b *simBroker) {
+	c.k.After(restartDelay, "supervisor", func() {
+		if !b.node.Alive() && b.keptBy == nil {
+			c.start(b)
+		}
+	})
+}
+
+func (c *simCluster) bootstrap() []string {
+	var addrs []string
+	for i := range c.brokers {
+		addrs = append(addrs, address(i))
+	}
+	return addrs
+}
+
+func (c *simCluster) startClient(name string, fn func(env.Env)) env.Task {
+	return c.machine(name).Start(name, fn)
+}
+
+// machine adds a machine without a disk.
+func (c *simCluster) machine(name string) *sim.Node {
+	n := c.k.NewNode(name)
+	c.net.Attach(n, name)
+	return n
+}
+
+func (c *simCluster) partitions(env.Env) []linearizability.PartitionState { return c.states }
+
+func (c *simCluster) controller(env.Env) (int, bool) { return c.leader, c.leader >= 0 }
+
+func (c *simCluster) unsettled(env.Env) string { return c.unsettledV }
+
+func (c *simCluster) strike(e env.Env, f faults.Fault, h hit) (*strike, error) {
+	if f.Kind == faults.Partition {
+		return c.cut(f, h), nil
+	}
+	b := c.brokers[h.node]
+	switch f.Kind {
+	case faults.Crash, faults.PowerLoss, faults.Restart:
+		return c.stop(e, b, f.Kind)
+	case faults.Pause:
+		if !b.node.Alive() || b.node.Paused() {
+			return nil, fmt.Errorf("%s does not run", b.name)
+		}
+		epoch := b.node.Epoch()
+		b.node.Pause()
+		return &strike{undo: func(env.Env) string {
+			if b.node.Epoch() != epoch || !b.node.Alive() {
+				return "the paused process did not live to see the end of the pause"
+			}
+			b.node.Resume()
+			return ""
+		}}, nil
+	case faults.SlowDisk:
+		before := b.disk.Stats()
+		b.disk.SetSlowdown(100 * f.Factor)
+		return &strike{undo: func(env.Env) string {
+			b.disk.SetSlowdown(100)
+			after := b.disk.Stats()
+			return fmt.Sprintf("%d I/Os took %v in all", after.ReadIOs+after.WriteIOs-before.ReadIOs-before.WriteIOs,
+				(after.DeviceWait - before.DeviceWait).Round(time.Millisecond))
+		}}, nil
+	case faults.FullDisk:
+		before := b.disk.Stats()
+		b.disk.FillUp(0)
+		return &strike{lossy: true, undo: func(env.Env) string {
+			b.disk.SetCapacity(b.disk.Profile().CapacityBytes)
+			return fmt.Sprintf("%d bytes were written meanwhile, broker: %s", b.disk.Stats().WrittenBytes-before.WrittenBytes, orFine(b.failure))
+		}}, nil
+	case faults.DiskError:
+		injection, err := b.disk.Inject(simdisk.Fault{Ops: simdisk.OpWrite | simdisk.OpSync, Err: syscall.EIO})
+		if err != nil {
+			return nil, err
+		}
+		return &strike{lossy: true, undo: func(env.Env) string {
+			injection.Clear()
+			return fmt.Sprintf("%d calls failed, broker: %s", injection.Hits(), orFine(b.failure))
+		}}, nil
+	case faults.ClockJump:
+		b.node.SetWallOffset(f.Jump)
+		return &strike{undo: func(env.Env) string { b.node.SetWallOffset(0); return "" }}, nil
+	}
+	return nil, fmt.Errorf("the simulator knows no fault %q", f.Kind)
+}
+
+func orFine(failure string) string {
+	if failure == "" {
+		return "did not notice"
+	}
+	return failure
+}
+
+// cut drops the packets between two groups of brokers.
+func (c *simCluster) cut(f faults.Fault, h hit) *strike {
+	names := func(brokers []int) []string {
+		var list []string
+		for _, b := range brokers {
+			list = append(list, brokerName(b))
+		}
+		return list
+	}
+	before := c.net.Stats()
+	cut := c.net.Partition(names(h.between), names(h.and), f.OneWay)
+	return &strike{undo: func(env.Env) string {
+		cut.Heal()
+		after := c.net.Stats()
+		return fmt.Sprintf("%d packets held, %d connection attempts dropped", after.Held-before.Held, after.SynsDropped-before.SynsDropped)
+	}}
+}
+
+// stop ends b's process for as long as the fault lasts.
+func (c *simCluster) stop(e env.Env, b *simBroker, kind faults.Kind) (*strike, error) {
+	if b.keptBy != nil || !b.node.Alive() {
+		return nil, fmt.Errorf("%s is down already", b.name)
+	}
+	s := &strike{}
+	b.keptBy = s
+	effect := ""
+	switch kind {
+	case faults.Crash:
+		b.node.Crash()
+	case faults.PowerLoss:
+		before := b.disk.Stats()
+		b.node.PowerOff()
+		after := b.disk.Stats()
+		s.lossy = after.LostBytes > before.LostBytes || after.LostNames > before.LostNames || after.LostCuts > before.LostCuts
+		effect = fmt.Sprintf("%d unsynced bytes and %d unsynced names lost", after.LostBytes-before.LostBytes, after.LostNames-before.LostNames)
+	case faults.Restart:
+		effect = c.shutDown(e, b)
+	}
+	s.undo = func(env.Env) string {
+		b.keptBy = nil
+		if !b.node.Alive() {
+			c.start(b)
+		}
+		return effect
+	}
+	return s, nil
+}
+
+// shutDown stops the broker in good order, giving it a while to do so.
+func (c *simCluster) shutDown(e env.Env, b *simBroker) string {
+	served := b.b
+	if served == nil || b.node.Paused() {
+		b.node.Crash()
+		return "the broker could not shut down in good order and was killed"
+	}
+	var err error
+	task := b.node.Start("shutdown", func(env.Env) { err = served.Stop() })
+	for end := e.Now() + 2*b.cfg.ControlledShutdown; !task.Done() && b.node.Alive() && e.Now() < end; {
+		e.Sleep(5 * time.Millisecond)
+	}
+	done := task.Done() && b.node.Alive()
+	b.node.Crash()
+	switch {
+	case !done:
+		return "the broker did not shut down in time and was killed"
+	case err != nil:
+		return "shutting down failed: " + err.Error()
+	}
+	return "shut down in good order"
+}
+
+// row is what b's machine did since the last row.
+func (b *simBroker) row() BrokerRow {
+	d := b.disk.Stats()
+	now := BrokerRow{DiskWrittenBytes: d.WriteBytes, DiskSyncs: d.Syncs}
+	r := BrokerRow{
+		DiskWrittenBytes: now.DiskWrittenBytes - b.told.DiskWrittenBytes,
+		DiskSyncs:        now.DiskSyncs - b.told.DiskSyncs,
+	}
+	b.told = now
+	return r
+}
+
+// disks are the storage models by their name in a scenario.
+var disks = map[string]func() simdisk.Profile{
+	"gp3":            simdisk.GP3,
+	"instance-store": simdisk.InstanceStore,
+}
+
+func diskProfile(storage string) simdisk.Profile { return disks[storage]() }
+
+// StorageName is what a scenario's storage is called in full.
+func StorageName(storage string) string {
+	switch storage {
+	case "gp3":
+		return "EBS gp3, 3,000 IOPS, 125 MiB/s"
+	case "instance-store":
+		return "instance store of an i3en.2xlarge"
+	}
+	return storage
+}
+
+// Model is a table of figures that a simulation rests on.
+type Model struct {
+	What, Name, Source string
+	Checked            bool // against hardware
+}
+
+// Models lists the tables that a simulation of s rests on.
+func Models(s *scenario.Scenario) []Model {
+	disk := Model{What: "disk latency, IOPS and bandwidth", Name: StorageName(s.Cluster.Storage),
+		Source: "EBS User Guide for the limits; latency quantiles are an assumption around published measurements (see simdisk.GP3)"}
+	if s.Cluster.Storage == "instance-store" {
+		disk.Source = "iotune measurements of scylla-machine-image for the limits; latency quantiles are an assumption (see simdisk.InstanceStore)"
+	}
+	return []Model{disk, {
+		What: "network latency and bandwidth", Name: "one availability zone",
+		Source: "published ping round trips within a zone; the tail is an assumption (see simnet.SameZone)",
+	}, {
+		What: "CPU", Name: "free", Source: "processing takes no simulated time",
+	}}
+}

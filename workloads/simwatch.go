@@ -1,0 +1,330 @@
+package workloads
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/weirlab/weir/broker"
+	"github.com/weirlab/weir/broker/metadata"
+	"github.com/weirlab/weir/broker/replication"
+	"github.com/weirlab/weir/broker/storage"
+	"github.com/weirlab/weir/linearizability"
+)
+
+// How often the simulated brokers are looked at from outside: for changes of
+// the metadata, and for a picture of everything, to check the invariants.
+// Elections and truncations have a picture of their own.
+const (
+	imageEvery   = 2 * time.Millisecond
+	pictureEvery = 20 * time.Millisecond
+)
+
+// simWatch looks at the inner state of simulated brokers while they run. It
+// lives in callbacks of the kernel, where no task is in the middle of a step.
+type simWatch struct {
+	c       *simCluster
+	watcher *linearizability.Watcher
+	pending bool // a picture for an event is due already
+	looks   int
+}
+
+// start begins to look, forever.
+func (w *simWatch) start() {
+	w.c.k.After(imageEvery, "look", w.look)
+}
+
+func (w *simWatch) look() {
+	w.looks++
+	w.findImage()
+	if w.looks%int(pictureEvery/imageEvery) == 0 {
+		w.picture()
+	}
+	w.c.k.After(imageEvery, "look", w.look)
+}
+
+// onEvent takes a picture right after the events that invariants are most
+// often broken by.
+func (w *simWatch) onEvent(name string) {
+	switch name {
+	case "truncate", "leader", "follower", "isr":
+	default:
+		return
+	}
+	if !w.pending {
+		w.pending = true
+		w.c.k.After(0, "picture", func() {
+			w.pending = false
+			w.findImage()
+			w.picture()
+		})
+	}
+}
+
+// views are the brokers' inner states, nil for those that do not run or whose
+// state is being changed by a task that waits.
+func (w *simWatch) views() []*broker.View {
+	views := make([]*broker.View, len(w.c.brokers))
+	for i, b := range w.c.brokers {
+		if b.b == nil {
+			continue
+		}
+		var v broker.View
+		if w.c.k.Inspect(func() { v = b.b.View() }) {
+			views[i] = &v
+		}
+	}
+	return views
+}
+
+// findImage looks for metadata committed since the last look.
+func (w *simWatch) findImage() {
+	c := w.c
+	newest := c.image
+	c.leader = -1
+	leaderEpoch := int32(-1)
+	for _, b := range c.brokers {
+		if b.b == nil || b.node.Paused() {
+			continue
+		}
+		w.c.k.Inspect(func() {
+			image, quorum := b.b.Metadata()
+			if newest == nil || image.Offset() > newest.Offset() {
+				newest = image
+			}
+			if quorum.Leader && quorum.Epoch > leaderEpoch {
+				c.leader, leaderEpoch = b.index, quorum.Epoch
+			}
+		})
+	}
+	if newest == c.image {
+		return
+	}
+	c.image = newest
+	c.states = w.statesOf(newest.Topic(c.s.Topic.Name))
+	for _, s := range c.states {
+		w.watcher.AddPartitionState(s)
+	}
+}
+
+// statesOf is the state of each partition of t.
+func (w *simWatch) statesOf(t *metadata.Topic) []linearizability.PartitionState {
+	if t == nil {
+		return nil
+	}
+	before := map[int32]linearizability.PartitionState{}
+	for _, s := range w.c.states {
+		before[s.Partition] = s
+	}
+	var states []linearizability.PartitionState
+	for _, p := range t.Partitions {
+		if s, ok := before[p.Partition]; ok && s.PartitionEpoch == p.PartitionEpoch && s.LeaderEpoch == p.LeaderEpoch {
+			states = append(states, s) // with the time of the change
+			continue
+		}
+		states = append(states, linearizability.PartitionState{
+			Topic: t.Name, Partition: p.Partition, Time: w.c.k.Now(), Replicas: p.Replicas, Leader: p.Leader,
+			LeaderEpoch: p.LeaderEpoch, PartitionEpoch: p.PartitionEpoch, ISR: p.ISR, ELR: p.ELR,
+		})
+	}
+	return states
+}
+
+// picture shows the watcher everything, and works out what is not yet settled.
+func (w *simWatch) picture() {
+	c := w.c
+	views := w.views()
+	v := linearizability.ClusterView{Time: c.k.Now(), Partitions: c.states}
+	for i, b := range c.brokers {
+		running := b.node.Alive() && !b.node.Paused()
+		one := linearizability.BrokerView{Broker: int32(i + 1), Running: running && views[i] != nil, Incarnation: b.node.Epoch()}
+		if view := views[i]; view != nil {
+			one.Registered = registered(c.image, view)
+			q := view.Quorum
+			v.Controllers = append(v.Controllers, linearizability.ControllerView{
+				Node: int32(i + 1), Running: running, Leader: q.Leader, Epoch: q.Epoch, HighWatermark: q.HighWatermark, LogEnd: q.LogEnd, Log: logView{c, q.Log},
+			})
+			for _, r := range view.Replicas {
+				if r.TP.Topic == c.s.Topic.Name {
+					v.Replicas = append(v.Replicas, w.replica(int32(i+1), r))
+				}
+			}
+		}
+		v.Brokers = append(v.Brokers, one)
+	}
+	w.watcher.Observe(v)
+	c.unsettledV = w.unsettled(views)
+}
+
+func (w *simWatch) replica(id int32, r replication.ReplicaView) linearizability.ReplicaView {
+	v := linearizability.ReplicaView{
+		Topic: r.TP.Topic, Partition: r.TP.Partition, Broker: id, Leader: r.Role == replication.RoleLeader,
+		LeaderEpoch: r.LeaderEpoch, LogStart: r.LogStartOffset, HighWatermark: r.HighWatermark, LogEnd: r.LogEndOffset,
+		EpochStart: r.EpochStart, PartitionEpoch: r.PartitionEpoch, ISR: r.ISR, MaximalISR: r.MaximalISR,
+	}
+	if r.Log != nil {
+		v.Log = logView{w.c, r.Log}
+	}
+	return v
+}
+
+// registered says whether a broker's process has a registration that the
+// newest metadata knows and does not fence.
+func registered(image *metadata.Image, v *broker.View) bool {
+	b := image.Broker(v.NodeID)
+	return b != nil && b.Epoch == v.BrokerEpoch && !b.Fenced
+}
+
+// unsettled says what a healthy cluster would not have.
+func (w *simWatch) unsettled(views []*broker.View) string {
+	c := w.c
+	type replicaOf struct {
+		topic     string
+		partition int32
+	}
+	ends := map[replicaOf][]replication.ReplicaView{}
+	for i, b := range c.brokers {
+		switch {
+		case !b.node.Alive() || b.b == nil:
+			return fmt.Sprintf("%s does not run (%s)", b.name, orFine(b.failure))
+		case views[i] == nil:
+			return b.name + " is busy"
+		case !registered(c.image, views[i]):
+			return b.name + " is not registered with the controller or fenced"
+		}
+		for _, r := range views[i].Replicas {
+			key := replicaOf{r.TP.Topic, r.TP.Partition}
+			ends[key] = append(ends[key], r)
+		}
+	}
+	for _, t := range c.image.Topics() {
+		for _, p := range t.Partitions {
+			name := fmt.Sprintf("%s-%d", t.Name, p.Partition)
+			replicas := ends[replicaOf{t.Name, p.Partition}]
+			switch {
+			case p.Leader < 0:
+				return name + " has no leader"
+			case len(p.ISR) < len(p.Replicas):
+				return fmt.Sprintf("the ISR of %s is %v, its replicas are %v", name, p.ISR, p.Replicas)
+			case len(replicas) < len(p.Replicas):
+				return fmt.Sprintf("only %d of %d replicas of %s are there", len(replicas), len(p.Replicas), name)
+			}
+			for _, r := range replicas {
+				if r.LogEndOffset != replicas[0].LogEndOffset || r.HighWatermark != r.LogEndOffset {
+					return fmt.Sprintf("the replicas of %s end at different offsets or have not committed all", name)
+				}
+			}
+		}
+	}
+	return ""
+}
+
+// logView reads a log of a simulated broker from outside, where its disk
+// takes no time.
+type logView struct {
+	c   *simCluster
+	log *storage.Log
+}
+
+// readChunk is how much of a log is read at once, in bytes.
+const readChunk = 1 << 20
+
+// Batches implements linearizability.LogView.
+func (v logView) Batches(from, to int64, yield func(linearizability.BatchID) bool) error {
+	return eachBatch(v.log, from, to, func(b storage.Batch) bool {
+		return yield(linearizability.BatchID{BaseOffset: b.BaseOffset(), LastOffset: b.LastOffset(), LeaderEpoch: b.LeaderEpoch(), CRC: b.CRC()})
+	})
+}
+
+// eachBatch calls fn for every batch that begins in [from, to) until it
+// returns false.
+func eachBatch(log *storage.Log, from, to int64, fn func(storage.Batch) bool) error {
+	for from < to {
+		records, err := log.Read(from, to, readChunk, true)
+		if err != nil {
+			return err
+		}
+		if len(records) == 0 {
+			return nil
+		}
+		for b, err := range storage.Batches(records) {
+			if err != nil {
+				return err
+			}
+			if b.BaseOffset() >= from && !fn(b) {
+				return nil
+			}
+			from = b.NextOffset()
+		}
+	}
+	return nil
+}
+
+// scanLog reads a whole replica for the judge.
+func scanLog(topic string, partition, brokerID int32, leader bool, highWatermark int64, log *storage.Log) (linearizability.Scan, error) {
+	s := linearizability.Scan{
+		Topic: topic, Partition: partition, Broker: brokerID, Leader: leader,
+		LogStart: log.StartOffset(), HighWatermark: highWatermark, LogEnd: log.EndOffset(),
+	}
+	for _, e := range log.Epochs() {
+		s.Epochs = append(s.Epochs, linearizability.EpochStart{
+			Topic: topic, Partition: partition, LeaderEpoch: e.Epoch, Leader: linearizability.None, StartOffset: e.StartOffset,
+		})
+	}
+	var failed error
+	err := eachBatch(log, s.LogStart, s.LogEnd, func(b storage.Batch) bool {
+		if b.IsControl() {
+			return true
+		}
+		sequence := b.BaseSequence()
+		for r, err := range b.Records() {
+			if err != nil {
+				failed = err
+				return false
+			}
+			value, ok := linearizability.ParsePayload(r.Value)
+			if !ok {
+				value = linearizability.None
+			}
+			s.Records = append(s.Records, linearizability.ScanRecord{
+				Offset: r.Offset, Value: value, ProducerID: b.ProducerID(), LeaderEpoch: b.LeaderEpoch(),
+				Sequence: sequence, ProducerEpoch: b.ProducerEpoch(),
+			})
+			if sequence >= 0 {
+				sequence = (sequence + 1) & (1<<31 - 1)
+			}
+		}
+		return true
+	})
+	if err == nil {
+		err = failed
+	}
+	if err != nil {
+		return s, fmt.Errorf("reading %s-%d of broker %d back: %w", topic, partition, brokerID, err)
+	}
+	return s, nil
+}
+
+// replicas reads the logs of all brokers, after the run.
+func (c *simCluster) replicas() ([]linearizability.Scan, error) {
+	var scans []linearizability.Scan
+	for i, b := range c.brokers {
+		if b.b == nil {
+			continue
+		}
+		var views []replication.ReplicaView
+		c.k.Inspect(func() { views = b.b.View().Replicas })
+		for _, r := range views {
+			if r.TP.Topic != c.s.Topic.Name {
+				continue
+			}
+			s, err := scanLog(r.TP.Topic, r.TP.Partition, int32(i+1), r.Role == replication.RoleLeader, r.HighWatermark, r.Log)
+			if err != nil {
+				return nil, err
+			}
+			scans = append(scans, s)
+		}
+	}
+	slices.SortStableFunc(scans, func(a, b linearizability.Scan) int { return int(a.Partition - b.Partition) })
+	return scans, nil
+}
