@@ -262,3 +262,9 @@ type View struct {
 func (b *Broker) View() View {
 	return View{NodeID: b.cfg.NodeID, BrokerEpoch: b.epoch.Load(), Quorum: b.controller.View(), Replicas: b.replicas.Replicas(), Image: b.controller.Image()}
 }
+
+// Metadata is the newest committed image the node has and its place in the
+// quorum: the part of View that is cheap enough to look at often.
+func (b *Broker) Metadata() (*metadata.Image, controller.View) {
+	return b.controller.Image(), b.controller.View()
+}
