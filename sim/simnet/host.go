@@ -172,7 +172,8 @@ func (l *listener) shut() {
 	l.host.w.k.WakeAll(&l.waiting)
 }
 
-// Dial connects to addr. Without a timeout it gives up when Linux would.
+// Dial connects to addr. It fails with ETIMEDOUT when Linux gives up, if that
+// is before timeout.
 func (h *Host) Dial(addr string, timeout time.Duration) (net.Conn, error) {
 	k := h.w.k
 	if k.CallerDead() {
@@ -188,6 +189,9 @@ func (h *Host) Dial(addr string, timeout time.Duration) (net.Conn, error) {
 	}
 	late := error(os.ErrDeadlineExceeded)
 	if timeout <= 0 {
+		return nil, opError("dial", nil, to, late)
+	}
+	if timeout > connectTimeout {
 		timeout, late = connectTimeout, syscall.ETIMEDOUT
 	}
 	l := h.w.link(h, remote)

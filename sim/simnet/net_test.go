@@ -173,8 +173,13 @@ func TestListenErrors(t *testing.T) {
 		require.ErrorIs(t, err, syscall.ECONNREFUSED)
 		require.Less(t, e.Now(), 10*time.Millisecond)
 		require.EqualValues(t, 1, w.net.Stats().Refused)
+		_, err = e.Dial("b:1", 0)
+		require.ErrorIs(t, err, os.ErrDeadlineExceeded)
+		w.b.PowerOff()
+		_, err = e.Dial("b:1", time.Hour)
+		require.ErrorIs(t, err, syscall.ETIMEDOUT)
 	})
-	w.run(time.Minute)
+	w.run(time.Hour)
 }
 
 func TestAFullBacklogDropsSyns(t *testing.T) {
