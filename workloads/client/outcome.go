@@ -36,7 +36,8 @@ func (o Outcome) String() string {
 //
 // NOT_LEADER_OR_FOLLOWER is indefinite: a leader that loses its office while
 // the request waits for replication answers so, after it has appended
-// (KAFKA-13574).
+// (KAFKA-13574). So is UNKNOWN_TOPIC_OR_PARTITION, which is the answer if the
+// topic is deleted meanwhile.
 func ProduceOutcome(code int16) Outcome {
 	switch code {
 	case 0, kerr.DuplicateSequenceNumber.Code:
@@ -57,8 +58,6 @@ func ProduceOutcome(code int16) Outcome {
 		kerr.TopicAuthorizationFailed.Code,
 		kerr.ClusterAuthorizationFailed.Code,
 		kerr.TransactionalIDAuthorizationFailed.Code,
-		kerr.UnknownTopicOrPartition.Code,
-		kerr.UnknownTopicID.Code,
 		kerr.OutOfOrderSequenceNumber.Code,
 		kerr.UnknownProducerID.Code,
 		kerr.InvalidProducerEpoch.Code,

@@ -13,6 +13,13 @@
 // stalls is charged for every record that should have been sent meanwhile,
 // and a generator that cannot keep its schedule shows.
 //
+// # Time
+//
+// The history's times are readings of the clients' monotonic clock
+// ([env.Clock.Now]), as the faults' and the cluster's are. The schedule and the
+// meter count from the origin that is given to Begin. All programs of a run
+// must share one clock.
+//
 // # History
 //
 // Every operation goes to a [linearizability.Recorder]. Each producer and each

@@ -1,8 +1,13 @@
 package program
 
 import (
+	"errors"
+	"fmt"
+	"strconv"
+	"sync/atomic"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/weirlab/weir/env"
 	"github.com/weirlab/weir/linearizability"
 	"github.com/weirlab/weir/workloads/client"
@@ -38,8 +43,8 @@ type Config struct {
 	ListOffsetsEvery time.Duration
 
 	// Registers clients commit and fetch the offset of RegisterPartitions
-	// partitions in RegisterGroup ("weir-register" if empty), one operation
-	// each RegisterEvery (default 100 ms).
+	// partitions (default 1) in RegisterGroup (default "weir-register"), each
+	// one operation every RegisterEvery (default 100 ms).
 	Registers          int
 	RegisterGroup      string
 	RegisterPartitions int32
@@ -74,41 +79,196 @@ type Meter interface {
 }
 
 // Workload is a configured workload, to be run once.
-type Workload struct{}
+type Workload struct {
+	cfg    Config
+	rec    linearizability.Recorder
+	meter  Meter
+	origin time.Duration
 
-// New checks cfg and makes the workload. meter may be nil.
-func New(cfg Config, rec linearizability.Recorder, meter Meter) (*Workload, error) { panic("not yet") }
-
-// Begin fixes the origin: the reading of env.Clock.Now that all times of the
-// history, the schedule and the meter count from. Call it before any program
-// runs. All programs must share one clock.
-func (w *Workload) Begin(origin time.Duration) { panic("not yet") }
-
-// CreateTopics creates the topic, waits until it and the group coordinator
-// are ready, and is done by timeout.
-func (w *Workload) CreateTopics(e env.Env, timeout time.Duration) error { panic("not yet") }
-
-// Programs lists the clients, in a fixed order.
-func (w *Workload) Programs() []Program { panic("not yet") }
-
-// Stop asks all programs to end early: nothing new is sent, answers are
-// awaited for at most Drain.
-func (w *Workload) Stop() { panic("not yet") }
-
-// Scan reads every partition of the topic from its log start to its end
-// through its leader. Run it when the cluster is healthy and all programs
-// have ended.
-func (w *Workload) Scan(e env.Env, timeout time.Duration) ([]linearizability.Scan, error) {
-	panic("not yet")
+	// Shared by the programs, and read from outside while they run.
+	stop                         atomic.Bool
+	running, producing           atomic.Int64
+	sent, acked, failed, unknown atomic.Int64
+	consumed                     atomic.Int64
 }
 
-// Progress is what has happened so far, for a progress display. It may be
-// called from outside the world.
+// Limits of a value: the producer's number above, the record's below, in less
+// than the 53 bits that every reader of JSON keeps.
+const (
+	valueBits    = 32
+	maxProducers = 1 << 20
+)
+
+// New checks cfg and makes the workload. rec and meter may be nil.
+func New(cfg Config, rec linearizability.Recorder, meter Meter) (*Workload, error) {
+	cfg.RegisterPartitions = max(cfg.RegisterPartitions, 1)
+	if cfg.RegisterGroup == "" {
+		cfg.RegisterGroup = "weir-register"
+	}
+	if cfg.RegisterEvery == 0 {
+		cfg.RegisterEvery = 100 * time.Millisecond
+	}
+	if cfg.Drain == 0 {
+		cfg.Drain = time.Minute
+	}
+	if cfg.Client.ClientID == "" {
+		cfg.Client.ClientID = "weir"
+	}
+	if rec == nil {
+		rec = linearizability.Discard
+	}
+	if meter == nil {
+		meter = noMeter{}
+	}
+	if err := cfg.check(); err != nil {
+		return nil, fmt.Errorf("workload: %w", err)
+	}
+	w := &Workload{cfg: cfg, rec: rec, meter: meter}
+	w.running.Store(int64(cfg.Producers + cfg.Consumers + cfg.Registers))
+	w.producing.Store(int64(cfg.Producers))
+	return w, nil
+}
+
+func (cfg *Config) check() error {
+	switch {
+	case cfg.Topic == "":
+		return errors.New("Topic is empty")
+	case cfg.Partitions < 1:
+		return fmt.Errorf("topic %q needs at least one partition, not %d", cfg.Topic, cfg.Partitions)
+	case cfg.Producers < 0 || cfg.Producers > maxProducers || cfg.Consumers < 0 || cfg.Registers < 0:
+		return fmt.Errorf("%d producers, %d consumers and %d register clients: each must be at least 0, and producers at most %d", cfg.Producers, cfg.Consumers, cfg.Registers, maxProducers)
+	case cfg.Producers > 0 && cfg.RatePerSecond < 1:
+		return fmt.Errorf("producers need a rate of at least 1 record/s, not %d", cfg.RatePerSecond)
+	case cfg.Producers > 0 && cfg.RecordBytes < linearizability.MinPayload:
+		return fmt.Errorf("records need at least %d bytes to carry their identity, not %d", linearizability.MinPayload, cfg.RecordBytes)
+	case cfg.Start < 0 || cfg.Duration <= 0 || cfg.Drain < 0 || cfg.RegisterEvery < 0 || cfg.ListOffsetsEvery < 0:
+		return fmt.Errorf("start %s, duration %s, drain %s: durations must not be negative, nor the duration zero", cfg.Start, cfg.Duration, cfg.Drain)
+	case cfg.RegisterPartitions > cfg.Partitions && cfg.Registers > 0:
+		return fmt.Errorf("registers on %d partitions of a topic that has %d", cfg.RegisterPartitions, cfg.Partitions)
+	case cfg.RatePerSecond > 0 && cfg.Duration/time.Second >= 1<<valueBits/time.Duration(cfg.RatePerSecond):
+		return fmt.Errorf("%s at %d records/s are more records than can be told apart (2^%d)", cfg.Duration, cfg.RatePerSecond, valueBits)
+	}
+	return nil
+}
+
+// Begin fixes the origin: the reading of env.Clock.Now that the schedule and
+// the meter count from. Call it before any program runs.
+func (w *Workload) Begin(origin time.Duration) { w.origin = origin }
+
+// Programs lists the clients, in a fixed order.
+func (w *Workload) Programs() []Program {
+	var all []Program
+	add := func(kind string, i int, run func(e env.Env, name string, i int) error) {
+		name := kind + "-" + strconv.Itoa(i)
+		all = append(all, Program{Name: name, Run: func(e env.Env) error {
+			defer w.running.Add(-1)
+			return run(e, name, i)
+		}})
+	}
+	for i := range w.cfg.Producers {
+		add("producer", i, w.produce)
+	}
+	for i := range w.cfg.Consumers {
+		add("consumer", i, w.consume)
+	}
+	for i := range w.cfg.Registers {
+		add("register", i, w.register)
+	}
+	return all
+}
+
+// Processes of the history: producers, then register clients, then the ListOffsets
+// probes of the consumers, then each consumer's partitions.
+func (w *Workload) registerProcess(i int) int64 { return int64(w.cfg.Producers + i) }
+
+func (w *Workload) probeProcess(consumer int) int64 {
+	return int64(w.cfg.Producers + w.cfg.Registers + consumer)
+}
+
+func (w *Workload) pollProcess(consumer int, partition int32) int64 {
+	first := int64(w.cfg.Producers + w.cfg.Registers + w.cfg.Consumers)
+	return first + int64(consumer)*int64(w.cfg.Partitions) + int64(partition)
+}
+
+// Stop asks all programs to end early: nothing new is sent, answers are
+// awaited for at most Drain. It may be called from outside the world.
+func (w *Workload) Stop() { w.stop.Store(true) }
+
+// Progress is what has happened so far, for a progress display.
 type Progress struct {
 	Sent, Acked, Failed, Unknown int64 // records
 	Consumed                     int64 // records
 	Running                      int   // programs not yet ended
 }
 
-// Progress reads the counters.
-func (w *Workload) Progress() Progress { panic("not yet") }
+// Progress reads the counters. It may be called from outside the world.
+func (w *Workload) Progress() Progress {
+	return Progress{
+		Sent: w.sent.Load(), Acked: w.acked.Load(), Failed: w.failed.Load(), Unknown: w.unknown.Load(),
+		Consumed: w.consumed.Load(), Running: int(w.running.Load()),
+	}
+}
+
+// now is the time since the origin.
+func (w *Workload) now(e env.Env) time.Duration { return e.Now() - w.origin }
+
+// end is when the load ends, since the origin.
+func (w *Workload) end() time.Duration { return w.cfg.Start + w.cfg.Duration }
+
+// over reports whether a program with nothing else to wait for should end.
+func (w *Workload) over(e env.Env) bool { return w.stop.Load() || w.now(e) >= w.end() }
+
+// connect makes the client of one program.
+func (w *Workload) connect(e env.Env, name string) (*client.Client, error) {
+	cfg := w.cfg.Client
+	cfg.ClientID += "-" + name
+	return client.New(e, cfg)
+}
+
+// requestTimeout is the client's, its default included.
+func (w *Workload) requestTimeout() time.Duration {
+	if t := w.cfg.Client.RequestTimeout; t > 0 {
+		return t
+	}
+	return 30 * time.Second
+}
+
+// ended is the type of the completion that a client's outcome stands for.
+func ended(o client.Outcome) linearizability.Type {
+	switch o {
+	case client.OutcomeOK:
+		return linearizability.OK
+	case client.OutcomeFail:
+		return linearizability.Fail
+	}
+	return linearizability.Info
+}
+
+// reason is an error in the words of a history: Kafka's name of an error code,
+// or one word for what is none.
+func reason(err error) string {
+	var kafka *kerr.Error
+	switch {
+	case err == nil:
+		return ""
+	case errors.As(err, &kafka):
+		return kafka.Message
+	case errors.Is(err, client.ErrClosed):
+		return "stopped"
+	case errors.Is(err, client.ErrDeliveryTimeout):
+		return "delivery-timeout"
+	case errors.Is(err, client.ErrRequestTimeout):
+		return "timeout"
+	case errors.Is(err, client.ErrMaxBlock):
+		return "buffer-full"
+	case errors.Is(err, client.ErrDisconnected):
+		return "disconnected"
+	}
+	return err.Error()
+}
+
+type noMeter struct{}
+
+func (noMeter) Produced(_, _, _ time.Duration, _ int, _ client.Outcome) {}
+func (noMeter) Consumed(_, _ time.Duration, _ int)                      {}
+func (noMeter) Operated(_ string, _, _ time.Duration, _ client.Outcome) {}

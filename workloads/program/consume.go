@@ -1,0 +1,185 @@
+package program
+
+import (
+	"time"
+
+	"github.com/weirlab/weir/env"
+	"github.com/weirlab/weir/linearizability"
+	"github.com/weirlab/weir/workloads/client"
+)
+
+const (
+	pollTimeout  = 500 * time.Millisecond
+	commitEvery  = time.Second
+	probeTimeout = 5 * time.Second
+)
+
+// consuming is one consumer's run.
+type consuming struct {
+	w     *Workload
+	e     env.Env
+	c     *client.Client
+	k     *client.Consumer
+	index int
+}
+
+// consume reads until the load has ended and everything written is read, or
+// Drain has passed.
+func (w *Workload) consume(e env.Env, name string, i int) error {
+	c, err := w.connect(e, name)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	cfg := w.cfg.Consumer
+	cfg.Group = w.cfg.Group
+	k, err := c.NewConsumer(cfg)
+	if err != nil {
+		return err
+	}
+	defer k.Close()
+	if cfg.Group != "" {
+		if err := k.Subscribe([]string{w.cfg.Topic}); err != nil {
+			return err
+		}
+	} else {
+		var parts []client.TopicPartition
+		for p := int32(i); p < w.cfg.Partitions; p += int32(w.cfg.Consumers) {
+			parts = append(parts, client.TopicPartition{Topic: w.cfg.Topic, Partition: p})
+		}
+		if len(parts) == 0 {
+			return nil // more consumers than partitions
+		}
+		k.Assign(parts)
+	}
+	run := &consuming{w: w, e: e, c: c, k: k, index: i}
+	stop := e.NewSignal()
+	var probe env.Task
+	if w.cfg.ListOffsetsEvery > 0 {
+		probe = e.Go("probe", func() { run.probe(stop) })
+	}
+	run.read()
+	stop.Set()
+	if probe != nil {
+		probe.Wait()
+	}
+	return nil
+}
+
+// read polls until it is time to end.
+func (r *consuming) read() {
+	w := r.w
+	committed := r.e.Now()
+	var ends map[client.TopicPartition]int64 // once nothing more is written
+	for {
+		started := r.e.Now()
+		batch := r.k.Poll(pollTimeout)
+		r.record(&batch, started)
+		now := r.e.Now()
+		if w.cfg.Group != "" && now-committed >= commitEvery {
+			committed = now
+			r.k.CommitPositions(w.requestTimeout())
+		}
+		deadline := w.end() + w.cfg.Drain
+		if w.now(r.e) >= deadline {
+			return
+		}
+		if w.producing.Load() > 0 || !w.over(r.e) {
+			continue
+		}
+		if ends == nil {
+			ends = map[client.TopicPartition]int64{}
+		}
+		if r.caughtUp(ends) {
+			return
+		}
+	}
+}
+
+// caughtUp reports whether every assigned partition has been read to its end,
+// noting ends as it learns them.
+func (r *consuming) caughtUp(ends map[client.TopicPartition]int64) bool {
+	for _, tp := range r.k.Assigned() {
+		end, known := ends[tp]
+		if !known {
+			var err error
+			if end, _, err = r.c.Admin().ListOffset(tp, client.TimestampLatest, probeTimeout); err != nil {
+				return false
+			}
+			ends[tp] = end
+		}
+		if position, _ := r.k.Position(tp); position < end {
+			return false
+		}
+	}
+	return true
+}
+
+// record takes down what a poll that began at started has returned.
+func (r *consuming) record(batch *client.Batch, started time.Duration) {
+	w := r.w
+	now := r.e.Now()
+	for i := range batch.Partitions {
+		p := &batch.Partitions[i]
+		records := make([]linearizability.Record, len(p.Records))
+		for j := range p.Records {
+			got := &p.Records[j]
+			v, ok := linearizability.ParsePayload(got.Value)
+			records[j] = linearizability.Record{Offset: got.Offset, Value: v}
+			if !ok {
+				records[j].Value = linearizability.None
+				continue
+			}
+			if v>>valueBits < int64(w.cfg.Producers) {
+				w.meter.Consumed(w.intendedOf(v), now-w.origin, len(got.Value))
+			}
+		}
+		w.consumed.Add(int64(len(records)))
+		n := w.rec.Invoke(linearizability.Op{
+			Time: started, Process: w.pollProcess(r.index, p.Partition), F: linearizability.Poll,
+			Topic: p.Topic, Partition: p.Partition, Offset: p.Position, Session: p.Session,
+			Broker: linearizability.None, LeaderEpoch: linearizability.None,
+		})
+		w.rec.Complete(n, linearizability.Op{
+			Time: now, Type: linearizability.OK, Records: records,
+			Broker: linearizability.None, LeaderEpoch: linearizability.None,
+		})
+	}
+	for _, failed := range batch.Errors {
+		if failed.Topic == "" {
+			continue // of the group as a whole
+		}
+		position, _ := r.k.Position(failed.TopicPartition)
+		n := w.rec.Invoke(linearizability.Op{
+			Time: started, Process: w.pollProcess(r.index, failed.Partition), F: linearizability.Poll,
+			Topic: failed.Topic, Partition: failed.Partition, Offset: position,
+			Session: linearizability.None, Broker: linearizability.None, LeaderEpoch: linearizability.None,
+		})
+		w.rec.Complete(n, linearizability.Op{
+			Time: now, Type: linearizability.Fail, Error: reason(failed.Err),
+			Broker: linearizability.None, LeaderEpoch: linearizability.None,
+		})
+	}
+}
+
+// probe asks for the end of one partition after the other.
+func (r *consuming) probe(stop env.Signal) {
+	w := r.w
+	admin := r.c.Admin()
+	for next := int32(r.index) % w.cfg.Partitions; !stop.Wait(w.cfg.ListOffsetsEvery); next = (next + 1) % w.cfg.Partitions {
+		tp := client.TopicPartition{Topic: w.cfg.Topic, Partition: next}
+		n := w.rec.Invoke(linearizability.Op{
+			Time: r.e.Now(), Process: w.probeProcess(r.index), F: linearizability.ListOffsets,
+			Topic: tp.Topic, Partition: tp.Partition, Offset: linearizability.None,
+			Broker: linearizability.None, LeaderEpoch: linearizability.None,
+		})
+		offset, epoch, err := admin.ListOffset(tp, client.TimestampLatest, probeTimeout)
+		done := linearizability.Op{
+			Time: r.e.Now(), Type: linearizability.OK, Offset: offset, LeaderEpoch: epoch, Broker: linearizability.None,
+		}
+		if err != nil {
+			done.Type, done.Error = linearizability.Fail, reason(err)
+		}
+		w.rec.Complete(n, done)
+	}
+}
