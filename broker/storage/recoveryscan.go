@@ -107,7 +107,9 @@ func (o *opener) scanFrom(n int, offset int64) (*scanStop, error) {
 			return &scanStop{segment: i, reason: fmt.Sprintf("the segment starts at offset %d, the one before it ends at %d",
 				seg.base, offset)}, nil
 		}
-		seg.dirty = seg.size < o.found[i]
+		// Even where there is nothing new: the last thing before the crash may
+		// have been a cut that was not yet durable.
+		seg.dirty = o.trusted || o.found[i] > 0
 		r := &batchReader{file: seg.file, name: seg.name(), pos: seg.size, end: o.found[i]}
 		for {
 			b, pos, err := r.next()
