@@ -23,9 +23,9 @@ type Handle struct {
 	gen  uint32
 }
 
-// Pending reports whether h was ever scheduled by its holder; it stays true
-// after the event fired.
-func (h Handle) Pending() bool { return h.gen != 0 }
+// IsZero reports whether h names no event. A handle that names one keeps doing
+// so after the event fired.
+func (h Handle) IsZero() bool { return h.gen == 0 }
 
 // Schedule has h handle an event at time at (now, if that has passed). Events
 // of one instant are handled in the order in which they were scheduled. The

@@ -78,7 +78,7 @@ func (p *pipe) dropHeld(w *Network) {
 		w.recycle(&p.held[i])
 	}
 	p.held = nil
-	if p.giveUp.Pending() {
+	if !p.giveUp.IsZero() {
 		w.k.Cancel(p.giveUp)
 		p.giveUp = sim.Handle{}
 	}
@@ -243,7 +243,7 @@ func (c *Conn) adoptOrphan() {
 }
 
 func (c *Conn) armGiveUp() {
-	if !c.out.giveUp.Pending() {
+	if c.out.giveUp.IsZero() {
 		c.out.giveUp = c.w.k.Schedule(c.w.k.Now()+c.w.opts.RetransmitTimeout, c, evGiveUp)
 	}
 }
@@ -284,7 +284,7 @@ func (c *Conn) retry() {
 		p.unacked = false
 	}
 	if len(p.held) == 0 {
-		if p.giveUp.Pending() && !p.unacked {
+		if !p.giveUp.IsZero() && !p.unacked {
 			w.k.Cancel(p.giveUp)
 			p.giveUp = sim.Handle{}
 		}
@@ -319,7 +319,7 @@ func (c *Conn) release() {
 			}
 		}
 	}
-	if p.giveUp.Pending() && !p.unacked {
+	if !p.giveUp.IsZero() && !p.unacked {
 		c.w.k.Cancel(p.giveUp)
 		p.giveUp = sim.Handle{}
 	}
