@@ -1,0 +1,20 @@
+package group
+
+// OffsetsTopic is the internal topic that groups and offsets are kept in.
+const OffsetsTopic = "__consumer_offsets"
+
+// PartitionFor is the partition of OffsetsTopic that keeps a group: Java's
+// String.hashCode, made positive as Kafka's Utils.abs does, modulo partitions.
+func PartitionFor(group string, partitions int32) int32 {
+	var h int32
+	for _, r := range group {
+		if r >= 0x10000 { // Java hashes UTF-16 units
+			r -= 0x10000
+			h = 31*h + (0xd800 + r>>10)
+			h = 31*h + (0xdc00 + r&0x3ff)
+			continue
+		}
+		h = 31*h + r
+	}
+	return (h & 0x7fffffff) % partitions
+}
