@@ -3,6 +3,7 @@ package workloads
 import (
 	"fmt"
 	"io"
+	"sync"
 	"time"
 
 	"github.com/weirlab/weir/env"
@@ -26,15 +27,17 @@ type director struct {
 	// observe is how often the partitions are looked at.
 	observe time.Duration
 
+	mu        sync.Mutex // of what clients change and progress displays read, on the local target
 	phase     string
-	scanned   bool // the run came to its end and everything was read back
 	loadStart time.Duration
-	loadEnd   time.Duration
-	faults    []linearizability.Fault
-	notes     []string
-	findings  []linearizability.Finding
 	trouble   error // why the run could not go on
-	states    map[string]linearizability.PartitionState
+
+	scanned  bool // the run came to its end and everything was read back
+	loadEnd  time.Duration
+	faults   []linearizability.Fault
+	notes    []string
+	findings []linearizability.Finding
+	states   map[string]linearizability.PartitionState
 }
 
 // Patience with the phases of a run, in the cluster's time. What the scenario
@@ -75,15 +78,17 @@ func (d *director) run(e env.Env) {
 	watching := e.NewSignal()
 	watcher := e.Go("observer", func() { d.watchPartitions(e, inj, watching) })
 
-	d.phase = "load and faults"
+	d.enter("load and faults")
+	d.mu.Lock()
 	d.loadStart = e.Now()
+	d.mu.Unlock()
 	d.workload.Begin(d.loadStart)
 	d.meter.begin(d.loadStart)
 	clients := d.startClients()
 	inj.start(d.s.Faults.Plan, d.loadStart)
 	e.Sleep(d.s.Load.Duration.Value())
 
-	d.phase = "healing"
+	d.enter("healing")
 	inj.stop()
 	d.loadEnd = e.Now()
 	var missed []string
@@ -94,18 +99,41 @@ func (d *director) run(e env.Env) {
 	settled := d.awaitSettled(e)
 	watching.Set()
 	watcher.Wait()
-	if d.trouble == nil && ended && settled {
+	if ended && settled {
 		d.scan(e)
 	}
-	d.phase = "judging"
+	d.enter("judging")
+}
+
+// enter begins a phase of the run.
+func (d *director) enter(phase string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.phase = phase
+}
+
+// now is the present phase and when the load began.
+func (d *director) now() (phase string, loadStart time.Duration) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.phase, d.loadStart
+}
+
+// fail keeps the first error that is nobody's but Weir's.
+func (d *director) fail(err error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.trouble == nil {
+		d.trouble = err
+	}
 }
 
 func (d *director) startClients() []env.Task {
 	var tasks []env.Task
 	for _, p := range d.workload.Programs() {
 		tasks = append(tasks, d.cluster.startClient(p.Name, func(e env.Env) {
-			if err := p.Run(e); err != nil && d.trouble == nil {
-				d.trouble = fmt.Errorf("client %s: %w", p.Name, err)
+			if err := p.Run(e); err != nil {
+				d.fail(fmt.Errorf("client %s: %w", p.Name, err))
 			}
 		}))
 	}
@@ -150,7 +178,7 @@ func (d *director) tellFault(f linearizability.Fault, begins bool) {
 
 // awaitClients waits until every client has ended by itself.
 func (d *director) awaitClients(e env.Env, clients []env.Task) bool {
-	d.phase = "waiting for the clients"
+	d.enter("waiting for the clients")
 	deadline := e.Now() + drainPatience + d.s.Recovery
 	for _, t := range clients {
 		for !t.Done() {
@@ -166,7 +194,7 @@ func (d *director) awaitClients(e env.Env, clients []env.Task) bool {
 
 // awaitSettled waits until every broker is up and every replica in sync.
 func (d *director) awaitSettled(e env.Env) bool {
-	d.phase = "waiting for the replicas to converge"
+	d.enter("waiting for the replicas to converge")
 	deadline := e.Now() + d.s.Recovery
 	for {
 		why := d.cluster.unsettled(e)
@@ -183,7 +211,7 @@ func (d *director) awaitSettled(e env.Env) bool {
 
 // scan reads every log through its leader as a consumer does.
 func (d *director) scan(e env.Env) {
-	d.phase = "reading everything back"
+	d.enter("reading everything back")
 	scans, err := d.workload.Scan(e, d.s.Recovery)
 	if err != nil {
 		d.stuck(e, fmt.Sprintf("the topic could not be read back within %v after healing", d.s.Recovery), err.Error())

@@ -132,3 +132,11 @@ const (
 	codeProgress = "K10"   // no progress in bounded time after healing
 	codePanic    = "PANIC" // a task of a broker or client panicked
 )
+
+// LoggedEvent is one line that "weir broker --events" writes.
+type LoggedEvent struct {
+	Wall  time.Time  `json:"wall"`
+	Node  string     `json:"node"`
+	Name  string     `json:"name"`
+	Attrs []env.Attr `json:"attrs,omitempty"`
+}

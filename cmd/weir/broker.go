@@ -227,3 +227,12 @@ func (l *eventLog) write(node string, _ time.Duration, name string, attrs []env.
 	// A full disk must not stop a broker from serving.
 	_ = l.enc.Encode(workloads.LoggedEvent{Wall: now(), Node: node, Name: name, Attrs: attrs})
 }
+
+// ownBroker is how the local target starts brokers: this very program.
+func ownBroker() ([]string, error) {
+	exe, err := os.Executable()
+	if err != nil {
+		return nil, fmt.Errorf("finding this program, to start brokers with it: %w", err)
+	}
+	return []string{exe}, nil
+}

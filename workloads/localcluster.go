@@ -1,0 +1,344 @@
+//go:build unix
+
+package workloads
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"slices"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/weirlab/weir/env"
+	"github.com/weirlab/weir/faults"
+	"github.com/weirlab/weir/linearizability"
+	"github.com/weirlab/weir/workloads/client"
+	"github.com/weirlab/weir/workloads/scenario"
+)
+
+// localCluster is broker processes on this machine.
+type localCluster struct {
+	s         *scenario.Scenario
+	e         env.Env
+	addrs     []string
+	processes []*process
+	client    *client.Client
+
+	mu     sync.Mutex
+	asked  time.Duration // when the partitions were asked for last
+	states []linearizability.PartitionState
+}
+
+// process is one broker process.
+type process struct {
+	name   string
+	args   []string
+	dir    string
+	events string
+	log    *os.File
+
+	mu      sync.Mutex
+	cmd     *exec.Cmd
+	ended   chan struct{}
+	stopped bool // by SIGSTOP
+	keptBy  *strike
+}
+
+// Patience with processes that were asked to end.
+const (
+	stopPatience = 30 * time.Second
+	askTimeout   = time.Second
+)
+
+func newLocalCluster(e env.Env, o Options) (*localCluster, error) {
+	addrs, err := freeAddresses(o.Scenario.Cluster.Brokers)
+	if err != nil {
+		return nil, err
+	}
+	c := &localCluster{s: o.Scenario, e: e, addrs: addrs, asked: -time.Hour}
+	for i := range addrs {
+		p := &process{name: brokerName(i)}
+		if p.dir, p.events, p.log, err = makeDirs(o.Dir, p.name); err != nil {
+			return nil, err
+		}
+		p.args = append(slices.Clone(o.Broker), brokerArgs(o, i, addrs, p.dir, p.events)...)
+		c.processes = append(c.processes, p)
+	}
+	c.client, err = client.New(e, client.Config{Bootstrap: addrs, ClientID: "weir-director", RequestTimeout: askTimeout, DialTimeout: askTimeout})
+	return c, err
+}
+
+// start begins the process.
+func (p *process) start() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	cmd := exec.Command(p.args[0], p.args[1:]...)
+	cmd.Stdout, cmd.Stderr = p.log, p.log
+	cmd.SysProcAttr = ownGroup()
+	if err := cmd.Start(); err != nil {
+		return fmt.Errorf("starting %s: %w", p.name, err)
+	}
+	ended := make(chan struct{})
+	p.cmd, p.ended, p.stopped = cmd, ended, false
+	go func() {
+		_ = cmd.Wait() // how it ended is in its log
+		close(ended)
+	}()
+	return nil
+}
+
+func (p *process) running() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.isRunning()
+}
+
+func (p *process) isRunning() bool {
+	if p.cmd == nil {
+		return false
+	}
+	select {
+	case <-p.ended:
+		return false
+	default:
+		return true
+	}
+}
+
+// end sends sig and waits for the process to be gone, killing it if it takes
+// too long. It reports whether that was necessary.
+func (p *process) end(sig syscall.Signal) (killed bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.isRunning() {
+		return false
+	}
+	_ = p.cmd.Process.Signal(sig)
+	if p.stopped {
+		_ = p.cmd.Process.Signal(syscall.SIGCONT)
+		p.stopped = false
+	}
+	select {
+	case <-p.ended:
+		return false
+	case <-time.After(stopPatience):
+		_ = p.cmd.Process.Kill()
+		<-p.ended
+		return true
+	}
+}
+
+// kill ends all processes at once.
+func (c *localCluster) kill() {
+	for _, p := range c.processes {
+		p.end(syscall.SIGKILL)
+		_ = p.log.Close()
+	}
+}
+
+// shutDown ends all processes in good order, side by side.
+func (c *localCluster) shutDown() {
+	c.client.Close()
+	var wg sync.WaitGroup
+	for _, p := range c.processes {
+		wg.Go(func() { p.end(syscall.SIGTERM) })
+	}
+	wg.Wait()
+}
+
+func (c *localCluster) bootstrap() []string { return c.addrs }
+
+func (c *localCluster) startClient(name string, fn func(env.Env)) env.Task {
+	return c.e.Go(name, func() { fn(c.e) })
+}
+
+// partitions asks a broker, unless that was just done.
+func (c *localCluster) partitions(e env.Env) []linearizability.PartitionState {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if e.Now() < c.asked+localObserve/2 {
+		return c.states
+	}
+	topic, err := c.client.Admin().DescribeTopic(c.s.Topic.Name, askTimeout)
+	c.asked = e.Now()
+	if err != nil {
+		return c.states
+	}
+	states := slices.Clone(c.states)
+	for i, p := range topic.Partitions {
+		s := linearizability.PartitionState{
+			Topic: topic.Name, Partition: p.Partition, Time: e.Now(), Replicas: p.Replicas,
+			Leader: p.Leader, LeaderEpoch: p.LeaderEpoch, ISR: p.ISR,
+		}
+		if i >= len(states) {
+			states = append(states, s)
+			continue
+		}
+		before := states[i]
+		// Metadata carries no partition epoch; changes seen are counted instead.
+		// A broker that is behind is not believed.
+		s.PartitionEpoch = before.PartitionEpoch + 1
+		if s.LeaderEpoch > before.LeaderEpoch || s.LeaderEpoch == before.LeaderEpoch && (s.Leader != before.Leader || !slices.Equal(s.ISR, before.ISR)) {
+			states[i] = s
+		}
+	}
+	c.states = states
+	return states
+}
+
+func (c *localCluster) controller(env.Env) (int, bool) {
+	resp, err := c.metadata()
+	if err != nil || resp.ControllerID < 1 || int(resp.ControllerID) > len(c.processes) {
+		return 0, false
+	}
+	return int(resp.ControllerID) - 1, true
+}
+
+func (c *localCluster) metadata() (*kmsg.MetadataResponse, error) {
+	resp, err := c.client.Request(-1, kmsg.NewPtrMetadataRequest(), askTimeout)
+	if err != nil {
+		return nil, err
+	}
+	return resp.(*kmsg.MetadataResponse), nil
+}
+
+func (c *localCluster) unsettled(e env.Env) string {
+	for _, p := range c.processes {
+		if !p.running() {
+			return p.name + " does not run; its log is " + p.log.Name()
+		}
+	}
+	resp, err := c.metadata()
+	switch {
+	case err != nil:
+		return "no broker answers: " + err.Error()
+	case len(resp.Brokers) < len(c.processes):
+		return fmt.Sprintf("only %d of %d brokers are registered", len(resp.Brokers), len(c.processes))
+	}
+	topic, err := c.client.Admin().DescribeTopic(c.s.Topic.Name, askTimeout)
+	if err != nil {
+		return err.Error()
+	}
+	for _, p := range topic.Partitions {
+		if p.Leader < 0 || len(p.ISR) < len(p.Replicas) {
+			return fmt.Sprintf("%s-%d has leader %d and ISR %v, its replicas are %v", topic.Name, p.Partition, p.Leader, p.ISR, p.Replicas)
+		}
+	}
+	return ""
+}
+
+func (c *localCluster) strike(_ env.Env, f faults.Fault, h hit) (*strike, error) {
+	switch f.Kind {
+	case faults.Crash:
+		return c.processes[h.node].strikeDown(syscall.SIGKILL, "")
+	case faults.PowerLoss:
+		return c.processes[h.node].strikeDown(syscall.SIGKILL, "imitated by SIGKILL: this machine keeps its power, so nothing unsynced was lost")
+	case faults.Restart:
+		return c.processes[h.node].strikeDown(syscall.SIGTERM, "")
+	case faults.Pause:
+		return pauseAll([]*process{c.processes[h.node]}, "")
+	case faults.Partition:
+		side := h.between
+		if len(h.and) < len(side) {
+			side = h.and
+		}
+		var list []*process
+		for _, b := range side {
+			list = append(list, c.processes[b])
+		}
+		return pauseAll(list, "imitated by SIGSTOP of the smaller side: it was silent towards clients too")
+	}
+	return nil, fmt.Errorf("the local target has no way to make a %s", f.Kind)
+}
+
+func (p *process) strikeDown(sig syscall.Signal, detail string) (*strike, error) {
+	p.mu.Lock()
+	down := p.keptBy != nil || !p.isRunning()
+	s := &strike{detail: detail}
+	if !down {
+		p.keptBy = s
+	}
+	p.mu.Unlock()
+	if down {
+		return nil, fmt.Errorf("%s is down already", p.name)
+	}
+	killed := p.end(sig)
+	s.undo = func(env.Env) string {
+		p.mu.Lock()
+		p.keptBy = nil
+		p.mu.Unlock()
+		if err := p.start(); err != nil {
+			return err.Error()
+		}
+		if killed {
+			return "the broker did not shut down in time and was killed"
+		}
+		return ""
+	}
+	return s, nil
+}
+
+func pauseAll(list []*process, detail string) (*strike, error) {
+	var paused []*process
+	for _, p := range list {
+		p.mu.Lock()
+		if p.isRunning() && !p.stopped && p.cmd.Process.Signal(syscall.SIGSTOP) == nil {
+			p.stopped = true
+			paused = append(paused, p)
+		}
+		p.mu.Unlock()
+	}
+	if len(paused) == 0 {
+		return nil, errors.New("no process to pause was running")
+	}
+	return &strike{detail: detail, undo: func(env.Env) string {
+		for _, p := range paused {
+			p.mu.Lock()
+			if p.isRunning() && p.stopped {
+				_ = p.cmd.Process.Signal(syscall.SIGCONT)
+				p.stopped = false
+			}
+			p.mu.Unlock()
+		}
+		return ""
+	}}, nil
+}
+
+// tellEvents tells the sink what the brokers logged, in order of time. A line
+// cut short by SIGKILL is left out.
+func (c *localCluster) tellEvents(sink Sink, started time.Time) error {
+	var events []LoggedEvent
+	for _, p := range c.processes {
+		f, err := os.Open(p.events)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		lines := bufio.NewScanner(f)
+		lines.Buffer(nil, 1<<20)
+		for lines.Scan() {
+			var ev LoggedEvent
+			if json.Unmarshal(lines.Bytes(), &ev) == nil {
+				events = append(events, ev)
+			}
+		}
+		if err := errors.Join(lines.Err(), f.Close()); err != nil {
+			return fmt.Errorf("%s: %w", p.events, err)
+		}
+	}
+	slices.SortStableFunc(events, func(a, b LoggedEvent) int { return a.Wall.Compare(b.Wall) })
+	for _, ev := range events {
+		sink.Event(ev.Node, max(0, ev.Wall.Sub(started)), ev.Name, ev.Attrs)
+	}
+	return nil
+}
