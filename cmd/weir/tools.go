@@ -217,7 +217,7 @@ func consumeTopic(ctx context.Context, s streams, c *client.Client, topic string
 	out := bufio.NewWriter(s.out)
 	atEnd := func() bool {
 		for _, tp := range parts {
-			if consumer.Position(tp) < ends[tp] {
+			if at, _ := consumer.Position(tp); at < ends[tp] {
 				return false
 			}
 		}
