@@ -40,8 +40,11 @@ type Core struct {
 	fetchTo    int32
 	fetchAt    time.Duration // never while waiting for a flush
 	discoverAt int           // whom to ask next for the leader
-	// Follower: when to give the leader up, and whether it ever answered.
+	misses     int           // how many fetches in a row found no leader
+	// Follower: when to give the leader up, and whether it ever answered. The
+	// patience differs from node to node, lest all stand for election at once.
 	leaderLostAt time.Duration
+	patience     time.Duration
 	heard        bool
 	leaderHW     int64
 
@@ -83,6 +86,7 @@ func New(cfg Config, hard HardState, logEnd int64, logEpochs []EpochStart, now t
 	case c.voter && c.hard.Leader == cfg.ID:
 		c.role = Resigned
 		c.electionAt = now + c.electionDelay()
+		c.fetchAt = now
 	case c.hard.Leader != None && c.hard.Leader != cfg.ID:
 		c.role = Follower
 		c.startFollowing()
@@ -271,13 +275,18 @@ func (c *Core) setRole(r Role) {
 	c.votes, c.revote = nil, nil
 	c.electionAt, c.leaderLostAt = never, never
 	c.fetchID, c.fetchAt = 0, never
-	c.heard = false
+	c.heard, c.misses = false, 0
 	c.emit(RoleChange{r, c.hard.Epoch, c.Leader()})
 }
 
 // becomeUnattached moves to an epoch without known leader.
 func (c *Core) becomeUnattached(epoch int32) {
-	c.persist(HardState{Epoch: epoch, Leader: None, VotedFor: None})
+	c.becomeVoted(epoch, None)
+}
+
+// becomeVoted is becomeUnattached with a vote given in that epoch, or None.
+func (c *Core) becomeVoted(epoch, votedFor int32) {
+	c.persist(HardState{Epoch: epoch, Leader: None, VotedFor: votedFor})
 	c.setRole(Unattached)
 	c.startWaiting()
 }

@@ -30,25 +30,32 @@ func (c *Core) onVote(token uint64, m Message) {
 		c.reply(token, m, Message{Err: kerr.InconsistentVoterSet.Code})
 		return
 	}
-	if m.Epoch > c.hard.Epoch {
+	if m.PreVote && m.Epoch > c.hard.Epoch {
 		c.becomeUnattached(m.Epoch)
 	}
 	upToDate := m.LastEpoch > c.epochs.last() || m.LastEpoch == c.epochs.last() && m.Offset >= c.end
 	var grant bool
-	if m.PreVote {
+	switch {
+	case m.PreVote:
 		// A follower that hears its leader would make the election fail, and
 		// says so before anyone raises the epoch (KIP-996).
 		grant = upToDate && c.role != Leader && !(c.role == Follower && c.heard)
-	} else {
-		free := c.hard.VotedFor == None && c.hard.Leader == None && c.role != Leader && c.role != Resigned
-		grant = c.hard.VotedFor == m.From && m.From != c.cfg.ID || free && upToDate
-		if grant && free {
-			c.persist(HardState{Epoch: c.hard.Epoch, Leader: None, VotedFor: m.From})
-			c.setRole(Unattached)
-			c.startWaiting()
-			// The new leader will be in touch; asking around would be noise.
-			c.fetchAt = c.now + c.cfg.FetchMaxWait
+	case m.Epoch > c.hard.Epoch:
+		if grant = upToDate; grant {
+			c.becomeVoted(m.Epoch, m.From)
+		} else {
+			c.becomeUnattached(m.Epoch)
 		}
+	case c.hard.VotedFor == m.From && m.From != c.cfg.ID:
+		grant = true
+	case c.hard.VotedFor == None && c.hard.Leader == None:
+		if grant = upToDate; grant {
+			c.becomeVoted(m.Epoch, m.From)
+		}
+	}
+	if grant && !m.PreVote && c.fetchID == 0 {
+		// The new leader will be in touch; asking around would be noise.
+		c.fetchAt = c.now + c.cfg.FetchMaxWait
 	}
 	c.reply(token, m, Message{Granted: grant})
 }
@@ -190,7 +197,7 @@ func (c *Core) onSendFailed(m Message) {
 	case FetchRequest:
 		if m.ID == c.fetchID {
 			c.fetchID = 0
-			c.fetchAt = c.now + c.cfg.RetryBackoff
+			c.retryFetch()
 		}
 	}
 	// BeginQuorumEpoch repeats by itself, EndQuorumEpoch is a courtesy.

@@ -8,7 +8,8 @@ import (
 
 // startFollowing arms the timers of a follower.
 func (c *Core) startFollowing() {
-	c.leaderLostAt = c.now + c.cfg.FetchTimeout
+	c.patience = c.cfg.FetchTimeout + c.rand.Between(0, c.cfg.ElectionTimeout/4)
+	c.leaderLostAt = c.now + c.patience
 	c.leaderHW = 0
 	if c.flushed == c.end {
 		c.fetchAt = c.now
@@ -28,6 +29,13 @@ func (c *Core) sendFetch() {
 	m := c.send(Message{Kind: FetchRequest, To: to, Epoch: c.hard.Epoch, Leader: c.Leader(),
 		LastEpoch: c.epochs.last(), Offset: c.end, MaxWait: c.cfg.FetchMaxWait})
 	c.fetchID, c.fetchTo, c.fetchAt = m.ID, to, never
+}
+
+// retryFetch fetches again after a pause, which grows while no leader is found.
+func (c *Core) retryFetch() {
+	pause := c.cfg.RetryBackoff << min(c.misses, 10)
+	c.fetchAt = c.now + min(pause, max(c.cfg.RetryBackoff, c.cfg.ElectionTimeout/2))
+	c.misses++
 }
 
 // someoneElse goes round the other voters.
@@ -50,7 +58,7 @@ func (c *Core) onFetchResponse(m Message) {
 	if c.adopt(m.Epoch, m.Leader) || !mine {
 		return
 	}
-	c.fetchAt = c.now + c.cfg.RetryBackoff
+	c.retryFetch()
 	fromLeader := m.From == c.Leader() && m.Epoch == c.hard.Epoch
 	if m.Err != 0 {
 		if m.Err == kerr.NotLeaderForPartition.Code && fromLeader && m.Leader == None && c.voter && c.role == Follower {
@@ -64,10 +72,11 @@ func (c *Core) onFetchResponse(m Message) {
 	}
 	if c.role != Follower {
 		c.setRole(Follower)
-		c.fetchAt = c.now + c.cfg.RetryBackoff
+		c.startFollowing()
 	}
-	c.heard = true
-	c.leaderLostAt = c.now + c.cfg.FetchTimeout
+	c.heard, c.misses = true, 0
+	c.leaderLostAt = c.now + c.patience
+	c.fetchAt = c.now + c.cfg.RetryBackoff
 	if m.Diverging {
 		c.diverge(m.DivergeEpoch, m.DivergeEnd)
 		return

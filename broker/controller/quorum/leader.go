@@ -62,6 +62,7 @@ func (c *Core) resign() {
 	slices.SortStableFunc(successors, func(a, b int32) int { return cmp.Compare(c.peers[b].end, c.peers[a].end) })
 	c.setRole(Resigned)
 	c.electionAt = c.now + c.electionDelay()
+	c.fetchAt = c.now + c.cfg.RetryBackoff
 	for _, id := range successors {
 		c.send(Message{Kind: EndRequest, To: id, Epoch: c.hard.Epoch, Leader: c.cfg.ID, Successors: successors})
 	}
