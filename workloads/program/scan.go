@@ -66,7 +66,7 @@ func (w *Workload) Scan(e env.Env, timeout time.Duration) ([]linearizability.Sca
 	if err != nil {
 		return nil, err
 	}
-	k, err := c.NewConsumer(client.ConsumerConfig{MaxPollRecords: 10000})
+	k, err := c.NewConsumer(client.ConsumerConfig{OffsetReset: client.ResetEarliest, MaxPollRecords: 10000})
 	if err != nil {
 		return nil, err
 	}

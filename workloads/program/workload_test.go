@@ -1,0 +1,129 @@
+package program_test
+
+import (
+	"bytes"
+	"context"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/weirlab/weir/env"
+	"github.com/weirlab/weir/env/osenv"
+	"github.com/weirlab/weir/linearizability"
+	"github.com/weirlab/weir/workloads/client"
+	"github.com/weirlab/weir/workloads/program"
+)
+
+type counts struct {
+	produced, consumed, operated atomic.Int64
+	early                        atomic.Bool
+}
+
+func (c *counts) Produced(intended, sent, done time.Duration, _ int, _ client.Outcome) {
+	c.produced.Add(1)
+	if sent < intended || done < sent {
+		c.early.Store(true)
+	}
+}
+
+func (c *counts) Consumed(intended, read time.Duration, _ int) {
+	c.consumed.Add(1)
+	if read < intended {
+		c.early.Store(true)
+	}
+}
+
+func (c *counts) Operated(string, time.Duration, time.Duration, client.Outcome) { c.operated.Add(1) }
+
+func run(t *testing.T, cfg program.Config) (*counts, *linearizability.History, *program.Workload) {
+	t.Helper()
+	cluster, err := kfake.NewCluster(kfake.NumBrokers(3))
+	require.NoError(t, err)
+	defer cluster.Close()
+	e, err := osenv.New(osenv.Options{Seed: 7})
+	require.NoError(t, err)
+	cfg.Client = client.Config{Bootstrap: cluster.ListenAddrs(), RetryBackoff: 10 * time.Millisecond}
+	var m counts
+	var out bytes.Buffer
+	log := linearizability.NewLog(&out)
+	w, err := program.New(cfg, log, &m)
+	require.NoError(t, err)
+	log.AddTopic(linearizability.Topic{Name: cfg.Topic, Partitions: cfg.Partitions, ReplicationFactor: 1, MinISR: 1})
+	require.NoError(t, w.CreateTopics(e, 10*time.Second))
+	w.Begin(e.Now())
+	var tasks []env.Task
+	for _, p := range w.Programs() {
+		tasks = append(tasks, e.Go(p.Name, func() {
+			if err := p.Run(e); err != nil {
+				t.Errorf("%s: %v", p.Name, err)
+			}
+		}))
+	}
+	for _, task := range tasks {
+		task.Wait()
+	}
+	scans, err := w.Scan(e, 10*time.Second)
+	require.NoError(t, err)
+	for _, s := range scans {
+		log.AddScan(s)
+	}
+	require.NoError(t, log.Flush())
+	return &m, log.History(), w
+}
+
+func TestWorkload(t *testing.T) {
+	for name, group := range map[string]string{"assigned": "", "group": "readers"} {
+		t.Run(name, func(t *testing.T) {
+			m, h, w := run(t, program.Config{
+				Topic: "t", Partitions: 4, ReplicationFactor: 1,
+				Producers: 3, RatePerSecond: 1000, RecordBytes: 100,
+				Producer:  client.DefaultProducerConfig(),
+				Consumers: 2, Group: group, ListOffsetsEvery: 100 * time.Millisecond,
+				Consumer:  client.ConsumerConfig{OffsetReset: client.ResetEarliest},
+				Registers: 2, RegisterEvery: 10 * time.Millisecond,
+				Duration: time.Second, Drain: 20 * time.Second,
+			})
+			p := w.Progress()
+			require.EqualValues(t, 1000, p.Sent)
+			require.EqualValues(t, 1000, p.Acked)
+			require.Zero(t, p.Failed+p.Unknown)
+			require.Zero(t, p.Running)
+			require.GreaterOrEqual(t, p.Consumed, int64(1000))
+			require.EqualValues(t, 1000, m.produced.Load())
+			require.Positive(t, m.operated.Load())
+			require.False(t, m.early.Load(), "something happened before it was to")
+			scanned := 0
+			for _, s := range h.Scans {
+				scanned += len(s.Records)
+			}
+			require.Equal(t, 1000, scanned)
+			verdict := linearizability.Judge(context.Background(), h, linearizability.Options{})
+			require.Empty(t, verdict.Findings)
+		})
+	}
+}
+
+func TestConfigIsChecked(t *testing.T) {
+	good := program.Config{
+		Client: client.Config{Bootstrap: []string{"b:1"}}, Topic: "t", Partitions: 1,
+		Producers: 1, RatePerSecond: 1, RecordBytes: 100, Duration: time.Second,
+	}
+	_, err := program.New(good, nil, nil)
+	require.NoError(t, err)
+	for want, spoil := range map[string]func(*program.Config){
+		"Topic is empty":         func(c *program.Config) { c.Topic = "" },
+		"at least one partition": func(c *program.Config) { c.Partitions = 0 },
+		"a rate of at least 1":   func(c *program.Config) { c.RatePerSecond = 0 },
+		"at least 16 bytes":      func(c *program.Config) { c.RecordBytes = 3 },
+		"nor the duration zero":  func(c *program.Config) { c.Duration = 0 },
+		"a topic that has 1":     func(c *program.Config) { c.Registers = 1; c.RegisterPartitions = 2 },
+		"can be told apart":      func(c *program.Config) { c.RatePerSecond = 1 << 31; c.Duration = time.Minute },
+	} {
+		cfg := good
+		spoil(&cfg)
+		_, err := program.New(cfg, nil, nil)
+		require.ErrorContains(t, err, want)
+	}
+}
