@@ -228,12 +228,14 @@ func consumeTopic(ctx context.Context, s streams, c *client.Client, topic string
 		for _, problem := range batch.Errors {
 			return fmt.Errorf("%s-%d: %w", problem.Topic, problem.Partition, problem.Err)
 		}
-		for _, r := range batch.Records {
-			if details {
-				_, _ = out.WriteString(strconv.Itoa(int(r.Partition)) + "\t" + strconv.FormatInt(r.Offset, 10) + "\t" + string(r.Key) + "\t")
+		for _, p := range batch.Partitions {
+			for _, r := range p.Records {
+				if details {
+					_, _ = out.WriteString(strconv.Itoa(int(r.Partition)) + "\t" + strconv.FormatInt(r.Offset, 10) + "\t" + string(r.Key) + "\t")
+				}
+				_, _ = out.Write(r.Value)
+				_ = out.WriteByte('\n') // errors show at Flush
 			}
-			_, _ = out.Write(r.Value)
-			_ = out.WriteByte('\n')
 		}
 		if err := out.Flush(); err != nil {
 			return err
