@@ -253,6 +253,8 @@ func (cfg ProducerConfig) withDefaults() (ProducerConfig, error) {
 		return cfg, fmt.Errorf("client: enable.idempotence needs acks=all, not acks=%s", cfg.Acks)
 	case cfg.Idempotent && cfg.MaxInFlight > 5:
 		return cfg, fmt.Errorf("client: enable.idempotence needs max.in.flight.requests.per.connection of at most 5, not %d: brokers remember five batches", cfg.MaxInFlight)
+	case cfg.Idempotent && cfg.Retries < 0:
+		return cfg, errors.New("client: enable.idempotence needs retries of at least 1: a lost batch would block the partition's sequence")
 	case cfg.MaxInFlight < 0 || cfg.BatchBytes < 0 || cfg.BufferBytes < 0 || cfg.MaxRequestBytes < 0 || cfg.Linger < 0:
 		return cfg, errors.New("client: sizes, counts and linger.ms of a producer must not be negative")
 	}
