@@ -43,7 +43,7 @@ func (c *court) replicas(p *partition) {
 			c.found(p, 0, min(a[i].Offset, b[i].Offset), 0, fmt.Sprintf("replicas of %s differ from offset %d on: %s, %s",
 				p.tp, min(a[i].Offset, b[i].Offset), holding(ref, &a[i]), holding(s, &b[i])),
 				differences(a[i:], b[i:])...)
-		case len(a) != len(b) || ref.LogEnd != s.LogEnd:
+		case len(a) != len(b) || ref.LogEnd != None && s.LogEnd != None && ref.LogEnd != s.LogEnd:
 			c.found(p, 1, min(ref.LogEnd, s.LogEnd), 0, fmt.Sprintf("replicas of %s did not converge: the log ends at offset %d on broker %d and at %d on broker %d",
 				p.tp, ref.LogEnd, ref.Broker, s.LogEnd, s.Broker))
 		}
