@@ -71,7 +71,7 @@ func newDirector(o Options, c cluster) (*director, error) {
 func (d *director) run(e env.Env) {
 	d.log.AddTopic(judgedTopic(d.s))
 	if err := d.workload.CreateTopics(e, bootPatience); err != nil {
-		d.stuck(e, fmt.Sprintf("the cluster did not become ready to serve within %v of its start", bootPatience), err.Error())
+		d.stuck(e, "the cluster did not get ready to serve: "+err.Error())
 		return
 	}
 	inj := newInjector(e, d.cluster, d.tellFault)

@@ -128,7 +128,7 @@ func (d *director) judge(ctx context.Context, out *Outcome, watched linearizabil
 	}
 	ok, fail, info := d.log.Counts()
 	out.Operations = ok + fail + info
-	out.Verdict = linearizability.Judge(ctx, d.log.History(), linearizability.Options{})
+	out.Verdict = linearizability.Judge(ctx, d.log.History(), linearizability.Options{Drained: d.scanned && d.s.Load.Consumers.Count > 0})
 	out.Verdict.Merge(watched)
 	progress := linearizability.Check{Code: codeProgress, Name: "the cluster recovers after healing and no task panics", Status: linearizability.Pass, Inputs: 1, Unit: "run"}
 	if !d.scanned {
