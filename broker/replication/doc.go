@@ -1,0 +1,50 @@
+// Package replication keeps the replicas of a partition the same and says
+// which records are committed.
+//
+// # The protocol
+//
+// Each partition has one leader at a time, named by the controller together
+// with a leader epoch that grows with every change. Producers append at the
+// leader. Followers fetch from it like consumers, except that a follower's
+// fetch offset tells the leader how much it has. The leader keeps the in-sync
+// replicas (ISR), those that keep up, and asks the controller to change them.
+// The high watermark is the offset that every replica of the ISR has reached:
+// records below it are committed, are all that consumers see, and survive as
+// long as the controller elects from the ISR. A write with acks=all is answered
+// when the high watermark has passed it.
+//
+// A follower does not trust its tail. Every fetch carries the epoch of its last
+// batch, and a leader whose log differs answers with the point up to which they
+// agree, where the follower cuts its log (KIP-101, KIP-279, KIP-595).
+//
+// # The parts
+//
+// [State] is one replica's view of one partition as a pure step function, in
+// leader.go and follower.go. All rules that keep committed records are there
+// and nowhere else, each with a name of its own in guards.go: there are as many
+// histories in which leaving out one of them loses records, and they can be
+// read, replica by replica, in testdata. The same States are enumerated
+// exhaustively on small clusters and walked at random on larger ones.
+//
+// [Manager] runs the States of one broker over package storage: it opens logs
+// as metadata assigns them (apply.go), appends and keeps those waiting who want
+// all replicas (append.go), answers fetches of consumers and followers
+// (fetch.go), copies from other leaders with one task per source broker
+// (fetcher.go), and brings ISR changes to the controller (proposer.go,
+// KIP-497). Nothing ticks: the lag of followers is looked at every half
+// replica.lag.time.max.ms, and an idle follower waits in a long poll.
+//
+// # Differences from Kafka
+//
+//   - The directory of a log names its topic's id, and so does the high
+//     watermark checkpoint: a topic that was deleted and created again under
+//     its name cannot meet the old one's records.
+//   - A waiting acks=all write is told NOT_ENOUGH_REPLICAS_AFTER_APPEND as soon
+//     as the ISR falls below min.insync.replicas, rather than timing out.
+//   - A follower's high watermark never goes back when a new leader knows less.
+//   - Images older than the broker's own registration are passed over, so that a
+//     restarted broker never leads in an epoch of its former life.
+//   - There are no fetch sessions, reassignments in steps, follower reads
+//     (KIP-392), delayed high-watermark pushes, transactions or tiered storage:
+//     the last stable offset is the high watermark.
+package replication
