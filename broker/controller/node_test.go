@@ -61,7 +61,9 @@ func (q *testQuorum) start(id int32) *testNode {
 		FetchTimeout: 200 * time.Millisecond, FetchMaxWait: 40 * time.Millisecond, RequestTimeout: 100 * time.Millisecond,
 		RetryBackoff: 5 * time.Millisecond, BrokerSessionTimeout: time.Hour,
 		OnFatal: func(err error) { q.t.Errorf("node %d: %v", id, err) }},
-		log, "meta", func(to Voter, req kmsg.Request, timeout time.Duration) (kmsg.Response, error) { return q.carry(id, to.ID, req) })
+		log, "meta", func(to Voter, req kmsg.Request, timeout time.Duration) (kmsg.Response, error) {
+			return q.carry(id, to.ID, req)
+		})
 	require.NoError(q.t, err)
 	node := &testNode{n, log}
 	q.mu.Lock()
