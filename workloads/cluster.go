@@ -30,6 +30,9 @@ type cluster interface {
 	// happen, such as to a broker that is down already.
 	strike(e env.Env, f faults.Fault, h hit) (*strike, error)
 
+	// unready says which broker has not joined yet, "" if all have.
+	unready(e env.Env) string
+
 	// unsettled says what is not yet as it should be in a healthy cluster, ""
 	// if nothing is.
 	unsettled(e env.Env) string

@@ -70,6 +70,10 @@ func newDirector(o Options, c cluster) (*director, error) {
 // run does everything up to the last scan.
 func (d *director) run(e env.Env) {
 	d.log.AddTopic(judgedTopic(d.s))
+	if why := d.await(e, bootPatience, d.cluster.unready); why != "" {
+		d.stuck(e, fmt.Sprintf("the brokers did not join their cluster within %v: %s", bootPatience, why))
+		return
+	}
 	if err := d.workload.CreateTopics(e, bootPatience); err != nil {
 		d.stuck(e, "the cluster did not get ready to serve: "+err.Error())
 		return
@@ -195,15 +199,21 @@ func (d *director) awaitClients(e env.Env, clients []env.Task) bool {
 // awaitSettled waits until every broker is up and every replica in sync.
 func (d *director) awaitSettled(e env.Env) bool {
 	d.enter("waiting for the replicas to converge")
-	deadline := e.Now() + d.s.Recovery
+	if why := d.await(e, d.s.Recovery, d.cluster.unsettled); why != "" {
+		d.stuck(e, fmt.Sprintf("the cluster did not recover within %v after healing: %s", d.s.Recovery, why))
+		return false
+	}
+	return true
+}
+
+// await asks until nothing is said to be wrong, for at most patience, and
+// returns what still is.
+func (d *director) await(e env.Env, patience time.Duration, wrong func(env.Env) string) string {
+	deadline := e.Now() + patience
 	for {
-		why := d.cluster.unsettled(e)
-		if why == "" {
-			return true
-		}
-		if e.Now() >= deadline {
-			d.stuck(e, fmt.Sprintf("the cluster did not recover within %v after healing: %s", d.s.Recovery, why))
-			return false
+		why := wrong(e)
+		if why == "" || e.Now() >= deadline {
+			return why
 		}
 		e.Sleep(settlePoll)
 	}

@@ -210,7 +210,7 @@ func (c *localCluster) metadata() (*kmsg.MetadataResponse, error) {
 	return resp.(*kmsg.MetadataResponse), nil
 }
 
-func (c *localCluster) unsettled(e env.Env) string {
+func (c *localCluster) unready(env.Env) string {
 	for _, p := range c.processes {
 		if !p.running() {
 			return p.name + " does not run; its log is " + p.log.Name()
@@ -222,6 +222,13 @@ func (c *localCluster) unsettled(e env.Env) string {
 		return "no broker answers: " + err.Error()
 	case len(resp.Brokers) < len(c.processes):
 		return fmt.Sprintf("only %d of %d brokers are registered", len(resp.Brokers), len(c.processes))
+	}
+	return ""
+}
+
+func (c *localCluster) unsettled(e env.Env) string {
+	if why := c.unready(e); why != "" {
+		return why
 	}
 	topic, err := c.client.Admin().DescribeTopic(c.s.Topic.Name, askTimeout)
 	if err != nil {

@@ -133,6 +133,8 @@ func (c *simCluster) partitions(env.Env) []linearizability.PartitionState { retu
 
 func (c *simCluster) controller(env.Env) (int, bool) { return c.leader, c.leader >= 0 }
 
+func (c *simCluster) unready(env.Env) string { return c.unsettledV }
+
 func (c *simCluster) unsettled(env.Env) string { return c.unsettledV }
 
 func (c *simCluster) strike(e env.Env, f faults.Fault, h hit) (*strike, error) {
@@ -250,6 +252,7 @@ func (c *simCluster) shutDown(e env.Env, b *simBroker) string {
 		b.node.Crash()
 		return "the broker could not shut down in good order and was killed"
 	}
+	b.b = nil // its logs are about to close: nothing to look at any more
 	var err error
 	task := b.node.Start("shutdown", func(env.Env) { err = served.Stop() })
 	for end := e.Now() + 2*b.cfg.ControlledShutdown; !task.Done() && b.node.Alive() && e.Now() < end; {

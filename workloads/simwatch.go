@@ -162,7 +162,7 @@ func (w *simWatch) replica(id int32, r replication.ReplicaView) linearizability.
 		LeaderEpoch: r.LeaderEpoch, LogStart: r.LogStartOffset, HighWatermark: r.HighWatermark, LogEnd: r.LogEndOffset,
 		EpochStart: r.EpochStart, PartitionEpoch: r.PartitionEpoch, ISR: r.ISR, MaximalISR: r.MaximalISR,
 	}
-	if r.Log != nil {
+	if r.Log != nil && !r.StorageFailed {
 		v.Log = logView{w.c, r.Log}
 	}
 	return v
