@@ -1,0 +1,254 @@
+package group
+
+import (
+	"time"
+
+	"github.com/weirlab/weir/env"
+)
+
+// State is where a group is in its life.
+type State int8
+
+// The states of the classic protocol.
+const (
+	Empty      State = iota // no members; offsets may remain
+	Preparing               // waiting for members to join the next generation
+	Completing              // waiting for the leader's assignment
+	Stable                  // every member has its assignment
+	Dead                    // deleted
+)
+
+// String is the name that DescribeGroups and ListGroups report.
+func (s State) String() string {
+	return [...]string{"Empty", "PreparingRebalance", "CompletingRebalance", "Stable", "Dead"}[s]
+}
+
+// Config are the settings of every group of a coordinator.
+type Config struct {
+	InitialRebalanceDelay time.Duration // group.initial.rebalance.delay.ms
+	MinSessionTimeout     time.Duration // group.min.session.timeout.ms
+	MaxSessionTimeout     time.Duration // group.max.session.timeout.ms
+	MaxSize               int           // group.max.size; 0 is no limit
+	OffsetsRetention      time.Duration // offsets.retention.minutes
+	OffsetMetadataMax     int           // offset.metadata.max.bytes
+}
+
+// DefaultConfig has Kafka's defaults.
+func DefaultConfig() Config {
+	return Config{
+		InitialRebalanceDelay: 3 * time.Second,
+		MinSessionTimeout:     6 * time.Second,
+		MaxSessionTimeout:     30 * time.Minute,
+		OffsetsRetention:      7 * 24 * time.Hour,
+		OffsetMetadataMax:     4096,
+	}
+}
+
+// Protocol is one way of assigning partitions that a member supports.
+type Protocol struct {
+	Name     string
+	Metadata []byte
+}
+
+// Ref names a waiting request; the answer carries it. 0 waits for nothing.
+type Ref uint64
+
+// Member is one member of a group.
+type Member struct {
+	ID, ClientID, ClientHost string
+	InstanceID               string // group.instance.id, "" for a dynamic member
+	SessionTimeout           time.Duration
+	RebalanceTimeout         time.Duration
+	Protocols                []Protocol // by preference
+	Assignment               []byte
+
+	expires time.Duration // when the session ends unless heard of
+	joining Ref           // JoinGroup that waits, 0 if none
+	syncing Ref           // SyncGroup that waits, 0 if none
+}
+
+// metadata is the member's subscription under the named protocol.
+func (m *Member) metadata(protocol string) []byte {
+	for _, p := range m.Protocols {
+		if p.Name == protocol {
+			return p.Metadata
+		}
+	}
+	return nil
+}
+
+// Group is the state machine of one consumer group. It is pure: it does no
+// I/O, reads no clock and draws nothing at random.
+type Group struct {
+	ID           string
+	State        State
+	Generation   int32
+	ProtocolType string // "" until the first member came
+	Protocol     string // chosen for this generation
+	Leader       string // member ID, "" if there is none
+	Members      map[string]*Member
+	Offsets      map[TopicPartition]Offset
+
+	cfg        *Config
+	instances  map[string]string        // group.instance.id → member ID
+	pending    map[string]time.Duration // member IDs given out but not used yet → when they lapse
+	deadline   time.Duration            // of the rebalance, while Preparing or Completing
+	joinUntil  time.Duration            // latest end of the initial delay
+	initial    bool                     // in the initial delay: joining does not end it
+	grew       bool                     // somebody joined since the initial delay was last extended
+	storing    bool                     // an assignment is on its way to the log
+	emptySince int64                    // wall clock ms at which the group became empty, 0 if it is not
+}
+
+// New returns an empty group.
+func New(id string, cfg *Config) *Group {
+	return &Group{
+		ID:        id,
+		cfg:       cfg,
+		Members:   make(map[string]*Member),
+		Offsets:   make(map[TopicPartition]Offset),
+		instances: make(map[string]string),
+		pending:   make(map[string]time.Duration),
+	}
+}
+
+// Input is something that happens to a group: Join, Sync, Heartbeat, Leave,
+// Stored or Tick.
+type Input interface{ input() }
+
+// Join is a JoinGroup request.
+type Join struct {
+	Ref              Ref
+	MemberID         string // "" for a newcomer
+	NewMemberID      string // what a newcomer is called
+	InstanceID       string
+	ClientID         string
+	ClientHost       string
+	SessionTimeout   time.Duration
+	RebalanceTimeout time.Duration
+	ProtocolType     string
+	Protocols        []Protocol
+
+	// RequireMemberID makes a dynamic newcomer come back with its new ID
+	// before it counts (KIP-394, v4 on).
+	RequireMemberID bool
+	// CanSkipAssignment says that the client understands being leader of a
+	// generation that has its assignment already (KIP-814, v9 on).
+	CanSkipAssignment bool
+}
+
+// Sync is a SyncGroup request.
+type Sync struct {
+	Ref          Ref
+	MemberID     string
+	InstanceID   string
+	Generation   int32
+	ProtocolType string // "" if not given
+	Protocol     string // "" if not given
+	Assignments  map[string][]byte
+}
+
+// Heartbeat is a Heartbeat request.
+type Heartbeat struct {
+	Ref        Ref
+	MemberID   string
+	InstanceID string
+	Generation int32
+}
+
+// Leave takes one member out.
+type Leave struct {
+	Ref        Ref
+	MemberID   string
+	InstanceID string // names the member if MemberID is ""
+}
+
+// Stored reports that what Store asked for is in the log, or why not.
+type Stored struct {
+	Generation int32
+	Code       int16 // Kafka error code as the client is to see it
+}
+
+// Tick reports that time has passed. WallMillis is the wall clock.
+type Tick struct{ WallMillis int64 }
+
+func (Join) input()      {}
+func (Sync) input()      {}
+func (Heartbeat) input() {}
+func (Leave) input()     {}
+func (Stored) input()    {}
+func (Tick) input()      {}
+
+// Output is something the group wants done: Joined, Synced, Done or Store.
+type Output interface{ output() }
+
+// Joined answers a Join.
+type Joined struct {
+	Ref            Ref
+	Code           int16
+	MemberID       string
+	Generation     int32 // -1 on error
+	ProtocolType   string
+	Protocol       string
+	Leader         string
+	SkipAssignment bool
+	Members        []JoinedMember // for the leader only
+}
+
+// JoinedMember is a member as the leader sees it.
+type JoinedMember struct {
+	ID, InstanceID string
+	Metadata       []byte
+}
+
+// Synced answers a Sync.
+type Synced struct {
+	Ref          Ref
+	Code         int16
+	ProtocolType string
+	Protocol     string
+	Assignment   []byte
+}
+
+// Done answers a Heartbeat or a Leave.
+type Done struct {
+	Ref  Ref
+	Code int16
+}
+
+// Store asks for the group's present state to be written to the log, and for a
+// Stored when that is done.
+type Store struct{ Generation int32 }
+
+func (Joined) output() {}
+func (Synced) output() {}
+func (Done) output()   {}
+func (Store) output()  {}
+
+// NextDeadline is when the group wants its next Tick; ok is false if it waits
+// for nothing.
+func (g *Group) NextDeadline() (at time.Duration, ok bool) {
+	earlier := func(t time.Duration) {
+		if !ok || t < at {
+			at, ok = t, true
+		}
+	}
+	for _, m := range g.Members { //weir:ordered a minimum
+		if !m.waiting() {
+			earlier(m.expires)
+		}
+	}
+	for _, t := range g.pending { //weir:ordered a minimum
+		earlier(t)
+	}
+	if g.State == Preparing || g.State == Completing {
+		earlier(g.deadline)
+	}
+	return at, ok
+}
+
+// waiting reports whether a request of the member is open, which keeps it alive.
+func (m *Member) waiting() bool { return m.joining != 0 || m.syncing != 0 }
+
+// memberIDs lists the members in a fixed order.
+func (g *Group) memberIDs() []string { return env.SortedKeys(g.Members) }

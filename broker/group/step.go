@@ -1,0 +1,299 @@
+package group
+
+import (
+	"bytes"
+	"slices"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+
+	"github.com/weirlab/weir/env"
+)
+
+// Step takes one input at monotonic time now and returns what is to be done,
+// in order.
+func (g *Group) Step(now time.Duration, in Input) []Output {
+	s := step{Group: g, now: now}
+	switch in := in.(type) {
+	case Join:
+		s.join(in)
+	case Sync:
+		s.sync(in)
+	case Heartbeat:
+		s.reply(in.Ref, s.heartbeat(in))
+	case Leave:
+		s.reply(in.Ref, s.leave(in))
+	case Stored:
+		s.stored(in)
+	case Tick:
+		s.tick(in)
+	}
+	return s.out
+}
+
+// step is one input being taken.
+type step struct {
+	*Group
+	now time.Duration
+	out []Output
+}
+
+func (s *step) reply(ref Ref, code int16) { s.out = append(s.out, Done{Ref: ref, Code: code}) }
+
+func (s *step) refuseJoin(in Join, code int16) {
+	s.out = append(s.out, Joined{Ref: in.Ref, Code: code, MemberID: in.MemberID, Generation: -1})
+}
+
+func (s *step) join(in Join) {
+	switch {
+	case s.State == Dead:
+		s.refuseJoin(in, kerr.CoordinatorNotAvailable.Code)
+	case in.SessionTimeout < s.cfg.MinSessionTimeout || in.SessionTimeout > s.cfg.MaxSessionTimeout:
+		s.refuseJoin(in, kerr.InvalidSessionTimeout.Code)
+	case !s.compatible(in):
+		s.refuseJoin(in, kerr.InconsistentGroupProtocol.Code)
+	case in.MemberID == "":
+		s.joinNew(in)
+	default:
+		s.joinKnown(in)
+	}
+}
+
+// compatible reports whether the member could take part in the group: some
+// protocol of it is supported by all other members.
+func (s *step) compatible(in Join) bool {
+	if in.ProtocolType == "" || len(in.Protocols) == 0 {
+		return false
+	}
+	others := 0
+	for id := range s.Members { //weir:ordered a count
+		if id != in.MemberID && (in.InstanceID == "" || s.instances[in.InstanceID] != id) {
+			others++
+		}
+	}
+	if others == 0 {
+		return true
+	}
+	if in.ProtocolType != s.ProtocolType {
+		return false
+	}
+	for _, p := range in.Protocols {
+		supporters := 0
+		for id, m := range s.Members { //weir:ordered a count
+			if id != in.MemberID && (in.InstanceID == "" || s.instances[in.InstanceID] != id) && supports(m, p.Name) {
+				supporters++
+			}
+		}
+		if supporters == others {
+			return true
+		}
+	}
+	return false
+}
+
+func supports(m *Member, protocol string) bool {
+	return slices.ContainsFunc(m.Protocols, func(p Protocol) bool { return p.Name == protocol })
+}
+
+func (s *step) joinNew(in Join) {
+	if old, known := s.instances[in.InstanceID]; in.InstanceID != "" && known {
+		s.replaceStatic(in, s.Members[old])
+		return
+	}
+	if s.cfg.MaxSize > 0 && len(s.Members)+len(s.pending) >= s.cfg.MaxSize {
+		s.refuseJoin(in, kerr.GroupMaxSizeReached.Code)
+		return
+	}
+	if in.InstanceID == "" && in.RequireMemberID {
+		s.pending[in.NewMemberID] = s.now + in.SessionTimeout
+		s.out = append(s.out, Joined{Ref: in.Ref, Code: kerr.MemberIDRequired.Code, MemberID: in.NewMemberID, Generation: -1})
+		return
+	}
+	s.addMember(in, in.NewMemberID)
+}
+
+func (s *step) joinKnown(in Join) {
+	if _, given := s.pending[in.MemberID]; given && in.InstanceID == "" {
+		delete(s.pending, in.MemberID)
+		s.addMember(in, in.MemberID)
+		return
+	}
+	m, code := s.member(in.MemberID, in.InstanceID)
+	if code != 0 {
+		s.refuseJoin(in, code)
+		return
+	}
+	changed := !sameProtocols(m.Protocols, in.Protocols)
+	switch {
+	case s.State == Preparing:
+	case s.State == Completing && !changed:
+		// The answer to its join was lost; the generation is still right.
+		s.touch(m)
+		s.answerJoin(m, in.Ref)
+		return
+	case s.State == Stable && !changed && m.ID != s.Leader:
+		s.touch(m)
+		s.answerJoin(m, in.Ref)
+		return
+	}
+	s.update(m, in)
+	s.rebalance()
+}
+
+// addMember takes a newcomer in under the given member ID.
+func (s *step) addMember(in Join, id string) {
+	m := &Member{ID: id, InstanceID: in.InstanceID}
+	s.Members[id] = m
+	s.emptySince = 0
+	if in.InstanceID != "" {
+		s.instances[in.InstanceID] = id
+	}
+	if s.Leader == "" {
+		s.Leader = id
+	}
+	s.grew = true
+	s.update(m, in)
+	s.rebalance()
+}
+
+// update takes over what a join says and lets it wait for the generation.
+func (s *step) update(m *Member, in Join) {
+	if m.joining != 0 {
+		// The earlier request of the same member can only be a lost one.
+		s.out = append(s.out, Joined{Ref: m.joining, Code: kerr.UnknownMemberID.Code, MemberID: m.ID, Generation: -1})
+	}
+	m.ClientID, m.ClientHost = in.ClientID, in.ClientHost
+	m.SessionTimeout, m.RebalanceTimeout = in.SessionTimeout, in.RebalanceTimeout
+	m.Protocols = in.Protocols
+	m.joining = in.Ref
+	s.ProtocolType = in.ProtocolType
+	s.touch(m)
+}
+
+// replaceStatic lets a static member come back under a new member ID
+// (KIP-345). If nothing it said has changed the generation goes on.
+func (s *step) replaceStatic(in Join, m *Member) {
+	old := m.ID
+	if m.joining != 0 {
+		s.out = append(s.out, Joined{Ref: m.joining, Code: kerr.FencedInstanceID.Code, MemberID: old, Generation: -1})
+		m.joining = 0
+	}
+	if m.syncing != 0 {
+		s.out = append(s.out, Synced{Ref: m.syncing, Code: kerr.FencedInstanceID.Code})
+		m.syncing = 0
+	}
+	same := bytes.Equal(m.metadata(s.Protocol), protocolMetadata(in.Protocols, s.Protocol)) && sameProtocols(m.Protocols, in.Protocols)
+	led := s.Leader == old
+	delete(s.Members, old)
+	m.ID = in.NewMemberID
+	s.Members[m.ID] = m
+	s.instances[in.InstanceID] = m.ID
+	if led {
+		s.Leader = m.ID
+	}
+	if s.State != Stable || !same {
+		s.update(m, in)
+		s.rebalance()
+		return
+	}
+	m.ClientID, m.ClientHost = in.ClientID, in.ClientHost
+	m.SessionTimeout, m.RebalanceTimeout = in.SessionTimeout, in.RebalanceTimeout
+	m.Protocols = in.Protocols
+	s.touch(m)
+	answer := s.joined(m, in.Ref)
+	if led && in.CanSkipAssignment {
+		answer.SkipAssignment = true
+	} else if led {
+		// An older client that heard it leads would assign anew; one that
+		// hears of another leader takes the assignment that there is.
+		answer.Leader, answer.Members = old, nil
+	}
+	s.out = append(s.out, answer, Store{Generation: s.Generation})
+}
+
+func protocolMetadata(list []Protocol, name string) []byte {
+	return (&Member{Protocols: list}).metadata(name)
+}
+
+func sameProtocols(a, b []Protocol) bool {
+	return slices.EqualFunc(a, b, func(x, y Protocol) bool {
+		return x.Name == y.Name && bytes.Equal(x.Metadata, y.Metadata)
+	})
+}
+
+// member finds the member that a request speaks for.
+func (g *Group) member(id, instance string) (*Member, int16) {
+	if instance != "" {
+		current, known := g.instances[instance]
+		if !known {
+			return nil, kerr.UnknownMemberID.Code
+		}
+		if current != id {
+			return nil, kerr.FencedInstanceID.Code
+		}
+	}
+	m := g.Members[id]
+	if m == nil || g.State == Dead {
+		return nil, kerr.UnknownMemberID.Code
+	}
+	return m, 0
+}
+
+// touch renews the member's session.
+func (s *step) touch(m *Member) { m.expires = s.now + m.SessionTimeout }
+
+func (s *step) heartbeat(in Heartbeat) int16 {
+	m, code := s.member(in.MemberID, in.InstanceID)
+	if code != 0 {
+		return code
+	}
+	if in.Generation != s.Generation {
+		return kerr.IllegalGeneration.Code
+	}
+	s.touch(m)
+	if s.State == Preparing {
+		return kerr.RebalanceInProgress.Code
+	}
+	return 0
+}
+
+func (s *step) leave(in Leave) int16 {
+	if in.MemberID == "" && in.InstanceID != "" {
+		in.MemberID = s.instances[in.InstanceID]
+	}
+	if _, given := s.pending[in.MemberID]; given {
+		delete(s.pending, in.MemberID)
+		s.tryComplete()
+		return 0
+	}
+	m, code := s.member(in.MemberID, in.InstanceID)
+	if code != 0 {
+		return code
+	}
+	s.remove(m)
+	return 0
+}
+
+func (s *step) tick(in Tick) {
+	for _, id := range env.SortedKeys(s.pending) {
+		if s.pending[id] <= s.now {
+			delete(s.pending, id)
+		}
+	}
+	for _, id := range s.memberIDs() {
+		if m := s.Members[id]; !m.waiting() && m.expires <= s.now {
+			s.remove(m)
+		}
+	}
+	switch {
+	case s.State == Preparing && s.deadline <= s.now:
+		s.deadlinePassed()
+	case s.State == Preparing:
+		s.tryComplete()
+	case s.State == Completing && s.deadline <= s.now:
+		s.dropUnsynced()
+	}
+	if s.State == Empty && s.emptySince == 0 {
+		s.emptySince = max(in.WallMillis, 1)
+	}
+}
