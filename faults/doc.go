@@ -24,10 +24,15 @@
 //	clock jump        any number: no safety decision reads the wall clock.
 //	slow disk         any number.
 //	power loss        m-1 at a time. A broker that lost power has lost what it
-//	                  had not synced, and counts again only when it is back in
-//	                  sync. Between the restart of one and the loss of the next
-//	                  the generator leaves a gap in which nothing else is
-//	                  broken.
+//	                  had not synced. The controller cannot tell a power loss
+//	                  from a crash: to it, both are unclean shutdowns, after
+//	                  which a replica is struck from ISR and ELR until it is
+//	                  back in sync. If all others of ISR and ELR crash while the
+//	                  one that lost power was their leader, the last known
+//	                  leader is elected, and its loss becomes everybody's
+//	                  (KIP-966, without the unclean recovery that looks for the
+//	                  longest log). So no broker stops within [Resync] of a
+//	                  power loss.
 //	full disk, disk   like a power loss: what was being written may be gone.
 //	error
 //

@@ -65,7 +65,7 @@ type Fault struct {
 }
 
 // ElectionPatience is how long a fault waits for the election it names.
-const ElectionPatience = 20 * time.Second
+const ElectionPatience = 6 * time.Second
 
 // End is when the fault is over at the latest.
 func (f Fault) End() time.Duration {
@@ -74,6 +74,15 @@ func (f Fault) End() time.Duration {
 		end += f.Delay
 	}
 	return end
+}
+
+// latest is when the fault is over if the election it waits for comes as late
+// as it may.
+func (f Fault) latest() time.Duration {
+	if f.OnElection == "" {
+		return f.End()
+	}
+	return f.End() + ElectionPatience
 }
 
 // String says in one line what the fault is, in the words of the plan.

@@ -30,9 +30,10 @@ type Draw struct {
 // Count is an inclusive range of how often something happens.
 type Count struct{ Min, Max int }
 
-// Resync is the quiet time that Generate leaves after a lossy fault before the
-// next lossy one, so that the replicas concerned are back in sync.
-const Resync = 10 * time.Second
+// Resync is the time that Generate leaves between a lossy fault and any other
+// fault that stops a broker, so that the replicas concerned are back in sync or
+// others lead in their place.
+const Resync = 8 * time.Second
 
 // shortest is the least length of a fault that Generate draws, other than a
 // flicker of the network.
@@ -92,10 +93,10 @@ func Generate(seed uint64, d Draw, t Topology) Plan {
 		n := c.count.Min + env.NewRand(seed, "fault-count", c.name).Intn(c.count.Max-c.count.Min+1)
 		for i := range n {
 			r := env.NewRand(seed, "fault", fmt.Sprintf("%s-%d", c.name, i))
-			// A lossy fault that finds no quiet place in a few draws is left out.
-			for try := 0; try < 8; try++ {
+			// What finds no place that the atlas allows is left out.
+			for range 64 {
 				drawn := c.draw(r, d, t)
-				if !c.lossy || quiet(plan, drawn) {
+				if compatible(plan, drawn) {
 					plan = append(plan, drawn...)
 					break
 				}
@@ -106,12 +107,14 @@ func Generate(seed uint64, d Draw, t Topology) Plan {
 	return plan
 }
 
-// quiet says whether lossy faults drawn keep the distance of Resync from the
-// lossy ones planned already.
-func quiet(plan, drawn Plan) bool {
+// compatible says whether the faults drawn keep the distance of Resync that
+// the atlas asks for between a lossy fault and others that stop a broker.
+func compatible(plan, drawn Plan) bool {
 	for _, a := range plan {
 		for _, b := range drawn {
-			if a.Kind.Lossy() && b.Kind.Lossy() && a.At < b.End()+Resync && b.At < a.End()+Resync {
+			lossy := a.Kind.Lossy() || b.Kind.Lossy()
+			stops := (a.Kind.Lossy() || a.Kind.Stops()) && (b.Kind.Lossy() || b.Kind.Stops())
+			if lossy && stops && a.At < b.latest()+Resync && b.At < a.latest()+Resync {
 				return false
 			}
 		}
@@ -151,12 +154,12 @@ func drawOn(k Kind, lo, hi time.Duration) func(*env.Rand, Draw, Topology) Plan {
 }
 
 func drawPowerLoss(r *env.Rand, d Draw, t Topology) Plan {
-	at, length := d.span(r, time.Second, 8*time.Second)
+	at, length := d.span(r, time.Second, 4*time.Second)
 	return Plan{{Kind: PowerLoss, At: at, For: length, Node: anyTarget(r, t)}}
 }
 
 func drawLeaderCrash(r *env.Rand, d Draw, t Topology) Plan {
-	at, length := d.span(r, shortest, 8*time.Second)
+	at, length := d.span(r, shortest, 6*time.Second)
 	return Plan{{Kind: Crash, At: at, For: length, Node: LeaderOf(pick(r, t.Partitions))}}
 }
 

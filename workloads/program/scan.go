@@ -33,6 +33,10 @@ func (w *Workload) CreateTopics(e env.Env, timeout time.Duration) error {
 		return err
 	}
 	topic, err := admin.DescribeTopic(w.cfg.Topic, left())
+	for errors.Is(err, kerr.UnknownTopicOrPartition) && left() > 0 { // a broker that has yet to hear of it
+		e.Sleep(50 * time.Millisecond)
+		topic, err = admin.DescribeTopic(w.cfg.Topic, left())
+	}
 	if err != nil {
 		return err
 	}
