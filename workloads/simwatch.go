@@ -142,7 +142,7 @@ func (w *simWatch) picture() {
 			one.Registered = registered(c.image, view)
 			q := view.Quorum
 			v.Controllers = append(v.Controllers, linearizability.ControllerView{
-				Node: int32(i + 1), Running: running, Leader: q.Leader, Epoch: q.Epoch, HighWatermark: q.HighWatermark, LogEnd: q.LogEnd, Log: logView{c, q.Log},
+				Node: int32(i + 1), Running: running, Leader: q.Leader, Epoch: q.Epoch, HighWatermark: q.HighWatermark, LogEnd: q.LogEnd, Log: w.readable(q.Log),
 			})
 			for _, r := range view.Replicas {
 				if r.TP.Topic == c.s.Topic.Name {
@@ -162,10 +162,18 @@ func (w *simWatch) replica(id int32, r replication.ReplicaView) linearizability.
 		LeaderEpoch: r.LeaderEpoch, LogStart: r.LogStartOffset, HighWatermark: r.HighWatermark, LogEnd: r.LogEndOffset,
 		EpochStart: r.EpochStart, PartitionEpoch: r.PartitionEpoch, ISR: r.ISR, MaximalISR: r.MaximalISR,
 	}
-	if r.Log != nil && !r.StorageFailed {
-		v.Log = logView{w.c, r.Log}
+	if !r.StorageFailed {
+		v.Log = w.readable(r.Log)
 	}
 	return v
+}
+
+// readable is a view of log, nil if a task is in the middle of changing it.
+func (w *simWatch) readable(log *storage.Log) linearizability.LogView {
+	if log == nil || !w.c.k.Inspect(func() { log.EndOffset() }) {
+		return nil
+	}
+	return logView{log}
 }
 
 // registered says whether a broker's process has a registration that the
@@ -221,10 +229,7 @@ func (w *simWatch) unsettled(views []*broker.View) string {
 
 // logView reads a log of a simulated broker from outside, where its disk
 // takes no time.
-type logView struct {
-	c   *simCluster
-	log *storage.Log
-}
+type logView struct{ log *storage.Log }
 
 // readChunk is how much of a log is read at once, in bytes.
 const readChunk = 1 << 20
