@@ -45,8 +45,9 @@ type modelPartition struct {
 // modelProducer is a leader's memory of a producer: its epoch and the last
 // five batches.
 type modelProducer struct {
-	epoch int16
-	last  []modelBatch
+	epoch  int16
+	last   []modelBatch
+	forgot bool // the batches of this epoch
 }
 
 type modelBatch struct {
@@ -168,6 +169,9 @@ func (m *model) produce(e env.Env, req *kmsg.ProduceRequest, id int32) (kmsg.Res
 			part := kmsg.NewProduceResponseTopicPartition()
 			part.Partition = p.Partition
 			part.BaseOffset = -1
+			if m.trouble > 0 && m.rand.Chance(1, 30) {
+				m.parts[p.Partition].forget()
+			}
 			if m.moves > 0 && m.rand.Chance(m.moves, 1000) {
 				mp := m.parts[p.Partition]
 				mp.leader = (mp.leader + 1) % m.brokers
@@ -209,6 +213,14 @@ func (m *model) produce(e env.Env, req *kmsg.ProduceRequest, id int32) (kmsg.Res
 	return resp, lost
 }
 
+// forget loses what the partition knows of producers, except that they are
+// not new: a batch that was appended can then be refused when it comes again.
+func (p *modelPartition) forget() {
+	for _, pr := range p.producers {
+		pr.forgot = true
+	}
+}
+
 // append is the leader's part: Kafka's sequence check, then the shared log.
 func (m *model) append(partition int32, raw []byte, id int32) (int64, int16) {
 	p := m.parts[partition]
@@ -233,7 +245,9 @@ func (m *model) append(partition int32, raw []byte, id int32) (int64, int16) {
 			if batch.FirstSequence != 0 {
 				return -1, kerr.OutOfOrderSequenceNumber.Code
 			}
-			pr.epoch, pr.last = batch.ProducerEpoch, nil
+			pr.epoch, pr.last, pr.forgot = batch.ProducerEpoch, nil, false
+		case pr.forgot:
+			return -1, kerr.UnknownProducerID.Code
 		default:
 			for _, seen := range pr.last {
 				if seen.first == b.first && seen.next == b.next {
@@ -268,7 +282,7 @@ func (m *model) append(partition int32, raw []byte, id int32) (int64, int16) {
 // log: an acknowledged one is there, at its offset; a failed one is not;
 // nothing is there twice or out of order.
 func TestProducerAgainstModel(t *testing.T) {
-	seeds := uint64(60)
+	seeds := uint64(200)
 	if testing.Short() {
 		seeds = 10
 	}
@@ -282,7 +296,7 @@ func TestProducerAgainstModel(t *testing.T) {
 			idempotent := seed%7 != 6
 			delivery := []time.Duration{2 * time.Minute, 4 * time.Second, time.Second}[seed/4%3]
 
-			const n = 400
+			const n = 1500
 			results := map[string]client.Result{}
 			order := map[string]int{}
 			node := m.k.NewNode("client")
@@ -293,7 +307,7 @@ func TestProducerAgainstModel(t *testing.T) {
 				require.NoError(t, err)
 				p, err := c.NewProducer(client.ProducerConfig{
 					Acks: client.AcksAll, Idempotent: idempotent, DeliveryTimeout: delivery,
-					BatchBytes: 150, Linger: time.Duration(seed%3) * time.Millisecond,
+					BatchBytes: 90, Linger: time.Duration(seed%3) * time.Millisecond,
 				})
 				require.NoError(t, err)
 				for i := range n {
@@ -304,7 +318,9 @@ func TestProducerAgainstModel(t *testing.T) {
 						require.False(t, twice)
 						results[string(r.Value)] = res
 					})
-					e.Sleep(time.Duration(m.rand.Intn(3)) * 10 * time.Millisecond)
+					if m.rand.Chance(1, 10) { // bursts, so that much is in flight
+						e.Sleep(m.rand.Between(0, 100*time.Millisecond))
+					}
 				}
 				p.Close(5 * time.Minute)
 				c.Close()
