@@ -11,7 +11,8 @@
 //
 // Two layers:
 //
-//   - Membership (membership.go) is a pure state machine: a call changes it and
+//   - Group (group.go, step.go, rebalance.go) is a pure state machine: an Input goes
+//     in, Outputs come out:
 //     returns who is to be answered with what, and what is to be written. It
 //     knows no clock: the caller brings the time and asks when it wants to be
 //     called next.

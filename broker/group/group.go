@@ -98,6 +98,11 @@ type Group struct {
 	grew       bool                     // somebody joined since the initial delay was last extended
 	storing    bool                     // an assignment is on its way to the log
 	emptySince int64                    // wall clock ms at which the group became empty, 0 if it is not
+
+	// Kept by the coordinator: commits being appended, and whether offsets are
+	// being removed, while which nothing else may change.
+	commits int
+	locked  bool
 }
 
 // New returns an empty group.

@@ -1,0 +1,211 @@
+package group
+
+import (
+	"encoding/binary"
+	"fmt"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/weirlab/weir/broker/storage"
+)
+
+// Versions of the keys in __consumer_offsets, which tell the kinds of record
+// apart, and of the values written.
+const (
+	offsetKeyOldVersion  = 0
+	offsetKeyVersion     = 1
+	groupKeyVersion      = 2
+	offsetValueVersion   = 3
+	groupValueVersion    = 3
+	barrierGroup         = "" // no client can use it as a group's name
+	barrierPartitionless = -1
+)
+
+func offsetKey(group string, tp TopicPartition) []byte {
+	k := kmsg.NewOffsetCommitKey()
+	k.Version, k.Group, k.Topic, k.Partition = offsetKeyVersion, group, tp.Topic, tp.Partition
+	return k.AppendTo(nil)
+}
+
+func offsetRecord(group string, tp TopicPartition, o Offset, wallMillis int64) storage.Record {
+	v := kmsg.NewOffsetCommitValue()
+	v.Version = offsetValueVersion
+	v.Offset, v.LeaderEpoch, v.Metadata, v.CommitTimestamp = o.Offset, o.LeaderEpoch, o.Metadata, o.CommitTimestamp
+	return storage.Record{TimestampMillis: wallMillis, Key: offsetKey(group, tp), Value: v.AppendTo(nil)}
+}
+
+// barrierRecord is a record that means nothing: committing it proves that the
+// coordinator still leads.
+func barrierRecord(wallMillis int64) storage.Record {
+	return storage.Record{
+		TimestampMillis: wallMillis,
+		Key:             offsetKey(barrierGroup, TopicPartition{Partition: barrierPartitionless}),
+	}
+}
+
+func groupKey(group string) []byte {
+	k := kmsg.NewGroupMetadataKey()
+	k.Version, k.Group = groupKeyVersion, group
+	return k.AppendTo(nil)
+}
+
+// groupRecord is the group as the next coordinator is to find it.
+func (g *Group) groupRecord(wallMillis int64) storage.Record {
+	v := kmsg.NewGroupMetadataValue()
+	v.Version = groupValueVersion
+	v.ProtocolType, v.Generation = g.ProtocolType, g.Generation
+	if g.Protocol != "" {
+		v.Protocol = &g.Protocol
+	}
+	if g.Leader != "" {
+		v.Leader = &g.Leader
+	}
+	v.CurrentStateTimestamp = wallMillis
+	for _, id := range g.memberIDs() {
+		m := g.Members[id]
+		out := kmsg.NewGroupMetadataValueMember()
+		out.MemberID, out.ClientID, out.ClientHost = m.ID, m.ClientID, m.ClientHost
+		if m.InstanceID != "" {
+			out.InstanceID = &m.InstanceID
+		}
+		out.RebalanceTimeoutMillis = int32(m.RebalanceTimeout / time.Millisecond)
+		out.SessionTimeoutMillis = int32(m.SessionTimeout / time.Millisecond)
+		out.Subscription = m.metadata(g.Protocol)
+		out.Assignment = m.Assignment
+		v.Members = append(v.Members, out)
+	}
+	return storage.Record{TimestampMillis: wallMillis, Key: groupKey(g.ID), Value: v.AppendTo(nil)}
+}
+
+// restore makes the group what a group record says. Sessions begin anew.
+func (g *Group) restore(v *kmsg.GroupMetadataValue, now time.Duration) {
+	offsets := g.Offsets
+	*g = *New(g.ID, g.cfg)
+	g.Offsets = offsets
+	g.ProtocolType, g.Generation = v.ProtocolType, v.Generation
+	if v.Protocol != nil {
+		g.Protocol = *v.Protocol
+	}
+	if v.Leader != nil {
+		g.Leader = *v.Leader
+	}
+	for i := range v.Members {
+		in := &v.Members[i]
+		m := &Member{
+			ID: in.MemberID, ClientID: in.ClientID, ClientHost: in.ClientHost,
+			SessionTimeout:   time.Duration(in.SessionTimeoutMillis) * time.Millisecond,
+			RebalanceTimeout: time.Duration(in.RebalanceTimeoutMillis) * time.Millisecond,
+			Protocols:        []Protocol{{Name: g.Protocol, Metadata: in.Subscription}},
+			Assignment:       in.Assignment,
+		}
+		if in.InstanceID != nil {
+			m.InstanceID = *in.InstanceID
+			g.instances[m.InstanceID] = m.ID
+		}
+		m.expires = now + m.SessionTimeout
+		g.Members[m.ID] = m
+	}
+	if len(g.Members) > 0 {
+		g.State = Stable
+	} else {
+		g.emptySince = max(v.CurrentStateTimestamp, 1)
+	}
+}
+
+// replay is groups being read from the log.
+type replay struct {
+	cfg    *Config
+	now    time.Duration
+	groups map[string]*Group
+}
+
+func (r *replay) group(id string) *Group {
+	g := r.groups[id]
+	if g == nil {
+		g = New(id, r.cfg)
+		r.groups[id] = g
+	}
+	return g
+}
+
+// batch takes one batch of the log. Records of kinds that are not known are
+// left alone, as other coordinators may write them.
+func (r *replay) batch(b storage.Batch) error {
+	if b.IsControl() {
+		return nil
+	}
+	for rec, err := range b.Records() {
+		if err == nil {
+			err = r.record(rec)
+		}
+		if err != nil {
+			return fmt.Errorf("group: %s at offset %d: %w", OffsetsTopic, b.BaseOffset(), err)
+		}
+	}
+	return nil
+}
+
+func (r *replay) record(rec storage.Record) error {
+	if len(rec.Key) < 2 {
+		return nil
+	}
+	switch int16(binary.BigEndian.Uint16(rec.Key)) {
+	case offsetKeyOldVersion, offsetKeyVersion:
+		return r.offset(rec)
+	case groupKeyVersion:
+		return r.metadata(rec)
+	}
+	return nil
+}
+
+func (r *replay) offset(rec storage.Record) error {
+	var k kmsg.OffsetCommitKey
+	if err := k.ReadFrom(rec.Key); err != nil {
+		return fmt.Errorf("key of an offset commit: %w", err)
+	}
+	if k.Group == barrierGroup {
+		return nil
+	}
+	tp := TopicPartition{k.Topic, k.Partition}
+	if rec.Value == nil {
+		delete(r.group(k.Group).Offsets, tp)
+		return nil
+	}
+	var v kmsg.OffsetCommitValue
+	if err := v.ReadFrom(rec.Value); err != nil {
+		return fmt.Errorf("offset commit of group %q for %s-%d: %w", k.Group, k.Topic, k.Partition, err)
+	}
+	epoch := v.LeaderEpoch
+	if v.Version < 3 {
+		epoch = -1
+	}
+	r.group(k.Group).apply(tp, Offset{
+		Offset: v.Offset, LeaderEpoch: epoch, Metadata: v.Metadata,
+		CommitTimestamp: v.CommitTimestamp, record: rec.Offset,
+	})
+	return nil
+}
+
+func (r *replay) metadata(rec storage.Record) error {
+	var k kmsg.GroupMetadataKey
+	if err := k.ReadFrom(rec.Key); err != nil {
+		return fmt.Errorf("key of a group: %w", err)
+	}
+	g := r.group(k.Group)
+	if rec.Value == nil {
+		offsets := g.Offsets
+		*g = *New(k.Group, r.cfg)
+		g.Offsets = offsets
+		return nil
+	}
+	var v kmsg.GroupMetadataValue
+	if err := v.ReadFrom(rec.Value); err != nil {
+		return fmt.Errorf("group %q: %w", k.Group, err)
+	}
+	// The record of an earlier generation can land behind that of a later one.
+	if v.Generation >= g.Generation {
+		g.restore(&v, r.now)
+	}
+	return nil
+}
