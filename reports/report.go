@@ -1,12 +1,53 @@
 package reports
 
-// Write reads the result directory dir and writes report.html and the plots
-// into it. It needs run.json; any other file that is missing or cut short is
-// named in the report instead of failing it.
-func Write(dir string) error { panic("unfinished") }
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+)
 
-// Summary is what a person should read on the terminal after a run: verdict,
-// what was found, the figures that matter and where the report is. It reads
-// the result directory. Lines are at most 100 columns wide; with color they
-// carry ANSI escapes.
-func Summary(dir string, color bool) (string, error) { panic("unfinished") }
+// figures are the plots of a report in reading order; those that have nothing
+// to show are left out.
+func (r *result) figures() []*figure {
+	var all []*figure
+	for _, f := range append([]*figure{r.throughput(), r.latencyOverTime(), r.timeline(), r.distribution(), r.lag()}, r.perBroker()...) {
+		if f != nil {
+			all = append(all, f)
+		}
+	}
+	return all
+}
+
+// Write reads the result directory dir and writes report.html and the plots
+// (each as PNG and SVG) into it. It needs run.json; any other file that is
+// missing or cut short is named in the report instead of failing it.
+func Write(dir string) error {
+	r, err := read(dir)
+	if err != nil {
+		return err
+	}
+	figures := r.figures()
+	docs := make([][]byte, len(figures))
+	for i, f := range figures {
+		if docs[i], err = f.svg(); err != nil {
+			return fmt.Errorf("plot %s: %w", f.name, err)
+		}
+		var png bytes.Buffer
+		if err := f.png(&png, r.caption()); err != nil {
+			return fmt.Errorf("plot %s: %w", f.name, err)
+		}
+		err := errors.Join(
+			os.WriteFile(filepath.Join(dir, f.name+".svg"), docs[i], 0o644),
+			os.WriteFile(filepath.Join(dir, f.name+".png"), png.Bytes(), 0o644))
+		if err != nil {
+			return err
+		}
+	}
+	html, err := r.html(figures, docs)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(dir, ReportFile), html, 0o644)
+}

@@ -1,0 +1,80 @@
+(() => {
+  const root = document.documentElement;
+  document.getElementById("theme").addEventListener("click", () => {
+    const dark = getComputedStyle(root).colorScheme === "dark" ||
+      (!root.dataset.theme && matchMedia("(prefers-color-scheme: dark)").matches);
+    root.dataset.theme = dark ? "light" : "dark";
+  });
+  const copy = document.getElementById("copy");
+  if (copy) copy.addEventListener("click", async () => {
+    const text = document.getElementById("command").textContent;
+    try {
+      await navigator.clipboard.writeText(text);
+    } catch {
+      const range = document.createRange();
+      range.selectNodeContents(document.getElementById("command"));
+      getSelection().removeAllRanges();
+      getSelection().addRange(range);
+      document.execCommand("copy");
+    }
+    copy.textContent = "copied";
+    setTimeout(() => { copy.textContent = "copy"; }, 1500);
+  });
+
+  // One crosshair over all figures that share the time axis.
+  const data = JSON.parse(document.getElementById("data").textContent);
+  const figures = [...document.querySelectorAll("figure.time")];
+  const crosses = figures.map((f) => {
+    const line = f.appendChild(document.createElement("div"));
+    line.className = "cross";
+    return line;
+  });
+  const read = document.createElement("div");
+  read.className = "read";
+  const nearest = (times, t) => {
+    let best = -1;
+    times.forEach((v, i) => { if (best < 0 || Math.abs(v - t) < Math.abs(times[best] - t)) best = i; });
+    return best >= 0 && Math.abs(times[best] - t) <= data.reach ? best : -1;
+  };
+  const row = (name, value) => {
+    const r = document.createElement("div");
+    for (const s of [name, value]) r.appendChild(document.createElement("span")).textContent = s;
+    return r;
+  };
+  const show = (fig, event) => {
+    const box = fig.getBoundingClientRect();
+    const left = box.width * data.left, width = box.width * (1 - data.left - data.right);
+    const t = (event.clientX - box.left - left) / width * data.span;
+    if (t < 0 || t > data.span) { hide(); return; }
+    figures.forEach((f, i) => {
+      const scale = f.clientWidth / data.width;
+      Object.assign(crosses[i].style, {
+        display: "block", left: `${left + width * t / data.span}px`,
+        top: `${data.top * scale}px`, bottom: `${data.bottom * scale}px`,
+      });
+    });
+    read.replaceChildren();
+    const head = read.appendChild(document.createElement("b"));
+    head.textContent = `${t.toFixed(1)} s`;
+    for (const g of data.groups) {
+      const i = nearest(g.times, t);
+      if (i >= 0) g.series.forEach((s) => { if (s.text[i]) read.appendChild(row(s.name, s.text[i])); });
+    }
+    for (const f of data.faults) {
+      if (t >= f.from && t <= f.to) read.appendChild(row(f.kind, f.brokers));
+    }
+    fig.appendChild(read);
+    read.style.display = "block";
+    const x = event.clientX - box.left;
+    read.style.top = `${data.top + 4}px`;
+    read.style.left = x + 18 + read.offsetWidth < box.width ? `${x + 18}px` : `${x - 18 - read.offsetWidth}px`;
+  };
+  const hide = () => {
+    read.style.display = "none";
+    crosses.forEach((c) => { c.style.display = "none"; });
+  };
+  figures.forEach((f) => {
+    f.addEventListener("pointermove", (e) => show(f, e));
+    f.addEventListener("pointerleave", hide);
+  });
+})();

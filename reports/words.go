@@ -1,0 +1,246 @@
+package reports
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/weirlab/weir/linearizability"
+)
+
+// number writes an integer with thousands separated.
+func number(v int64) string {
+	s := strconv.FormatInt(v, 10)
+	sign := ""
+	if v < 0 {
+		sign, s = "-", s[1:]
+	}
+	for i := len(s) - 3; i > 0; i -= 3 {
+		s = s[:i] + "," + s[i:]
+	}
+	return sign + s
+}
+
+func count(n int64, one string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return number(n) + " " + one + "s"
+}
+
+// seconds writes a duration for people.
+func seconds(d time.Duration) string {
+	switch {
+	case d >= 10*time.Minute:
+		return d.Round(time.Second).String()
+	case d >= 100*time.Second:
+		return fmt.Sprintf("%.0f s", d.Seconds())
+	case d >= time.Second:
+		return fmt.Sprintf("%.1f s", d.Seconds())
+	}
+	return milliseconds(inMillis(int64(d)))
+}
+
+// bytesText writes a size with decimal prefixes.
+func bytesText(n int64) string {
+	switch {
+	case n >= 1e9:
+		return fmt.Sprintf("%.1f GB", float64(n)/1e9)
+	case n >= 1e6:
+		return fmt.Sprintf("%.1f MB", float64(n)/1e6)
+	case n >= 1e3:
+		return fmt.Sprintf("%.1f kB", float64(n)/1e3)
+	}
+	return fmt.Sprintf("%d B", n)
+}
+
+func statusWord(r *Run) string {
+	switch {
+	case r.Verdict.Status == linearizability.Failed:
+		return "Failed"
+	case !r.Complete:
+		return "Cut short"
+	case r.Verdict.Status == linearizability.Unknown:
+		return "Not proven"
+	case r.Rerun == "different":
+		return "Not deterministic"
+	}
+	return "Passed"
+}
+
+// sentence is the verdict in one sentence.
+func (r *result) sentence() string {
+	run, v := r.run, &r.run.Verdict
+	switch statusWord(run) {
+	case "Failed":
+		what := "one broken promise"
+		if n := len(v.Findings); n != 1 {
+			what = fmt.Sprintf("%d broken promises", n)
+		}
+		if len(run.Planted) > 0 {
+			return fmt.Sprintf("The judge found %s with a planted bug switched on: %s.", what, strings.Join(run.Planted, ", "))
+		}
+		return fmt.Sprintf("The judge found %s %s.", what, r.through("under"))
+	case "Cut short":
+		why := run.Interrupted
+		if why == "" {
+			why = "nobody noted why"
+		}
+		return fmt.Sprintf("The run did not come to its end (%s). What was seen until then is below.", why)
+	case "Not proven":
+		var open []string
+		for _, k := range v.Checks {
+			if k.Status == linearizability.Unknown {
+				open = append(open, k.Name)
+			}
+		}
+		return fmt.Sprintf("No promise was seen broken, but not everything was proved: %s.", strings.Join(open, "; "))
+	case "Not deterministic":
+		return "Every check passed, but the same seed gave a different trace when run again."
+	}
+	survived := "Every promise was kept"
+	if n := r.acknowledged(); n > 0 {
+		survived += ": all of " + count(n, "acknowledged record") + " survived"
+		if len(v.Excused) > 0 {
+			survived += " or were lost as the rules permit"
+		}
+		return fmt.Sprintf("%s %s.", survived, r.through(""))
+	}
+	return survived + "."
+}
+
+// acknowledged is how many acknowledged records the judge looked for.
+func (r *result) acknowledged() int64 {
+	for _, k := range r.run.Verdict.Checks {
+		if k.Code == "K2" {
+			return k.Inputs
+		}
+	}
+	return 0
+}
+
+// through lists the faults: "1 leader crash, 1 power loss and 2 partitions".
+func (r *result) through(under string) string {
+	if len(r.run.Faults) == 0 {
+		if under == "" {
+			return "a run without faults"
+		}
+		return "in a run without faults"
+	}
+	var kinds []linearizability.FaultKind
+	counts := map[linearizability.FaultKind]int{}
+	for _, f := range r.run.Faults {
+		if counts[f.Kind] == 0 {
+			kinds = append(kinds, f.Kind)
+		}
+		counts[f.Kind]++
+	}
+	var parts []string
+	for _, k := range kinds {
+		name := strings.ReplaceAll(string(k), "-", " ")
+		if n := counts[k]; n == 1 {
+			parts = append(parts, "1 "+name)
+		} else if strings.HasSuffix(name, "s") || strings.HasSuffix(name, "sh") {
+			parts = append(parts, fmt.Sprintf("%d %ses", n, name))
+		} else {
+			parts = append(parts, fmt.Sprintf("%d %ss", n, name))
+		}
+	}
+	list := parts[0]
+	if n := len(parts); n > 1 {
+		list = strings.Join(parts[:n-1], ", ") + " and " + parts[n-1]
+	}
+	return strings.TrimSpace(under + " " + list)
+}
+
+// rate is what was acknowledged per second while load was offered.
+func (r *result) rate() (records, megabytes float64, ok bool) {
+	t := &r.series
+	offered, acked, size := t.column(ColOffered), t.column(ColAcked), t.column(ColAckedBytes)
+	if acked < 0 {
+		return 0, 0, false
+	}
+	length, before, n, bytes := 0.0, 0.0, 0.0, 0.0
+	for _, row := range t.rows {
+		if (offered >= 0 && row[offered] > 0) || (offered < 0 && row[acked] > 0) {
+			length += row[0] - before
+		}
+		before = row[0]
+		n += row[acked]
+		if size >= 0 {
+			bytes += row[size]
+		}
+	}
+	if length <= 0 {
+		return 0, 0, false
+	}
+	return n / length, bytes / length / 1e6, true
+}
+
+// tiles are the figures that matter.
+func (r *result) tiles() []pageTile {
+	var tiles []pageTile
+	if n, mb, ok := r.rate(); ok {
+		more := ""
+		if mb > 0 {
+			more = trim(mb) + " MB/s"
+		}
+		tiles = append(tiles, pageTile{"acknowledged", si(n), "records/s", more})
+	}
+	if h, _ := r.merged(TagProduce); h != nil && h.TotalCount() > 0 {
+		for _, q := range []float64{50, 99, 99.9} {
+			if float64(h.TotalCount())*(100-q) < 100 {
+				continue
+			}
+			v, unit, _ := strings.Cut(milliseconds(inMillis(h.ValueAtPercentile(q))), " ")
+			name := "p" + strconv.FormatFloat(q, 'f', -1, 64)
+			tiles = append(tiles, pageTile{name + " produce", v, unit, ""})
+		}
+		v, unit, _ := strings.Cut(milliseconds(inMillis(h.Max())), " ")
+		tiles = append(tiles, pageTile{"max produce", v, unit, ""})
+	}
+	if n := r.acknowledged(); n > 0 {
+		tiles = append(tiles, pageTile{"judged", number(n), "", "acknowledged records"})
+	}
+	run := r.run
+	if run.Simulated() && run.WallTime > 0 {
+		v, unit, _ := strings.Cut(seconds(run.ClusterTime), " ")
+		tiles = append(tiles, pageTile{"simulated", v, unit, fmt.Sprintf("in %s: %s× real time", seconds(run.WallTime), trim(run.ClusterTime.Seconds()/run.WallTime.Seconds()))})
+		if run.Events > 0 {
+			tiles = append(tiles, pageTile{"events", si(float64(run.Events)), "", si(float64(run.Events)/run.WallTime.Seconds()) + " a second"})
+		}
+	} else if run.WallTime > 0 {
+		v, unit, _ := strings.Cut(seconds(run.WallTime), " ")
+		tiles = append(tiles, pageTile{"took", v, unit, ""})
+	}
+	return tiles
+}
+
+// notices are what a reader must know before believing a figure.
+func (r *result) notices() []string {
+	var all []string
+	if len(r.run.Planted) > 0 && r.run.Verdict.Status != linearizability.Failed {
+		all = append(all, "A planted bug was switched on and not found in this run: "+strings.Join(r.run.Planted, ", ")+".")
+	}
+	if r.run.Simulated() {
+		var unchecked []string
+		for _, m := range r.run.Models {
+			if !m.Checked {
+				unchecked = append(unchecked, m.What+" ("+m.Name+")")
+			}
+		}
+		if len(unchecked) > 0 {
+			all = append(all, "Latencies and rates are simulated. They rest on published specifications that were never checked against hardware: "+strings.Join(unchecked, ", ")+".")
+		}
+	}
+	for _, c := range r.run.Validity {
+		if !c.Met {
+			all = append(all, "Not met: "+strings.TrimSuffix(c.Name+": "+c.Note, ": ")+".")
+		}
+	}
+	if len(r.missing) > 0 {
+		all = append(all, "Incomplete result directory: "+strings.Join(r.missing, "; ")+".")
+	}
+	return all
+}
