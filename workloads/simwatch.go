@@ -170,7 +170,7 @@ func (w *simWatch) replica(id int32, r replication.ReplicaView) linearizability.
 
 // readable is a view of log, nil if a task is in the middle of changing it.
 func (w *simWatch) readable(log *storage.Log) linearizability.LogView {
-	if log == nil || !w.c.k.Inspect(func() { log.EndOffset() }) {
+	if log == nil || !w.c.k.Inspect(func() { log.LatestEpoch() }) {
 		return nil
 	}
 	return logView{log}
