@@ -95,8 +95,8 @@ func Open(e env.Env, dir string, cfg Config) (*Log, Recovery, error) {
 }
 
 func (o *opener) open() error {
-	if err := makeDurableDir(o.fs, o.dir); err != nil {
-		return err
+	if err := o.fs.MkdirAll(o.dir); err != nil {
+		return &IOError{Op: "create directory", File: o.dir, Position: -1, Err: err}
 	}
 	if err := o.readState(); err != nil {
 		return err
@@ -109,6 +109,9 @@ func (o *opener) open() error {
 		return err
 	}
 	if len(o.segments) == 0 {
+		if err := syncParents(o.fs, o.dir); err != nil {
+			return err
+		}
 		seg, err := createSegment(o.fs, o.dir, o.state.logStart)
 		if err != nil {
 			return err
@@ -122,24 +125,12 @@ func (o *opener) open() error {
 	return o.finish()
 }
 
-// makeDurableDir creates dir with its parents, each durable in its own parent.
-func makeDurableDir(fsys env.FS, dir string) error {
-	var missing []string
+// syncParents makes dir and its parents durable, each in its own parent. That
+// a directory is there does not mean that it would survive a loss of power:
+// whoever made it, the caller or a process that crashed, may not have come to
+// sync it. A directory with a segment in it has been through here.
+func syncParents(fsys env.FS, dir string) error {
 	for d := dir; d != "." && d != "/"; d = path.Dir(d) {
-		if _, err := fsys.Stat(d); err == nil {
-			break
-		} else if !isMissing(err) {
-			return &IOError{Op: "stat", File: d, Position: -1, Err: err}
-		}
-		missing = append(missing, d)
-	}
-	if len(missing) == 0 {
-		return nil
-	}
-	if err := fsys.MkdirAll(dir); err != nil {
-		return &IOError{Op: "create directory", File: dir, Position: -1, Err: err}
-	}
-	for _, d := range missing {
 		if err := fsys.SyncDir(path.Dir(d)); err != nil {
 			return &IOError{Op: "sync directory", File: path.Dir(d), Position: -1, Err: err}
 		}
