@@ -55,9 +55,10 @@ var rules = map[string]rule{
 	"net/rpc":       {banned: "connections come from env.Env"},
 	"net/smtp":      {banned: "connections come from env.Env"},
 	"syscall":       {allowed: []string{"E*", "Errno"}},
-	"os":            {allowed: []string{"Err*", "PathError"}},
+	"os":            {allowed: []string{"Err*", "PathError", "NewSyscallError"}},
 	"net": {allowed: []string{
-		"Conn", "Listener", "Addr", "Error", "OpError", "ErrClosed", "SplitHostPort", "JoinHostPort", "IP", "ParseIP",
+		"Conn", "Listener", "Addr", "Error", "OpError", "AddrError", "DNSError", "ErrClosed",
+		"SplitHostPort", "JoinHostPort", "IP", "ParseIP",
 	}},
 	"runtime":       {allowed: []string{"Error", "GOOS", "GOARCH", "KeepAlive"}},
 	"runtime/debug": {allowed: []string{"ReadBuildInfo"}},
