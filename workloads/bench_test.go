@@ -38,7 +38,9 @@ type world struct {
 	net     *simnet.Network
 	addrs   []string
 	brokers [benchBrokers]*broker.Broker
-	before  uint64 // heap in use before anything of the world existed
+	disks   []*simdisk.Disk
+	before  uint64        // heap in use before anything of the world existed
+	cpu     time.Duration // processor time when the timer started
 }
 
 // newWorld starts three brokers on gp3 volumes with one topic of three
@@ -60,7 +62,8 @@ func newWorld(b *testing.B) *world {
 	for i, v := range voters {
 		n := w.k.NewNode(v.Host)
 		w.net.Attach(n, v.Host)
-		n.SetFS(simdisk.New(w.k, n, simdisk.GP3()))
+		w.disks = append(w.disks, simdisk.New(w.k, n, simdisk.GP3()))
+		n.SetFS(w.disks[i])
 		cfg := broker.DefaultConfig()
 		cfg.NodeID, cfg.Listen, cfg.Voters = v.ID, w.addrs[i], voters
 		cfg.MinInsyncReplicas = 2
@@ -171,13 +174,37 @@ func (w *world) oneOfEachLeader(client int) []int32 {
 	return mine
 }
 
-// reportMemory reports what the world holds for each broker, less what the
-// disks hold as file content, which depends on the length of the run.
-func (w *world) reportMemory() {
+// startTimer begins the measurement.
+func (w *world) startTimer() {
+	runtime.GC()
+	w.cpu, _ = cpuTime()
+	w.b.ResetTimer()
+}
+
+// reportRate ends the measurement and reports how much of unit was done in a
+// second on the wall, and in a second that a processor worked for it.
+func (w *world) reportRate(unit string) {
 	b := w.b
 	b.StopTimer()
-	held := heapInUse() - min(w.before, heapInUse())
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), unit+"/s")
+	if now, ok := cpuTime(); ok {
+		b.ReportMetric(float64(b.N)/(now-w.cpu).Seconds(), unit+"/cpu-s")
+	}
+}
+
+// reportMemory reports what is held for each broker, and how much of that is
+// the content of its disk, which grows with the length of the run.
+func (w *world) reportMemory() {
+	b := w.b
+	held := int64(heapInUse()) - int64(w.before)
 	b.ReportMetric(float64(held)/benchBrokers/1e6, "MB/broker")
+	stored := int64(0)
+	for _, d := range w.disks {
+		total, free, err := d.Usage()
+		require.NoError(b, err)
+		stored += total - free
+	}
+	b.ReportMetric(float64(stored)/benchBrokers/1e6, "disk-MB/broker")
 	runtime.KeepAlive(w)
 }
 
@@ -196,10 +223,9 @@ func heapInUse() uint64 {
 func BenchmarkIdleCluster(b *testing.B) {
 	w := newWorld(b)
 	events := w.k.Stats().Events
-	b.ResetTimer()
+	w.startTimer()
 	require.NoError(b, w.k.RunUntil(w.k.Now()+time.Duration(b.N)*time.Second))
-	b.StopTimer()
-	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "sim-s/s")
+	w.reportRate("sim-s")
 	b.ReportMetric(float64(w.k.Stats().Events-events)/float64(b.N), "events/sim-s")
 	require.True(b, w.inSync())
 	require.Empty(b, w.k.Failures())
@@ -225,13 +251,12 @@ func BenchmarkAckedProduce(b *testing.B) {
 	warm := requests
 	start, events, switches := w.k.Now(), w.k.Stats().Events, w.k.Stats().Switches
 	b.ReportAllocs()
-	b.ResetTimer()
+	w.startTimer()
 	load.start()
 	require.NoError(b, w.k.RunWhile(func() bool { return load.acked < b.N && load.failed == nil }))
-	b.StopTimer()
+	w.reportRate("acked-req")
 	require.NoError(b, load.failed)
 	n := float64(b.N)
-	b.ReportMetric(n/b.Elapsed().Seconds(), "acked-req/s")
 	b.ReportMetric(float64(w.k.Stats().Events-events)/n, "events/req")
 	b.ReportMetric(float64(w.k.Stats().Switches-switches)/n, "switches/req")
 	b.ReportMetric(n/(w.k.Now()-start).Seconds(), "req/sim-s")
