@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kmsg"
 	"github.com/weirlab/weir/workloads/client"
 )
 
@@ -229,4 +230,93 @@ func TestAdmin(t *testing.T) {
 	require.NoError(t, a.DeleteTopic("new", 5*time.Second))
 	_, err = a.DescribeTopic("new", 5*time.Second)
 	require.ErrorContains(t, err, "UNKNOWN_TOPIC_OR_PARTITION")
+}
+
+// answerOnce replaces the answer to the next request of one API by changing
+// what kfake would have said.
+func (w world) answerOnce(key int16, answer func(kmsg.Request) kmsg.Response) {
+	w.cluster.ControlKey(key, func(req kmsg.Request) (kmsg.Response, error, bool) {
+		return answer(req), nil, true
+	})
+}
+
+// A new leader whose log ends before what was read is noticed (KIP-320).
+func TestTruncationIsDetected(t *testing.T) {
+	w := newWorld(t, kfake.SeedTopics(1, "t"))
+	p := w.producer(t, client.DefaultProducerConfig())
+	var r results
+	produceNumbered(p, "t", 1, 0, 10, &r)
+	require.True(t, p.Flush(10*time.Second))
+	tp := client.TopicPartition{Topic: "t"}
+	for name, reset := range map[string]client.Reset{"none": client.ResetNone, "earliest": client.ResetEarliest} {
+		t.Run(name, func(t *testing.T) {
+			c := w.client(t)
+			k, err := c.NewConsumer(client.ConsumerConfig{OffsetReset: reset})
+			require.NoError(t, err)
+			defer k.Close()
+			k.Assign(partitionsOf("t", 1))
+			k.SeekTime(tp, client.TimestampEarliest)
+			readValues(t, k, 10)
+			const offsetForLeaderEpoch = 23
+			w.answerOnce(offsetForLeaderEpoch, func(kreq kmsg.Request) kmsg.Response {
+				req := kreq.(*kmsg.OffsetForLeaderEpochRequest)
+				resp := req.ResponseKind().(*kmsg.OffsetForLeaderEpochResponse)
+				topic := kmsg.NewOffsetForLeaderEpochResponseTopic()
+				topic.Topic = "t"
+				part := kmsg.NewOffsetForLeaderEpochResponseTopicPartition()
+				part.LeaderEpoch, part.EndOffset = req.Topics[0].Partitions[0].LeaderEpoch, 6
+				topic.Partitions = append(topic.Partitions, part)
+				resp.Topics = append(resp.Topics, topic)
+				return resp
+			})
+			require.NoError(t, w.cluster.MoveTopicPartition("t", 0, (w.cluster.LeaderFor("t", 0)+1)%3))
+			var batch client.Batch
+			require.Eventually(t, func() bool {
+				batch = k.Poll(100 * time.Millisecond)
+				return len(batch.Errors) > 0
+			}, 20*time.Second, time.Millisecond)
+			var truncated *client.TruncatedError
+			require.ErrorAs(t, batch.Errors[0].Err, &truncated)
+			require.Equal(t, int64(10), truncated.Position)
+			require.Equal(t, int64(6), truncated.Divergent)
+			if reset == client.ResetEarliest { // goes on from where the logs part
+				require.Equal(t, map[int32][]string{0: {"6", "7", "8", "9"}}, readValues(t, k, 4))
+				return
+			}
+			batch = k.Poll(200 * time.Millisecond)
+			require.Zero(t, batch.Len())
+			require.True(t, k.Seek(tp, 9))
+			require.Equal(t, map[int32][]string{0: {"9"}}, readValues(t, k, 1))
+		})
+	}
+}
+
+// A flipped bit is reported, not delivered, and does not end the reading.
+func TestCorruptFetchIsReported(t *testing.T) {
+	w := newWorld(t, kfake.SeedTopics(1, "t"))
+	p := w.producer(t, client.DefaultProducerConfig())
+	sent := p.ProduceSync(record("intact"))
+	require.NoError(t, sent.Err)
+	k, err := w.client(t).NewConsumer(client.ConsumerConfig{OffsetReset: client.ResetEarliest})
+	require.NoError(t, err)
+	defer k.Close()
+	w.answerOnce(1, func(kreq kmsg.Request) kmsg.Response {
+		req := kreq.(*kmsg.FetchRequest)
+		resp := req.ResponseKind().(*kmsg.FetchResponse)
+		topic := kmsg.NewFetchResponseTopic()
+		topic.Topic = "t"
+		part := kmsg.NewFetchResponseTopicPartition()
+		part.HighWatermark = 1
+		batch := kmsg.RecordBatch{Magic: 2, Length: 60, NumRecords: 1, Records: []byte("not what it was")}
+		part.RecordBatches = batch.AppendTo(nil)
+		topic.Partitions = append(topic.Partitions, part)
+		resp.Topics = append(resp.Topics, topic)
+		return resp
+	})
+	k.Assign(partitionsOf("t", 1))
+	batch := k.Poll(10 * time.Second)
+	require.Zero(t, batch.Len())
+	require.Len(t, batch.Errors, 1)
+	require.ErrorIs(t, batch.Errors[0].Err, client.ErrCorrupt)
+	require.Equal(t, map[int32][]string{0: {"intact"}}, readValues(t, k, 1))
 }
