@@ -39,7 +39,7 @@ type world struct {
 	addrs   []string
 	brokers [benchBrokers]*broker.Broker
 	disks   []*simdisk.Disk
-	before  uint64        // heap in use before anything of the world existed
+	before  uint64        // memory in use before anything of the world existed
 	cpu     time.Duration // processor time when the timer started
 }
 
@@ -49,7 +49,7 @@ type world struct {
 func newWorld(b *testing.B) *world {
 	procs := runtime.GOMAXPROCS(1)
 	b.Cleanup(func() { runtime.GOMAXPROCS(procs) })
-	w := &world{b: b, before: heapInUse()}
+	w := &world{b: b, before: memoryInUse()}
 	w.k = sim.NewKernel(sim.Options{Seed: 1})
 	b.Cleanup(func() { require.NoError(b, w.k.Close()) })
 	w.net = simnet.New(w.k, simnet.Options{})
@@ -196,7 +196,7 @@ func (w *world) reportRate(unit string) {
 // the content of its disk, which grows with the length of the run.
 func (w *world) reportMemory() {
 	b := w.b
-	held := int64(heapInUse()) - int64(w.before)
+	held := int64(memoryInUse()) - int64(w.before)
 	b.ReportMetric(float64(held)/benchBrokers/1e6, "MB/broker")
 	stored := int64(0)
 	for _, d := range w.disks {
@@ -208,18 +208,19 @@ func (w *world) reportMemory() {
 	runtime.KeepAlive(w)
 }
 
-// heapInUse is what is reachable. Two collections: the first only moves what
-// pools hold to where the second frees it.
-func heapInUse() uint64 {
+// memoryInUse is the heap that is reachable and the stacks of goroutines, which
+// carry the tasks. Two collections: the first only moves what pools hold to
+// where the second frees it.
+func memoryInUse() uint64 {
 	runtime.GC()
 	runtime.GC()
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
-	return m.HeapAlloc
+	return m.HeapAlloc + m.StackInuse
 }
 
 // BenchmarkIdleCluster is a second in the life of three brokers that nobody
-// asks for anything: elections timers, heartbeats, quorum and replica fetches.
+// asks for anything: election timers, heartbeats, quorum and replica fetches.
 func BenchmarkIdleCluster(b *testing.B) {
 	w := newWorld(b)
 	events := w.k.Stats().Events

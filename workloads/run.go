@@ -26,6 +26,10 @@ type Options struct {
 	// the goroutine that called Run.
 	Progress func(Progress)
 
+	// Unjudged leaves out the judge, for those who only want the trace of a
+	// simulation. The verdict is then unknown.
+	Unjudged bool
+
 	// Window, if set, receives the trace of a range of simulated steps.
 	Window *sim.Window
 

@@ -62,7 +62,21 @@ func RunSim(ctx context.Context, o Options) (*Outcome, error) {
 	if err != nil {
 		return nil, err
 	}
+	if o.Unjudged {
+		return d.unjudged(k, interrupted)
+	}
 	return d.finishSim(ctx, k, c, watch, interrupted)
+}
+
+func (d *director) unjudged(k *sim.Kernel, interrupted string) (*Outcome, error) {
+	if d.trouble != nil {
+		return nil, d.trouble
+	}
+	total, _ := d.meter.totals()
+	return &Outcome{
+		Complete: interrupted == "", Interrupted: interrupted, Trace: k.Trace(), Stats: k.Stats(), Failures: k.Failures(),
+		ClusterTime: k.Now(), Acked: total.Acked, Verdict: linearizability.Verdict{Status: linearizability.Unknown},
+	}, nil
 }
 
 // simulate runs the world until the director is done.

@@ -84,10 +84,14 @@ func consecutivePorts(t *testing.T) []string {
 	return nil
 }
 
+// shortSessions lets a broker that was killed come back sooner: it is let in
+// again once the session of the process before it has ended.
+var shortSessions = []string{"--property", "broker.session.timeout.ms=2000", "--property", "broker.heartbeat.interval.ms=500"}
+
 // oneProcess is three brokers in one process.
 func oneProcess(t *testing.T, weir string) *realCluster {
 	c := &realCluster{t: t, weir: weir, addrs: consecutivePorts(t)}
-	c.args = [][]string{{"broker", "--nodes", "3", "--data", t.TempDir(), "--listen", c.addrs[0]}}
+	c.args = [][]string{append([]string{"broker", "--nodes", "3", "--data", t.TempDir(), "--listen", c.addrs[0]}, shortSessions...)}
 	return c.launch()
 }
 
@@ -99,8 +103,8 @@ func threeProcesses(t *testing.T, weir string) *realCluster {
 		voters = append(voters, fmt.Sprintf("%d@%s", i+1, addr))
 	}
 	for i, addr := range c.addrs {
-		c.args = append(c.args, []string{"broker", "--node-id", fmt.Sprint(i + 1), "--listen", addr,
-			"--voters", strings.Join(voters, ","), "--data", t.TempDir()})
+		c.args = append(c.args, append([]string{"broker", "--node-id", fmt.Sprint(i + 1), "--listen", addr,
+			"--voters", strings.Join(voters, ","), "--data", t.TempDir()}, shortSessions...))
 	}
 	return c.launch()
 }
@@ -224,7 +228,7 @@ func textFile() []byte {
 }
 
 func kcatRoundTrip(ctx context.Context, t *testing.T, c *realCluster, topic string, file []byte, acts []func()) {
-	producer := exec.CommandContext(ctx, "kcat", "-P", "-b", c.bootstrap(), "-t", topic, "-p", "0",
+	producer := exec.CommandContext(ctx, "kcat", "-P", "-E", "-b", c.bootstrap(), "-t", topic, "-p", "0",
 		"-X", "acks=all", "-X", "enable.idempotence=true", "-X", "message.timeout.ms=180000",
 		"-X", "queue.buffering.max.messages=4000", "-X", "linger.ms=5")
 	stdin, err := producer.StdinPipe()
@@ -232,6 +236,11 @@ func kcatRoundTrip(ctx context.Context, t *testing.T, c *realCluster, topic stri
 	var said bytes.Buffer
 	producer.Stdout, producer.Stderr = &said, &said
 	require.NoError(t, producer.Start())
+	defer func() {
+		if t.Failed() {
+			t.Logf("kcat -P: %s", said.String())
+		}
+	}()
 	feed(t, stdin, file, acts)
 	require.NoError(t, stdin.Close())
 	require.NoError(t, producer.Wait(), "%s", said.String())

@@ -1,0 +1,141 @@
+package faults_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/weirlab/weir/faults"
+)
+
+var cluster = faults.Topology{
+	Brokers:    []string{"broker-1", "broker-2", "broker-3"},
+	Partitions: []string{"orders-0", "orders-1", "orders-2", "orders-3"},
+	MinISR:     2,
+}
+
+func everything() faults.Draw {
+	up := func(n int) faults.Count { return faults.Count{Min: 0, Max: n} }
+	return faults.Draw{
+		Start: 2 * time.Second, HealBy: 90 * time.Second,
+		LeaderCrashes: up(2), Crashes: up(2), PowerLosses: up(3), Partitions: up(3), Cascades: up(2), Pauses: up(2),
+		Restarts: up(2), SlowDisks: up(2), FullDisks: up(1), DiskErrors: up(1), ClockJumps: up(2),
+	}
+}
+
+// Whatever is drawn is a valid plan, within its bounds and the atlas.
+func TestGeneratedPlansKeepTheAtlas(t *testing.T) {
+	d := everything()
+	require.NoError(t, d.Validate(cluster))
+	seen := map[faults.Kind]bool{}
+	lossy := 0
+	for seed := range uint64(3000) {
+		plan := faults.Generate(seed, d, cluster)
+		last := time.Duration(0)
+		for i, f := range plan {
+			seen[f.Kind] = true
+			require.NoError(t, f.Validate(cluster), "seed %d: %s", seed, f)
+			require.GreaterOrEqual(t, f.At, d.Start, "seed %d: %s", seed, f)
+			require.GreaterOrEqual(t, f.At, last, "seed %d is not in order of time", seed)
+			last = f.At
+			if f.OnElection == "" {
+				require.LessOrEqual(t, f.End(), d.HealBy, "seed %d: %s", seed, f)
+			}
+			if !f.Kind.Lossy() {
+				continue
+			}
+			lossy++
+			for j, other := range plan {
+				if i != j && (other.Kind.Stops() || other.Kind.Lossy()) {
+					apart := other.At >= f.End()+faults.Resync || f.At >= other.End()+faults.Resync
+					require.True(t, apart, "seed %d: %s, too near to %s", seed, f, other)
+				}
+			}
+		}
+	}
+	require.Len(t, seen, len(faults.Kinds()), "kinds drawn: %v", seen)
+	require.Greater(t, lossy, 1000)
+}
+
+// A plan is a function of its seed, and asking for more of one kind leaves the
+// faults of the others where they were.
+func TestStreamsAreKeyed(t *testing.T) {
+	less := faults.Draw{Start: 0, HealBy: time.Minute, Partitions: faults.Count{Min: 1, Max: 1}, Pauses: faults.Count{Min: 2, Max: 2}}
+	more := less
+	more.Pauses = faults.Count{Min: 3, Max: 3}
+	for seed := range uint64(100) {
+		a, b := faults.Generate(seed, less, cluster), faults.Generate(seed, more, cluster)
+		require.Equal(t, a, faults.Generate(seed, less, cluster))
+		require.Len(t, b, len(a)+1)
+		require.Subset(t, b, a)
+	}
+}
+
+func TestLossyFaultsNeedMinISR(t *testing.T) {
+	alone := cluster
+	alone.MinISR = 1
+	err := everything().Validate(alone)
+	require.ErrorContains(t, err, "power-loss: with min.insync.replicas=1")
+}
+
+func TestCascadesFollowElections(t *testing.T) {
+	d := faults.Draw{Start: 0, HealBy: 30 * time.Second, Cascades: faults.Count{Min: 1, Max: 1}}
+	onElection, partitioned := 0, 0
+	for seed := range uint64(200) {
+		plan := faults.Generate(seed, d, cluster)
+		for _, f := range plan {
+			if f.OnElection != "" {
+				onElection++
+			}
+		}
+		partitioned += plan.Count(faults.Partition)
+	}
+	require.Greater(t, onElection, 100)
+	require.Greater(t, partitioned, 60)
+}
+
+func TestTargets(t *testing.T) {
+	for target, role := range map[faults.Target]faults.Role{
+		"broker-2": faults.ByName, "controller": faults.Controller,
+		"leader of orders-1": faults.Leader, "follower of orders-1": faults.Follower,
+	} {
+		got, _ := target.Parse()
+		require.Equal(t, role, got, "%s", target)
+		require.NoError(t, target.Validate(cluster))
+	}
+	require.ErrorContains(t, faults.Target("leader of orders-9").Validate(cluster), `no partition "orders-9"`)
+	require.ErrorContains(t, faults.Target("broker-7").Validate(cluster), `no broker "broker-7"`)
+}
+
+func TestFaultsSayWhatIsWrongWithThem(t *testing.T) {
+	second := time.Second
+	for want, f := range map[string]faults.Fault{
+		"kind \"flood\" is not a fault":    {Kind: "flood", For: second, Node: "broker-1"},
+		"before the start":                 {Kind: faults.Crash, At: -second, For: second, Node: "broker-1"},
+		"needs a duration above zero":      {Kind: faults.Crash, Node: "broker-1"},
+		"a crash needs node:":              {Kind: faults.Crash, For: second},
+		"needs both between: and and:":     {Kind: faults.Partition, For: second},
+		"apply to a partition only":        {Kind: faults.Pause, For: second, Node: "broker-1", OneWay: true},
+		"does not apply to a partition":    {Kind: faults.Partition, For: second, Node: "broker-1", Between: []faults.Target{"broker-1"}, And: []faults.Target{"broker-2"}},
+		"needs a factor of 2 or more":      {Kind: faults.SlowDisk, For: second, Node: "broker-1"},
+		"needs a jump":                     {Kind: faults.ClockJump, For: second, Node: "broker-1"},
+		"counts from an election":          {Kind: faults.Crash, For: second, Node: "broker-1", Delay: second},
+		"there is no partition \"orders\"": {Kind: faults.Crash, For: second, Node: "broker-1", OnElection: "orders"},
+	} {
+		require.ErrorContains(t, f.Validate(cluster), want)
+	}
+}
+
+func TestPlantingNeedsAFaultBuild(t *testing.T) {
+	if faults.CompiledIn() {
+		t.Skip("this test is about ordinary builds")
+	}
+	_, err := faults.Plant([]string{"B1"})
+	require.ErrorContains(t, err, "make faultbuild")
+	_, err = faults.Plant([]string{"B999"})
+	require.ErrorContains(t, err, "B1 (truncate-to-high-watermark)")
+	planted, err := faults.Plant(nil)
+	require.NoError(t, err)
+	require.Empty(t, planted)
+}
