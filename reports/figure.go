@@ -3,6 +3,7 @@ package reports
 import (
 	"bytes"
 	"fmt"
+	"html/template"
 	"image/color"
 	"io"
 	"math"
@@ -60,7 +61,7 @@ type legendEntry struct {
 }
 
 // Var is the CSS variable of an entry's colour.
-func (e legendEntry) Var() string { return "var(--" + e.ink.name + ")" }
+func (e legendEntry) Var() template.CSS { return template.CSS("var(--" + e.ink.name + ")") }
 
 // point is one value of a curve.
 type point struct{ x, y float64 }
@@ -71,9 +72,10 @@ type points []point
 const (
 	marginLeft   = 56
 	marginRight  = 12
-	marginTop    = 10
+	marginTop    = 18
 	marginBottom = 26
 	fullWidth    = 1080
+	halfWidth    = 526
 )
 
 func textStyle(size vg.Length, i ink, xalign text.XAlignment, yalign text.YAlignment) text.Style {
@@ -138,8 +140,8 @@ func (f *figure) draw(c draw.Canvas) {
 	}
 	if f.y.label != "" {
 		style := small
-		style.XAlign, style.YAlign = text.XLeft, text.YTop
-		c.FillText(style, vg.Point{X: in.Min.X + 5, Y: in.Max.Y - 1}, f.y.label)
+		style.XAlign, style.YAlign = text.XLeft, text.YBottom
+		c.FillText(style, vg.Point{X: in.Min.X, Y: in.Max.Y + 4}, f.y.label)
 	}
 	if f.over != nil {
 		f.over(c, in, p)
@@ -187,19 +189,29 @@ var (
 // it takes its width from its place, its colours from CSS variables and its
 // font from the page.
 func inlineSVG(doc []byte, label string) string {
-	names := map[string]string{}
-	for _, i := range palette {
-		names[i.css()] = "var(--" + i.name + ")"
-	}
 	s := svgHeader.ReplaceAllString(string(doc), `<svg viewBox="$1" role="img" aria-label="`+escape(label)+`">`+"\n")
 	s = svgFont.ReplaceAllString(s, "")
-	s = svgColor.ReplaceAllStringFunc(s, func(c string) string {
-		if v, ok := names[c]; ok {
-			return v
-		}
-		return c
-	})
+	s = svgColor.ReplaceAllStringFunc(s, variableFor)
 	return strings.ReplaceAll(s, "\n\tstyle=", " style=")
+}
+
+// variableFor is the CSS variable of a colour. Translucent colours come back
+// from the canvas with rounding errors, so that the match is not exact.
+func variableFor(c string) string {
+	v, err := strconv.ParseUint(c[1:], 16, 32)
+	if err != nil {
+		return c
+	}
+	for _, i := range palette {
+		near := func(a uint8, shift uint) bool {
+			d := int(a) - int(v>>shift&0xFF)
+			return d >= -2 && d <= 2
+		}
+		if near(i.rgb.R, 16) && near(i.rgb.G, 8) && near(i.rgb.B, 0) {
+			return "var(--" + i.name + ")"
+		}
+	}
+	return c
 }
 
 func escape(s string) string {
@@ -246,8 +258,8 @@ func logTicks(lo, hi float64, format func(float64) string) (ticks []tick, min, m
 }
 
 // timeAxis is seconds since the run began.
-func timeAxis(span float64) axis {
-	ticks, _ := niceTicks(span, 12, func(v float64) string { return strconv.FormatFloat(v, 'f', -1, 64) + " s" })
+func timeAxis(span float64, n int) axis {
+	ticks, _ := niceTicks(span, n, func(v float64) string { return strconv.FormatFloat(v, 'f', -1, 64) + " s" })
 	for len(ticks) > 0 && ticks[len(ticks)-1].at > span {
 		ticks = ticks[:len(ticks)-1]
 	}

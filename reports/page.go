@@ -10,6 +10,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/HdrHistogram/hdrhistogram-go"
+
 	"github.com/weirlab/weir/linearizability"
 )
 
@@ -32,7 +34,7 @@ type page struct {
 	Excused                     []string
 	Tiles                       []pageTile
 	Notices                     []string
-	Figures                     []pageFigure
+	Figures, Small              []pageFigure
 	PercentileNames             []string
 	Percentiles                 []pagePercentiles
 	WarmUp                      string
@@ -57,6 +59,7 @@ type pageFigure struct {
 	Name, Title, About string
 	Legend             []legendEntry
 	Time               bool
+	Width              int
 	SVG                template.HTML
 }
 
@@ -76,14 +79,13 @@ type pageFault struct {
 	Var                                    template.CSS
 }
 
-// pageData drives the crosshair. Positions are shares of the figures' width
-// and points of their height.
+// pageData drives the crosshair. Left, right, top and bottom are the figures'
+// margins in points.
 type pageData struct {
 	Span   float64     `json:"span"`
 	Reach  float64     `json:"reach"` // how far from a value the crosshair still shows it, in s
 	Left   float64     `json:"left"`
 	Right  float64     `json:"right"`
-	Width  float64     `json:"width"`
 	Top    float64     `json:"top"`
 	Bottom float64     `json:"bottom"`
 	Groups []dataGroup `json:"groups"`
@@ -140,8 +142,13 @@ func (r *result) html(figures []*figure, docs [][]byte) ([]byte, error) {
 		p.Excused = append(p.Excused, excuseText(e))
 	}
 	for i, f := range figures {
-		p.Figures = append(p.Figures, pageFigure{f.name, f.title, f.about, f.legend, f.time,
-			template.HTML(inlineSVG(docs[i], f.title))}) //nolint:gosec // drawn here; texts are escaped by the canvas
+		pf := pageFigure{f.name, f.title, f.about, f.legend, f.time, int(f.width),
+			template.HTML(inlineSVG(docs[i], f.title))} //nolint:gosec // drawn here; texts are escaped by the canvas
+		if f.width < fullWidth {
+			p.Small = append(p.Small, pf)
+		} else {
+			p.Figures = append(p.Figures, pf)
+		}
 	}
 	for _, k := range run.Verdict.Checks {
 		c := pageCheck{Check: k, InputsText: number(k.Inputs), Meaning: codeMeaning[k.Code]}
@@ -172,8 +179,8 @@ func (r *result) html(figures []*figure, docs [][]byte) ([]byte, error) {
 // crosshair is what the page shows under the pointer.
 func (r *result) crosshair() pageData {
 	span := r.span()
-	d := pageData{Span: span.Seconds(), Reach: 1, Left: float64(marginLeft) / fullWidth, Right: float64(marginRight) / fullWidth,
-		Width: fullWidth, Top: marginTop, Bottom: marginBottom, Groups: []dataGroup{}, Faults: []dataFault{}}
+	d := pageData{Span: span.Seconds(), Reach: 1, Left: marginLeft, Right: marginRight,
+		Top: marginTop, Bottom: marginBottom, Groups: []dataGroup{}, Faults: []dataFault{}}
 	t := &r.series
 	var rates dataGroup
 	for _, c := range []struct{ column, name string }{
@@ -275,6 +282,12 @@ func percentileNames() []string {
 
 var tablePercentiles = []float64{50, 90, 95, 99, 99.9, 99.99}
 
+// tooDeep says that a histogram holds too few values for a percentile, which
+// would be the maximum under another name.
+func tooDeep(h *hdrhistogram.Histogram, percent float64) bool {
+	return float64(h.TotalCount())*(100-percent) < 100-1e-6
+}
+
 func (r *result) percentileTable() []pagePercentiles {
 	var rows []pagePercentiles
 	for _, tag := range r.tags() {
@@ -287,8 +300,7 @@ func (r *result) percentileTable() []pagePercentiles {
 			row.Note = fmt.Sprintf("%s were out of range and are missing", count(dropped, "value"))
 		}
 		for _, q := range tablePercentiles {
-			// A percentile deeper than the values reach would be the maximum under another name.
-			if float64(h.TotalCount())*(100-q) < 100 {
+			if tooDeep(h, q) {
 				row.Values = append(row.Values, "–")
 				continue
 			}

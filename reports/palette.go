@@ -1,7 +1,6 @@
 package reports
 
 import (
-	"fmt"
 	"image/color"
 
 	"github.com/weirlab/weir/linearizability"
@@ -25,8 +24,6 @@ func (i ink) alpha(a float64) color.Color {
 	return c
 }
 
-func (i ink) css() string { return fmt.Sprintf("#%02X%02X%02X", i.rgb.R, i.rgb.G, i.rgb.B) }
-
 // The palette. All values differ, since they identify the colour in an SVG.
 var (
 	inkText   = hex("text", 0x1C2126)
@@ -49,7 +46,7 @@ var palette = []ink{inkText, inkMuted, inkGrid, inkAxis, inkPaper, inkBlue, inkT
 	inkViolet, inkRose, inkSlate, inkOlive, inkDown}
 
 // brokerInks tell brokers apart, in order.
-var brokerInks = []ink{inkBlue, inkTeal, inkViolet, inkOlive, inkRose, inkSlate}
+var brokerInks = []ink{inkBlue, inkTeal, inkOlive, inkSlate, inkRose, inkViolet}
 
 func brokerInk(i int) ink { return brokerInks[i%len(brokerInks)] }
 

@@ -2,7 +2,6 @@ package reports
 
 import (
 	"fmt"
-	"math"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
 	"gonum.org/v1/plot/vg"
@@ -39,7 +38,7 @@ func (r *result) distribution() *figure {
 	}
 	f.y = axis{log: true}
 	f.y.ticks, f.y.min, f.y.max = logTicks(low, high, milliseconds)
-	f.x = axis{log: true, min: 1, max: math.Pow(10, math.Ceil(math.Log10(deepest)))}
+	f.x = axis{log: true, min: 1, max: deepest * 1.2}
 	for v, n := 1.0, 0; v <= f.x.max; v, n = v*10, n+1 {
 		t := tick{at: v}
 		switch n {

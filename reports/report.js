@@ -43,11 +43,16 @@
   };
   const show = (fig, event) => {
     const box = fig.getBoundingClientRect();
-    const left = box.width * data.left, width = box.width * (1 - data.left - data.right);
-    const t = (event.clientX - box.left - left) / width * data.span;
+    // Margins of a figure as it stands on the page.
+    const frame = (f) => {
+      const scale = f.clientWidth / f.dataset.width;
+      return { scale, left: data.left * scale, width: f.clientWidth - (data.left + data.right) * scale };
+    };
+    const mine = frame(fig);
+    const t = (event.clientX - box.left - mine.left) / mine.width * data.span;
     if (t < 0 || t > data.span) { hide(); return; }
     figures.forEach((f, i) => {
-      const scale = f.clientWidth / data.width;
+      const { scale, left, width } = frame(f);
       Object.assign(crosses[i].style, {
         display: "block", left: `${left + width * t / data.span}px`,
         top: `${data.top * scale}px`, bottom: `${data.bottom * scale}px`,

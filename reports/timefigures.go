@@ -49,9 +49,9 @@ func (r *result) ahead() []plot.Plotter {
 }
 
 // timeFigure starts a figure over the time of the run.
-func (r *result) timeFigure(name, title string, height vg.Length) *figure {
-	return &figure{name: name, title: title, width: fullWidth, height: height,
-		x: timeAxis(r.span().Seconds()), data: r.behind(), time: true}
+func (r *result) timeFigure(name, title string, width, height vg.Length) *figure {
+	return &figure{name: name, title: title, width: width, height: height,
+		x: timeAxis(r.span().Seconds(), int(width/90)), data: r.behind(), time: true}
 }
 
 func solid(i ink, width vg.Length) draw.LineStyle {
@@ -65,7 +65,7 @@ func (r *result) throughput() *figure {
 	if len(t.rows) == 0 {
 		return nil
 	}
-	f := r.timeFigure("throughput", "Throughput", 250)
+	f := r.timeFigure("throughput", "Throughput", fullWidth, 250)
 	f.about = "Records per second, counted each second. Coloured bands are faults."
 	high := 0.0
 	series := func(column string) points {
@@ -114,7 +114,7 @@ func (r *result) throughput() *figure {
 // latencyOverTime is percentiles of the produce latency of each second, from
 // that second's own histogram.
 func (r *result) latencyOverTime() *figure {
-	f := r.timeFigure("latency", "Produce latency over time", 250)
+	f := r.timeFigure("latency", "Produce latency over time", fullWidth, 250)
 	f.about = "From the instant a record was meant to be sent to its acknowledgement; percentiles of each second. Logarithmic."
 	type line struct {
 		name    string
@@ -124,7 +124,7 @@ func (r *result) latencyOverTime() *figure {
 		points  points
 	}
 	lines := []line{
-		{"max", 100, inkAxis, 1, nil},
+		{"max", 100, inkSlate, 0.75, nil},
 		{"p99.9", 99.9, inkRed, 1, nil},
 		{"p99", 99, inkViolet, 1.5, nil},
 		{"p50", 50, inkBlue, 1.75, nil},
@@ -163,7 +163,7 @@ func (r *result) lag() *figure {
 	if i < 0 || len(r.series.rows) == 0 {
 		return nil
 	}
-	f := r.timeFigure("lag", "Consumer lag", 130)
+	f := r.timeFigure("lag", "Consumer lag", fullWidth, 130)
 	f.about = "Records acknowledged and not yet consumed, at the end of each second."
 	ps := r.series.states(i, 1)
 	high := 0.0
@@ -189,7 +189,7 @@ func (r *result) perBroker() []*figure {
 		{"cpu", ColCPU, "CPU", "Cores that each broker kept busy.", "cores", 1e-9},
 	} {
 		names, columns := r.series.perBroker(k.column)
-		f := r.timeFigure(k.name, k.title, 150)
+		f := r.timeFigure(k.name, k.title, halfWidth, 160)
 		f.about = k.about
 		high := 0.0
 		for n, c := range columns {

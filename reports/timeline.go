@@ -19,8 +19,9 @@ import (
 // became a leader; and over everything what was done to it. A last lane holds
 // the controller.
 const (
-	laneHeight = 58
-	laneGap    = 12
+	laneHeight       = 58
+	laneGap          = 12
+	controllerHeight = 14
 )
 
 type lane struct {
@@ -101,8 +102,8 @@ func (r *result) timeline() *figure {
 	if len(lanes) == 0 || (partitions == 0 && len(r.run.Faults) == 0) {
 		return nil
 	}
-	height := vg.Length(len(lanes)+1)*(laneHeight+laneGap) - laneHeight + 26
-	f := r.timeFigure("timeline", "Cluster timeline", height+marginTop+marginBottom)
+	height := vg.Length(len(lanes))*(laneHeight+laneGap) + controllerHeight + 6
+	f := r.timeFigure("timeline", "Cluster timeline", fullWidth, height+marginTop+marginBottom)
 	f.data = nil
 	f.about = fmt.Sprintf("For each broker: the area is how many of %s it leads, the strip below is pale while any of its replicas is out of the ISR, a triangle is an election it won. The last lane is the leadership of the metadata quorum.", plural(partitions, "partition"))
 	f.y = axis{min: 0, max: 1, bare: true}
@@ -193,7 +194,7 @@ func each(ps points, end float64, fn func(from, to, v float64)) {
 
 // drawControllers shows who led the metadata quorum, in the brokers' colours.
 func drawControllers(c, in draw.Canvas, x func(float64) vg.Length, top vg.Length, lanes []*lane, events []Event, brokers []Broker, span time.Duration) {
-	const height = 14
+	const height = controllerHeight
 	name := textStyle(10.5, inkMuted, text.XRight, text.YCenter)
 	c.FillText(name, vg.Point{X: in.Min.X - 7, Y: top - height/2}, "controller")
 	c.FillPolygon(inkGrid.alpha(0.35), rectangle(in.Min.X, top-height, in.Max.X, top))

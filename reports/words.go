@@ -99,15 +99,15 @@ func (r *result) sentence() string {
 	case "Not deterministic":
 		return "Every check passed, but the same seed gave a different trace when run again."
 	}
-	survived := "Every promise was kept"
-	if n := r.acknowledged(); n > 0 {
-		survived += ": all of " + count(n, "acknowledged record") + " survived"
-		if len(v.Excused) > 0 {
-			survived += " or were lost as the rules permit"
-		}
-		return fmt.Sprintf("%s %s.", survived, r.through(""))
+	n := r.acknowledged()
+	if n == 0 {
+		return fmt.Sprintf("No promise was broken %s.", r.through("under"))
 	}
-	return survived + "."
+	but := ""
+	if len(v.Excused) > 0 {
+		but = ", except where what was lost may be lost"
+	}
+	return fmt.Sprintf("Every promise was kept %s: all %s survived%s.", r.through("through"), count(n, "acknowledged record"), but)
 }
 
 // acknowledged is how many acknowledged records the judge looked for.
@@ -120,12 +120,10 @@ func (r *result) acknowledged() int64 {
 	return 0
 }
 
-// through lists the faults: "1 leader crash, 1 power loss and 2 partitions".
-func (r *result) through(under string) string {
+// through lists the faults after a preposition: "through 1 leader crash, 1
+// power loss and 2 partitions".
+func (r *result) through(preposition string) string {
 	if len(r.run.Faults) == 0 {
-		if under == "" {
-			return "a run without faults"
-		}
 		return "in a run without faults"
 	}
 	var kinds []linearizability.FaultKind
@@ -151,7 +149,7 @@ func (r *result) through(under string) string {
 	if n := len(parts); n > 1 {
 		list = strings.Join(parts[:n-1], ", ") + " and " + parts[n-1]
 	}
-	return strings.TrimSpace(under + " " + list)
+	return preposition + " " + list
 }
 
 // rate is what was acknowledged per second while load was offered.
@@ -190,7 +188,7 @@ func (r *result) tiles() []pageTile {
 	}
 	if h, _ := r.merged(TagProduce); h != nil && h.TotalCount() > 0 {
 		for _, q := range []float64{50, 99, 99.9} {
-			if float64(h.TotalCount())*(100-q) < 100 {
+			if tooDeep(h, q) {
 				continue
 			}
 			v, unit, _ := strings.Cut(milliseconds(inMillis(h.ValueAtPercentile(q))), " ")
