@@ -6,6 +6,7 @@ import (
 	"net"
 	"runtime"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -39,7 +40,6 @@ type world struct {
 	addrs   []string
 	brokers [benchBrokers]*broker.Broker
 	disks   []*simdisk.Disk
-	before  uint64        // memory in use before anything of the world existed
 	cpu     time.Duration // processor time when the timer started
 }
 
@@ -49,7 +49,8 @@ type world struct {
 func newWorld(b *testing.B) *world {
 	procs := runtime.GOMAXPROCS(1)
 	b.Cleanup(func() { runtime.GOMAXPROCS(procs) })
-	w := &world{b: b, before: memoryInUse()}
+	emptyProcess()
+	w := &world{b: b}
 	w.k = sim.NewKernel(sim.Options{Seed: 1})
 	b.Cleanup(func() { require.NoError(b, w.k.Close()) })
 	w.net = simnet.New(w.k, simnet.Options{})
@@ -196,7 +197,7 @@ func (w *world) reportRate(unit string) {
 // the content of its disk, which grows with the length of the run.
 func (w *world) reportMemory() {
 	b := w.b
-	held := int64(memoryInUse()) - int64(w.before)
+	held := int64(memoryInUse()) - int64(emptyProcess())
 	b.ReportMetric(float64(held)/benchBrokers/1e6, "MB/broker")
 	stored := int64(0)
 	for _, d := range w.disks {
@@ -207,6 +208,9 @@ func (w *world) reportMemory() {
 	b.ReportMetric(float64(stored)/benchBrokers/1e6, "disk-MB/broker")
 	runtime.KeepAlive(w)
 }
+
+// emptyProcess is the memory in use before the first world existed.
+var emptyProcess = sync.OnceValue(memoryInUse)
 
 // memoryInUse is the heap that is reachable and the stacks of goroutines, which
 // carry the tasks. Two collections: the first only moves what pools hold to
