@@ -86,8 +86,9 @@ func (x *segmentIndex) offsetBefore(base, ts int64) int64 {
 }
 
 // truncate forgets entries for what lies at or behind byte pos and offset next.
-// What the entries do not say is to be noted again from the returned position.
-func (x *segmentIndex) truncate(base, pos, next int64) (noteFrom int64) {
+// What the entries do not say is to be noted again from the returned position,
+// where a batch begins that ends with offset last, -1 at the segment's start.
+func (x *segmentIndex) truncate(base, pos, next int64) (noteFrom, last int64) {
 	n := sort.Search(len(x.offsets), func(i int) bool { return int64(x.offsets[i].pos) >= pos })
 	x.offsets = x.offsets[:n]
 	t := sort.Search(len(x.times), func(i int) bool { return base+int64(x.times[i].rel) >= next })
@@ -96,12 +97,13 @@ func (x *segmentIndex) truncate(base, pos, next int64) (noteFrom int64) {
 	if t > 0 {
 		x.maxTimestamp, x.maxTsOffset = x.times[t-1].ts, base+int64(x.times[t-1].rel)
 	}
+	last = -1
 	if n > 0 {
-		noteFrom = int64(x.offsets[n-1].pos)
+		noteFrom, last = int64(x.offsets[n-1].pos), base+int64(x.offsets[n-1].rel)
 		x.offsets = x.offsets[:n-1]
 		x.since = math.MaxInt64 / 2 // the batch there gets its entry back
 	}
-	return noteFrom
+	return noteFrom, last
 }
 
 func (x *segmentIndex) encodeOffsets() []byte {

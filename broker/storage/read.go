@@ -154,10 +154,8 @@ func (w *window) collect(buf []byte) (out []byte, missing int64, err error) {
 		if err := w.verifyHeader(b, size, pos); err != nil {
 			return nil, 0, err
 		}
-		tooLarge := first < 0 && size > w.maxBytes && !w.minOneBatch
-		if b.LastOffset() >= w.off && (b.LastOffset() >= w.upTo || tooLarge) {
-			missing = 0
-			break
+		if first < 0 && size > w.maxBytes && !w.minOneBatch && b.LastOffset() >= w.off {
+			break // not one batch fits
 		}
 		if size > int64(len(rest)) {
 			missing = size
@@ -166,9 +164,14 @@ func (w *window) collect(buf []byte) (out []byte, missing int64, err error) {
 		if first >= 0 && int64(at)+size-int64(first) > w.maxBytes {
 			break
 		}
+		// Also where the batch is only to be skipped, or ends the reading: its
+		// last offset is believed once the checksum is right.
 		b = b[:size]
 		if err := b.Verify(); err != nil {
 			return nil, 0, w.corrupt(pos, err.Error())
+		}
+		if b.LastOffset() >= w.upTo {
+			break
 		}
 		if first < 0 && b.LastOffset() >= w.off {
 			first = at
@@ -220,7 +223,7 @@ func (l *Log) rebuildIndex(seg *segment) bool {
 	l.mu.Lock()
 	known := !seg.indexVerified && !l.closed && l.segmentFor(seg.base) == seg
 	seg.indexVerified = true
-	r, interval := seg.reader(0), l.cfg.IndexIntervalBytes
+	r, interval := seg.reader(0, -1), l.cfg.IndexIntervalBytes
 	l.mu.Unlock()
 	if !known {
 		return false

@@ -44,7 +44,7 @@ func (o *opener) acceptTrusted(n int, pos, offset int64) error {
 		if err := o.restoreIndex(seg); err != nil {
 			return err
 		}
-		if b, _, err := seg.reader(0).next(); err == nil {
+		if b, _, err := seg.reader(0, -1).next(); err == nil {
 			seg.firstTimestamp = b.BaseTimestamp()
 		}
 	}

@@ -19,7 +19,8 @@ const (
 // segment is one file of batches, named after the first offset it may hold.
 // The last segment of a log is active: it takes appends. The others are sealed.
 type segment struct {
-	dir  string
+	path string // of the segment's files, without suffix
+	log  string // of the log file
 	base int64
 	file env.File
 
@@ -47,12 +48,13 @@ func parseBase(name, suffix string) (int64, bool) {
 	return v, err == nil && v >= 0
 }
 
-func (s *segment) name() string      { return path.Join(s.dir, baseName(s.base)+logSuffix) }
-func (s *segment) indexName() string { return path.Join(s.dir, baseName(s.base)+indexSuffix) }
-func (s *segment) timeName() string  { return path.Join(s.dir, baseName(s.base)+timeSuffix) }
+func (s *segment) name() string      { return s.log }
+func (s *segment) indexName() string { return s.path + indexSuffix }
+func (s *segment) timeName() string  { return s.path + timeSuffix }
 
 func newSegment(dir string, base int64, file env.File) *segment {
-	return &segment{dir: dir, base: base, next: base, file: file, index: newSegmentIndex(), firstTimestamp: -1}
+	at := path.Join(dir, baseName(base))
+	return &segment{path: at, log: at + logSuffix, base: base, next: base, file: file, index: newSegmentIndex(), firstTimestamp: -1}
 }
 
 // note takes a batch at the segment's end into account.
@@ -66,6 +68,12 @@ func (s *segment) note(b Batch, interval int64) {
 	s.next = last + 1
 }
 
-func (s *segment) reader(pos int64) *batchReader {
-	return &batchReader{file: s.file, name: s.name(), pos: pos, end: s.size}
+// reader walks the segment's batches from byte pos, where the batch that ends
+// with offset last begins. last is -1 at the segment's start.
+func (s *segment) reader(pos, last int64) *batchReader {
+	r := &batchReader{file: s.file, name: s.name(), pos: pos, end: s.size, chained: true, base: -1, last: last}
+	if pos == 0 {
+		r.base, r.last = s.base, -1
+	}
+	return r
 }

@@ -33,8 +33,7 @@ func (l *Log) TruncateTo(off int64) error {
 		return l.restart(start, start)
 	}
 	seg := l.segmentFor(off)
-	pos, _ := seg.index.position(seg.base, off)
-	r := seg.reader(pos)
+	r := seg.reader(seg.index.position(seg.base, off))
 	l.mu.Unlock()
 
 	// Nothing but an append can change the log now, and that not before its end.
@@ -129,8 +128,7 @@ func (l *Log) truncateAt(seg *segment, cut, end int64) error {
 // reindexTail makes the index of a segment right for its size: entries beyond
 // it go, and what lies behind the last entry left is noted.
 func (l *Log) reindexTail(seg *segment) error {
-	from := seg.index.truncate(seg.base, seg.size, seg.next)
-	r := seg.reader(from)
+	r := seg.reader(seg.index.truncate(seg.base, seg.size, seg.next))
 	for {
 		b, pos, err := r.next()
 		if err == io.EOF {
@@ -310,8 +308,7 @@ func (l *Log) replayProducers(from int64) error {
 		if seg.next <= from || seg.size == 0 {
 			continue
 		}
-		pos, _ := seg.index.position(seg.base, max(from, seg.base))
-		r := seg.reader(pos)
+		r := seg.reader(seg.index.position(seg.base, max(from, seg.base)))
 		for {
 			b, _, err := r.next()
 			if err == io.EOF {
