@@ -9,9 +9,23 @@ import (
 type observation struct {
 	value int64
 	at    time.Duration
-	by    string
+	by    sight
+	id    int64         // of the client or broker
 	call  time.Duration // when the value was sent; -1 if not known
 	send  *SendOp       // set if the sighting is an acknowledgement
+}
+
+// sight is how something was seen.
+type sight string
+
+const (
+	ackedTo sight = "acknowledged to client"
+	readBy  sight = "read by client"
+	inLog   sight = "in the final log of broker"
+)
+
+func (o observation) String() string {
+	return fmt.Sprintf("value %d (%s %d%s)", o.value, o.by, o.id, when(o.at))
 }
 
 // agreement is K1: an offset holds one record, for everybody and for ever,
@@ -21,22 +35,23 @@ func (c *court) agreement(p *partition) {
 	first := map[int64]observation{}
 	for _, s := range p.sends {
 		if s.Outcome == OK && s.Offset != None {
-			c.observe(p, first, s.Offset, observation{s.Value, s.Return,
-				fmt.Sprintf("acknowledged to client %d", s.Process), s.Call, s})
+			c.observe(p, first, s.Offset, observation{s.Value, s.Return, ackedTo, s.Process, s.Call, s})
 		}
 	}
 	for _, poll := range p.polls {
 		for _, r := range poll.Records {
-			c.observe(p, first, r.Offset, c.sighting(r.Value, poll.Return, "read by client", poll.Process))
-			c.invented(p, r.Offset, r.Value, poll.Return, fmt.Sprintf("read by client %d", poll.Process))
+			o := c.sighting(r.Value, poll.Return, readBy, poll.Process)
+			c.observe(p, first, r.Offset, o)
+			c.invented(p, r.Offset, o)
 		}
 	}
 	// The scans of other replicas are K11's business.
 	if l := p.log.scan; l != nil {
 		next := int64(None)
 		for _, r := range l.Records {
-			c.observe(p, first, r.Offset, c.sighting(r.Value, 0, "in the final log of broker", int64(l.Broker)))
-			c.invented(p, r.Offset, r.Value, 0, fmt.Sprintf("in the final log of broker %d", l.Broker))
+			o := c.sighting(r.Value, 0, inLog, int64(l.Broker))
+			c.observe(p, first, r.Offset, o)
+			c.invented(p, r.Offset, o)
 			if next != None && r.Offset <= next-1 {
 				c.found(p, 1, r.Offset, 0, fmt.Sprintf("offset %d of %s follows offset %d in the final log of broker %d", r.Offset, p.tp, next-1, l.Broker))
 			}
@@ -45,8 +60,9 @@ func (c *court) agreement(p *partition) {
 	}
 }
 
-func (c *court) sighting(value int64, at time.Duration, who string, id int64) observation {
-	o := observation{value: value, at: at, call: -1, by: fmt.Sprintf("%s %d", who, id)}
+// sighting is a value seen, with when it was sent if somebody sent it here.
+func (c *court) sighting(value int64, at time.Duration, by sight, id int64) observation {
+	o := observation{value: value, at: at, by: by, id: id, call: -1}
 	if i, ok := c.byValue[value]; ok {
 		o.call = c.h.Sends[i].Call
 	}
@@ -75,8 +91,7 @@ func (c *court) observe(p *partition, first map[int64]observation, offset int64,
 		} else if _, ok, _ := p.excuseCommitted(offset, gone.call); ok {
 			continue
 		}
-		c.found(p, 0, offset, o.at, fmt.Sprintf("offset %d of %s is two records: value %d (%s%s) and value %d (%s%s)",
-			offset, p.tp, f.value, f.by, when(f.at), o.value, o.by, when(o.at)))
+		c.found(p, 0, offset, o.at, fmt.Sprintf("offset %d of %s is two records: %s and %s", offset, p.tp, f, o))
 		return
 	}
 	if p.log.scan != nil && p.log.holds(p.topic, offset, o.value) {
@@ -92,16 +107,19 @@ func when(at time.Duration) string {
 }
 
 // invented finds records that hold what nobody sent there.
-func (c *court) invented(p *partition, offset, value int64, at time.Duration, where string) {
-	i, ok := c.byValue[value]
-	switch {
-	case value == None:
-		c.found(p, 2, offset, at, fmt.Sprintf("offset %d of %s, %s%s, holds bytes that no producer wrote: the record was corrupted", offset, p.tp, where, when(at)))
-	case !ok:
-		c.found(p, 2, offset, at, fmt.Sprintf("offset %d of %s, %s%s, holds value %d, which nobody sent", offset, p.tp, where, when(at), value))
-	case c.h.Sends[i].TP != p.tp:
-		c.found(p, 2, offset, at, fmt.Sprintf("offset %d of %s, %s%s, holds value %d, which was sent to %s", offset, p.tp, where, when(at), value, c.h.Sends[i].TP))
+func (c *court) invented(p *partition, offset int64, o observation) {
+	i, ok := c.byValue[o.value]
+	if ok && c.h.Sends[i].TP == p.tp {
+		return
 	}
+	what := fmt.Sprintf("value %d, which nobody sent", o.value)
+	switch {
+	case o.value == None:
+		what = "bytes that no producer wrote: the record was corrupted"
+	case ok:
+		what = fmt.Sprintf("value %d, which was sent to %s", o.value, c.h.Sends[i].TP)
+	}
+	c.found(p, 2, offset, o.at, fmt.Sprintf("offset %d of %s, %s %d%s, holds %s", offset, p.tp, o.by, o.id, when(o.at), what))
 }
 
 // honesty is K5's other half: a send that was refused with a definite error

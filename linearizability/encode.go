@@ -45,8 +45,18 @@ func (b *lineBuilder) field(name string, v int64) {
 	b.raw(`":`)
 	b.int(v)
 }
-func (b *lineBuilder) key(topic string, partition int32) {
-	b.text(topic + "-" + strconv.Itoa(int(partition)))
+
+// key is a partition's name, quoted.
+func (l *Log) key(topic string, partition int32) string {
+	tp := TopicPartition{topic, partition}
+	k, ok := l.keys[tp]
+	if !ok {
+		var b lineBuilder
+		b.text(tp.String())
+		k = string(b)
+		l.keys[tp] = k
+	}
+	return k
 }
 
 // writeOp writes one line. invoke is the index of the invocation, -1 if the
@@ -67,7 +77,7 @@ func (l *Log) writeOp(op *Op, invoke int64) {
 	switch op.F {
 	case Send:
 		b.raw(`[["send",`)
-		b.key(op.Topic, op.Partition)
+		b.raw(l.key(op.Topic, op.Partition))
 		b.raw(`,`)
 		if done {
 			b.raw(`[`)
@@ -82,11 +92,11 @@ func (l *Log) writeOp(op *Op, invoke int64) {
 	case Poll:
 		if !done {
 			b.raw(`[["poll"]],"key":`)
-			b.key(op.Topic, op.Partition)
+			b.raw(l.key(op.Topic, op.Partition))
 			break
 		}
 		b.raw(`[["poll",{`)
-		b.key(op.Topic, op.Partition)
+		b.raw(l.key(op.Topic, op.Partition))
 		b.raw(`:[`)
 		for i, r := range op.Records {
 			if i > 0 {
@@ -103,7 +113,7 @@ func (l *Log) writeOp(op *Op, invoke int64) {
 		b.raw(`[`)
 		b.text(op.Group)
 		b.raw(`,`)
-		b.key(op.Topic, op.Partition)
+		b.raw(l.key(op.Topic, op.Partition))
 		b.raw(`,`)
 		if op.F == Commit || done {
 			b.offset(op.Offset)
@@ -113,7 +123,7 @@ func (l *Log) writeOp(op *Op, invoke int64) {
 		b.raw(`]`)
 	default:
 		b.raw(`[`)
-		b.key(op.Topic, op.Partition)
+		b.raw(l.key(op.Topic, op.Partition))
 		b.raw(`,`)
 		if done {
 			b.offset(op.Offset)

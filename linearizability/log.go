@@ -24,6 +24,7 @@ type Log struct {
 	// Index of the invoke line by operation, parallel to h's slices; only
 	// kept if there is a writer.
 	sendLine, pollLine, offsetLine, endLine []int64
+	keys                                    map[TopicPartition]string // quoted names
 	// Scans already written, by partition, for writing equal chunks once.
 	scanned map[TopicPartition][]int
 
@@ -32,7 +33,7 @@ type Log struct {
 
 // NewLog returns an empty Log that streams to w. w may be nil.
 func NewLog(w io.Writer) *Log {
-	l := &Log{scanned: map[TopicPartition][]int{}}
+	l := &Log{scanned: map[TopicPartition][]int{}, keys: map[TopicPartition]string{}}
 	if w != nil {
 		l.out = bufio.NewWriterSize(w, 256<<10)
 	}
