@@ -178,7 +178,7 @@ func (a *Admin) describe(name string, timeout time.Duration) (Topic, error) {
 	}
 	meta := resp.(*kmsg.MetadataResponse)
 	if len(meta.Topics) != 1 {
-		return Topic{}, fmt.Errorf("Metadata response names %d topics, not 1: %w", len(meta.Topics), kerr.UnknownServerError)
+		return Topic{}, fmt.Errorf("the Metadata response names %d topics, not 1: %w", len(meta.Topics), kerr.UnknownServerError)
 	}
 	got := topicFromMetadata(&meta.Topics[0])
 	return Topic{Name: name, ID: got.id, Partitions: got.parts}, got.err

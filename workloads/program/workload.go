@@ -132,7 +132,7 @@ func New(cfg Config, rec linearizability.Recorder, meter Meter) (*Workload, erro
 func (cfg *Config) check() error {
 	switch {
 	case cfg.Topic == "":
-		return errors.New("Topic is empty")
+		return errors.New("no Topic is named")
 	case cfg.Partitions < 1:
 		return fmt.Errorf("topic %q needs at least one partition, not %d", cfg.Topic, cfg.Partitions)
 	case cfg.Producers < 0 || cfg.Producers > maxProducers || cfg.Consumers < 0 || cfg.Registers < 0:

@@ -113,7 +113,7 @@ func TestConfigIsChecked(t *testing.T) {
 	_, err := program.New(good, nil, nil)
 	require.NoError(t, err)
 	for want, spoil := range map[string]func(*program.Config){
-		"Topic is empty":         func(c *program.Config) { c.Topic = "" },
+		"no Topic is named":      func(c *program.Config) { c.Topic = "" },
 		"at least one partition": func(c *program.Config) { c.Partitions = 0 },
 		"a rate of at least 1":   func(c *program.Config) { c.RatePerSecond = 0 },
 		"at least 16 bytes":      func(c *program.Config) { c.RecordBytes = 3 },
