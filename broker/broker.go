@@ -14,6 +14,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/weirlab/weir/broker/controller"
+	"github.com/weirlab/weir/broker/group"
 	"github.com/weirlab/weir/broker/metadata"
 	"github.com/weirlab/weir/broker/protocol"
 	"github.com/weirlab/weir/broker/replication"
@@ -30,6 +31,7 @@ type Broker struct {
 	metaLog    *storage.Log
 	controller *controller.Node
 	replicas   *replication.Manager
+	groups     *group.Coordinator
 	peers      *peers
 	server     *protocol.Server
 	listener   net.Listener
@@ -73,7 +75,7 @@ func Start(e env.Env, cfg Config) (*Broker, error) {
 	table := b.apis()
 	b.peers.versions = table
 	b.controller.Start()
-	b.controller.Subscribe(b.replicas.Apply)
+	b.controller.Subscribe(b.applyMetadata)
 	b.server = protocol.Serve(e, listener, table, cfg.MaxRequestBytes)
 	b.live = e.Go("lifecycle", b.stayRegistered)
 	return b, nil
@@ -138,6 +140,7 @@ func (b *Broker) open() error {
 			b.fail(fmt.Errorf("broker: log of %s-%d failed, and with it the only log directory: %w", tp.Topic, tp.Partition, err))
 		},
 	})
+	b.groups = b.newCoordinator()
 	return nil
 }
 
@@ -178,6 +181,7 @@ func (b *Broker) Stop() error {
 	b.stopping.Set()
 	b.live.Wait()
 	b.server.Close()
+	b.groups.Stop()
 	b.replicas.Stop()
 	b.controller.Stop()
 	b.server.Wait()

@@ -67,6 +67,11 @@ type AppendPartition struct {
 	// Internal is set for records that the broker itself makes, which may be
 	// larger than max.message.bytes.
 	Internal bool
+
+	// LeaderEpoch, for Internal records, is the only epoch in which they may be
+	// appended: state kept in a log must not be written by a coordinator whose
+	// time is over.
+	LeaderEpoch int32
 }
 
 // AppendResult is the outcome for one partition. Whether ErrorCode leaves the

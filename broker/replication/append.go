@@ -74,7 +74,7 @@ func (p *partition) append(part *AppendPartition, acks int16, pa *PendingAppend,
 	defer p.mu.Unlock()
 	result := &pa.results[index]
 	epoch := p.leading.Load()
-	if epoch < 0 {
+	if epoch < 0 || part.Internal && epoch != part.LeaderEpoch {
 		*result = appendError(kerr.NotLeaderForPartition.Code, "this broker does not lead "+p.tp.String())
 		return
 	}

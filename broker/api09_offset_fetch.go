@@ -1,0 +1,20 @@
+package broker
+
+import (
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/weirlab/weir/broker/protocol"
+)
+
+// offsetFetchAPI is OffsetFetch (key 9): read a group's committed offsets.
+//
+//	v2 all partitions (null topics); an error for the whole group
+//	v5 leader epoch
+//	v6 flexible
+//	v7 stable offsets only, which without transactions all are (KIP-447)
+//	v8 several groups at once (KIP-709)
+func (b *Broker) offsetFetchAPI() protocol.API {
+	return api(1, 8, func(_ *protocol.Call, req *kmsg.OffsetFetchRequest) kmsg.Response {
+		return b.groups.HandleOffsetFetch(req)
+	})
+}

@@ -1,0 +1,81 @@
+package broker
+
+import (
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/weirlab/weir/broker/group"
+	"github.com/weirlab/weir/broker/metadata"
+	"github.com/weirlab/weir/broker/protocol"
+)
+
+// findCoordinatorAPI is FindCoordinator (key 10): which broker keeps a group.
+// It is the leader of the group's partition of __consumer_offsets, which the
+// first such question creates.
+//
+//	v1 coordinator type: 0 group, 1 transaction (which this broker has none of)
+//	v3 flexible
+//	v4 several keys at once (KIP-699)
+func (b *Broker) findCoordinatorAPI() protocol.API { return api(0, 4, b.findCoordinator) }
+
+func (b *Broker) findCoordinator(_ *protocol.Call, req *kmsg.FindCoordinatorRequest) kmsg.Response {
+	resp := kmsg.NewPtrFindCoordinatorResponse()
+	keys := req.CoordinatorKeys
+	if req.Version < 4 {
+		keys = []string{req.CoordinatorKey}
+	}
+	for _, key := range keys {
+		resp.Coordinators = append(resp.Coordinators, b.coordinatorOf(key, req.CoordinatorType))
+	}
+	if req.Version < 4 {
+		c := resp.Coordinators[0]
+		resp.ErrorCode, resp.ErrorMessage = c.ErrorCode, c.ErrorMessage
+		resp.NodeID, resp.Host, resp.Port = c.NodeID, c.Host, c.Port
+	}
+	return resp
+}
+
+func (b *Broker) coordinatorOf(key string, kind int8) kmsg.FindCoordinatorResponseCoordinator {
+	out := kmsg.NewFindCoordinatorResponseCoordinator()
+	out.Key, out.NodeID, out.Port = key, -1, -1
+	if kind != 0 {
+		out.ErrorCode = kerr.InvalidRequest.Code
+		out.ErrorMessage = kmsg.StringPtr("this broker coordinates consumer groups only: it has no transactions")
+		return out
+	}
+	image := b.controller.Image()
+	offsets := image.Topic(group.OffsetsTopic)
+	if offsets == nil {
+		b.createOffsetsTopic(image)
+		out.ErrorCode = kerr.CoordinatorNotAvailable.Code
+		return out
+	}
+	partition := image.Partition(metadata.TopicPartition{Topic: offsets.Name, Partition: group.PartitionFor(key, int32(len(offsets.Partitions)))})
+	leader := image.Broker(partition.Leader)
+	if leader == nil || leader.Fenced {
+		out.ErrorCode = kerr.CoordinatorNotAvailable.Code
+		return out
+	}
+	out.NodeID, out.Host, out.Port = leader.ID, leader.Host, leader.Port
+	return out
+}
+
+// createOffsetsTopic creates __consumer_offsets with as many replicas as it is
+// configured to have, or as many as there are brokers to put them on.
+func (b *Broker) createOffsetsTopic(image *metadata.Image) {
+	var live int16
+	for _, broker := range image.Brokers() {
+		if broker.Active() {
+			live++
+		}
+	}
+	want := min(b.cfg.OffsetsReplicationFactor, int16(len(b.cfg.Voters)))
+	if live < want {
+		return // a topic with fewer replicas than it should have would stay so
+	}
+	create := kmsg.NewPtrCreateTopicsRequest()
+	t := kmsg.NewCreateTopicsRequestTopic()
+	t.Topic, t.NumPartitions, t.ReplicationFactor = group.OffsetsTopic, b.cfg.OffsetsPartitions, want
+	create.Topics = append(create.Topics, t)
+	b.createTopicsNow(create)
+}
