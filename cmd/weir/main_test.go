@@ -1,0 +1,163 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+	"github.com/stretchr/testify/require"
+
+	"github.com/weirlab/weir/reports"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"weir": main})
+}
+
+// TestScripts runs the scenes in testdata/script, which read like a terminal.
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{Dir: "testdata/script"})
+}
+
+// call runs weir inside this process.
+func call(args ...string) (code int, out, errOut string) {
+	var o, e bytes.Buffer
+	code = run(args, strings.NewReader(""), &o, &e)
+	return code, o.String(), e.String()
+}
+
+// TestMistakesOnTheCommandLine holds that whoever calls weir wrongly gets one
+// sentence, with the remedy in it, and exit code 64.
+func TestMistakesOnTheCommandLine(t *testing.T) {
+	dir := t.TempDir()
+	bad := filepath.Join(dir, "bad.yaml")
+	require.NoError(t, os.WriteFile(bad, []byte("name: bad\ntopic: {name: a, partitions: 1, replication.factor: 5}\n"), 0o600))
+	for want, args := range map[string][]string{
+		`there is no scenario file nowhere.yaml; built in are quickstart`:                              {"run", "nowhere.yaml"},
+		`bad.yaml:2: topic.replication.factor: 5 replicas need as many brokers, but the cluster has 3`: {"run", bad},
+		`--target "moon" is not known; use sim or local`:                                               {"run", "--target", "moon"},
+		`--seed: seed "banana" is not a whole number`:                                                  {"run", "--seed", "banana"},
+		`unknown flag: --sead; see weir run --help`:                                                    {"run", "--sead", "1"},
+		`make faultbuild`:                                 {"run", "--plant", "B1"},
+		`there is no planted bug "B999"`:                  {"campaign", "--plant", "B999"},
+		`--seeds and --workers must be at least 1`:        {"campaign", "--seeds", "0"},
+		`there is no history to judge`:                    {"check", filepath.Join(dir, "nothing")},
+		`is not a result directory`:                       {"report", dir},
+		`--data is missing`:                               {"broker"},
+		`--listen "9092" is not host:port`:                {"broker", "--data", dir, "--listen", "9092"},
+		`--voters: "1" is not id@host:port`:               {"broker", "--data", dir, "--voters", "1"},
+		`--property: num.partition: unknown property`:     {"broker", "--data", dir, "--property", "num.partition=3"},
+		`"many" is not a whole number`:                    {"broker", "--data", dir, "--property", "num.partitions=many"},
+		`--nodes 0 is not possible; use 1 to 99`:          {"broker", "--data", dir, "--nodes", "0"},
+		`broker.heartbeat.interval.ms (9s) must be below`: {"broker", "--data", dir, "--property", "broker.heartbeat.interval.ms=9000"},
+		`unknown command "brew" for "weir"`:               {"brew"},
+	} {
+		code, _, errOut := call(append(args, "--help=false")...)
+		require.Equal(t, exitUsage, code, "%v: %s", args, errOut)
+		require.Contains(t, errOut, want, "%v", args)
+		require.Equal(t, 1, strings.Count(strings.TrimSpace(errOut), "\n")+1, "%v: one sentence, not:\n%s", args, errOut)
+	}
+}
+
+// runQuickly runs a short scenario and returns its result directory.
+func runQuickly(t *testing.T) string {
+	t.Helper()
+	out := t.TempDir()
+	code, stdout, stderr := call("run", "testdata/short.yaml", "--out", out)
+	require.Equal(t, exitPassed, code, "%s%s", stdout, stderr)
+	dir, err := filepath.EvalSymlinks(filepath.Join(out, "latest"))
+	require.NoError(t, err)
+	return dir
+}
+
+func TestARunLeavesAWholeResultDirectory(t *testing.T) {
+	dir := runQuickly(t)
+	for _, name := range []string{
+		reports.PlanFile, reports.RunFile, reports.HistoryFile, reports.LatencyFile, reports.SeriesFile, reports.EventsFile, reports.ReportFile,
+	} {
+		info, err := os.Stat(filepath.Join(dir, name))
+		require.NoError(t, err)
+		require.NotZero(t, info.Size(), name)
+	}
+	r, err := reports.Load(dir)
+	require.NoError(t, err)
+	require.True(t, r.Complete)
+	require.NotEmpty(t, r.TraceHash)
+	require.NotEmpty(t, r.Faults)
+
+	// The plan it wrote is explicit: running it is the same run.
+	out := t.TempDir()
+	code, stdout, stderr := call("run", filepath.Join(dir, reports.PlanFile), "--out", out, "--json")
+	require.Equal(t, exitPassed, code, "%s", stderr)
+	var again reports.Run
+	require.NoError(t, json.Unmarshal([]byte(stdout), &again))
+	require.Equal(t, r.TraceHash, again.TraceHash)
+}
+
+// TestReportInChromium opens a report in a real browser.
+func TestReportInChromium(t *testing.T) {
+	chromium, err := exec.LookPath("chromium")
+	if err != nil {
+		t.Skip("chromium is not installed (Debian package chromium): the report was not opened in a browser")
+	}
+	report := filepath.Join(runQuickly(t), reports.ReportFile)
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, chromium, "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
+		"--user-data-dir="+t.TempDir(), "--enable-logging=stderr", "--virtual-time-budget=5000", "--dump-dom", "file://"+report)
+	var dom, log bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &dom, &log
+	require.NoError(t, cmd.Run(), "%s", log.String())
+	for line := range strings.Lines(log.String()) {
+		require.NotContains(t, line, "CONSOLE", "the browser's console says")
+	}
+	require.GreaterOrEqual(t, strings.Count(dom.String(), "<svg"), 3, "plots in the report")
+}
+
+// TestPlantedBugs tests the tester: every bug that can be planted must be
+// found within 200 seeds, and the command printed for it must find it again.
+func TestPlantedBugs(t *testing.T) {
+	weir := os.Getenv("WEIR_FAULTS")
+	if weir == "" {
+		t.Skip("needs a build with planted bugs; run \"make planted\"")
+	}
+	out := t.TempDir()
+	campaign := exec.Command(weir, "campaign", "--seeds", "200", "--plant", "B1", "--fail-fast", "1", "--json", "--out", out)
+	lines, err := campaign.Output()
+	var exit *exec.ExitError
+	require.ErrorAs(t, err, &exit, "no seed of 200 found B1")
+	require.Equal(t, exitFailed, exit.ExitCode(), "%s", exit.Stderr)
+
+	var found seedResult
+	seeds := 0
+	for line := range bytes.Lines(lines) {
+		var r seedResult
+		require.NoError(t, json.Unmarshal(line, &r))
+		if seeds++; r.Exit == exitFailed {
+			found = r
+		}
+	}
+	t.Logf("found in seed %s, after %d seeds: %s", found.Seed, seeds, found.Findings[0])
+	require.Equal(t, "same", found.Rerun)
+
+	words := strings.Fields(found.Command)
+	require.Equal(t, weir, words[0])
+	again, err := exec.Command(words[0], append(words[1:], "--json", "--out", out)...).Output()
+	require.ErrorAs(t, err, &exit)
+	require.Equal(t, exitFailed, exit.ExitCode(), "%s", exit.Stderr)
+	var r reports.Run
+	require.NoError(t, json.Unmarshal(again, &r))
+	require.Equal(t, found.TraceHash, r.TraceHash)
+	require.Equal(t, found.Findings[0], r.Verdict.Findings[0].Code+": "+r.Verdict.Findings[0].Sentence)
+
+	// Without the bug the same seed passes.
+	clean, err := exec.Command(weir, "run", "--seed", found.Seed, "--out", out).CombinedOutput()
+	require.NoError(t, err, "%s", clean)
+}
