@@ -43,7 +43,7 @@ func contentOf(p *P, name string) []byte {
 	p.Helper()
 	f, err := p.FS().Open(name)
 	require.NoError(p, err)
-	defer f.Close()
+	defer func() { _ = f.Close() }()
 	return content(p, f)
 }
 

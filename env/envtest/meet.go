@@ -33,19 +33,18 @@ var meetChecks = []check{
 	}),
 	on0("unlocking an unlocked Mutex panics", func(p *P) {
 		mu := p.NewMutex()
+		cycle := func() { mu.Lock(); defer mu.Unlock() }
 		require.Panics(p, mu.Unlock)
-		mu.Lock()
-		mu.Unlock()
+		cycle()
 		require.Panics(p, mu.Unlock)
-		mu.Lock() // and has not broken it
-		mu.Unlock()
+		cycle() // it is not broken
 	}),
 	on0("a Mutex may be unlocked by another task", func(p *P) {
 		mu := p.NewMutex()
 		mu.Lock()
 		p.Go("other", mu.Unlock).Wait()
 		mu.Lock()
-		mu.Unlock()
+		defer mu.Unlock()
 	}),
 	on0("Cond.Signal wakes the longest waiting first", func(p *P) {
 		mu := p.NewMutex()

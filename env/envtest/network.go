@@ -60,7 +60,7 @@ func loop(p *P, addr string) (client, server net.Conn) {
 // pattern is n bytes that differ from place to place.
 func pattern(n int) []byte {
 	b := make([]byte, n)
-	env.NewRand(1, "pattern", "").Read(b)
+	_, _ = env.NewRand(1, "pattern", "").Read(b)
 	return b
 }
 
@@ -76,8 +76,8 @@ func onLoop(name string, program func(p *P, client, server net.Conn)) check {
 	return on01(name, func(p *P, addr string, _ *Board) {
 		client, server := loop(p, addr)
 		program(p, client, server)
-		client.Close()
-		server.Close()
+		_ = client.Close()
+		_ = server.Close()
 	}, func(*P, *Board) {})
 }
 

@@ -73,7 +73,7 @@ func (w *world) onDisk(t *testing.T, root string, program func(e env.Env)) {
 func copyFile(t *testing.T, to, from string) {
 	src, err := os.Open(from)
 	require.NoError(t, err)
-	defer src.Close()
+	defer func() { _ = src.Close() }()
 	dst, err := os.Create(to)
 	require.NoError(t, err)
 	_, err = io.Copy(dst, src)
@@ -86,7 +86,7 @@ func copyFile(t *testing.T, to, from string) {
 func (w *world) SilentAddress(t *testing.T) string {
 	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
 	require.NoError(t, err)
-	t.Cleanup(func() { syscall.Close(fd) })
+	t.Cleanup(func() { _ = syscall.Close(fd) })
 	require.NoError(t, syscall.Bind(fd, &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}))
 	require.NoError(t, syscall.Listen(fd, 0))
 	name, err := syscall.Getsockname(fd)
@@ -97,7 +97,7 @@ func (w *world) SilentAddress(t *testing.T) string {
 		if err != nil {
 			return addr
 		}
-		t.Cleanup(func() { c.Close() })
+		t.Cleanup(func() { _ = c.Close() })
 	}
 	t.Skip("this system's backlog cannot be filled")
 	return ""
@@ -145,7 +145,7 @@ func TestDeviceErrorIsEIO(t *testing.T) {
 	if err != nil {
 		t.Skipf("cannot open /proc/self/mem: %v", err)
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }()
 	_, err = f.ReadAt(make([]byte, 1), 0)
 	require.ErrorIs(t, err, syscall.EIO)
 	require.ErrorContains(t, err, "mem")

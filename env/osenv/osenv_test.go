@@ -58,10 +58,10 @@ func TestSendFile(t *testing.T) {
 	e, err := osenv.New(osenv.Options{Root: t.TempDir()})
 	require.NoError(t, err)
 	content := make([]byte, 9<<20+123)
-	e.Rand("content", "").Read(content)
+	_, _ = e.Rand("content", "").Read(content)
 	f, err := e.FS().Create("f")
 	require.NoError(t, err)
-	defer f.Close()
+	defer func() { _ = f.Close() }()
 	_, err = f.WriteAt(content, 0)
 	require.NoError(t, err)
 
@@ -77,7 +77,7 @@ func TestSendFile(t *testing.T) {
 				if !errors.Is(err, io.ErrUnexpectedEOF) || n != 5 {
 					t.Errorf("sent %d past the end: %v", n, err)
 				}
-				server.Close()
+				_ = server.Close()
 			}()
 			got, err := io.ReadAll(client)
 			require.NoError(t, err)
@@ -95,11 +95,11 @@ func pair(t *testing.T, e *osenv.Env) (client, server net.Conn) {
 	t.Helper()
 	l, err := e.Listen("127.0.0.1:0")
 	require.NoError(t, err)
-	defer l.Close()
+	defer func() { _ = l.Close() }()
 	client, err = e.Dial(l.Addr().String(), 10*time.Second)
 	require.NoError(t, err)
 	server, err = l.Accept()
 	require.NoError(t, err)
-	t.Cleanup(func() { client.Close(); server.Close() })
+	t.Cleanup(func() { _, _ = client.Close(), server.Close() })
 	return client, server
 }

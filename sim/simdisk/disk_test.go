@@ -376,7 +376,7 @@ func TestFlipBitAndFullDisk(t *testing.T) {
 
 func TestProfilesThatMakeNoSensePanic(t *testing.T) {
 	k := sim.NewKernel(sim.Options{})
-	defer k.Close()
+	defer func() { _ = k.Close() }()
 	require.PanicsWithError(t, `simdisk: profile "": sizes, depths and times must be positive, and DirtyLimitBytes at least DirtyBackgroundBytes`,
 		func() { simdisk.New(k, k.NewNode("m"), simdisk.Profile{}) })
 	simdisk.New(k, k.NewNode("n"), simdisk.InstanceStore())
@@ -386,7 +386,7 @@ func TestSameSeedSameDisk(t *testing.T) {
 	for seed := range uint64(3) {
 		require.Nil(t, sim.CompareRuns(func(window *sim.Window) sim.Trace {
 			k := sim.NewKernel(sim.Options{Seed: seed, Window: window})
-			defer k.Close()
+			defer func() { _ = k.Close() }()
 			n := k.NewNode("m")
 			d := simdisk.New(k, n, simdisk.GP3())
 			n.SetFS(d)

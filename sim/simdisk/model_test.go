@@ -19,7 +19,7 @@ import (
 // machine is one simulated machine with a disk.
 func machine(t interface{ Cleanup(func()) }, seed uint64, p simdisk.Profile) (*sim.Kernel, *sim.Node, *simdisk.Disk) {
 	k := sim.NewKernel(sim.Options{Seed: seed})
-	t.Cleanup(func() { k.Close() })
+	t.Cleanup(func() { _ = k.Close() })
 	n := k.NewNode("m")
 	d := simdisk.New(k, n, p)
 	n.SetFS(d)
@@ -94,7 +94,7 @@ func (m *fileModel) crashed(t require.TestingT, got []byte) {
 func readAll(t require.TestingT, fsys env.FS, name string) []byte {
 	f, err := fsys.Open(name)
 	require.NoError(t, err)
-	defer f.Close()
+	defer func() { _ = f.Close() }()
 	size, err := f.Size()
 	require.NoError(t, err)
 	got := make([]byte, size)
@@ -160,7 +160,7 @@ func step(rt *rapid.T, m *fileModel, size int) func(e env.Env, f env.File) {
 	at := func(limit int, what string) int { return rapid.IntRange(0, limit).Draw(rt, what) }
 	put := func(off, n int) func(e env.Env, f env.File) {
 		p := make([]byte, n)
-		env.NewRand(rapid.Uint64Range(0, 1000).Draw(rt, "content"), "", "").Read(p)
+		_, _ = env.NewRand(rapid.Uint64Range(0, 1000).Draw(rt, "content"), "", "").Read(p)
 		for i := range p {
 			p[i] |= 1 // never zero, so that a lost byte shows
 		}
