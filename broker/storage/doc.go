@@ -1,3 +1,84 @@
 // Package storage is one replica's log: segments of record batches with their
 // indexes, leader epochs and producer state, on an env.FS.
+//
+// # Files
+//
+// A log is a directory. Segment files are named after the first offset they
+// may hold, in 20 digits, as in Kafka, and hold version 2 record batches as
+// they came over the wire:
+//
+//	00000000000000000000.log        batches, appended
+//	00000000000000000000.index      sparse: offset → byte position
+//	00000000000000000000.timeindex  sparse: timestamp → offset
+//	00000000000000001234.snapshot   producer state as it stood before offset 1234
+//	log-state                       log start, recovery point, leader epochs
+//
+// Only the segments hold the log; everything else can be made from them. The
+// last segment is active. Its index lives in memory; index files are written
+// when a segment is sealed or the log closed. log-state and snapshots are
+// replaced atomically (written aside, synced, renamed, directory synced) and
+// carry a checksum line.
+//
+// # Reading
+//
+// Read gives out whole batches below a limit, each verified: checksum, base
+// offset against the batch before it, leader epoch against the epoch cache.
+// The last two are not covered by the checksum, since the leader fills them in.
+// Indexes are hints; if one leads astray it is rebuilt.
+//
+// # Fault atlas
+//
+// What is synced when, and which fault each rule survives. PC is a crash of
+// the process, PL a loss of power that drops or tears whatever was not synced
+// and forgets names page by page and name by name, DC damaged bytes, DF a full
+// disk.
+//
+//   - Appends are not synced, unless flush.messages says so: replication is the
+//     durability. PC loses nothing; PL may lose a suffix, which Open finds by
+//     scanning from the recovery point to the first batch that is not valid.
+//     With flush.messages=1 the end offset moves only after the sync, so that
+//     no replica counts what PL could take.
+//   - The recovery point moves (log-state) only after everything before it,
+//     names included, is synced. PL never touches what lies before it.
+//   - A segment's name is durable before the next segment is created. After PL
+//     a log may end early but has no hole.
+//   - A truncation first lowers the recovery point durably, removes later
+//     segments newest first, then cuts and syncs. After PL anywhere between,
+//     no old batch is joined to newer ones (bug bank B2).
+//   - Open syncs what it found before it lets anybody count on it: a PC between
+//     write and sync, or between cut and sync, followed by PL, loses nothing
+//     that was reported after the PC.
+//   - A new start offset is durable before the segments below it are removed.
+//     Files that come back after PL are known to be too old.
+//   - A write that fails is cut back at once, so that nothing is ever written
+//     behind half a batch (B23). DF leaves the log usable. After any other
+//     error, a failed cut, or a failed sync, the log is fenced: it takes no more
+//     writes until it is opened again, because the kernel may have dropped
+//     what it could not write.
+//   - Producer state changes after the write, never before (B35). Snapshots of
+//     offsets that the log no longer reaches are removed before it grows again,
+//     and truncation rebuilds the state from an older one.
+//   - The end offset moves before any index does, and no index write can fail an
+//     append (B24).
+//   - DC before the recovery point is found by the reader, as a *CorruptError
+//     that names file and position; behind it, by the scan, which cuts there.
+//     Corrupt bytes are neither served nor accepted from a leader. The scan
+//     cannot tell DC from a torn write, so that what it cuts off may have been
+//     acknowledged: the replica has to fetch it again.
+//   - A disk that loses what it had synced is noticed if log-state survived:
+//     Recovery.LostSyncedFrom.
+//
+// # Offsets, epochs, producers
+//
+// AppendLeader assigns offsets and the leader epoch; AppendFollower takes both
+// from the leader and refuses gaps and epochs that go back. EpochEnd answers
+// what KIP-101 and KIP-279 need for truncation. A producer's last five batches
+// are remembered, so that a retry of any request in flight is answered with
+// the offsets of the first copy (KIP-98); a producer that is not known may
+// start at any sequence (KIP-360).
+//
+// # Time charged
+//
+// Env.Work is called for "storage.append", "storage.read" and
+// "storage.recover", with the number of bytes.
 package storage

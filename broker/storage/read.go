@@ -54,10 +54,11 @@ type window struct {
 	segment *segment
 	gen     uint64
 
-	pos  int64 // start of a batch at or before the wanted one
-	base int64 // offset that batch must begin with, or -1
-	last int64 // offset that batch must end with, or -1
-	end  int64 // byte position where the readable batches end
+	pos       int64 // start of a batch at or before the wanted one
+	base      int64 // offset that batch must begin with, or -1
+	last      int64 // offset that batch must end with, or -1
+	end       int64 // byte position where the readable batches end
+	upToAtEnd bool  // the batch that holds upTo begins at end
 
 	off, upTo   int64
 	maxBytes    int64
@@ -90,7 +91,7 @@ func (l *Log) locate(off, upTo int64) (window, error) {
 		if r, ok := l.recent.find(off); ok {
 			w.pos, w.base = r.pos, r.base
 			if r, ok := l.recent.find(upTo); ok {
-				w.end = r.pos // the batch that holds upTo is not to be read
+				w.end, w.upToAtEnd = r.pos, true // that batch is not to be read
 			}
 			return w, nil
 		}
@@ -183,8 +184,13 @@ func (w *window) collect(buf []byte) (out []byte, missing int64, err error) {
 		return buf[first:at:at], 0, nil
 	}
 	w.pos += int64(at)
-	if missing == 0 && at == len(buf) && w.pos < w.end {
-		missing = HeaderBytes
+	if missing == 0 && at == len(buf) {
+		switch {
+		case w.pos < w.end:
+			missing = HeaderBytes
+		case !w.upToAtEnd:
+			return nil, 0, w.corrupt(w.pos, fmt.Sprintf("the segment ends before offset %d", w.off))
+		}
 	}
 	return nil, missing, nil
 }

@@ -70,7 +70,8 @@ func decodeState(name string, data []byte) (logState, error) {
 	switch {
 	case len(lines) < 3:
 		return s, &CorruptError{File: name, Position: int64(pos), Reason: "the file ends before its third line"}
-	case s.logStart < 0 || s.recovery.segment < 0 || s.recovery.position < 0 || s.recovery.offset < s.recovery.segment:
+	case s.logStart < 0 || s.recovery.segment < 0 || s.recovery.position < 0 || s.recovery.offset < s.recovery.segment,
+		(s.recovery.offset == s.recovery.segment) != (s.recovery.position == 0):
 		return s, &CorruptError{File: name, Reason: "an offset or position is impossible"}
 	case !slices.IsSortedFunc(s.epochs, func(a, b EpochStart) int {
 		if a.Epoch < b.Epoch && a.StartOffset < b.StartOffset {

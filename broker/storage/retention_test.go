@@ -1,0 +1,225 @@
+package storage
+
+import (
+	"bytes"
+	"compress/gzip"
+	"encoding/binary"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/klauspost/compress/s2"
+	"github.com/klauspost/compress/zstd"
+	"github.com/pierrec/lz4/v4"
+	"github.com/stretchr/testify/require"
+)
+
+// timedLog has ten segments of one batch each; batch i has timestamp 1000·i.
+func timedLog(t *testing.T, cfg Config) (*testEnv, *Log) {
+	e := &testEnv{Env: newTestEnv(t), files: newMemFS()}
+	cfg.SegmentBytes = 100
+	l := mustOpen(t, e, cfg)
+	for i := range 10 {
+		_, err := l.AppendLeader(BuildBatch(nil, NoProducer(), []Record{{TimestampMillis: int64(1000 * i), Value: make([]byte, 20)}}), 0, AppendOptions{})
+		require.NoError(t, err)
+	}
+	require.Len(t, l.segments, 10)
+	e.runTasks()
+	return e, l
+}
+
+func TestRetentionByTime(t *testing.T) {
+	e, l := timedLog(t, Config{RetentionMillis: 3000})
+	removed, err := l.ApplyRetention(8500, 100)
+	require.NoError(t, err)
+	require.Equal(t, 6, removed) // 0 to 5000; 6000 is 2.5 s old
+	require.EqualValues(t, 6, l.StartOffset())
+	_, err = l.Read(5, 10, 100, true)
+	require.ErrorContains(t, err, "offset 5 of log d/log is out of range: the log holds [6, 10)")
+	got, err := readAll(l)
+	require.NoError(t, err)
+	require.EqualValues(t, len(got), l.SizeBytes())
+
+	// The start survives, and so does what is left.
+	l = mustOpen(t, &testEnv{Env: e.Env, files: e.files.processCrash()}, Config{SegmentBytes: 100})
+	require.EqualValues(t, 6, l.StartOffset())
+	require.EqualValues(t, 10, l.EndOffset())
+}
+
+func TestRetentionRemovesAllThatIsOld(t *testing.T) {
+	_, l := timedLog(t, Config{RetentionMillis: 3000})
+	removed, err := l.ApplyRetention(1e6, 10)
+	require.NoError(t, err)
+	require.Equal(t, 10, removed)
+	require.EqualValues(t, 10, l.StartOffset())
+	res, err := l.AppendLeader(testBatch("next"), 0, AppendOptions{})
+	require.NoError(t, err)
+	require.EqualValues(t, 10, res.BaseOffset)
+}
+
+func TestRetentionStopsAtHighWatermark(t *testing.T) {
+	_, l := timedLog(t, Config{RetentionMillis: 3000})
+	removed, err := l.ApplyRetention(1e6, 4)
+	require.NoError(t, err)
+	require.Equal(t, 4, removed)
+	require.EqualValues(t, 4, l.StartOffset())
+}
+
+func TestRetentionBySize(t *testing.T) {
+	_, l := timedLog(t, Config{RetentionBytes: 300})
+	_, err := l.ApplyRetention(0, 100)
+	require.NoError(t, err)
+	require.GreaterOrEqual(t, l.SizeBytes(), int64(300), "never less than asked for")
+	require.Less(t, l.SizeBytes(), int64(400))
+}
+
+func TestProducerExpires(t *testing.T) {
+	l := mustOpen(t, &testEnv{Env: newTestEnv(t), files: newMemFS()}, Config{ProducerIDExpiration: time.Second})
+	o := NoProducer()
+	o.ProducerID, o.ProducerEpoch, o.BaseSequence = 1, 0, 0
+	batch := BuildBatch(nil, o, []Record{{TimestampMillis: 5000}})
+	for i := range 2 {
+		res, err := l.AppendLeader(batch, 0, AppendOptions{})
+		require.NoError(t, err)
+		require.Equal(t, i == 1, res.Duplicate)
+	}
+	_, err := l.ApplyRetention(6001, 0)
+	require.NoError(t, err)
+	res, err := l.AppendLeader(batch, 0, AppendOptions{})
+	require.NoError(t, err)
+	require.False(t, res.Duplicate, "a producer that is forgotten may start anywhere")
+}
+
+func TestSegmentMillis(t *testing.T) {
+	e := &testEnv{Env: newTestEnv(t), files: newMemFS()}
+	l := mustOpen(t, e, Config{SegmentMillis: 1500})
+	for i := range 5 {
+		_, err := l.AppendLeader(BuildBatch(nil, NoProducer(), []Record{{TimestampMillis: int64(1000 * i)}}), 0, AppendOptions{})
+		require.NoError(t, err)
+	}
+	require.Len(t, l.segments, 3)
+}
+
+func TestLogAppendTime(t *testing.T) {
+	l := mustOpen(t, &testEnv{Env: newTestEnv(t), files: newMemFS()}, Config{LogAppendTime: true})
+	before := time.Now().UnixMilli()
+	res, err := l.AppendLeader(testBatch("a", "b"), 0, AppendOptions{})
+	require.NoError(t, err)
+	require.GreaterOrEqual(t, res.LogAppendTime, before)
+	at, found, err := l.OffsetForTimestamp(before)
+	require.NoError(t, err)
+	require.True(t, found)
+	require.EqualValues(t, 0, at.Offset)
+	require.Equal(t, res.LogAppendTime, at.Timestamp)
+}
+
+// TestFollowerStartsInsideBatch is a follower of a leader whose log start lies
+// inside a batch: it gets the whole batch and hides what is below.
+func TestFollowerStartsInsideBatch(t *testing.T) {
+	e := &testEnv{Env: newTestEnv(t), files: newMemFS()}
+	l := mustOpen(t, e, Config{})
+	require.NoError(t, l.TruncateFullyAndStartAt(12))
+	o := NoProducer()
+	o.BaseOffset, o.LeaderEpoch = 10, 4
+	_, err := l.AppendFollower(BuildBatch(nil, o, make([]Record, 5)))
+	require.NoError(t, err)
+	require.EqualValues(t, 12, l.StartOffset())
+	require.EqualValues(t, 15, l.EndOffset())
+	l = mustOpen(t, &testEnv{Env: e.Env, files: e.files.processCrash()}, Config{})
+	require.EqualValues(t, 12, l.StartOffset())
+	require.EqualValues(t, 15, l.EndOffset())
+	got, err := l.Read(12, 15, 0, true)
+	require.NoError(t, err)
+	require.EqualValues(t, 10, Batch(got).BaseOffset())
+}
+
+// compressedBatch is a batch as a client with a codec sends it.
+func compressedBatch(codec byte, compress func([]byte) []byte) []byte {
+	plain := testBatch("one", "two", "three")
+	b := Batch(append(bytes.Clone(plain[:HeaderBytes]), compress(plain[HeaderBytes:])...))
+	binary.BigEndian.PutUint32(b[atLength:], uint32(len(b)-lengthOverhead))
+	b[atAttributes+1] |= codec
+	b.updateCRC()
+	return b
+}
+
+func TestTimestampInCompressedBatch(t *testing.T) {
+	stream := func(w interface {
+		Write([]byte) (int, error)
+		Close() error
+	}, out *bytes.Buffer, p []byte) []byte {
+		_, err := w.Write(p)
+		require.NoError(t, err)
+		require.NoError(t, w.Close())
+		return out.Bytes()
+	}
+	codecs := []func([]byte) []byte{
+		1: func(p []byte) []byte { var out bytes.Buffer; return stream(gzip.NewWriter(&out), &out, p) },
+		2: func(p []byte) []byte { return s2.EncodeSnappy(nil, p) },
+		3: func(p []byte) []byte { var out bytes.Buffer; return stream(lz4.NewWriter(&out), &out, p) },
+		4: func(p []byte) []byte {
+			w, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1))
+			require.NoError(t, err)
+			return w.EncodeAll(p, nil)
+		},
+		5: nil,
+	}
+	xerial := func(p []byte) []byte {
+		out := append(bytes.Clone(xerialMagic), 0, 0, 0, 1, 0, 0, 0, 1)
+		for _, part := range [][]byte{p[:10], p[10:]} {
+			block := s2.EncodeSnappy(nil, part)
+			out = append(binary.BigEndian.AppendUint32(out, uint32(len(block))), block...)
+		}
+		return out
+	}
+	check := func(name string, batch []byte) {
+		l := mustOpen(t, &testEnv{Env: newTestEnv(t), files: newMemFS()}, Config{})
+		_, err := l.AppendLeader(batch, 2, AppendOptions{})
+		require.NoError(t, err, name)
+		at, found, err := l.OffsetForTimestamp(1001)
+		require.NoError(t, err, name)
+		require.True(t, found, name)
+		require.Equal(t, TimestampOffset{Offset: 1, Timestamp: 1001, LeaderEpoch: 2}, at, name)
+		at, found, err = l.OffsetOfMaxTimestamp()
+		require.NoError(t, err, name)
+		require.True(t, found, name)
+		require.EqualValues(t, 2, at.Offset, name)
+	}
+	for codec, compress := range codecs {
+		if compress != nil {
+			check(fmt.Sprint(codec), compressedBatch(byte(codec), compress))
+		}
+	}
+	check("xerial", compressedBatch(2, xerial))
+
+	// What cannot be decompressed is kept for clients but cannot be searched.
+	l := mustOpen(t, &testEnv{Env: newTestEnv(t), files: newMemFS()}, Config{})
+	_, err := l.AppendLeader(compressedBatch(4, bytes.Clone), 0, AppendOptions{})
+	require.NoError(t, err)
+	_, _, err = l.OffsetForTimestamp(1001)
+	var corrupt *CorruptError
+	require.ErrorAs(t, err, &corrupt)
+	require.ErrorContains(t, err, "codec 4")
+}
+
+func TestDump(t *testing.T) {
+	e, _ := filledLog(t)
+	d, err := Dump(e.files, "d/log")
+	require.NoError(t, err)
+	require.Empty(t, d.StateProblem)
+	require.EqualValues(t, 60, d.RecoveryFrom)
+	require.Equal(t, []EpochStart{{0, 0}, {1, 20}, {2, 40}}, d.Epochs)
+	n := 0
+	for _, seg := range d.Segments {
+		require.NoError(t, seg.Problem)
+		for _, b := range seg.Batches {
+			require.EqualValues(t, 2*n, b.BaseOffset)
+			n++
+		}
+	}
+	require.Equal(t, 30, n)
+	e.files.names[d.Segments[1].File].data[70] ^= 1
+	d, err = Dump(e.files, "d/log")
+	require.NoError(t, err)
+	require.ErrorContains(t, d.Segments[1].Problem, d.Segments[1].File+" is corrupt at byte 0")
+}
