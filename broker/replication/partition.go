@@ -118,24 +118,24 @@ func (p *partition) fetchFrom(f *fetcher, epoch int32) {
 }
 
 func (p *partition) truncate(to int64) {
-	from := p.log.EndOffset()
-	err := p.log.TruncateTo(to)
+	from, mark := p.log.EndOffset(), p.state.HighWatermark()
+	p.changed("truncate", p.log.TruncateTo(to))
 	if end := p.log.EndOffset(); end < from {
-		p.event("truncate", from, end)
+		p.cutEvent("truncate", from, end, mark)
 	}
-	p.changed("truncate", err)
 }
 
 func (p *partition) restartAt(at int64) {
-	from := p.log.EndOffset()
-	err := p.log.TruncateFullyAndStartAt(at)
-	p.event("restart-log", from, at)
-	p.changed("truncate", err)
+	from, mark := p.log.EndOffset(), p.state.HighWatermark()
+	p.changed("truncate", p.log.TruncateFullyAndStartAt(at))
+	p.cutEvent("restart-log", from, at, mark)
 }
 
-func (p *partition) event(name string, from, to int64) {
+// cutEvent tells of a log that was cut, once the replica shows itself so. hw is
+// the high watermark before the cut.
+func (p *partition) cutEvent(name string, from, to, hw int64) {
 	p.m.e.Event(name, env.Text("topic", p.tp.Topic), env.Int("partition", p.tp.Partition), env.Int("from", from),
-		env.Int("to", to), env.Int("hw", p.state.HighWatermark()), env.Int("epoch", p.state.LeaderEpoch()))
+		env.Int("to", to), env.Int("hw", hw), env.Int("epoch", p.state.LeaderEpoch()))
 }
 
 // changed tells the State how the log stands after it was cut.
