@@ -37,22 +37,32 @@ func WriteFile(fsys env.FS, name string, data []byte) error {
 	if err != nil {
 		return &IOError{Op: "create", File: tmp, Position: -1, Err: err}
 	}
-	if err := writeFull(f, buf, 0); err != nil {
-		_ = f.Close()
-		return &IOError{Op: "write", File: tmp, Position: 0, Err: err}
-	}
-	if err := f.Sync(); err != nil {
-		_ = f.Close()
-		return &IOError{Op: "sync", File: tmp, Position: -1, Err: err}
-	}
-	if err := f.Close(); err != nil {
-		return &IOError{Op: "close", File: tmp, Position: -1, Err: err}
+	if err := writeSyncClose(f, buf); err != nil {
+		return err
 	}
 	if err := fsys.Rename(tmp, name); err != nil {
 		return &IOError{Op: "rename to " + name, File: tmp, Position: -1, Err: err}
 	}
 	if err := fsys.SyncDir(path.Dir(name)); err != nil {
 		return &IOError{Op: "sync directory", File: path.Dir(name), Position: -1, Err: err}
+	}
+	return nil
+}
+
+// writeSyncClose gives a new file its content, durably, and closes it.
+func writeSyncClose(f env.File, data []byte) error {
+	if len(data) > 0 {
+		if err := writeFull(f, data, 0); err != nil {
+			_ = f.Close()
+			return &IOError{Op: "write", File: f.Name(), Position: 0, Err: err}
+		}
+	}
+	if err := f.Sync(); err != nil {
+		_ = f.Close()
+		return &IOError{Op: "sync", File: f.Name(), Position: -1, Err: err}
+	}
+	if err := f.Close(); err != nil {
+		return &IOError{Op: "close", File: f.Name(), Position: -1, Err: err}
 	}
 	return nil
 }
@@ -81,7 +91,7 @@ func readWhole(fsys env.FS, name string) ([]byte, error) {
 	if err != nil {
 		return nil, &IOError{Op: "open", File: name, Position: -1, Err: err}
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }() // only read
 	size, err := f.Size()
 	if err != nil {
 		return nil, &IOError{Op: "size of", File: name, Position: -1, Err: err}

@@ -87,7 +87,7 @@ func dumpSegment(fsys env.FS, name string, base int64) (DumpedSegment, error) {
 	if err != nil {
 		return out, &IOError{Op: "open", File: name, Position: -1, Err: err}
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }() // only read
 	if out.SizeBytes, err = f.Size(); err != nil {
 		return out, &IOError{Op: "size of", File: name, Position: -1, Err: err}
 	}

@@ -139,16 +139,7 @@ func replaceFile(fsys env.FS, name string, data []byte) error {
 	if err != nil {
 		return &IOError{Op: "create", File: name, Position: -1, Err: err}
 	}
-	defer f.Close()
-	if len(data) > 0 {
-		if err := writeFull(f, data, 0); err != nil {
-			return &IOError{Op: "write", File: name, Position: 0, Err: err}
-		}
-	}
-	if err := f.Sync(); err != nil {
-		return &IOError{Op: "sync", File: name, Position: -1, Err: err}
-	}
-	return nil
+	return writeSyncClose(f, data)
 }
 
 // loadIndex reads the index files for the segment's first size bytes and

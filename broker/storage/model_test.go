@@ -280,9 +280,8 @@ func (m *logModel) findTime(ts int64) (TimestampOffset, bool) {
 func TestProducersAgainstModel(t *testing.T) {
 	base := newTestEnv(t)
 	type sent struct {
-		seq   int32
-		bytes []byte
-		at    int64
+		seq int32
+		at  int64
 	}
 	rapid.Check(t, func(t *rapid.T) {
 		pick := func(n int) int { return rapid.IntRange(0, n-1).Draw(t, "pick") }
