@@ -236,35 +236,27 @@ func brokers(ids []int32) string {
 // acks=1 was permitted: iff a later leader epoch began at or below its offset.
 // The promise of acks=1 ends with the epoch, by whatever means it ended.
 func (p *partition) excuseLeaderOnly(s *SendOp) (reason string, ok bool) {
-	for _, e := range p.epochsOf(s) {
-		for _, st := range p.starts {
-			if st.LeaderEpoch > e && st.StartOffset <= s.Offset {
-				return fmt.Sprintf("acks=1 promises nothing beyond leader epoch %d, and epoch %d began at offset %d", e, st.LeaderEpoch, st.StartOffset), true
-			}
+	e := p.epochOf(s)
+	for _, st := range p.starts {
+		if st.LeaderEpoch > e && st.StartOffset <= s.Offset {
+			return fmt.Sprintf("acks=1 promises nothing beyond leader epoch %d, and epoch %d began at offset %d", e, st.LeaderEpoch, st.StartOffset), true
 		}
-		if l := p.log.scan; l != nil {
-			if r := p.log.at(s.Offset); r != nil && r.LeaderEpoch > e {
-				return fmt.Sprintf("acks=1 promises nothing beyond leader epoch %d, and epoch %d wrote the offset anew", e, r.LeaderEpoch), true
-			}
-		}
+	}
+	if r := p.log.at(s.Offset); r != nil && r.LeaderEpoch > e {
+		return fmt.Sprintf("acks=1 promises nothing beyond leader epoch %d, and epoch %d wrote the offset anew", e, r.LeaderEpoch), true
 	}
 	return "", false
 }
 
-// epochsOf are the leader epochs in which an acknowledged record may have been
-// appended: those led by the broker that answered, from the one the client
-// believed in to the last that began before the answer. There is more than one
-// only if that broker was elected again in between.
-func (p *partition) epochsOf(s *SendOp) []int32 {
-	var all []int32
+// epochOf is the leader epoch in which an acknowledged record was appended:
+// the first from the one the client believed in that the broker which answered
+// led. If that broker was elected again before it answered, it may have been a
+// later one; then the record gets the benefit of the doubt.
+func (p *partition) epochOf(s *SendOp) int32 {
 	for _, st := range p.states {
-		if st.LeaderEpoch >= s.LeaderEpoch && st.Time <= s.Return &&
-			(s.Broker == None || st.Leader == s.Broker) && !slices.Contains(all, st.LeaderEpoch) {
-			all = append(all, st.LeaderEpoch)
+		if st.LeaderEpoch >= s.LeaderEpoch && st.Time <= s.Return && (s.Broker == None || st.Leader == s.Broker) {
+			return st.LeaderEpoch
 		}
 	}
-	if len(all) == 0 && s.LeaderEpoch != None {
-		all = append(all, s.LeaderEpoch)
-	}
-	return all
+	return s.LeaderEpoch
 }

@@ -74,6 +74,16 @@ func TestExcuseAcksAll(t *testing.T) {
 		{"unclean election allowed", Topic{ReplicationFactor: 3, MinISR: 2, UncleanElection: true}, func(s *story) {
 			s.state(14, 1, 1, []int32{1}).state(20, 2, 2, []int32{2})
 		}, true, "by unclean election, which the topic allows"},
+		{"unclean election allowed, and held before the record was sent", Topic{ReplicationFactor: 3, MinISR: 2, UncleanElection: true}, func(s *story) {
+			s.l.h.States = nil
+			s.state(0, 3, 0, []int32{3}).state(4, 1, 1, all3)
+		}, false, "no leader was elected since"},
+		{"unclean election allowed, but the election was clean", Topic{ReplicationFactor: 3, MinISR: 2, UncleanElection: true}, func(s *story) {
+			s.state(20, 2, 2, all3)
+		}, false, "cleanly"},
+		{"unclean election although one was sound", elr, func(s *story) {
+			s.fault(PowerLoss, 15, true, 2, 3).state(16, 1, 1, []int32{1}).state(20, 2, 2, []int32{2})
+		}, false, "by unclean election, which the topic forbids; electable broker 1 had lost nothing"},
 		{"unclean election forbidden", elr, func(s *story) {
 			s.state(14, 1, 1, []int32{1}).state(20, 2, 2, []int32{2})
 		}, false, "by unclean election, which the topic forbids"},
@@ -154,6 +164,14 @@ func TestExcuseAcksOne(t *testing.T) {
 	})
 	t.Run("lost without a change of epoch", func(t *testing.T) {
 		require.Equal(t, []string{"K2"}, codes(base().final(1, rec(0, 5, 1)).judge()))
+	})
+	t.Run("the same epoch wrote the offset twice", func(t *testing.T) {
+		v := base().acked(12, 3, 1, 1, 1).final(1, rec(0, 5, 1), rec(1, 12, 1), rec(2, 11, 1)).judge()
+		require.EqualValues(t, 1, find(t, v, "K2").Offset)
+	})
+	t.Run("metadata of its epoch was not seen", func(t *testing.T) {
+		v := newStory(t, elr).state(0, 2, 2, all3).state(20, 1, 3, all3).start(2, 0).acked(10, 0, 1, 1, 1).final(1).judge()
+		require.Empty(t, v.Findings, "the client's belief stands: epoch 1, which epoch 2 ended")
 	})
 	t.Run("a hole within the epoch", func(t *testing.T) {
 		v := base().state(20, 2, 2, all3).start(2, 3).final(2, rec(0, 5, 1), rec(2, 11, 1)).judge()

@@ -180,6 +180,17 @@ func TestWatcherDoesNotCryWolf(t *testing.T) {
 	}
 }
 
+func TestWatcherWaitsForConfirmation(t *testing.T) {
+	w := newWatcher()
+	w.Observe(cluster(0))
+	for i := range 3 {
+		v := cluster(second + time.Duration(i)*confirmAfter/3)
+		v.Replicas[2].LogEnd, v.Replicas[2].HighWatermark = 8, 8
+		w.Observe(v)
+	}
+	require.Empty(t, w.Verdict().Findings)
+}
+
 func TestWatcherHoldsBrokersToWhatClientsWereTold(t *testing.T) {
 	w := newWatcher()
 	l := NewLog(nil)
