@@ -273,3 +273,36 @@ func TestFetchAllAndSeveralGroups(t *testing.T) {
 	require.Empty(t, resp.Groups[1].Topics)
 	require.Zero(t, resp.Groups[1].ErrorCode)
 }
+
+func TestSessionEnds(t *testing.T) {
+	l := &fakeLog{}
+	c := newCoordinator(t, l)
+	c.cfg.MinSessionTimeout = time.Millisecond
+	lead(t, c, l)
+	req := joinReq("g", "")
+	req.SessionTimeoutMillis, req.RebalanceTimeoutMillis = 20, 20
+	require.Zero(t, c.HandleJoinGroup(req, "client", "").ErrorCode)
+	list := kmsg.NewPtrListGroupsRequest()
+	list.StatesFilter = []string{"Empty"}
+	require.Eventually(t, func() bool { return len(c.HandleListGroups(list).Groups) == 1 }, 10*time.Second, time.Millisecond)
+}
+
+func TestOffsetsExpire(t *testing.T) {
+	l := &fakeLog{}
+	c := newCoordinator(t, l)
+	lead(t, c, l)
+	require.Zero(t, commitOffset(c, "old", "", -1, 5))
+	joinAlone(t, c, "in use")
+	s, _ := c.find("old")
+	s.mu.Lock()
+	s.expire(time.Now().Add(c.cfg.OffsetsRetention - time.Hour).UnixMilli())
+	require.False(t, s.groups["old"].locked, "too early")
+	s.expire(time.Now().Add(c.cfg.OffsetsRetention + time.Hour).UnixMilli())
+	require.True(t, s.groups["old"].locked)
+	s.mu.Unlock()
+	require.Eventually(t, func() bool { return len(c.HandleListGroups(kmsg.NewPtrListGroupsRequest()).Groups) == 1 },
+		10*time.Second, time.Millisecond)
+	offset, code := fetchOffset(c, "old")
+	require.Zero(t, code)
+	require.EqualValues(t, -1, offset)
+}
