@@ -35,7 +35,7 @@ type director struct {
 	scanned  bool // the run came to its end and everything was read back
 	loadEnd  time.Duration
 	faults   []linearizability.Fault
-	notes    []string
+	missed   []string
 	findings []linearizability.Finding
 	states   map[string]linearizability.PartitionState
 }
@@ -95,9 +95,7 @@ func (d *director) run(e env.Env) {
 	d.enter("healing")
 	inj.stop()
 	d.loadEnd = e.Now()
-	var missed []string
-	d.faults, missed = inj.results()
-	d.notes = append(d.notes, missed...)
+	d.faults, d.missed = inj.results()
 
 	ended := d.awaitClients(e, clients)
 	settled := d.awaitSettled(e)

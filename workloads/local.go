@@ -75,7 +75,7 @@ func RunLocal(ctx context.Context, o Options) (*Outcome, error) {
 	if err := c.tellEvents(d.sink, started); err != nil {
 		return nil, err
 	}
-	d.notes = append(d.notes, "the local target sees nothing inside the brokers: invariants over their state were not checked")
+	out.Blind = "the local target sees nothing inside running brokers"
 	return d.judge(ctx, out, linearizability.Verdict{Status: linearizability.Pass}, "")
 }
 

@@ -109,8 +109,10 @@ type Outcome struct {
 	Stats    sim.Stats
 	Failures []sim.Failure
 
-	// Notes tell what the target could only imitate.
-	Notes []string
+	// Missed are the faults of the plan that did not happen, and why.
+	Missed []string
+	// Blind says what the target could not look at, "" if nothing.
+	Blind string
 
 	Acked, Failed, Unknown, Consumed int64 // records
 	Operations                       int64 // in the history

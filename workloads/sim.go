@@ -155,7 +155,7 @@ func (d *director) judge(ctx context.Context, out *Outcome, watched linearizabil
 	total, late := d.meter.totals()
 	out.Acked, out.Failed, out.Unknown, out.Consumed, out.LateBy = total.Acked, total.Failed, total.Unknown, total.Consumed, late
 	out.Complete, out.Interrupted = interrupted == "", interrupted
-	out.Faults, out.Notes = d.faults, d.notes
+	out.Faults, out.Missed = d.faults, d.missed
 	out.LoadStart, out.LoadEnd = d.loadStart, d.loadEnd
 	return out, nil
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -228,9 +229,13 @@ func (l *eventLog) write(node string, _ time.Duration, name string, attrs []env.
 	_ = l.enc.Encode(workloads.LoggedEvent{Wall: now(), Node: node, Name: name, Attrs: attrs})
 }
 
-// ownBroker is how the local target starts brokers: this very program.
+// ownBroker is how the local target starts brokers: this very program, by the
+// name it was called by, since one file may be several programs.
 func ownBroker() ([]string, error) {
-	exe, err := os.Executable()
+	exe, err := exec.LookPath(os.Args[0])
+	if err == nil {
+		exe, err = filepath.Abs(exe)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("finding this program, to start brokers with it: %w", err)
 	}

@@ -199,8 +199,11 @@ func (r runRecord) fill(o *workloads.Outcome, wall time.Duration) {
 		Met:  o.LateBy <= tolerance,
 		Note: fmt.Sprintf("the latest record was handed over %v after its time", o.LateBy.Round(time.Microsecond)),
 	})
-	for _, note := range o.Notes {
-		r.Validity = append(r.Validity, reports.Condition{Name: "the fault plan was carried out to the letter", Note: note})
+	for _, note := range o.Missed {
+		r.Validity = append(r.Validity, reports.Condition{Name: "every fault of the plan happened", Note: note})
+	}
+	if o.Blind != "" {
+		r.Validity = append(r.Validity, reports.Condition{Name: "invariants over the brokers' own state were checked", Note: o.Blind})
 	}
 }
 
