@@ -43,10 +43,7 @@ func (w *Workload) consume(e env.Env, name string, i int) error {
 			return err
 		}
 	} else {
-		var parts []client.TopicPartition
-		for p := int32(i); p < w.cfg.Partitions; p += int32(w.cfg.Consumers) {
-			parts = append(parts, client.TopicPartition{Topic: w.cfg.Topic, Partition: p})
-		}
+		parts := w.partitions(i, w.cfg.Consumers)
 		if len(parts) == 0 {
 			return nil // more consumers than partitions
 		}
@@ -64,6 +61,15 @@ func (w *Workload) consume(e env.Env, name string, i int) error {
 		probe.Wait()
 	}
 	return nil
+}
+
+// partitions lists every stride-th partition from first on.
+func (w *Workload) partitions(first, stride int) []client.TopicPartition {
+	var parts []client.TopicPartition
+	for p := int32(first); p < w.cfg.Partitions; p += int32(stride) {
+		parts = append(parts, client.TopicPartition{Topic: w.cfg.Topic, Partition: p})
+	}
+	return parts
 }
 
 // read polls until it is time to end.
@@ -96,19 +102,40 @@ func (r *consuming) read() {
 	}
 }
 
-// caughtUp reports whether every assigned partition has been read to its end,
-// noting ends as it learns them.
+// caughtUp reports whether everything written has been read, noting ends as it
+// learns them. A member of a group answers for the whole group, by what is
+// committed: in the middle of a rebalance its own partitions are none.
 func (r *consuming) caughtUp(ends map[client.TopicPartition]int64) bool {
-	for _, tp := range r.k.Assigned() {
-		end, known := ends[tp]
-		if !known {
-			var err error
-			if end, _, err = r.c.Admin().ListOffset(tp, client.TimestampLatest, probeTimeout); err != nil {
-				return false
-			}
-			ends[tp] = end
+	w := r.w
+	parts := r.k.Assigned()
+	if w.cfg.Group != "" {
+		parts = w.partitions(0, 1)
+	}
+	for _, tp := range parts {
+		if _, known := ends[tp]; known {
+			continue
 		}
-		if position, _ := r.k.Position(tp); position < end {
+		end, _, err := r.c.Admin().ListOffset(tp, client.TimestampLatest, probeTimeout)
+		if err != nil {
+			return false
+		}
+		ends[tp] = end
+	}
+	positions := make([]int64, len(parts))
+	if w.cfg.Group == "" {
+		for i, tp := range parts {
+			positions[i], _ = r.k.Position(tp)
+		}
+	} else {
+		r.k.CommitPositions(w.requestTimeout())
+		committed, _, err := r.c.FetchOffsets(w.cfg.Group, parts, probeTimeout)
+		if err != nil {
+			return false
+		}
+		positions = committed
+	}
+	for i, tp := range parts {
+		if positions[i] < ends[tp] {
 			return false
 		}
 	}

@@ -11,6 +11,13 @@ import (
 	"github.com/weirlab/weir/workloads/client"
 )
 
+// A cluster that is starting refuses a replication factor until enough brokers
+// have joined; how long that is put up with, and how often it is asked.
+const (
+	joinPatience = 15 * time.Second
+	joinPoll     = 200 * time.Millisecond
+)
+
 // CreateTopics creates the topic unless it exists, waits until all its replicas are in
 // sync and the register's coordinator serves, and is done by timeout.
 func (w *Workload) CreateTopics(e env.Env, timeout time.Duration) error {
@@ -22,10 +29,17 @@ func (w *Workload) CreateTopics(e env.Env, timeout time.Duration) error {
 	}
 	defer c.Close()
 	admin := c.Admin()
-	err = admin.CreateTopic(client.NewTopic{
-		Name: w.cfg.Topic, Partitions: w.cfg.Partitions,
-		ReplicationFactor: w.cfg.ReplicationFactor, Configs: w.cfg.TopicConfigs,
-	}, left())
+	joining := e.Now() + joinPatience
+	for {
+		err = admin.CreateTopic(client.NewTopic{
+			Name: w.cfg.Topic, Partitions: w.cfg.Partitions,
+			ReplicationFactor: w.cfg.ReplicationFactor, Configs: w.cfg.TopicConfigs,
+		}, left())
+		if !errors.Is(err, kerr.InvalidReplicationFactor) || e.Now() >= min(joining, end) {
+			break
+		}
+		e.Sleep(joinPoll)
+	}
 	if err != nil && !errors.Is(err, kerr.TopicAlreadyExists) {
 		return err
 	}

@@ -68,6 +68,8 @@ type Program struct {
 // Meter takes measurements as they happen. Times count from the origin. It is
 // called from any task and must not block.
 type Meter interface {
+	// Offered tells of a record whose time to be sent has come.
+	Offered()
 	// Produced tells of a record that has its result: when it was to be sent,
 	// when it was handed to the client, and when the result came.
 	Produced(intended, sent, done time.Duration, bytes int, outcome client.Outcome)
@@ -269,6 +271,7 @@ func reason(err error) string {
 
 type noMeter struct{}
 
+func (noMeter) Offered()                                                {}
 func (noMeter) Produced(_, _, _ time.Duration, _ int, _ client.Outcome) {}
 func (noMeter) Consumed(_, _ time.Duration, _ int)                      {}
 func (noMeter) Operated(_ string, _, _ time.Duration, _ client.Outcome) {}

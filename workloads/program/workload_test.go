@@ -21,6 +21,8 @@ type counts struct {
 	early                        atomic.Bool
 }
 
+func (c *counts) Offered() {}
+
 func (c *counts) Produced(intended, sent, done time.Duration, _ int, _ client.Outcome) {
 	c.produced.Add(1)
 	if sent < intended || done < sent {
