@@ -28,11 +28,17 @@ func (m *meter) begin(origin time.Duration) {
 	m.origin = origin
 }
 
+// Offered implements program.Meter.
+func (m *meter) Offered() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.total.Offered++
+}
+
 // Produced implements program.Meter.
 func (m *meter) Produced(intended, sent, done time.Duration, bytes int, outcome client.Outcome) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.total.Offered++
 	m.late = max(m.late, sent-intended)
 	switch outcome {
 	case client.OutcomeOK:
