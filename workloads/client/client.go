@@ -60,6 +60,10 @@ type peer struct {
 	key peerKey
 	mu  env.Mutex // held while connecting; taken before Client.mu
 	cur *conn
+
+	// The last failure to connect: whoever waited for it meanwhile shares it.
+	failure  error
+	failedAt time.Duration
 }
 
 // New returns a client. It does not connect until something is asked of it.
@@ -137,6 +141,7 @@ func (c *Client) connect(node int32, why purpose) (*conn, error) {
 	}
 	c.mu.Unlock()
 
+	began := c.e.Now()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	c.mu.Lock()
@@ -156,9 +161,13 @@ func (c *Client) connect(node int32, why purpose) (*conn, error) {
 		p.cur.kill(ErrDisconnected)
 		p.cur = nil
 	}
+	if p.failure != nil && p.failedAt > began {
+		return nil, p.failure
+	}
 	k, err := c.dial(node, addr)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", errNotSent, err)
+		p.failure, p.failedAt = fmt.Errorf("%w: %w", errNotSent, err), c.e.Now()
+		return nil, p.failure
 	}
 	// Close may have looked for connections while this one was being opened.
 	if c.isClosed() {
@@ -292,7 +301,7 @@ func (c *Client) backoff(failures int32) time.Duration {
 	for i := int32(1); i < failures && d < c.cfg.RetryBackoffMax; i++ {
 		d *= 2
 	}
-	d = min(d, max(c.cfg.RetryBackoffMax, c.cfg.RetryBackoff))
+	d = min(d, c.cfg.RetryBackoffMax)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return d - time.Duration(c.jitter.Int64n(int64(d/5)+1))

@@ -229,7 +229,7 @@ func (cfg Config) withDefaults() (Config, error) {
 	cfg.RequestTimeout = orDuration(cfg.RequestTimeout, 30*time.Second)
 	cfg.DialTimeout = orDuration(cfg.DialTimeout, 10*time.Second)
 	cfg.RetryBackoff = orDuration(cfg.RetryBackoff, 100*time.Millisecond)
-	cfg.RetryBackoffMax = orDuration(cfg.RetryBackoffMax, time.Second)
+	cfg.RetryBackoffMax = max(orDuration(cfg.RetryBackoffMax, time.Second), cfg.RetryBackoff, time.Millisecond)
 	cfg.MetadataMaxAge = orDuration(cfg.MetadataMaxAge, 5*time.Minute)
 	cfg.MaxResponseBytes = or(cfg.MaxResponseBytes, 100<<20)
 	if cfg.RequestTimeout <= 0 || cfg.DialTimeout <= 0 || cfg.MetadataMaxAge <= 0 {

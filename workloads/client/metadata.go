@@ -145,13 +145,17 @@ func (c *Client) metadataLoop() {
 			failures++
 			c.meta.requested = true
 		} else {
-			failures = 0
 			c.meta.fetched = c.e.Now()
 			// A topic without all its leaders will have them soon.
-			for _, name := range names {
-				if t := c.meta.topics[name]; t == nil || t.unsettled() {
-					c.meta.requested = true
-				}
+			unsettled := slices.ContainsFunc(names, func(name string) bool {
+				t := c.meta.topics[name]
+				return t == nil || t.unsettled()
+			})
+			if unsettled {
+				failures++
+				c.meta.requested = true
+			} else {
+				failures = 0
 			}
 		}
 		watch := c.watch
