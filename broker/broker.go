@@ -182,11 +182,11 @@ func (b *Broker) Stop() error {
 	b.live.Wait()
 	b.server.Close()
 	b.groups.Stop()
-	b.replicas.Stop()
+	err := b.replicas.Stop()
 	b.controller.Stop()
 	b.server.Wait()
 	b.peers.stop()
-	err := errors.Join(b.Err(), b.metaLog.Sync(), b.metaLog.Close())
+	err = errors.Join(b.Err(), err, b.metaLog.Sync(), b.metaLog.Close())
 	if err == nil && b.epoch.Load() >= 0 {
 		err = storage.WriteFile(b.e.FS(), path.Join(b.cfg.Dir, cleanShutdownFile), strconv.AppendInt(nil, b.epoch.Load(), 10))
 	}

@@ -3,12 +3,9 @@ package broker
 import (
 	"time"
 
-	"github.com/twmb/franz-go/pkg/kerr"
-
 	"github.com/weirlab/weir/broker/group"
 	"github.com/weirlab/weir/broker/metadata"
 	"github.com/weirlab/weir/broker/replication"
-	"github.com/weirlab/weir/broker/storage"
 )
 
 // offsetsLog is the part of the replicated log that groups are kept in.
@@ -30,48 +27,13 @@ func (l offsetsLog) Append(partition, epoch int32, records []byte) (int64, int16
 	return r.BaseOffset, r.ErrorCode
 }
 
-// Load reads what the partition held when this broker began to lead it. That
-// is committed once the high watermark has reached the start of the epoch,
-// before which its position is not known (KIP-207).
+// loadPatience is how long a new leader waits for its epoch's start to be
+// committed before the coordinator tries again.
+const loadPatience = 5 * time.Second
+
+// Load reads what the partition held when this broker began to lead it.
 func (l offsetsLog) Load(partition, epoch int32, fn func(batch []byte) error) error {
-	const (
-		retry     = 20 * time.Millisecond
-		readBytes = 1 << 20
-	)
-	tp := offsetsPartition(partition)
-	var end int64
-	for {
-		r := l.b.replicas.ListOffsets(tp, replication.TimestampLatest, epoch, false)
-		if r.ErrorCode == 0 {
-			end = r.Offset
-			break
-		}
-		if r.ErrorCode != offsetNotAvailable {
-			return kerr.ErrorForCode(r.ErrorCode)
-		}
-		if l.b.stopping.Wait(retry) {
-			return errStopped
-		}
-	}
-	for next := l.b.replicas.ListOffsets(tp, replication.TimestampEarliest, epoch, false).Offset; next < end; {
-		records, err := l.b.replicas.ReadCommitted(tp, next, readBytes)
-		if err != nil {
-			return err
-		}
-		if len(records) == 0 {
-			return kerr.NotCoordinator
-		}
-		for batch, err := range storage.Batches(records) {
-			if err != nil {
-				return err
-			}
-			if err := fn(batch); err != nil {
-				return err
-			}
-			next = batch.NextOffset()
-		}
-	}
-	return nil
+	return l.b.replicas.LoadCommitted(offsetsPartition(partition), epoch, loadPatience, fn)
 }
 
 // newCoordinator makes the group coordinator, which follows the leadership of

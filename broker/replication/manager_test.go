@@ -257,7 +257,7 @@ func batch(values ...string) []byte {
 
 // values reads what consumers may read.
 func (c *cluster) values(id int32, tp metadata.TopicPartition) []string {
-	records, err := c.manager(id).ReadCommitted(tp, c.view(id).LogStartOffset, 1<<20)
+	records, err := c.manager(id).readCommitted(tp, c.view(id).LogStartOffset, 1<<20)
 	require.NoError(c.t, err)
 	return decode(c.t, records)
 }

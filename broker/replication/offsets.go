@@ -124,10 +124,10 @@ func (m *Manager) DeleteRecords(tp metadata.TopicPartition, before int64) Delete
 	return DeleteRecordsResult{LowWatermark: p.state.Log().Start}
 }
 
-// ReadCommitted reads whole batches of the local log from offset, below the
+// readCommitted reads whole batches of the local log from offset, below the
 // high watermark. It returns nil at the high watermark, and an error if this
 // broker does not lead tp.
-func (m *Manager) ReadCommitted(tp metadata.TopicPartition, offset int64, maxBytes int32) ([]byte, error) {
+func (m *Manager) readCommitted(tp metadata.TopicPartition, offset int64, maxBytes int32) ([]byte, error) {
 	results := m.Fetch(FetchParams{ReplicaID: -1, ReplicaEpoch: -1, MaxBytes: maxBytes},
 		[]FetchPartition{{TP: tp, CurrentLeaderEpoch: -1, FetchOffset: offset, LastFetchedEpoch: -1, MaxBytes: maxBytes}})
 	if code := results[0].ErrorCode; code != 0 {
@@ -154,7 +154,7 @@ func (m *Manager) LoadCommitted(tp metadata.TopicPartition, epoch int32, timeout
 	offset, end := p.state.Log().Start, p.state.EpochStart()
 	p.mu.Unlock()
 	for offset < end {
-		records, err := m.ReadCommitted(tp, offset, 1<<20)
+		records, err := m.readCommitted(tp, offset, 1<<20)
 		if err != nil {
 			return err
 		}
