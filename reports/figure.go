@@ -238,23 +238,26 @@ func niceTicks(max float64, n int, format func(float64) string) ([]tick, float64
 	return ticks, end
 }
 
-// logTicks are the decades of an axis that spans lo to hi, with unlabelled
-// halves in between, and its ends.
+// logTicks label the decades of an axis that spans lo to hi, with unlabelled 2
+// and 5 in between; the axis ends at the nearest of these.
 func logTicks(lo, hi float64, format func(float64) string) (ticks []tick, min, max float64) {
-	from, to := math.Floor(math.Log10(lo)), math.Ceil(math.Log10(hi))
-	if to <= from {
-		to = from + 1
-	}
-	for d := from; d <= to; d++ {
-		v := math.Pow(10, d)
-		ticks = append(ticks, tick{at: v, label: format(v)})
-		if d < to {
-			for _, m := range []float64{2, 5} {
-				ticks = append(ticks, tick{at: v * m, minor: true})
+	labelled := 0
+	for d := math.Floor(math.Log10(lo)); ; d++ {
+		for _, m := range []float64{1, 2, 5} {
+			t := tick{at: m * math.Pow(10, d), minor: m != 1}
+			if t.at <= lo {
+				ticks, labelled = ticks[:0], 0 // the axis begins here or later
+			}
+			if !t.minor {
+				t.label = format(t.at)
+				labelled++
+			}
+			ticks = append(ticks, t)
+			if t.at >= hi && labelled > 0 && len(ticks) > 1 {
+				return ticks, ticks[0].at, t.at
 			}
 		}
 	}
-	return ticks, math.Pow(10, from), math.Pow(10, to)
 }
 
 // timeAxis is seconds since the run began.
@@ -295,7 +298,7 @@ func trim(v float64) string {
 // milliseconds writes a latency given in ms with the unit that suits it.
 func milliseconds(ms float64) string {
 	switch {
-	case ms >= 60_000:
+	case ms >= 600_000:
 		return trim(ms/60_000) + " min"
 	case ms >= 1000:
 		return trim(ms/1000) + " s"

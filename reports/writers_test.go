@@ -148,7 +148,10 @@ func TestTicks(t *testing.T) {
 	require.Equal(t, 1000.0, end)
 	require.Len(t, ticks, 5)
 	_, lo, hi := logTicks(2.2, 3700, milliseconds)
-	require.Equal(t, []float64{1, 10000}, []float64{lo, hi})
+	require.Equal(t, []float64{2, 5000}, []float64{lo, hi})
 	_, lo, hi = logTicks(10, 10, milliseconds)
-	require.Equal(t, []float64{10, 100}, []float64{lo, hi}, "an axis has a length")
+	require.Equal(t, []float64{10, 20}, []float64{lo, hi}, "an axis has a length")
+	ticks, lo, hi = logTicks(2.2, 4, milliseconds)
+	require.Equal(t, []float64{2, 10}, []float64{lo, hi}, "and a label")
+	require.Equal(t, "10 ms", ticks[len(ticks)-1].label)
 }
