@@ -108,7 +108,7 @@ func TestWords(t *testing.T) {
 	for v, want := range map[int64]string{0: "0", 999: "999", 1000: "1,000", 1234567: "1,234,567", -1234: "-1,234"} {
 		require.Equal(t, want, number(v))
 	}
-	for v, want := range map[float64]string{0: "0", 0.0123: "12.3 µs", 0.5: "500 µs", 1: "1 ms", 2.834: "2.83 ms", 51.64: "51.6 ms", 999: "999 ms", 1500: "1.5 s", 90_000: "1.5 min"} {
+	for v, want := range map[float64]string{0: "0", 0.0123: "12.3 µs", 0.5: "500 µs", 1: "1 ms", 2.834: "2.83 ms", 51.64: "51.6 ms", 999: "999 ms", 1500: "1.5 s", 90_000: "90 s", 900_000: "15 min"} {
 		require.Equal(t, want, milliseconds(v))
 	}
 	for v, want := range map[float64]string{0: "0", 12: "12", 9999: "9999", 12_345: "12.3 k", 2.5e6: "2.5 M", 3e9: "3 G"} {
