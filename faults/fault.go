@@ -177,11 +177,11 @@ func (f Fault) Validate(t Topology) error {
 			return fmt.Errorf("a partition needs both between: and and:, each a list of brokers")
 		}
 		if f.Node != "" {
-			return fmt.Errorf("node: does not apply to a partition; use between: and and:")
+			return fmt.Errorf("node: does not apply to a partition; use between: and and: instead")
 		}
 	} else {
 		if len(f.Between) > 0 || len(f.And) > 0 || f.OneWay {
-			return fmt.Errorf("between:, and: and one-way: apply to a partition only; a %s takes node:", f.Kind)
+			return fmt.Errorf("between:, and: and one-way: apply to a partition only; name the broker of a %s with node: instead", f.Kind)
 		}
 		if f.Node == "" {
 			return fmt.Errorf("a %s needs node:, such as broker-1, controller or leader of %s", f.Kind, t.anyPartition())

@@ -83,7 +83,7 @@ func run(args []string, in io.Reader, out, errOut io.Writer) int {
 		code = exit.code
 	}
 	if text := err.Error(); text != "" {
-		fmt.Fprintf(errOut, "weir: %s\n", text)
+		_, _ = fmt.Fprintf(errOut, "weir: %s\n", text)
 	}
 	return code
 }
