@@ -42,11 +42,13 @@
     return r;
   };
   const show = (fig, event) => {
-    const box = fig.getBoundingClientRect();
+    // On narrow screens a plot is wider than its figure and scrolls in it.
+    const plot = (f) => f.querySelector("svg").getBoundingClientRect();
+    const box = plot(fig);
     // Margins of a figure as it stands on the page.
     const frame = (f) => {
-      const scale = f.clientWidth / f.dataset.width;
-      return { scale, left: data.left * scale, width: f.clientWidth - (data.left + data.right) * scale };
+      const wide = plot(f).width, scale = wide / f.dataset.width;
+      return { scale, left: data.left * scale, width: wide - (data.left + data.right) * scale };
     };
     const mine = frame(fig);
     const t = (event.clientX - box.left - mine.left) / mine.width * data.span;
