@@ -33,8 +33,7 @@ var errNotSent = errors.New("not sent")
 // A responder takes the answer to one request: the response body after its
 // header, or why there is none. It runs on the connection's reader task.
 type responder interface {
-	// response takes the body; it may keep it only if ownsBody. latest is
-	// false if more responses have arrived already.
+	// response takes the body; it may keep it only if ownsBody.
 	response(body []byte, err error)
 	// ownsBody says whether the body must be memory of its own.
 	ownsBody() bool
@@ -43,7 +42,6 @@ type responder interface {
 // call is a request under way.
 type call struct {
 	correlation int32
-	key         int16
 	flexible    bool // the response header has tags
 	expires     time.Duration
 	to          responder
@@ -107,11 +105,12 @@ func (k *conn) kill(cause error) {
 
 // send writes one framed request. frame[0] starts with the request header,
 // whose size and correlation id are filled in here; no byte of frame may
-// change afterwards. With to == nil no response is expected (acks=0).
+// change afterwards. flexible says that the response's header has tags. With
+// to == nil no response is expected (acks=0).
 //
 // An error means that to will not be called. It wraps errNotSent if nothing
 // was written.
-func (k *conn) send(frame [][]byte, size int, key int16, flexible bool, timeout time.Duration, to responder) error {
+func (k *conn) send(frame [][]byte, size int, flexible bool, timeout time.Duration, to responder) error {
 	k.wmu.Lock()
 	defer k.wmu.Unlock()
 
@@ -127,7 +126,7 @@ func (k *conn) send(frame [][]byte, size int, key int16, flexible bool, timeout 
 	binary.BigEndian.PutUint32(frame[0][8:], uint32(correlation))
 	if to != nil {
 		now := k.c.e.Now()
-		k.push(call{correlation, key, flexible, now + timeout, to})
+		k.push(call{correlation, flexible, now + timeout, to})
 		k.arm(now, now+timeout)
 	}
 	k.mu.Unlock()
@@ -376,7 +375,7 @@ func (k *conn) roundTrip(req kmsg.Request, timeout time.Duration) (kmsg.Response
 	// The header of an ApiVersions response never has tags, so that a client
 	// can read it whatever version the broker answers in (KIP-511).
 	flexible := resp.IsFlexible() && req.Key() != int16(kmsg.ApiVersions)
-	if err := k.send([][]byte{frame}, len(frame), req.Key(), flexible, timeout, s); err != nil {
+	if err := k.send([][]byte{frame}, len(frame), flexible, timeout, s); err != nil {
 		return nil, err
 	}
 	// The connection's own deadline ends the wait.

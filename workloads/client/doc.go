@@ -42,10 +42,11 @@
 //
 // One task refreshes metadata. Each connection has a reader task. A producer
 // has one sender task per broker and one that expires old batches; a consumer
-// has one fetcher task per broker, one that finds positions, and one for the
-// group. Callbacks run on these tasks, so they must be brief and not wait.
+// has one fetcher task per broker, one for the group, and a passing one for
+// each partition whose position must be found. Callbacks run on these tasks,
+// so they must be brief and not wait.
 //
-// Lock order: Producer.mu or Consumer.mu, then Client.mu, then conn.mu. No
-// lock is held while a callback runs; conn.wmu, which keeps writes whole, is
-// the only one held across I/O.
+// Lock order: peer.mu (held while connecting) or Producer.mu or Consumer.mu,
+// then Client.mu; conn.wmu, which keeps writes whole and is held across them,
+// then conn.mu. No lock is held while a callback runs.
 package client

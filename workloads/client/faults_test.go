@@ -248,14 +248,14 @@ func (f *flaky) breaks() bool {
 
 func (c *flakyConn) Read(p []byte) (int, error) {
 	if c.f.breaks() {
-		c.Close()
+		_ = c.Close()
 	}
 	return c.Conn.Read(p)
 }
 
 func (c *flakyConn) Write(p []byte) (int, error) {
 	if c.f.breaks() {
-		c.Close()
+		_ = c.Close()
 	}
 	return c.Conn.Write(p)
 }

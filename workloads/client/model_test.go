@@ -94,7 +94,7 @@ func (m *model) serve(e env.Env, id int32) {
 }
 
 func (m *model) converse(e env.Env, c net.Conn, id int32) {
-	defer c.Close()
+	defer func() { _ = c.Close() }()
 	var out []byte
 	for {
 		frame, err := protocol.ReadFrame(c, 10<<20)
@@ -290,7 +290,7 @@ func TestProducerAgainstModel(t *testing.T) {
 	for seed := range seeds {
 		t.Run(strconv.FormatUint(seed, 10), func(t *testing.T) {
 			m := newModel(seed, 3, 2, sim.Options{PreemptOneIn: int64(seed % 5)})
-			defer m.k.Close()
+			defer func() { _ = m.k.Close() }()
 			m.trouble = []int64{0, 5, 20, 50}[seed%4]
 			m.moves = []int64{0, 10, 100}[seed%3]
 			idempotent := seed%7 != 6
@@ -383,7 +383,7 @@ func TestProducerAgainstModel(t *testing.T) {
 func TestProducerIsDeterministic(t *testing.T) {
 	run := func() uint64 {
 		m := newModel(11, 3, 2, sim.Options{})
-		defer m.k.Close()
+		defer func() { _ = m.k.Close() }()
 		m.trouble, m.moves = 20, 20
 		node := m.k.NewNode("client")
 		m.net.Attach(node, "client")
@@ -412,7 +412,7 @@ func TestProducerIsDeterministic(t *testing.T) {
 // to a broker that appends nothing, over the simulated network.
 func BenchmarkProduce(b *testing.B) {
 	k := sim.NewKernel(sim.Options{Seed: 1})
-	defer k.Close()
+	defer func() { _ = k.Close() }()
 	net := simnet.New(k, simnet.Options{})
 	m := &model{k: k, net: net, brokers: 1, parts: []*modelPartition{{producers: map[int64]*modelProducer{}}}}
 	broker := k.NewNode("broker-0")

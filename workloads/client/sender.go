@@ -195,7 +195,7 @@ func (s *sender) send(r *produceRequest) {
 		to = nil
 	}
 	p.mu.Unlock()
-	err := k.send(frame, size, produceKey, r.version >= 9, p.c.cfg.RequestTimeout, to)
+	err := k.send(frame, size, r.version >= 9, p.c.cfg.RequestTimeout, to)
 	p.mu.Lock()
 	clear(frame)
 	s.frame = frame
