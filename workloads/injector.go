@@ -3,6 +3,7 @@ package workloads
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/weirlab/weir/env"
@@ -174,7 +175,7 @@ func (i *injector) lookUp(t faults.Target) (int, bool) {
 }
 
 func partitionName(p linearizability.PartitionState) string {
-	return fmt.Sprintf("%s-%d", p.Topic, p.Partition)
+	return p.Topic + "-" + strconv.Itoa(int(p.Partition)) // asked for every partition some hundred times a second
 }
 
 // observe takes note of the partitions' leaders. The director calls it often.
