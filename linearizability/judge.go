@@ -142,7 +142,7 @@ func (c *court) found(p *partition, group, offset int64, at time.Duration, sente
 	if i, ok := c.groups[k]; ok {
 		f := &c.v.Findings[i]
 		f.Count++
-		if len(f.Evidence) < c.o.MaxEvidence && offset != None {
+		if len(f.Evidence) < c.o.MaxEvidence && offset != None && offset != f.Offset {
 			f.Evidence = append(f.Evidence, fmt.Sprintf("also: offset %d, %s", offset, clock(at)))
 		}
 		return

@@ -54,6 +54,7 @@ type leaderSeen struct {
 type suspect struct {
 	since          time.Duration
 	partitionEpoch int32
+	told           bool // it has been dealt with
 }
 
 // confirmAfter is how long an electable replica must be seen lacking committed
@@ -338,7 +339,7 @@ func (w *Watcher) candidates(p *watched, replicas []*ReplicaView, v *ClusterView
 	w.c.turn(wCandidateComplete)
 	high := p.committed()
 	for _, r := range replicas {
-		if !(slices.Contains(s.ISR, r.Broker) || slices.Contains(s.ELR, r.Broker)) || !v.electable(r.Broker) {
+		if (!slices.Contains(s.ISR, r.Broker) && !slices.Contains(s.ELR, r.Broker)) || !v.electable(r.Broker) {
 			delete(p.suspects, r.Broker)
 			continue
 		}
@@ -349,12 +350,14 @@ func (w *Watcher) candidates(p *watched, replicas []*ReplicaView, v *ClusterView
 		}
 		sus, ok := p.suspects[r.Broker]
 		if !ok || sus.partitionEpoch != s.PartitionEpoch {
-			p.suspects[r.Broker] = suspect{v.Time, s.PartitionEpoch}
+			p.suspects[r.Broker] = suspect{since: v.Time, partitionEpoch: s.PartitionEpoch}
 			continue
 		}
-		if v.Time-sus.since < confirmAfter {
+		if sus.told || v.Time-sus.since < confirmAfter {
 			continue
 		}
+		sus.told = true
+		p.suspects[r.Broker] = sus
 		since := p.before(r.LogEnd)
 		now := election{at: v.Time, state: len(p.states)}
 		if p.tainted(r.Broker, r.LogEnd, since, &now) {
@@ -368,7 +371,10 @@ func (w *Watcher) candidates(p *watched, replicas []*ReplicaView, v *ClusterView
 		}
 		w.c.found(&p.partition, int64(r.Broker), r.LogEnd, v.Time, fmt.Sprintf(
 			"broker %d could be elected leader of %s (ISR %v, ELR %v) with its log ending at offset %d, but everything below %d was committed, at %s",
-			r.Broker, p.tp, s.ISR, s.ELR, r.LogEnd, high, clock(v.Time)))
+			r.Broker, p.tp, s.ISR, s.ELR, r.LogEnd, high, clock(v.Time)),
+			fmt.Sprintf("broker %d was in this state since %s, in leader epoch %d, its high watermark at %d", r.Broker, clock(sus.since), r.LeaderEpoch, r.HighWatermark),
+			fmt.Sprintf("offset %d was not yet known to be committed at %s", r.LogEnd, clock(max(0, since))),
+			"it had lost no bytes to a fault since then")
 	}
 }
 
