@@ -44,7 +44,7 @@ type simBroker struct {
 
 	b       *broker.Broker // of the live process once it serves, else nil
 	keptBy  *strike        // the fault that keeps it from running, nil if none
-	failure string         // why the last process ended by itself
+	failure string         // why a process last ended by itself, since the last fault of the disk
 	told    BrokerRow      // counters at the last row
 }
 
@@ -86,7 +86,7 @@ func (c *simCluster) start(b *simBroker) {
 	b.node.Start("broker", func(e env.Env) {
 		served, err := broker.Start(e, b.cfg)
 		if err == nil {
-			b.b, b.failure = served, ""
+			b.b = served
 			served.Failed().Wait(env.Forever)
 			err = served.Err()
 		}
@@ -169,16 +169,18 @@ func (c *simCluster) strike(e env.Env, f faults.Fault, h hit) (*strike, error) {
 		}}, nil
 	case faults.FullDisk:
 		before := b.disk.Stats()
+		b.failure = ""
 		b.disk.FillUp(0)
 		return &strike{lossy: true, undo: func(env.Env) string {
 			b.disk.SetCapacity(b.disk.Profile().CapacityBytes)
-			return fmt.Sprintf("%d bytes were written meanwhile, broker: %s", b.disk.Stats().WrittenBytes-before.WrittenBytes, orFine(b.failure))
+			return fmt.Sprintf("%d calls failed, broker: %s", b.disk.Stats().NoSpace-before.NoSpace, orFine(b.failure))
 		}}, nil
 	case faults.DiskError:
 		injection, err := b.disk.Inject(simdisk.Fault{Ops: simdisk.OpWrite | simdisk.OpSync, Err: syscall.EIO})
 		if err != nil {
 			return nil, err
 		}
+		b.failure = ""
 		return &strike{lossy: true, undo: func(env.Env) string {
 			injection.Clear()
 			return fmt.Sprintf("%d calls failed, broker: %s", injection.Hits(), orFine(b.failure))
@@ -192,7 +194,7 @@ func (c *simCluster) strike(e env.Env, f faults.Fault, h hit) (*strike, error) {
 
 func orFine(failure string) string {
 	if failure == "" {
-		return "did not notice"
+		return "runs on"
 	}
 	return failure
 }

@@ -194,7 +194,7 @@ func (w *simWatch) unsettled(views []*broker.View) string {
 	for i, b := range c.brokers {
 		switch {
 		case !b.node.Alive() || b.b == nil:
-			return fmt.Sprintf("%s does not run (%s)", b.name, orFine(b.failure))
+			return b.name + " does not run " + b.failure
 		case views[i] == nil:
 			return b.name + " is busy"
 		case !registered(c.image, views[i]):

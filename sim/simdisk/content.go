@@ -128,6 +128,7 @@ func (d *Disk) write(f *inode, p []byte, off int64) (int, error) {
 		c := &f.chunks[ci]
 		if fits := d.allocate(c, at, size); fits < size {
 			size, err = fits, syscall.ENOSPC
+			d.stats.NoSpace++
 		}
 		if size > 0 {
 			if pos < f.durableSize {
@@ -335,6 +336,7 @@ func (d *Disk) preallocate(f *inode, off, n int64) error {
 		pos += int64(size)
 	}
 	if d.usedBytes+need > d.capacityBytes {
+		d.stats.NoSpace++
 		return syscall.ENOSPC
 	}
 	d.extend(f, (off+n-1)/chunkBytes)

@@ -82,6 +82,7 @@ type Stats struct {
 	LostCuts    int64 // unsynced truncations that it undid
 
 	FaultsHit int64
+	NoSpace   int64 // calls that failed because the disk was full
 }
 
 // Stats returns the counters.

@@ -1,0 +1,160 @@
+package workloads_test
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/weirlab/weir/linearizability"
+	"github.com/weirlab/weir/workloads"
+	"github.com/weirlab/weir/workloads/scenario"
+)
+
+// parse makes an explicit scenario with a small load and the given plan.
+func parse(t *testing.T, seed int, recovery string, plan ...string) *scenario.Scenario {
+	t.Helper()
+	text := fmt.Sprintf(`
+name: test
+seed: %d
+cluster:
+  brokers: 3
+  properties: {min.insync.replicas: 2, broker.session.timeout.ms: 3000, broker.heartbeat.interval.ms: 500, replica.lag.time.max.ms: 4000}
+topic: {name: orders, partitions: 2, replication.factor: 3}
+load:
+  duration: 30s
+  properties: {request.timeout.ms: 3000}
+  producers: {count: 2, rate: 60, record-size: 200, properties: {acks: all, linger.ms: 5}}
+  consumers: {count: 2}
+  committers: {count: 2, every: 300ms}
+recovery: %s
+`, seed, recovery)
+	if len(plan) > 0 {
+		text += "faults:\n  plan:\n"
+		for _, f := range plan {
+			text += "    - {" + f + "}\n"
+		}
+	}
+	s, err := scenario.Parse("test.yaml", []byte(text))
+	require.NoError(t, err)
+	return s.Resolve()
+}
+
+func simulate(t *testing.T, s *scenario.Scenario) *workloads.Outcome {
+	t.Helper()
+	o, err := workloads.RunSim(context.Background(), workloads.Options{Scenario: s})
+	require.NoError(t, err)
+	return o
+}
+
+func requirePassed(t *testing.T, o *workloads.Outcome) {
+	t.Helper()
+	for _, f := range o.Verdict.Findings {
+		t.Logf("%s: %s\n%s", f.Code, f.Sentence, strings.Join(f.Evidence, "\n"))
+	}
+	for _, c := range o.Verdict.Checks {
+		if c.Status != linearizability.Pass {
+			t.Logf("%s %s: %s %s", c.Code, c.Name, c.Status, c.Note)
+		}
+	}
+	require.Equal(t, linearizability.Pass, o.Verdict.Status)
+	require.True(t, o.Complete)
+	require.NotZero(t, o.Acked)
+}
+
+func TestARunWithoutFaultsPasses(t *testing.T) {
+	o := simulate(t, parse(t, 1, "30s"))
+	requirePassed(t, o)
+	require.Empty(t, o.Faults)
+	require.Equal(t, o.Acked, o.Consumed)
+	require.Zero(t, o.Unknown)
+}
+
+func TestARunIsAFunctionOfItsScenario(t *testing.T) {
+	plan := []string{"kind: crash, at: 4s, for: 2s, node: leader of orders-0", "kind: partition, at: 12s, for: 3s, between: [broker-1], and: [broker-3]"}
+	first := simulate(t, parse(t, 3, "30s", plan...))
+	requirePassed(t, first)
+	require.Equal(t, first.Trace, simulate(t, parse(t, 3, "30s", plan...)).Trace)
+	require.NotEqual(t, first.Trace.Hash, simulate(t, parse(t, 4, "30s", plan...)).Trace.Hash)
+}
+
+// Every kind of fault happens, is seen to do something, ends, and breaks no
+// promise.
+func TestEveryKindOfFault(t *testing.T) {
+	for effect, fault := range map[string]string{
+		"":                              "kind: crash, at: 5s, for: 2s, node: leader of orders-0",
+		"unsynced bytes":                "kind: power-loss, at: 8s, for: 2s, node: leader of orders-0",
+		"shut down in good order":       "kind: restart, at: 5s, for: 1s, node: controller",
+		" ":                             "kind: pause, at: 5s, for: 5s, node: leader of orders-1",
+		"packets held":                  "kind: partition, at: 5s, for: 6s, between: [leader of orders-0], and: [broker-1, broker-2, broker-3]",
+		"I/Os took":                     "kind: slow-disk, at: 5s, for: 6s, node: broker-1, factor: 50",
+		"calls failed, broker: runs on": "kind: full-disk, at: 5s, for: 4s, node: leader of orders-0",
+		"calls failed, broker: broker":  "kind: disk-error, at: 5s, for: 4s, node: leader of orders-0",
+		"  ":                            "kind: clock-jump, at: 5s, for: 5s, node: controller, jump: -3h",
+	} {
+		t.Run(fault, func(t *testing.T) {
+			o := simulate(t, parse(t, 5, "1m", fault))
+			requirePassed(t, o)
+			require.Empty(t, o.Missed)
+			require.Len(t, o.Faults, 1)
+			require.Greater(t, o.Faults[0].End, o.Faults[0].Start)
+			require.Contains(t, o.Faults[0].Effect, strings.TrimSpace(effect))
+			require.Equal(t, strings.Contains(fault, "power-loss"), o.Faults[0].Lossy && o.Faults[0].Kind == linearizability.PowerLoss)
+		})
+	}
+}
+
+// A fault that waits for an election strikes the leader that it brings.
+func TestFaultsFollowElections(t *testing.T) {
+	o := simulate(t, parse(t, 6, "1m",
+		"kind: crash, at: 5s, for: 2s, node: leader of orders-0",
+		"kind: pause, at: 5s, for: 3s, node: leader of orders-0, on-election: orders-0, delay: 10ms"))
+	requirePassed(t, o)
+	require.Len(t, o.Faults, 2, "missed: %v", o.Missed)
+	require.NotEqual(t, o.Faults[0].Brokers, o.Faults[1].Brokers)
+	require.Greater(t, o.Faults[1].Start, o.Faults[0].Start)
+}
+
+func TestWhatCannotHappenIsSaid(t *testing.T) {
+	o := simulate(t, parse(t, 7, "1m",
+		"kind: crash, at: 5s, for: 5s, node: broker-2",
+		"kind: power-loss, at: 6s, for: 1s, node: broker-2",
+		"kind: pause, at: 20s, for: 1s, node: leader of orders-0, on-election: orders-0"))
+	requirePassed(t, o)
+	require.Len(t, o.Faults, 1)
+	require.Len(t, o.Missed, 2)
+	require.Contains(t, strings.Join(o.Missed, "\n"), "broker-2 is down already")
+	require.Contains(t, strings.Join(o.Missed, "\n"), "there was no election of orders-0")
+}
+
+// A cluster that is not back in time has broken no promise about data, but
+// that of progress.
+func TestNoRecoveryIsALivenessFinding(t *testing.T) {
+	o := simulate(t, parse(t, 8, "1ms", "kind: crash, at: 27s, for: 3s, node: broker-1"))
+	require.Equal(t, linearizability.Failed, o.Verdict.Status)
+	require.True(t, o.Liveness())
+	require.Contains(t, o.Verdict.Findings[0].Sentence, "did not recover within 1ms after healing")
+}
+
+func TestACanceledRunSaysSo(t *testing.T) {
+	ctx, cancel := context.WithCancel(context.Background())
+	s := parse(t, 9, "30s")
+	o, err := workloads.RunSim(ctx, workloads.Options{Scenario: s, Progress: func(p workloads.Progress) {
+		if p.Acked > 0 {
+			cancel()
+		}
+	}})
+	require.NoError(t, err)
+	require.False(t, o.Complete)
+	require.Contains(t, o.Interrupted, "the run was interrupted")
+	require.NotEqual(t, linearizability.Pass, o.Verdict.Status)
+}
+
+func TestOnlyExplicitScenariosRun(t *testing.T) {
+	s := parse(t, 10, "30s")
+	s.Load.Producers.Rate = scenario.Number{Min: 1, Max: 100}
+	_, err := workloads.RunSim(context.Background(), workloads.Options{Scenario: s})
+	require.ErrorContains(t, err, "not explicit")
+}
