@@ -55,17 +55,12 @@ func (b *Broker) fetch(_ *protocol.Call, req *kmsg.FetchRequest) kmsg.Response {
 	return resp
 }
 
-// The metadata log as a topic: its name and id are fixed (KIP-595, KIP-516).
-const metadataTopic = "__cluster_metadata"
-
-var metadataTopicID = metadata.TopicID{15: 1}
-
 func isMetadataFetch(req *kmsg.FetchRequest) bool {
 	if len(req.Topics) != 1 {
 		return false
 	}
 	t := &req.Topics[0]
-	return t.Topic == metadataTopic || t.TopicID == metadataTopicID
+	return t.Topic == metadata.ClusterMetadataTopic || t.TopicID == metadata.ClusterMetadataTopicID
 }
 
 // fetchParts lists the request's partitions; a topic id that is not known

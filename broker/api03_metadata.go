@@ -74,7 +74,7 @@ func (b *Broker) findTopic(image *metadata.Image, asked *kmsg.MetadataRequestTop
 	}
 	missing.Topic = asked.Topic
 	missing.ErrorCode = kerr.UnknownTopicOrPartition.Code
-	if !metadata.ValidTopicName(*asked.Topic) {
+	if metadata.CheckTopicName(*asked.Topic) != nil {
 		missing.ErrorCode = kerr.InvalidTopicException.Code
 	}
 	return missing
@@ -108,7 +108,7 @@ func (b *Broker) createMissingTopics(req *kmsg.MetadataRequest) {
 	create := kmsg.NewPtrCreateTopicsRequest()
 	for i := range req.Topics {
 		name := req.Topics[i].Topic
-		if name == nil || !metadata.ValidTopicName(*name) || image.Topic(*name) != nil || strings.HasPrefix(*name, "__") {
+		if name == nil || metadata.CheckTopicName(*name) != nil || image.Topic(*name) != nil || strings.HasPrefix(*name, "__") {
 			continue
 		}
 		t := kmsg.NewCreateTopicsRequestTopic()

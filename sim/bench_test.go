@@ -28,7 +28,7 @@ func perSecond(b *testing.B, unit string) {
 // BenchmarkEvents is the kernel alone, with a thousand timers pending.
 func BenchmarkEvents(b *testing.B) {
 	k := sim.NewKernel(sim.Options{})
-	defer k.Close()
+	defer func() { _ = k.Close() }()
 	left := b.N
 	for i := range 1000 {
 		t := &ticker{k, &left, time.Duration(1000 + i)}
@@ -45,7 +45,7 @@ func BenchmarkEvents(b *testing.B) {
 // BenchmarkSleep is a timer, a wake-up and two coroutine switches.
 func BenchmarkSleep(b *testing.B) {
 	k := sim.NewKernel(sim.Options{})
-	defer k.Close()
+	defer func() { _ = k.Close() }()
 	k.NewNode("a").Start("main", func(e env.Env) {
 		for range b.N {
 			e.Sleep(time.Microsecond)
@@ -62,7 +62,7 @@ func BenchmarkSleep(b *testing.B) {
 // BenchmarkYield is the price of switching between tasks.
 func BenchmarkYield(b *testing.B) {
 	k := sim.NewKernel(sim.Options{MaxStepsPerInstant: 1 << 62})
-	defer k.Close()
+	defer func() { _ = k.Close() }()
 	n := k.NewNode("a")
 	for range 2 {
 		n.Start("main", func(e env.Env) {
@@ -82,7 +82,7 @@ func BenchmarkYield(b *testing.B) {
 // BenchmarkTimeoutCancelled is the usual fate of a request timeout.
 func BenchmarkTimeoutCancelled(b *testing.B) {
 	k := sim.NewKernel(sim.Options{})
-	defer k.Close()
+	defer func() { _ = k.Close() }()
 	k.NewNode("a").Start("main", func(e env.Env) {
 		for range b.N {
 			s := e.NewSignal()
@@ -101,7 +101,7 @@ func BenchmarkTimeoutCancelled(b *testing.B) {
 // BenchmarkMailbox hands items from one task to another.
 func BenchmarkMailbox(b *testing.B) {
 	k := sim.NewKernel(sim.Options{MaxStepsPerInstant: 1 << 62})
-	defer k.Close()
+	defer func() { _ = k.Close() }()
 	k.NewNode("a").Start("main", func(e env.Env) {
 		box := env.NewMailbox[int](e)
 		e.Go("taker", func() {

@@ -140,8 +140,8 @@ func TestPanicIsAFindingAndKillsTheProcess(t *testing.T) {
 	n.Start("neighbour", func(e env.Env) { e.Sleep(time.Hour) })
 	n.Start("bad", func(e env.Env) {
 		e.Sleep(time.Second)
-		var m map[string]int
-		m["x"] = 1
+		var none []int
+		none[e.Now()/time.Hour] = 1
 	})
 	require.NoError(t, k.Run())
 	require.Len(t, told, 1)
@@ -150,7 +150,7 @@ func TestPanicIsAFindingAndKillsTheProcess(t *testing.T) {
 	require.Equal(t, "a", f.Node)
 	require.Equal(t, "bad", f.Task)
 	require.Equal(t, time.Second, f.At)
-	require.Contains(t, f.Value, "nil map")
+	require.Contains(t, f.Value, "out of range")
 	require.Contains(t, f.Stack, "TestPanicIsAFinding")
 	require.ErrorContains(t, f, "panic in task bad of a at 1s")
 	require.False(t, n.Alive())

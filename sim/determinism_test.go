@@ -49,7 +49,7 @@ func bustle(opts sim.Options, nodes []string, tell func(node, what string)) *sim
 	if err := k.RunUntil(time.Second); err != nil {
 		panic(err)
 	}
-	k.Close()
+	_ = k.Close()
 	return k
 }
 
@@ -110,7 +110,7 @@ func TestCompareRunsFindsTheFirstDifference(t *testing.T) {
 	run := func(leaky bool) func(*sim.Window) sim.Trace {
 		return func(w *sim.Window) sim.Trace {
 			k := sim.NewKernel(sim.Options{Seed: 1, Window: w, CheckpointSteps: 64})
-			defer k.Close()
+			defer func() { _ = k.Close() }()
 			k.NewNode("a").Start("main", func(e env.Env) {
 				for i := range 1000 {
 					e.Sleep(time.Millisecond)

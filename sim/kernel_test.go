@@ -301,7 +301,10 @@ func TestInspectSeesThroughHeldMutexes(t *testing.T) {
 		m.Unlock()
 		e.Sleep(time.Second)
 	})
-	look := func() { m.Lock(); m.Unlock() }
+	look := func() {
+		m.Lock()
+		defer m.Unlock()
+	}
 	var seen []bool
 	k.At(time.Second/2, "held", func() {
 		seen = append(seen, k.Inspect(look))
@@ -319,7 +322,7 @@ func TestPreemption(t *testing.T) {
 			m := e.NewMutex()
 			for range 1000 {
 				m.Lock()
-				m.Unlock()
+				m.Unlock() //nolint:staticcheck // taking the lock is the point
 			}
 		})
 		require.NoError(t, k.Run())

@@ -44,7 +44,7 @@ func (m *machine) createTopics(t *txn, req *kmsg.CreateTopicsRequest) kmsg.Respo
 }
 
 func (m *machine) createTopic(t *txn, rt *kmsg.CreateTopicsRequestTopic, validateOnly bool, budget *int, out *kmsg.CreateTopicsResponseTopic) (*kerr.Error, string) {
-	if err := checkTopicName(rt.Topic); err != nil {
+	if err := checkNewTopicName(rt.Topic); err != nil {
 		return kerr.InvalidTopicException, err.Error()
 	}
 	if t.img().Topic(rt.Topic) != nil {
@@ -184,24 +184,12 @@ func addPartitions(t *txn, id metadata.TopicID, first int32, replicas [][]int32)
 	}
 }
 
-// checkTopicName is Kafka's rule for names.
-func checkTopicName(name string) error {
-	switch {
-	case name == "":
-		return fmt.Errorf("Topic name is invalid: the empty string is not allowed") //nolint:staticcheck // Kafka's own words, as below
-	case name == "." || name == "..":
-		return fmt.Errorf("Topic name is invalid: '%s' is not allowed", name) //nolint:staticcheck
-	case len(name) > 249:
-		return fmt.Errorf("Topic name is invalid: the length of '%s' is longer than the max allowed length 249", name) //nolint:staticcheck
-	case name == metadata.ClusterMetadataTopic:
-		return fmt.Errorf("Creation of internal topic %s is prohibited.", name) //nolint:staticcheck
+// checkNewTopicName says why no topic of that name may be created.
+func checkNewTopicName(name string) error {
+	if name == metadata.ClusterMetadataTopic {
+		return fmt.Errorf("Creation of internal topic %s is prohibited.", name) //nolint:staticcheck // Kafka's own words
 	}
-	for _, r := range name {
-		if !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '.' || r == '_' || r == '-') {
-			return fmt.Errorf("Topic name is invalid: '%s' contains one or more characters other than ASCII alphanumerics, '.', '_' and '-'", name) //nolint:staticcheck
-		}
-	}
-	return nil
+	return metadata.CheckTopicName(name)
 }
 
 // deleteTopics is DeleteTopics, by name or, from version 6, by id (KIP-516).

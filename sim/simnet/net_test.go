@@ -59,7 +59,7 @@ func (w *world) serve(handle func(e env.Env, c net.Conn)) {
 }
 
 func echo(e env.Env, c net.Conn) {
-	defer c.Close()
+	defer func() { _ = c.Close() }()
 	buf := make([]byte, 4096)
 	for {
 		n, err := c.Read(buf)
@@ -123,7 +123,7 @@ func TestBytesArriveInOrderWhateverTheLatency(t *testing.T) {
 			r := e.Rand("test", "")
 			for range 200 {
 				b := make([]byte, r.Intn(3000))
-				r.Read(b)
+				_, _ = r.Read(b)
 				sent.Write(b)
 				if r.Chance(1, 2) {
 					_, err := c.Write(b)
@@ -439,7 +439,7 @@ func (f memFile) ReadAt(p []byte, off int64) (int, error) {
 func TestSendFile(t *testing.T) {
 	w := newWorld(t, 1, simnet.Options{WindowBytes: 100_000})
 	data := make([]byte, 700_000)
-	env.NewRand(1, "", "").Read(data)
+	_, _ = env.NewRand(1, "", "").Read(data)
 	var got bytes.Buffer
 	w.serve(func(e env.Env, c net.Conn) { _, _ = io.Copy(&got, c) })
 	w.a.Start("client", func(e env.Env) {
@@ -488,7 +488,7 @@ func TestTracesOfANetworkAreDeterministic(t *testing.T) {
 	run := func(seed uint64) func(*sim.Window) sim.Trace {
 		return func(win *sim.Window) sim.Trace {
 			k := sim.NewKernel(sim.Options{Seed: seed, Window: win})
-			defer k.Close()
+			defer func() { _ = k.Close() }()
 			n := simnet.New(k, simnet.Options{})
 			for i := range 3 {
 				name := fmt.Sprint("n", i)
@@ -515,7 +515,7 @@ func TestTracesOfANetworkAreDeterministic(t *testing.T) {
 						buf := make([]byte, 100)
 						_ = c.SetDeadline(e.Deadline(100 * time.Millisecond))
 						for range r.Intn(20) {
-							r.Read(buf)
+							_, _ = r.Read(buf)
 							_, _ = c.Write(buf)
 							_, _ = io.ReadFull(c, buf)
 						}

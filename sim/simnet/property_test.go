@@ -40,7 +40,7 @@ func prefixes(t *testing.T, seed uint64) {
 				return
 			}
 			e.Go("receiver", func() {
-				defer c.Close()
+				defer func() { _ = c.Close() }()
 				var next uint32
 				buf := make([]byte, 777)
 				for {

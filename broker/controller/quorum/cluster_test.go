@@ -68,15 +68,6 @@ func (n *node) end() int64 {
 	return n.batches[len(n.batches)-1].Next
 }
 
-func (n *node) at(offset int64) (Batch, bool) {
-	for _, b := range n.batches {
-		if b.Base <= offset && offset < b.Next {
-			return b, true
-		}
-	}
-	return Batch{}, false
-}
-
 func (w *world) start(id int32) {
 	n := w.nodes[id]
 	var starts epochs

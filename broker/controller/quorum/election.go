@@ -39,7 +39,7 @@ func (c *Core) onVote(token uint64, m Message) {
 	case m.PreVote:
 		// A follower that hears its leader would make the election fail, and
 		// says so before anyone raises the epoch (KIP-996).
-		grant = upToDate && c.role != Leader && !(c.role == Follower && c.heard)
+		grant = upToDate && c.role != Leader && (c.role != Follower || !c.heard)
 	case m.Epoch > c.hard.Epoch:
 		if grant = upToDate; grant {
 			c.becomeVoted(m.Epoch, m.From)
