@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -15,6 +16,7 @@ import (
 	"github.com/weirlab/weir/faults"
 	"github.com/weirlab/weir/reports"
 	"github.com/weirlab/weir/scenarios"
+	"github.com/weirlab/weir/sim"
 	"github.com/weirlab/weir/workloads"
 	"github.com/weirlab/weir/workloads/scenario"
 )
@@ -116,6 +118,7 @@ func runScenario(cmd *cobra.Command, s streams, file string, f runFlags) error {
 		record.Rerun = "same"
 		if again.Trace.Hash != outcome.Trace.Hash {
 			record.Rerun = "different"
+			_, _ = fmt.Fprintf(s.err, "weir: the simulation is not a function of its seed: %s\n", firstDifference(cmd.Context(), explicit))
 		}
 	}
 	record.fill(outcome, now().Sub(started))
@@ -132,6 +135,27 @@ func runScenario(cmd *cobra.Command, s streams, file string, f runFlags) error {
 		return internal(err)
 	}
 	return verdict(exitCode(record.Run, outcome))
+}
+
+// firstDifference repeats a simulation until it can show the first event in
+// which two runs of it differ.
+func firstDifference(ctx context.Context, explicit *scenario.Scenario) string {
+	var failure error
+	mismatch := sim.CompareRuns(func(window *sim.Window) sim.Trace {
+		o, err := workloads.RunSim(ctx, workloads.Options{Scenario: explicit, Window: window, Unjudged: true})
+		if err != nil {
+			failure = err
+			return sim.Trace{}
+		}
+		return o.Trace
+	})
+	switch {
+	case failure != nil:
+		return failure.Error()
+	case mismatch == nil:
+		return "two runs differed, but the next two did not"
+	}
+	return mismatch.Error()
 }
 
 func failed(o *workloads.Outcome) bool { return len(o.Verdict.Findings) > 0 }
