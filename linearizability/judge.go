@@ -143,7 +143,7 @@ func (c *court) found(p *partition, group, offset int64, at time.Duration, sente
 		f := &c.v.Findings[i]
 		f.Count++
 		if len(f.Evidence) < c.o.MaxEvidence && offset != None && offset != f.Offset {
-			f.Evidence = append(f.Evidence, fmt.Sprintf("also: offset %d, %s", offset, clock(at)))
+			f.Evidence = append(f.Evidence, fmt.Sprintf("also: offset %d%s", offset, when(at)))
 		}
 		return
 	}

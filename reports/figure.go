@@ -36,7 +36,6 @@ type figure struct {
 	over   func(c draw.Canvas, in draw.Canvas, p *plot.Plot)
 	legend []legendEntry
 	time   bool // x is seconds since the run began
-	note   string
 }
 
 // axis of a figure.

@@ -217,7 +217,7 @@ func failed(r *Run) {
 			Evidence: []string{"sent by client 7 at 8.386 s (value 30064771277), acknowledged at 8.391 s by broker 1 after 1 attempts",
 				"final log: broker 3 holds value 34359739573 of leader epoch 2 at offset 1204",
 				"broker 3 became leader in epoch 2 at 12.000 s cleanly; electable brokers 2 and 3 had lost nothing since the record was sent (ISR [1 2 3], ELR [])",
-				"also: offset 1205, 8.391 s", "also: offset 1206, 8.393 s"}},
+				"also: offset 1205 at 8.391 s", "also: offset 1206 at 8.393 s"}},
 		{Code: "K12", Topic: "orders", Partition: 3, Offset: 1204, Time: 12 * time.Second, Count: 1,
 			Sentence: "broker 3 became leader of orders-3 in epoch 2 with its log ending at offset 1204, but everything below 1210 was committed, seen at 12.000 s"},
 	}
