@@ -59,6 +59,9 @@ func RunLocal(ctx context.Context, o Options) (*Outcome, error) {
 	interrupted := d.accompany(ctx, e, o, directed)
 	if interrupted != "" {
 		d.workload.Stop()
+		if err := d.log.Flush(); err != nil {
+			return nil, fmt.Errorf("history: %w", err)
+		}
 		return &Outcome{Interrupted: interrupted, ClusterTime: e.Now(), Verdict: linearizability.Verdict{Status: linearizability.Unknown}}, nil
 	}
 	out := &Outcome{ClusterTime: e.Now()}
