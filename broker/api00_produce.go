@@ -21,7 +21,11 @@ import (
 //	v9  flexible
 //	v10 the current leader, with NOT_LEADER_OR_FOLLOWER (KIP-951)
 //	v11 no change of format
-func (b *Broker) produceAPI() protocol.API { return api(3, 11, b.produce) }
+func (b *Broker) produceAPI() protocol.API {
+	a := api(3, 11, b.produce)
+	a.KeepsNothing = true // an append to a log copies
+	return a
+}
 
 func (b *Broker) produce(_ *protocol.Call, req *kmsg.ProduceRequest) kmsg.Response {
 	if req.TransactionID != nil {

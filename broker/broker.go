@@ -250,7 +250,12 @@ func (b *Broker) connectBroker(id int32) (replication.Peer, error) {
 	if broker == nil {
 		return nil, fmt.Errorf("broker: broker %d is not registered: %w", id, kerr.BrokerNotAvailable)
 	}
-	return protocol.Dial(b.e, broker.Addr(), "replica-"+strconv.Itoa(int(b.cfg.NodeID)), 5*time.Second)
+	client, err := protocol.Dial(b.e, broker.Addr(), "replica-"+strconv.Itoa(int(b.cfg.NodeID)), 5*time.Second)
+	if err != nil {
+		return nil, err
+	}
+	client.LendAnswers() // a fetcher is done with one when it asks for the next
+	return client, nil
 }
 
 // View is the node's inner state, for invariants checked from outside.

@@ -24,6 +24,9 @@ type Client struct {
 	correlation int32
 	failed      error
 	buf         []byte
+	frames      frameReader
+	lent        bool   // answers are valid until the next request only
+	last        []byte // frame of the latest answer, if lent
 }
 
 // Dial connects to a server.
@@ -32,7 +35,16 @@ func Dial(e env.Env, addr, clientID string, timeout time.Duration) (*Client, err
 	if err != nil {
 		return nil, fmt.Errorf("protocol: connect to %s: %w", addr, err)
 	}
-	return &Client{e: e, conn: conn, formatter: kmsg.NewRequestFormatter(kmsg.FormatterClientID(clientID)), mu: e.NewMutex()}, nil
+	return &Client{e: e, conn: conn, formatter: kmsg.NewRequestFormatter(kmsg.FormatterClientID(clientID)), mu: e.NewMutex(),
+		frames: frameReader{r: conn, limitBytes: DefaultMaxRequestBytes}}, nil
+}
+
+// LendAnswers makes the bytes in an answer valid only until the next request,
+// which saves memory where answers are large and soon dealt with.
+func (c *Client) LendAnswers() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.lent = true
 }
 
 // Request sends req, whose version must be set, and returns its answer. It
@@ -61,9 +73,16 @@ func (c *Client) exchange(req kmsg.Request, timeout time.Duration) (kmsg.Respons
 	if _, err := c.conn.Write(c.buf); err != nil {
 		return nil, err
 	}
-	frame, err := ReadFrame(c.conn, DefaultMaxRequestBytes)
+	if c.last != nil {
+		c.frames.giveBack(c.last)
+		c.last = nil
+	}
+	frame, err := c.frames.next()
 	if err != nil {
 		return nil, err
+	}
+	if c.lent {
+		c.last = frame
 	}
 	return parseResponse(req, c.correlation, frame)
 }

@@ -27,18 +27,35 @@ func (e *FrameTooLargeError) Error() string {
 // ReadFrame reads one length-prefixed frame of at most limitBytes. The slice
 // returned is the caller's.
 func ReadFrame(r io.Reader, limitBytes int32) ([]byte, error) {
-	var prefix [4]byte
-	if _, err := io.ReadFull(r, prefix[:]); err != nil {
+	f := frameReader{r: r, limitBytes: limitBytes}
+	return f.next()
+}
+
+// keepFrameBytes bounds the memory that a connection keeps for its next frame.
+const keepFrameBytes = 256 << 10
+
+// frameReader reads a connection's frames, into memory it has been given back
+// where that is large enough.
+type frameReader struct {
+	r          io.Reader
+	limitBytes int32
+	prefix     [4]byte
+	spare      []byte
+}
+
+// next reads one frame. The slice returned is the caller's.
+func (f *frameReader) next() ([]byte, error) {
+	if _, err := io.ReadFull(f.r, f.prefix[:]); err != nil {
 		return nil, err
 	}
-	size := int32(binary.BigEndian.Uint32(prefix[:]))
-	if size < 0 || size > limitBytes {
-		return nil, &FrameTooLargeError{SizeBytes: size, LimitBytes: limitBytes}
+	size := int32(binary.BigEndian.Uint32(f.prefix[:]))
+	if size < 0 || size > f.limitBytes {
+		return nil, &FrameTooLargeError{SizeBytes: size, LimitBytes: f.limitBytes}
 	}
-	frame := make([]byte, min(int(size), trustedFrameBytes))
+	frame := f.take(int(size))
 	filled := 0
 	for {
-		n, err := io.ReadFull(r, frame[filled:])
+		n, err := io.ReadFull(f.r, frame[filled:])
 		filled += n
 		if err != nil {
 			if err == io.EOF {
@@ -52,6 +69,28 @@ func ReadFrame(r io.Reader, limitBytes int32) ([]byte, error) {
 		grown := make([]byte, min(int(size), 2*len(frame)))
 		copy(grown, frame)
 		frame = grown
+	}
+}
+
+// take finds memory for the beginning of a frame of n bytes.
+func (f *frameReader) take(n int) []byte {
+	spare := f.spare
+	f.spare = nil
+	switch {
+	case n <= cap(spare):
+		return spare[:n]
+	case spare != nil && n <= keepFrameBytes:
+		// Frames are given back here, and have become longer.
+		return make([]byte, n, max(n, min(2*cap(spare), keepFrameBytes)))
+	}
+	return make([]byte, min(n, trustedFrameBytes))
+}
+
+// giveBack lets the next frame have the memory of one that nobody needs any
+// more.
+func (f *frameReader) giveBack(frame []byte) {
+	if cap(frame) <= keepFrameBytes {
+		f.spare = frame[:0]
 	}
 }
 

@@ -196,6 +196,53 @@ func TestFrameGrowsWithItsBytesNotWithItsPromise(t *testing.T) {
 	require.Less(t, allocated, 10.0)
 }
 
+// TestReusedMemoryShowsNowhere has requests and answers of changing sizes share
+// memory, beyond what a connection keeps too.
+func TestReusedMemoryShowsNowhere(t *testing.T) {
+	sizes := []int{1, 5000, 3, 300 << 10, 70000, 2 << 20, 9, 70001}
+	for name, keepsNothing := range map[string]bool{"kept": false, "lent": true} {
+		t.Run(name, func(t *testing.T) {
+			var kept [][]byte
+			s := serve(t, protocol.DefaultMaxRequestBytes, protocol.API{
+				Key: int16(kmsg.SASLAuthenticate), MaxVersion: 2, KeepsNothing: keepsNothing,
+				Handle: func(c *protocol.Call) kmsg.Response {
+					got := c.Request.(*kmsg.SASLAuthenticateRequest).SASLAuthBytes
+					resp := kmsg.NewPtrSASLAuthenticateResponse()
+					resp.SASLAuthBytes = bytes.Clone(got)
+					if !keepsNothing {
+						kept = append(kept, got)
+					}
+					return resp
+				},
+			})
+			c, err := protocol.Dial(s.e, s.addr, "x", time.Second)
+			require.NoError(t, err)
+			defer c.Close()
+			if keepsNothing {
+				c.LendAnswers()
+			}
+			var answers [][]byte
+			content := func(i int) []byte { return bytes.Repeat([]byte{byte(i + 1)}, sizes[i]) }
+			for i := range sizes {
+				req := kmsg.NewPtrSASLAuthenticateRequest()
+				req.Version = 2
+				req.SASLAuthBytes = content(i)
+				resp, err := c.Request(req, 10*time.Second)
+				require.NoError(t, err)
+				answers = append(answers, resp.(*kmsg.SASLAuthenticateResponse).SASLAuthBytes)
+				require.True(t, bytes.Equal(content(i), answers[i]), "answer %d", i)
+			}
+			if keepsNothing {
+				return
+			}
+			for i := range sizes {
+				require.True(t, bytes.Equal(content(i), kept[i]), "request %d", i)
+				require.True(t, bytes.Equal(content(i), answers[i]), "answer %d", i)
+			}
+		})
+	}
+}
+
 // FuzzRequestDecoder feeds arbitrary bytes to the request decoder: whatever they
 // hold, the answer is a request or an error, never a panic.
 func FuzzRequestDecoder(f *testing.F) {

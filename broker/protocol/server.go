@@ -90,8 +90,10 @@ func (s *Server) accept() {
 // converse answers a connection's requests until it ends.
 func (s *Server) converse(conn net.Conn) {
 	call := Call{Remote: conn.RemoteAddr().String(), Local: conn.LocalAddr().String()}
+	frames := frameReader{r: conn, limitBytes: s.maxBytes}
+	var reply []byte // reused from answer to answer
 	for {
-		frame, err := ReadFrame(conn, s.maxBytes)
+		frame, err := frames.next()
 		if err != nil {
 			var tooLarge *FrameTooLargeError
 			if errors.As(err, &tooLarge) {
@@ -99,15 +101,25 @@ func (s *Server) converse(conn net.Conn) {
 			}
 			return
 		}
-		reply, err := s.answer(&call, frame)
+		call.lent = false
+		reply, err = s.answer(&call, frame, reply[:0])
 		if err != nil {
 			s.reject(&call, err)
 			return
 		}
-		if reply == nil {
-			continue
+		if call.lent {
+			frames.giveBack(frame)
 		}
-		if _, err := env.WriteBuffers(conn, [][]byte{reply}); err != nil {
+		switch {
+		case len(reply) == 0:
+			continue
+		case cap(reply) <= keepFrameBytes:
+			_, err = conn.Write(reply)
+		default:
+			_, err = env.WriteBuffers(conn, [][]byte{reply})
+			reply = nil
+		}
+		if err != nil {
 			return
 		}
 	}
@@ -117,15 +129,16 @@ func (s *Server) reject(call *Call, err error) {
 	s.e.Event("bad-request", env.Text("from", call.Remote), env.Text("error", err.Error()))
 }
 
-// answer handles one request frame and returns the frame to send back, if any.
-func (s *Server) answer(call *Call, frame []byte) ([]byte, error) {
+// answer handles one request frame and returns the frame to send back, empty
+// if there is none, in reply's memory if that is large enough.
+func (s *Server) answer(call *Call, frame, reply []byte) ([]byte, error) {
 	h, body, err := ParseHeader(frame)
 	if err != nil {
 		return nil, err
 	}
 	api, ok := s.table.Lookup(h.Key)
 	if h.Key == keyAPIVersions {
-		return s.answerAPIVersions(h, body)
+		return s.answerAPIVersions(h, body, reply)
 	}
 	if !ok {
 		return nil, fmt.Errorf("protocol: request for API key %d, which this server does not offer", h.Key)
@@ -140,23 +153,26 @@ func (s *Server) answer(call *Call, frame []byte) ([]byte, error) {
 	s.e.Work("request", int64(len(frame)))
 	call.Request, call.ClientID = req, h.ClientID
 	resp := api.Handle(call)
-	call.Request = nil
+	call.Request, call.lent = nil, api.KeepsNothing
 	if resp == nil {
-		return nil, nil
+		return reply, nil
 	}
 	resp.SetVersion(h.Version)
-	return AppendResponse(make([]byte, 0, responseSizeHint(resp)), h.CorrelationID, resp), nil
+	if hint := responseSizeHint(resp); hint > cap(reply) {
+		reply = make([]byte, 0, hint)
+	}
+	return AppendResponse(reply, h.CorrelationID, resp), nil
 }
 
-func (s *Server) answerAPIVersions(h Header, body []byte) ([]byte, error) {
+func (s *Server) answerAPIVersions(h Header, body, reply []byte) ([]byte, error) {
 	api, ok := s.table.Lookup(keyAPIVersions)
 	if !ok || h.Version < api.MinVersion || h.Version > api.MaxVersion {
-		return AppendResponse(nil, h.CorrelationID, s.table.unsupportedAPIVersions()), nil
+		return AppendResponse(reply, h.CorrelationID, s.table.unsupportedAPIVersions()), nil
 	}
 	if _, err := ParseRequest(h, body); err != nil {
 		return nil, err
 	}
-	return AppendResponse(nil, h.CorrelationID, s.table.apiVersions(h.Version)), nil
+	return AppendResponse(reply, h.CorrelationID, s.table.apiVersions(h.Version)), nil
 }
 
 // responseSizeHint sizes the buffer of a response so that record data is

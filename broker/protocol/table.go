@@ -18,6 +18,8 @@ type Call struct {
 	Remote string
 	// Local is the "host:port" at which the peer reached this server.
 	Local string
+
+	lent bool // the request's bytes are free again
 }
 
 // API is one request kind a server answers.
@@ -28,6 +30,10 @@ type API struct {
 	// Handle answers a request; it may block. A nil response sends nothing
 	// (Produce with acks=0).
 	Handle func(*Call) kmsg.Response
+	// KeepsNothing promises that Handle has copied what it needs of byte
+	// fields of the request when it returns, and that the response refers to
+	// none of them. The next request may then overwrite them.
+	KeepsNothing bool
 }
 
 // Table is the set of APIs a server answers.
