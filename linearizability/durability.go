@@ -66,8 +66,8 @@ func (c *court) lost(p *partition, s *SendOp, found string) {
 		epoch = r.LeaderEpoch
 	}
 	evidence := append([]string{
-		fmt.Sprintf("sent by client %d at %s (value %d), acknowledged at %s by %s after %d attempts",
-			s.Process, clock(s.Call), s.Value, clock(s.Return), brokers(known(s.Broker)), max(1, s.Attempts)),
+		fmt.Sprintf("sent by client %d at %s (value %d), acknowledged at %s by %s after %s",
+			s.Process, clock(s.Call), s.Value, clock(s.Return), brokers(known(s.Broker)), attempts(s)),
 		"final log: " + found,
 	}, why...)
 	sentence := fmt.Sprintf("offset %d of %s was acknowledged to client %d with %s at %s and is absent from the log after leader epoch %d",
@@ -190,6 +190,13 @@ func (l *finalLog) describe(offset int64) string {
 		return fmt.Sprintf("%s ends at offset %d", where, l.scan.LogEnd)
 	}
 	return fmt.Sprintf("%s holds no record at offset %d", where, offset)
+}
+
+func attempts(s *SendOp) string {
+	if s.Attempts <= 1 {
+		return "1 attempt"
+	}
+	return fmt.Sprintf("%d attempts", s.Attempts)
 }
 
 func known(b int32) []int32 {

@@ -43,7 +43,7 @@ func describeSend(s *SendOp) string {
 	if s == nil {
 		return "nobody sent it"
 	}
-	return fmt.Sprintf("sent by client %d at %s in %d attempts (idempotent: %v)", s.Process, clock(s.Call), max(1, s.Attempts), s.Idempotent)
+	return fmt.Sprintf("sent by client %d at %s in %s (idempotent: %v)", s.Process, clock(s.Call), attempts(s), s.Idempotent)
 }
 
 type producer struct {

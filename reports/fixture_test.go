@@ -214,7 +214,7 @@ func failed(r *Run) {
 	r.Verdict.Findings = []linearizability.Finding{
 		{Code: "K2", Topic: "orders", Partition: 3, Offset: 1204, Time: 8391 * ms, Count: 6,
 			Sentence: "offset 1204 of orders-3 was acknowledged to client 7 with acks=all at 8.391 s and is absent from the log after leader epoch 2",
-			Evidence: []string{"sent by client 7 at 8.386 s (value 30064771277), acknowledged at 8.391 s by broker 1 after 1 attempts",
+			Evidence: []string{"sent by client 7 at 8.386 s (value 30064771277), acknowledged at 8.391 s by broker 1 after 1 attempt",
 				"final log: broker 3 holds value 34359739573 of leader epoch 2 at offset 1204",
 				"broker 3 became leader in epoch 2 at 12.000 s cleanly; electable brokers 2 and 3 had lost nothing since the record was sent (ISR [1 2 3], ELR [])",
 				"also: offset 1205 at 8.391 s", "also: offset 1206 at 8.393 s"}},
