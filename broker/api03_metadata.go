@@ -73,11 +73,24 @@ func (b *Broker) findTopic(image *metadata.Image, asked *kmsg.MetadataRequestTop
 		return describeTopic(image, t)
 	}
 	missing.Topic = asked.Topic
-	missing.ErrorCode = kerr.UnknownTopicOrPartition.Code
-	if metadata.CheckTopicName(*asked.Topic) != nil {
+	switch {
+	case metadata.CheckTopicName(*asked.Topic) != nil:
 		missing.ErrorCode = kerr.InvalidTopicException.Code
+	case b.joined(image):
+		missing.ErrorCode = kerr.UnknownTopicOrPartition.Code
+	default:
+		missing.ErrorCode = leaderNotAvailable
 	}
 	return missing
+}
+
+// joined reports whether image is new enough to hold this node's present
+// registration. Until then the node, which may have just started, cannot tell
+// a topic that does not exist from one it has yet to hear of, and clients drop
+// the records of a topic that they are told does not exist.
+func (b *Broker) joined(image *metadata.Image) bool {
+	own := image.Broker(b.cfg.NodeID)
+	return own != nil && own.Epoch == b.epoch.Load()
 }
 
 func describeTopic(image *metadata.Image, t *metadata.Topic) kmsg.MetadataResponseTopic {
