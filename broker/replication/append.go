@@ -85,7 +85,7 @@ func (p *partition) append(part *AppendPartition, acks int16, pa *PendingAppend,
 	done, err := p.log.AppendLeader(part.Records, epoch, storage.AppendOptions{Internal: part.Internal})
 	if err != nil {
 		*result = refused(err)
-		if !errors.As(err, new(*storage.AppendError)) || p.log.Failed() != nil {
+		if errors.As(err, new(*storage.IOError)) || p.log.Failed() != nil {
 			p.check("append", err)
 		}
 		return

@@ -71,6 +71,11 @@ func runBrokers(ctx context.Context, s streams, f brokerFlags) error {
 	if events != nil {
 		defer func() { _ = events.file.Close() }()
 	}
+	troubles := newTroubles(s.err)
+	tell := func(node string, at time.Duration, name string, attrs []env.Attr) {
+		events.write(node, at, name, attrs)
+		troubles.write(node, at, name, attrs)
+	}
 	var running []*broker.Broker
 	defer func() {
 		// Brokers stop side by side: leaders can move only while others live.
@@ -91,7 +96,7 @@ func runBrokers(ctx context.Context, s streams, f brokerFlags) error {
 		if f.nodes > 1 {
 			dir = filepath.Join(dir, name)
 		}
-		e, err := osenv.New(osenv.Options{Root: dir, Node: name, OnEvent: events.write})
+		e, err := osenv.New(osenv.Options{Root: dir, Node: name, OnEvent: tell})
 		if err != nil {
 			return internal(err)
 		}

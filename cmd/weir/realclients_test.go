@@ -122,8 +122,7 @@ func (c *realCluster) launch() *realCluster {
 				_ = p.Wait()
 			}
 			if c.t.Failed() {
-				log, _ := os.ReadFile(c.logs[i])
-				c.t.Logf("process %d:\n%s", i, log)
+				c.t.Logf("process %d:\n%s", i, c.log(i))
 			}
 		}
 	})
@@ -160,14 +159,27 @@ func (c *realCluster) client(opts ...kgo.Opt) *kgo.Client {
 
 func (c *realCluster) createTopic(ctx context.Context, name string) {
 	c.t.Helper()
+	c.createTopicOf(ctx, name, 3)
+	c.awaitInSync(ctx, name)
+}
+
+func (c *realCluster) createTopicOf(ctx context.Context, name string, replicas int16) {
+	c.t.Helper()
 	adm := kadm.NewClient(c.client())
 	configs := map[string]*string{"min.insync.replicas": kadm.StringPtr("2")}
 	var err error
 	require.Eventually(c.t, func() bool {
-		_, err = adm.CreateTopic(ctx, 1, 3, configs, name)
+		_, err = adm.CreateTopic(ctx, 1, replicas, configs, name)
 		return err == nil || errors.Is(err, kerr.TopicAlreadyExists)
-	}, 30*time.Second, 100*time.Millisecond, "create %s: %v", name, err)
-	c.awaitInSync(ctx, name)
+	}, 30*time.Second, 100*time.Millisecond, "create %s", name)
+}
+
+// log is what a process has printed.
+func (c *realCluster) log(i int) string {
+	c.t.Helper()
+	text, err := os.ReadFile(c.logs[i])
+	require.NoError(c.t, err)
+	return string(text)
 }
 
 // awaitInSync waits until three brokers live and hold the topic in sync.

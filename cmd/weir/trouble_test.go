@@ -1,0 +1,70 @@
+package main
+
+import (
+	"context"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/weirlab/weir/env"
+)
+
+func TestTroublesAreToldOnceInAWhile(t *testing.T) {
+	var out strings.Builder
+	told := newTroubles(&out)
+	full := func(at time.Duration, position string) {
+		told.write("broker-1", at, "storage-error", []env.Attr{env.Text("topic", "t"), env.Text("error", "byte "+position)})
+	}
+	full(0, "1")
+	full(time.Second, "2")
+	told.write("broker-1", time.Second, "leader", nil)
+	full(11*time.Second, "3")
+	require.Equal(t, "broker-1: storage error: topic=\"t\" error=\"byte 1\"\nbroker-1: storage error: topic=\"t\" error=\"byte 3\"\n", out.String())
+}
+
+// TestFullDisk fills a small file system through a real client: the client is
+// refused, the operator reads which file had no space, the broker lives on, and
+// what it acknowledged can be read.
+func TestFullDisk(t *testing.T) {
+	dir := t.TempDir()
+	if out, err := exec.Command("mount", "-t", "tmpfs", "-o", "size=12m", "tmpfs", dir).CombinedOutput(); err != nil {
+		t.Skipf("mounting a small file system needs root: %s", out)
+	}
+	t.Cleanup(func() { require.NoError(t, exec.Command("umount", dir).Run()) })
+
+	c := &realCluster{t: t, weir: buildWeir(t), addrs: loopbackPorts(t, 1)}
+	c.args = [][]string{{"broker", "--data", dir + "/data", "--listen", c.addrs[0]}}
+	c.launch()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	c.createTopicOf(ctx, "t", 1)
+
+	producer := c.client(kgo.DefaultProduceTopic("t"), kgo.RecordDeliveryTimeout(2*time.Second), kgo.ProducerBatchCompression(kgo.NoCompression()))
+	payload := []byte(strings.Repeat("weir", 25_000))
+	acked, refused := 0, 0
+	for range 200 {
+		if err := producer.ProduceSync(ctx, kgo.SliceRecord(payload)).FirstErr(); err != nil {
+			refused++
+			break
+		}
+		acked++
+	}
+	require.Positive(t, acked)
+	require.Equal(t, 1, refused, "200 records of 100 KB do not fit into 12 MiB")
+	require.Contains(t, c.log(0), "no space left on device")
+	require.Contains(t, c.log(0), "00000000000000000000.log at byte")
+
+	consumer := c.client(kgo.ConsumeTopics("t"))
+	for got := 0; got < acked; {
+		fetches := consumer.PollFetches(ctx)
+		require.NoError(t, ctx.Err())
+		fetches.EachRecord(func(r *kgo.Record) {
+			require.Equal(t, payload, r.Value)
+			got++
+		})
+	}
+}
