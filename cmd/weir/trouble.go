@@ -26,6 +26,18 @@ func newTroubles(out io.Writer) *troubles {
 	return &troubles{out: out, told: map[string]time.Duration{}}
 }
 
+const logRecovered = "log-recovered"
+
+// cut reports whether a recovery found bytes it had to drop or to miss.
+func cut(attrs []env.Attr) bool {
+	for _, a := range attrs {
+		if (a.Key == "truncated_bytes" || a.Key == "lost_synced") && a.Int > 0 {
+			return true
+		}
+	}
+	return false
+}
+
 // troubleWords are the events that are trouble, in words.
 var troubleWords = map[string]string{
 	"accept-failed":         "takes no more connections",
@@ -33,6 +45,7 @@ var troubleWords = map[string]string{
 	"checkpoint-unreadable": "cannot read a checkpoint",
 	"checkpoint-unwritten":  "cannot write a checkpoint",
 	"group-load-failed":     "cannot load consumer groups",
+	logRecovered:            "cut off the end of a log that was not whole",
 	"quorum-failed":         "leaves the metadata quorum",
 	"registration-lost":     "registers again: the controller forgot it",
 	"storage-error":         "storage error",
@@ -40,7 +53,7 @@ var troubleWords = map[string]string{
 
 func (t *troubles) write(node string, at time.Duration, name string, attrs []env.Attr) {
 	words, trouble := troubleWords[name]
-	if !trouble {
+	if !trouble || name == logRecovered && !cut(attrs) {
 		return
 	}
 	var line strings.Builder

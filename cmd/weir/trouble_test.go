@@ -22,6 +22,7 @@ func TestTroublesAreToldOnceInAWhile(t *testing.T) {
 	full(0, "1")
 	full(time.Second, "2")
 	told.write("broker-1", time.Second, "leader", nil)
+	told.write("broker-1", time.Second, "log-recovered", []env.Attr{env.Text("dir", "t-0"), env.Int("truncated_bytes", 0)})
 	full(11*time.Second, "3")
 	require.Equal(t, "broker-1: storage error: topic=\"t\" error=\"byte 1\"\nbroker-1: storage error: topic=\"t\" error=\"byte 3\"\n", out.String())
 }
