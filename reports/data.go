@@ -160,18 +160,6 @@ func (t *table) states(column int, scale float64) points {
 	return ps
 }
 
-func (t *table) sum(name string) float64 {
-	i := t.column(name)
-	if i < 0 {
-		return 0
-	}
-	total := 0.0
-	for _, row := range t.rows {
-		total += row[i]
-	}
-	return total
-}
-
 // readLatency reads until the first bad line.
 func readLatency(in io.Reader) ([]interval, error) {
 	var all []interval

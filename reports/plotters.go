@@ -103,8 +103,3 @@ func (b bars) Plot(c draw.Canvas, p *plot.Plot) {
 func rectangle(x0, y0, x1, y1 vg.Length) []vg.Point {
 	return []vg.Point{{X: x0, Y: y0}, {X: x1, Y: y0}, {X: x1, Y: y1}, {X: x0, Y: y1}}
 }
-
-// plotFunc draws by a function.
-type plotFunc func(c draw.Canvas, p *plot.Plot)
-
-func (f plotFunc) Plot(c draw.Canvas, p *plot.Plot) { f(c, p) }
