@@ -3,7 +3,6 @@ package broker
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"net"
 	"path"
 	"strconv"
@@ -39,7 +38,7 @@ type Broker struct {
 	producerIDs producerIDs
 
 	epoch    atomic.Int64 // of this broker's registration, -1 before it has one
-	previous int64        // epoch at the last clean shutdown, -1 if it was not clean
+	previous int64        // epoch of an earlier registration since which nothing stored was lost, or -1
 	stopping env.Signal   // set when the node is to end
 	failed   env.Signal   // set when the node cannot go on; failure says why
 	failure  atomic.Pointer[error]
@@ -81,10 +80,7 @@ func Start(e env.Env, cfg Config) (*Broker, error) {
 	return b, nil
 }
 
-const (
-	metadataDir       = "__cluster_metadata-0"
-	cleanShutdownFile = "clean-shutdown"
-)
+const metadataDir = "__cluster_metadata-0"
 
 // open opens everything the node keeps on disk.
 func (b *Broker) open() error {
@@ -94,7 +90,7 @@ func (b *Broker) open() error {
 		return fmt.Errorf("broker: log.dirs: make %s: %w", dir, err)
 	}
 	var err error
-	if b.previous, err = takeCleanShutdown(e.FS(), cfg.Dir); err != nil {
+	if b.previous, err = lastLife(e, cfg.Dir); err != nil {
 		return err
 	}
 	if b.metaLog, _, err = storage.Open(e, dir, storage.Config{}); err != nil {
@@ -155,6 +151,7 @@ func retentionMillis(d time.Duration) int64 {
 // ends the process: a broker whose disk fails must not go on answering.
 func (b *Broker) fail(err error) {
 	if b.failure.CompareAndSwap(nil, &err) {
+		forgetLife(b.e.FS(), b.cfg.Dir)
 		b.e.Event("broker-failed", env.Int("node", b.cfg.NodeID), env.Text("error", err.Error()))
 		b.failed.Set()
 	}
@@ -188,34 +185,9 @@ func (b *Broker) Stop() error {
 	b.peers.stop()
 	err = errors.Join(b.Err(), err, b.metaLog.Sync(), b.metaLog.Close())
 	if err == nil && b.epoch.Load() >= 0 {
-		err = storage.WriteFile(b.e.FS(), path.Join(b.cfg.Dir, cleanShutdownFile), strconv.AppendInt(nil, b.epoch.Load(), 10))
+		err = life{Epoch: b.epoch.Load(), BootID: b.e.BootID(), Synced: true}.write(b.e, b.cfg.Dir)
 	}
 	return err
-}
-
-// takeCleanShutdown reads and removes the mark of a clean shutdown: the broker
-// epoch of that life, or -1 if the process ended without one. The mark is
-// removed durably before anything is written, or a later crash could pass for
-// a clean stop (KIP-966).
-func takeCleanShutdown(fsys env.FS, dir string) (int64, error) {
-	name := path.Join(dir, cleanShutdownFile)
-	data, err := storage.ReadFile(fsys, name)
-	if errors.Is(err, fs.ErrNotExist) {
-		return -1, nil
-	}
-	epoch := int64(-1)
-	if err == nil {
-		if epoch, err = strconv.ParseInt(string(data), 10, 64); err != nil {
-			epoch = -1
-		}
-	}
-	if err := fsys.Remove(name); err != nil {
-		return -1, fmt.Errorf("broker: remove %s: %w", name, err)
-	}
-	if err := fsys.SyncDir(dir); err != nil {
-		return -1, fmt.Errorf("broker: sync directory %s: %w", dir, err)
-	}
-	return epoch, nil
 }
 
 // sendToVoter carries the quorum's requests. Each kind has its own connection,

@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"fmt"
 	"net"
 	"strconv"
 	"time"
@@ -43,6 +44,11 @@ func (b *Broker) register() bool {
 		if resp, err := b.toController(req, b.cfg.BrokerHeartbeat); err == nil {
 			r := resp.(*kmsg.BrokerRegistrationResponse)
 			if r.ErrorCode == 0 {
+				if err := (life{Epoch: r.BrokerEpoch, BootID: b.e.BootID()}).write(b.e, b.cfg.Dir); err != nil {
+					b.fail(fmt.Errorf("broker: %w", err))
+					return false
+				}
+				b.previous = r.BrokerEpoch
 				b.epoch.Store(r.BrokerEpoch)
 				b.e.Event("registered", env.Int("broker", b.cfg.NodeID), env.Int("epoch", r.BrokerEpoch))
 				return true

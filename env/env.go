@@ -16,6 +16,12 @@ type Env interface {
 	// NodeName is the name of the machine, for logs and traces.
 	NodeName() string
 
+	// BootID names the time since the machine was last powered on. Two
+	// processes of a machine that see the same one had no loss of power between
+	// them: all that the first wrote to its files, the second finds there,
+	// synced or not. It is empty where the machine cannot tell.
+	BootID() string
+
 	// FS is the process's file system.
 	FS() FS
 

@@ -41,6 +41,7 @@ type Node struct {
 	proc    *process // the latest incarnation; nil before the first
 	epoch   int64    // number of processes started so far
 	powered bool
+	boots   int64 // how often it was powered on again
 	paused  bool
 
 	held      []heapItem // events that came due while paused
@@ -164,6 +165,7 @@ func (n *Node) PowerOn() {
 		return
 	}
 	n.powered = true
+	n.boots++
 	n.note("power-on")
 	for _, fn := range n.onPower {
 		fn()

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io/fs"
 	"net"
+	"strconv"
 	"time"
 
 	"github.com/weirlab/weir/env"
@@ -36,6 +37,10 @@ func (p *process) deadCall() {
 }
 
 func (p *process) NodeName() string { return p.node.name }
+
+func (p *process) BootID() string {
+	return p.node.name + " boot " + strconv.FormatInt(p.node.boots, 10)
+}
 
 func (p *process) Now() time.Duration {
 	if p.dead {

@@ -25,6 +25,7 @@ var envChecks = []check{
 		p.Event("election", env.Int("epoch", 3), env.Text("why", "timeout"))
 	}),
 	{"NodeName is a machine's own", nodeNames},
+	on0("BootID stays while the machine has power", func(p *P) { require.Equal(p, p.BootID(), p.BootID()) }),
 	on0("Rand streams differ by purpose and by entity", func(p *P) {
 		a := p.Rand("uuid", "topic").Uint64()
 		require.NotEqual(p, a, p.Rand("uuid", "group").Uint64())

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 
@@ -83,6 +84,15 @@ func New(o Options) (*Env, error) {
 
 // NodeName implements env.Env.
 func (e *Env) NodeName() string { return e.node }
+
+// BootID implements env.Env. Linux draws one at every boot.
+func (e *Env) BootID() string {
+	id, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	if err != nil {
+		return ""
+	}
+	return strings.TrimSpace(string(id))
+}
 
 // FS implements env.Env.
 func (e *Env) FS() env.FS { return &e.files }

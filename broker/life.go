@@ -1,0 +1,80 @@
+package broker
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+
+	"github.com/weirlab/weir/broker/storage"
+	"github.com/weirlab/weir/env"
+)
+
+// life is what a broker notes of itself for the process that comes after it.
+//
+// A broker that registers says which earlier registration it continues without
+// having lost anything it had stored (the PreviousBrokerEpoch of KIP-966). The
+// controller trusts such a broker to hold what the brokers in the ISR and ELR
+// hold, and any other not. Kafka continues a registration only after a clean
+// shutdown. But a process that merely dies loses nothing either, as long as
+// the machine keeps its power: what it acknowledged is in the page cache. So a
+// broker that finds the boot it was registered in still going on continues
+// that registration too. Otherwise the crash of one process and the loss of
+// power of one other machine could together lose an acknowledged record, which
+// a single loss of power must not do with min.insync.replicas=2.
+type life struct {
+	Epoch  int64  `json:"broker_epoch"`
+	BootID string `json:"boot_id"`
+	Synced bool   `json:"synced"` // the process ended in good order, with everything synced
+}
+
+const lifeFile = "last-life"
+
+// write notes l durably.
+func (l life) write(e env.Env, dir string) error {
+	data, err := json.Marshal(l)
+	if err != nil {
+		return err
+	}
+	return storage.WriteFile(e.FS(), path.Join(dir, lifeFile), data)
+}
+
+// lastLife is the epoch of the registration that a process starting now
+// continues, or -1. The note of a clean shutdown is durably taken back before
+// anything else is written, or a later loss of power could pass for a clean
+// stop.
+func lastLife(e env.Env, dir string) (int64, error) {
+	name := path.Join(dir, lifeFile)
+	data, err := storage.ReadFile(e.FS(), name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return -1, nil
+	}
+	var last life
+	if err == nil {
+		err = json.Unmarshal(data, &last)
+	}
+	if err != nil {
+		// Nothing is known then, which is what -1 says; the file is replaced at
+		// the next registration.
+		e.Event("last-life-unreadable", env.Text("file", name), env.Text("error", err.Error()))
+		return -1, nil
+	}
+	boot := e.BootID()
+	if !last.Synced && (boot == "" || last.BootID != boot) {
+		return -1, nil
+	}
+	if err := (life{Epoch: last.Epoch, BootID: boot}).write(e, dir); err != nil {
+		return -1, fmt.Errorf("broker: %w", err)
+	}
+	return last.Epoch, nil
+}
+
+// forgetLife takes the note back: after an error of the disk, what was written
+// may be gone from the page cache too. If even that fails, the next process
+// meets the same disk.
+func forgetLife(fsys env.FS, dir string) {
+	if err := fsys.Remove(path.Join(dir, lifeFile)); err == nil {
+		_ = fsys.SyncDir(dir)
+	}
+}
