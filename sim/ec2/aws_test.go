@@ -198,7 +198,7 @@ func TestProvisioned(t *testing.T) {
 	most := volume(t, VolumeSpec{Class: "gp3", GiB: 160, IOPS: 80_000, MiBps: 2000}).Limits()
 	require.EqualValues(t, 80_000, most.IOPS.Baseline)
 	io2 := volume(t, VolumeSpec{Class: "io2", GiB: 64, IOPS: 16_000}).Limits()
-	require.EqualValues(t, 4000<<20, io2.Throughput.Baseline)
+	require.Equal(t, int64(4000<<20), io2.Throughput.Baseline)
 	io2 = volume(t, VolumeSpec{Class: "io2", GiB: 64, IOPS: 1000}).Limits()
 	require.EqualValues(t, 256<<20, io2.Throughput.Baseline)
 

@@ -50,18 +50,18 @@ func TestInstances(t *testing.T) {
 	require.EqualValues(t, 8, i.VCPU)
 	require.EqualValues(t, 64<<10, i.MemoryMiB)
 	require.EqualValues(t, 1_050_000_000, i.Network, "8.4 Gbit/s")
-	require.EqualValues(t, 3_125_000_000, i.NetworkBurst)
+	require.Equal(t, int64(3_125_000_000), i.NetworkBurst)
 	require.EqualValues(t, 288_375_000, i.EBS, "2,307 Mbit/s")
 	require.EqualValues(t, 593_750_000, i.EBSBurst)
 	require.EqualValues(t, 12_000, i.EBSIOPS)
 	require.EqualValues(t, 2, i.Disks)
-	require.EqualValues(t, 2_500_000_000_000, i.DiskBytes)
+	require.Equal(t, int64(2_500_000_000_000), i.DiskBytes)
 	require.EqualValues(t, 904_000, i.HourMicroUSD)
 	require.Equal(t, Specification, i.Provenance.Basis)
 
 	i, err = c.Instance("i3en.6xlarge")
 	require.NoError(t, err)
-	require.EqualValues(t, 3_125_000_000, i.Network, "from its label, 25 Gigabit")
+	require.Equal(t, int64(3_125_000_000), i.Network, "from its label, 25 Gigabit")
 
 	for _, i := range c.Instances {
 		if i.Name != "i4g.metal" {

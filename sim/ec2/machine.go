@@ -122,8 +122,8 @@ func (a *Attached) buckets() [4]*Bucket {
 	return [4]*Bucket{a.v.ios, a.v.bytes, a.m.pipeIOs, a.m.pipeBytes}
 }
 
-// Held is for how long a limit held transfers back beyond all other limits'
-// doing, or as the first of several that would have.
+// Held is for how long transfers were under way because of a limit: from when
+// they were queued until it, the last of all limits, let them pass.
 type Held struct {
 	Limit string
 	For   time.Duration
@@ -132,8 +132,8 @@ type Held struct {
 // Volume is the volume.
 func (a *Attached) Volume() *Volume { return a.v }
 
-// Held is how long each limit held transfers back so far: those of the volume
-// and those of the instance. The largest names the bottleneck.
+// Held is for each limit of the volume and of the instance what it held back
+// so far. The largest names the bottleneck.
 func (a *Attached) Held() []Held { return a.held[:] }
 
 // Admit queues a contiguous transfer, as [Volume.Admit].

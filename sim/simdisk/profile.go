@@ -2,9 +2,11 @@ package simdisk
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/weirlab/weir/sim"
+	"github.com/weirlab/weir/sim/ec2"
 )
 
 // Limit is what a device does at most in one direction. Zero is no limit.
@@ -82,67 +84,62 @@ func linux(p Profile) Profile {
 	return p
 }
 
-// GP3 is an EBS gp3 volume of 500 GiB as it comes: 3,000 IOPS and 125 MiB/s
-// for reads and writes together, I/Os merged up to 256 KiB (EBS User Guide,
-// general purpose volumes). AWS claims "single-digit milliseconds" and
-// publishes no distribution. The tables are an assumption, shaped so that a
-// write followed by a journal commit takes 2.6 ms on average, as measured for
-// fsync on an m7g.xlarge (klite.dev, 2026-03), and so that nothing is faster
-// than the 250 µs that a round trip to EBS takes (PlanetScale, 2025-03).
-func GP3() Profile {
+// EBS is the profile of an EBS volume, with the limits and the latency tables
+// of package ec2. What is behind the tables is in their provenance. A profile
+// has no credits: a class that bursts, or charges whole blocks as HDD volumes
+// do, is an error.
+func EBS(spec ec2.VolumeSpec) (Profile, error) {
+	l, err := spec.Limits()
+	if err != nil {
+		return Profile{}, err
+	}
+	if l.WholeBlocks || l.IOPS.Burst > l.IOPS.Baseline {
+		return Profile{}, fmt.Errorf("simdisk: a profile cannot hold the credits of %v; use gp3 or io2, or a gp2 volume of 1000 GiB or more", spec)
+	}
+	class := strings.TrimSuffix(spec.Class, "-until-2025")
 	return linux(Profile{
-		Name:          "gp3",
-		CapacityBytes: 500 << 30,
-		Write:         Limit{IOPS: 3000, BytesPerSecond: 125 << 20},
+		Name:          class,
+		CapacityBytes: spec.GiB << 30,
+		Write:         Limit{IOPS: l.IOPS.Baseline, BytesPerSecond: l.Throughput.Baseline},
 		Shared:        true,
-		IOBytes:       256 << 10,
+		IOBytes:       l.MergeBytes,
 		QueueDepth:    64,
-		WriteLatency: sim.MustQuantiles(
-			sim.Quantile{PPM: 0, Value: 400 * time.Microsecond},
-			sim.Quantile{PPM: 500_000, Value: 1000 * time.Microsecond},
-			sim.Quantile{PPM: 900_000, Value: 1700 * time.Microsecond},
-			sim.Quantile{PPM: 990_000, Value: 4 * time.Millisecond},
-			sim.Quantile{PPM: 999_000, Value: 12 * time.Millisecond},
-			sim.Quantile{PPM: 1_000_000, Value: 40 * time.Millisecond},
-		),
-		ReadLatency: sim.MustQuantiles(
-			sim.Quantile{PPM: 0, Value: 250 * time.Microsecond},
-			sim.Quantile{PPM: 500_000, Value: 700 * time.Microsecond},
-			sim.Quantile{PPM: 900_000, Value: 1200 * time.Microsecond},
-			sim.Quantile{PPM: 990_000, Value: 3 * time.Millisecond},
-			sim.Quantile{PPM: 999_000, Value: 10 * time.Millisecond},
-			sim.Quantile{PPM: 1_000_000, Value: 40 * time.Millisecond},
-		),
-	})
+		WriteLatency:  ec2.MustLatency(class + "-write").Quantiles,
+		ReadLatency:   ec2.MustLatency(class + "-read").Quantiles,
+	}), nil
 }
 
-// InstanceStore is the local NVMe disk of an i3en.2xlarge: limits as measured
-// by Seastar's iotune (scylla-machine-image, aws_io_params.yaml, 2026-06). The
-// tables are an assumption around the 50 µs of a local round trip
-// (PlanetScale, 2025-03) and an fsync p99 of 1 to 6 ms (StreamNative, 2020).
-func InstanceStore() Profile {
+// LocalDisk is the profile of one disk of an instance type's instance store,
+// with the measured limits and the latency tables of package ec2.
+func LocalDisk(instance string) (Profile, error) {
+	l, err := ec2.Default().LocalDisk(instance)
+	if err != nil {
+		return Profile{}, err
+	}
 	return linux(Profile{
 		Name:          "instance-store",
-		CapacityBytes: 2500 * 1_000_000_000,
-		Write:         Limit{IOPS: 66_969, BytesPerSecond: 333_447_168},
-		Read:          Limit{IOPS: 84_480, BytesPerSecond: 666_894_336},
-		IOBytes:       128 << 10,
+		CapacityBytes: l.Bytes,
+		Write:         Limit{IOPS: l.WriteIOPS.Baseline, BytesPerSecond: l.WriteThroughput.Baseline},
+		Read:          Limit{IOPS: l.ReadIOPS.Baseline, BytesPerSecond: l.ReadThroughput.Baseline},
+		IOBytes:       l.MergeBytes,
 		QueueDepth:    128,
-		WriteLatency: sim.MustQuantiles(
-			sim.Quantile{PPM: 0, Value: 20 * time.Microsecond},
-			sim.Quantile{PPM: 500_000, Value: 60 * time.Microsecond},
-			sim.Quantile{PPM: 900_000, Value: 150 * time.Microsecond},
-			sim.Quantile{PPM: 990_000, Value: 1500 * time.Microsecond},
-			sim.Quantile{PPM: 999_000, Value: 5 * time.Millisecond},
-			sim.Quantile{PPM: 1_000_000, Value: 20 * time.Millisecond},
-		),
-		ReadLatency: sim.MustQuantiles(
-			sim.Quantile{PPM: 0, Value: 50 * time.Microsecond},
-			sim.Quantile{PPM: 500_000, Value: 90 * time.Microsecond},
-			sim.Quantile{PPM: 900_000, Value: 200 * time.Microsecond},
-			sim.Quantile{PPM: 990_000, Value: 600 * time.Microsecond},
-			sim.Quantile{PPM: 999_000, Value: 2 * time.Millisecond},
-			sim.Quantile{PPM: 1_000_000, Value: 10 * time.Millisecond},
-		),
-	})
+		WriteLatency:  ec2.MustLatency("instance-store-write").Quantiles,
+		ReadLatency:   ec2.MustLatency("instance-store-read").Quantiles,
+	}), nil
+}
+
+// GP3 is an EBS gp3 volume of 500 GiB as it comes: 3,000 IOPS and 125 MiB/s
+// for reads and writes together. Its latencies are an assumption.
+func GP3() Profile { return must(EBS(ec2.VolumeSpec{Class: "gp3", GiB: 500})) }
+
+// InstanceStore is a local NVMe disk of an i3en.2xlarge. Its limits were
+// measured, its latencies are an assumption.
+func InstanceStore() Profile { return must(LocalDisk("i3en.2xlarge")) }
+
+// must is for profiles that the embedded tables are known to have.
+func must(p Profile, err error) Profile {
+	if err != nil {
+		panic(err)
+	}
+	return p
 }

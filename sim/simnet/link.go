@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/weirlab/weir/sim"
+	"github.com/weirlab/weir/sim/ec2"
 )
 
 // LinkOptions describes the way from one host to another.
@@ -24,23 +25,9 @@ type LinkOptions struct {
 }
 
 var (
-	sameZone = sim.MustQuantiles(
-		sim.Quantile{PPM: 0, Value: 28 * time.Microsecond},
-		sim.Quantile{PPM: 500_000, Value: 45 * time.Microsecond},
-		sim.Quantile{PPM: 900_000, Value: 65 * time.Microsecond},
-		sim.Quantile{PPM: 990_000, Value: 120 * time.Microsecond},
-		sim.Quantile{PPM: 999_000, Value: 400 * time.Microsecond},
-		sim.Quantile{PPM: 1_000_000, Value: 1500 * time.Microsecond},
-	)
-	otherZone = sim.MustQuantiles(
-		sim.Quantile{PPM: 0, Value: 280 * time.Microsecond},
-		sim.Quantile{PPM: 500_000, Value: 400 * time.Microsecond},
-		sim.Quantile{PPM: 900_000, Value: 520 * time.Microsecond},
-		sim.Quantile{PPM: 990_000, Value: 800 * time.Microsecond},
-		sim.Quantile{PPM: 999_000, Value: 1500 * time.Microsecond},
-		sim.Quantile{PPM: 1_000_000, Value: 5 * time.Millisecond},
-	)
-	loopback = sim.MustQuantiles(
+	sameZone  = ec2.MustLatency("same-zone").Quantiles
+	otherZone = ec2.MustLatency("cross-zone").Quantiles
+	loopback  = sim.MustQuantiles(
 		sim.Quantile{PPM: 0, Value: 5 * time.Microsecond},
 		sim.Quantile{PPM: 500_000, Value: 8 * time.Microsecond},
 		sim.Quantile{PPM: 990_000, Value: 20 * time.Microsecond},
