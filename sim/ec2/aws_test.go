@@ -186,6 +186,10 @@ func TestIOSizes(t *testing.T) {
 	require.EqualValues(t, []int64{1, 1 << 20}, []int64{ios, bytes})
 	ios, bytes = count(hdd, Transfer{Bytes: 128 << 10, Count: 8})
 	require.EqualValues(t, []int64{8, 8 << 20}, []int64{ios, bytes})
+
+	_, paid := hdd.Admit(0, 128<<10)
+	_, end := hdd.Submit(0, Transfer{Bytes: 128 << 10, Continues: true})
+	require.Equal(t, paid, end, "what is merged into an I/O passes with it")
 }
 
 // TestProvisioned: the ratios of gp3 and io2, and what is refused.

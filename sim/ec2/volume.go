@@ -275,15 +275,16 @@ func (v *Volume) ByteCredits(now time.Duration) (saved, most int64) { return v.b
 // passage collects how far several limits let something pass.
 type passage struct{ start, end time.Duration }
 
-// through passes n units through b. A lone I/O does not wait for the slot it
+// through passes n units through b. What costs nothing, because it is part of
+// an I/O that was charged before, passes with that I/O. A lone I/O does not wait for the slot it
 // takes: a limit of I/Os holds back what comes after it. Bytes take the time
 // they take.
 func (p *passage) through(b *Bucket, now time.Duration, n int64) {
-	if n <= 0 {
-		return
-	}
 	start, end := b.Admit(now, n)
 	if b.rule.Unit == unitIOs {
+		if n <= 0 {
+			return
+		}
 		last, _ := perSecond(1, b.rule.Burst)
 		end = max(start, end-last)
 	}
