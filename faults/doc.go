@@ -24,15 +24,12 @@
 //	clock jump        any number: no safety decision reads the wall clock.
 //	slow disk         any number.
 //	power loss        m-1 at a time. A broker that lost power has lost what it
-//	                  had not synced. The controller cannot tell a power loss
-//	                  from a crash: to it, both are unclean shutdowns, after
-//	                  which a replica is struck from ISR and ELR until it is
-//	                  back in sync. If all others of ISR and ELR crash while the
-//	                  one that lost power was their leader, the last known
-//	                  leader is elected, and its loss becomes everybody's
-//	                  (KIP-966, without the unclean recovery that looks for the
-//	                  longest log). So no broker stops within [Resync] of a
-//	                  power loss.
+//	                  had not synced, and is struck from ISR and ELR until it is
+//	                  back in sync (KIP-966). So a second lossy fault comes no
+//	                  sooner than [Resync] after the first. A crash may follow at
+//	                  once, since a broker whose process died is still trusted
+//	                  (broker/life.go), but does not overlap: while two of three
+//	                  brokers are down there is nothing left to check.
 //	full disk, disk   like a power loss: what was being written may be gone.
 //	error
 //

@@ -30,9 +30,8 @@ type Draw struct {
 // Count is an inclusive range of how often something happens.
 type Count struct{ Min, Max int }
 
-// Resync is the time that Generate leaves between a lossy fault and any other
-// fault that stops a broker, so that the replicas concerned are back in sync or
-// others lead in their place.
+// Resync is the time that Generate leaves between two lossy faults, so that
+// what the first lost is copied back from others before the second strikes.
 const Resync = 8 * time.Second
 
 // shortest is the least length of a fault that Generate draws, other than a
@@ -107,19 +106,31 @@ func Generate(seed uint64, d Draw, t Topology) Plan {
 	return plan
 }
 
-// compatible says whether the faults drawn keep the distance of Resync that
-// the atlas asks for between a lossy fault and others that stop a broker.
+// compatible says whether the faults drawn keep the distance that the atlas
+// asks for between a lossy fault and others that stop a broker.
 func compatible(plan, drawn Plan) bool {
 	for _, a := range plan {
 		for _, b := range drawn {
 			lossy := a.Kind.Lossy() || b.Kind.Lossy()
 			stops := (a.Kind.Lossy() || a.Kind.Stops()) && (b.Kind.Lossy() || b.Kind.Stops())
-			if lossy && stops && a.At < b.latest()+Resync && b.At < a.latest()+Resync {
-				return false
+			if lossy && stops {
+				gap := distance(a, b)
+				if a.At < b.latest()+gap && b.At < a.latest()+gap {
+					return false
+				}
 			}
 		}
 	}
 	return true
+}
+
+// distance is how long a lossy fault and another that stops a broker must be
+// apart: not at the same time, and Resync if both are lossy.
+func distance(a, b Fault) time.Duration {
+	if a.Kind.Lossy() && b.Kind.Lossy() {
+		return Resync
+	}
+	return 0
 }
 
 // span draws when a fault of length lo to hi happens, within the bounds.
