@@ -37,10 +37,38 @@ func (s *Scenario) checkCluster() (string, error) {
 	if !slices.Contains(Storages(), c.Storage) {
 		return "cluster.storage", fmt.Errorf("%q is not known; use one of %s", c.Storage, strings.Join(Storages(), ", "))
 	}
+	if path, err := c.checkMachine(); err != nil {
+		return path, err
+	}
 	if name, err := c.Properties.check(brokerProperties); err != nil {
 		return "cluster.properties." + name, err
 	}
 	return "", nil
+}
+
+func (c *Cluster) checkMachine() (string, error) {
+	v := c.Volume
+	switch {
+	case v != Volume{} && (c.Storage == InstanceStore || c.Storage == MachineStorage):
+		return "cluster.volume", fmt.Errorf("only EBS volumes can be sized, and storage is %s; remove it", c.Storage)
+	case v.SizeGiB < 0 || v.IOPS < 0 || v.ThroughputMiBps < 0:
+		return "cluster.volume", fmt.Errorf("sizes and rates must not be negative")
+	case v.CreditsPercent != nil && (*v.CreditsPercent < 0 || *v.CreditsPercent > 100):
+		return "cluster.volume.credits-percent", fmt.Errorf("%d is not a percentage; use 0 to 100", *v.CreditsPercent)
+	case c.Machine == "" && (c.Storage == MachineStorage || c.Together || c.Costs != ""):
+		return "cluster.machine", fmt.Errorf("storage: machine, together: and costs: need a machine; name an instance type or the file of a machine profile")
+	case c.DirtyPercent < 0 || c.DirtyPercent > 100:
+		return "cluster.dirty-percent", fmt.Errorf("%d is not a percentage; use 0 to 100", c.DirtyPercent)
+	}
+	return "", nil
+}
+
+// checkWord finds a value that is neither absent nor one of known.
+func checkWord(value string, known []string) error {
+	if value == "" || slices.Contains(known, value) {
+		return nil
+	}
+	return fmt.Errorf("%q is not known; use one of %s", value, strings.Join(known, ", "))
 }
 
 func (s *Scenario) checkTopic() (string, error) {
@@ -66,10 +94,35 @@ func (s *Scenario) checkLoad() (string, error) {
 		return "load.duration", fmt.Errorf("the load needs a duration above zero, such as 40s")
 	}
 	p := l.Producers
+	for _, word := range []struct {
+		path, value string
+		known       []string
+	}{
+		{"load.history", l.History, Histories()},
+		{"load.producers.arrivals", p.Arrivals, Arrivals()},
+		{"load.producers.partitioner", p.Partitioner, Partitioners()},
+	} {
+		if err := checkWord(word.value, word.known); err != nil {
+			return word.path, err
+		}
+	}
+	saturate := p.Arrivals == ArrivalsSaturate
 	switch {
+	case l.WarmUp < 0 || l.WarmUp >= l.Duration.Min:
+		return "load.warm-up", fmt.Errorf("%v is not within the load of %v; shorten it", l.WarmUp, l.Duration.Min)
+	case l.History == HistorySampled && l.SampleEvery < 1:
+		return "load.sample-every", fmt.Errorf("a sampled history needs to know which share of the records to keep; give 100 to keep one in a hundred")
+	case l.History != HistorySampled && l.SampleEvery != 0:
+		return "load.sample-every", fmt.Errorf("only a sampled history leaves records out; set load.history: sampled or remove it")
+	case saturate && !p.Rate.IsZero():
+		return "load.producers.rate", fmt.Errorf("arrivals: saturate has no rate of its own; remove one of them")
+	case p.Arrivals == ArrivalsRamp && p.RampFrom.Min < 1:
+		return "load.producers.ramp-from", fmt.Errorf("a ramp starts at 1 record per second or more")
+	case p.Arrivals != ArrivalsRamp && !p.RampFrom.IsZero():
+		return "load.producers.ramp-from", fmt.Errorf("only arrivals: ramp has a start; remove it")
 	case p.Count < 0 || p.Count > 10_000:
 		return "load.producers.count", fmt.Errorf("%d producers are not possible; use 0 to 10000", p.Count)
-	case p.Count > 0 && p.Rate.Min < 1:
+	case p.Count > 0 && p.Rate.Min < 1 && !saturate:
 		return "load.producers.rate", fmt.Errorf("producers need a rate of 1 record per second or more")
 	case p.Count > 0 && (p.RecordSize.Min < minRecordSize || p.RecordSize.Max > maxRecordSize):
 		return "load.producers.record-size", fmt.Errorf("records have %d to %d bytes; smaller ones could not be told apart by the judge", minRecordSize, maxRecordSize)

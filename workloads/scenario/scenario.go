@@ -34,14 +34,51 @@ type Scenario struct {
 // Cluster describes the brokers. Every broker is a voter of the metadata
 // quorum too.
 type Cluster struct {
-	Brokers int    `yaml:"brokers"`
-	Storage string `yaml:"storage"` // gp3 or instance-store; local targets use the disk they find
+	Brokers int `yaml:"brokers"`
+	// Storage is one of [Storages]. Local targets use the disk they find.
+	Storage string `yaml:"storage"`
+	// Volume sizes an EBS volume; what is left out is as the class comes.
+	Volume Volume `yaml:"volume,omitempty"`
+
+	// Machine is what each broker runs on: an EC2 instance type
+	// ("i3en.2xlarge") or the file of a machine profile. Empty is a machine
+	// whose processor is free and whose network is one zone's.
+	Machine string `yaml:"machine,omitempty"`
+	// Costs names the table of CPU costs. Empty is that of the machine
+	// profile, or "weir" for an instance type.
+	Costs string `yaml:"costs,omitempty"`
+	// Together puts every process of the run, clients too, on one such
+	// machine, as on a laptop.
+	Together bool `yaml:"together,omitempty"`
+	// DirtyPercent is how full of older dirty pages the page caches are when
+	// the load starts, in percent of what they allow before writers wait: what
+	// a long run before this one has left.
+	DirtyPercent int `yaml:"dirty-percent,omitempty"`
+
 	// Properties are broker settings, the same for all brokers.
 	Properties Properties `yaml:"properties,omitempty"`
 }
 
+// Volume sizes an EBS volume. 0 is what the class comes with.
+type Volume struct {
+	SizeGiB         int64 `yaml:"size-gib,omitempty"`
+	IOPS            int64 `yaml:"iops,omitempty"`
+	ThroughputMiBps int64 `yaml:"throughput-mibps,omitempty"`
+	// CreditsPercent is how full its burst credits and those of its instance
+	// are at the start. Absent is 100.
+	CreditsPercent *int64 `yaml:"credits-percent,omitempty"`
+}
+
+// Values of Cluster.Storage that are not EBS classes.
+const (
+	InstanceStore  = "instance-store" // all disks of the machine's instance store, striped
+	MachineStorage = "machine"        // the disk of the machine profile
+)
+
 // Storages are the values of Cluster.Storage.
-func Storages() []string { return []string{"gp3", "instance-store"} }
+func Storages() []string {
+	return []string{"gp2", "gp3", "io2", "st1", "sc1", InstanceStore, MachineStorage}
+}
 
 // Topic is the topic under load, created before the load starts.
 type Topic struct {
@@ -54,6 +91,13 @@ type Topic struct {
 // Load is what clients do.
 type Load struct {
 	Duration Span `yaml:"duration"`
+	// WarmUp is the part of Duration, at its start, that figures leave out.
+	WarmUp time.Duration `yaml:"warm-up,omitempty"`
+	// History is how much of what clients do is recorded: one of [Histories].
+	History string `yaml:"history,omitempty"`
+	// SampleEvery is which share of the records a sampled history has: one in
+	// so many.
+	SampleEvery int64 `yaml:"sample-every,omitempty"`
 	// Properties are the settings that all clients share.
 	Properties Properties `yaml:"properties,omitempty"`
 	Producers  Producers  `yaml:"producers,omitempty"`
@@ -61,13 +105,48 @@ type Load struct {
 	Committers Committers `yaml:"committers,omitempty"`
 }
 
+// Values of Load.History.
+const (
+	HistoryRecords = "records" // every operation on every record; the default
+	HistoryBatches = "batches" // one operation per batch
+	HistorySampled = "sampled" // the operations of one record in Load.SampleEvery
+)
+
+// Histories are the values of Load.History.
+func Histories() []string { return []string{HistoryRecords, HistoryBatches, HistorySampled} }
+
+// Values of Producers.Arrivals.
+const (
+	ArrivalsConstant = "constant" // evenly spaced; the default
+	ArrivalsPoisson  = "poisson"  // independent of each other, Rate on average
+	ArrivalsRamp     = "ramp"     // evenly spaced, from RampFrom to Rate over the load
+	ArrivalsSaturate = "saturate" // no schedule: as fast as buffer.memory lets
+)
+
+// Arrivals are the values of Producers.Arrivals.
+func Arrivals() []string {
+	return []string{ArrivalsConstant, ArrivalsPoisson, ArrivalsRamp, ArrivalsSaturate}
+}
+
+// Values of Producers.Partitioner.
+const (
+	PartitionerRoundRobin = "round-robin" // record by record; the default
+	PartitionerSticky     = "sticky"      // batch by batch, as Kafka does without keys (KIP-480)
+)
+
+// Partitioners are the values of Producers.Partitioner.
+func Partitioners() []string { return []string{PartitionerRoundRobin, PartitionerSticky} }
+
 // Producers send records in an open loop: on schedule, whether earlier ones
 // were answered or not.
 type Producers struct {
-	Count      int        `yaml:"count,omitempty"`
-	Rate       Number     `yaml:"rate,omitempty"`        // records per second of all producers together
-	RecordSize Number     `yaml:"record-size,omitempty"` // bytes of value per record
-	Properties Properties `yaml:"properties,omitempty"`
+	Count       int        `yaml:"count,omitempty"`
+	Rate        Number     `yaml:"rate,omitempty"`        // records per second of all producers together
+	Arrivals    string     `yaml:"arrivals,omitempty"`    // one of Arrivals()
+	RampFrom    Number     `yaml:"ramp-from,omitempty"`   // records per second at the start of a ramp
+	Partitioner string     `yaml:"partitioner,omitempty"` // one of Partitioners()
+	RecordSize  Number     `yaml:"record-size,omitempty"` // bytes of value per record
+	Properties  Properties `yaml:"properties,omitempty"`
 }
 
 // Consumers read all partitions, shared out among them.
@@ -223,6 +302,7 @@ func (s *Scenario) Resolve() *Scenario {
 	r.Topic.Partitions = s.Topic.Partitions.draw(seed, "topic.partitions")
 	r.Load.Duration = s.Load.Duration.draw(seed, "load.duration")
 	r.Load.Producers.Rate = s.Load.Producers.Rate.draw(seed, "load.producers.rate")
+	r.Load.Producers.RampFrom = s.Load.Producers.RampFrom.draw(seed, "load.producers.ramp-from")
 	r.Load.Producers.RecordSize = s.Load.Producers.RecordSize.draw(seed, "load.producers.record-size")
 	r.Load.Committers.Every = s.Load.Committers.Every.draw(seed, "load.committers.every")
 	if draw := s.Faults.Draw; draw != nil {
