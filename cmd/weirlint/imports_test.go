@@ -52,8 +52,15 @@ var layers = []layer{
 	{"workloads/scenario", patterns{"env", "faults", "scenarios"}},
 	{"workloads", patterns{"env/...", "sim/...", "broker/...", "faults/...", "linearizability/...", "scenarios"}},
 
-	// Reports read result directories.
-	{"reports", patterns{"linearizability/..."}},
+	// Reports read result directories. What a document looks like has nothing
+	// to do with Weir; comparisons run what they compare.
+	{"reports/document", nil},
+	{"reports/regress", patterns{"env/...", "broker/...", "workloads/...", "linearizability", "reports/document"}},
+	{"reports/compare", patterns{"sim/...", "faults", "workloads/...", "linearizability", "reports/document"}},
+	{"reports/published", patterns{"sim/...", "faults", "workloads/...", "linearizability", "reports/document"}},
+	{"reports/versus", patterns{"sim/...", "faults", "workloads/...", "linearizability", "reports/document"}},
+	{"reports/results", patterns{"sim/...", "workloads/...", "reports/..."}},
+	{"reports", patterns{"linearizability/...", "reports/document"}},
 
 	{"cmd/weirlint", nil},
 	{"cmd", patterns{"env/...", "sim/...", "broker/...", "faults/...", "linearizability/...", "scenarios", "workloads/...", "reports/..."}},
