@@ -202,7 +202,7 @@ func TestClocks(t *testing.T) {
 func TestWorkQueuesForCores(t *testing.T) {
 	k := newKernel(t, sim.Options{})
 	n := k.NewNode("a")
-	n.SetWork(2, func(op string, units int64) time.Duration { return time.Duration(units) * time.Millisecond })
+	n.SetProcessor(k.NewProcessor("cpu", 2), func(op string, units int64) time.Duration { return time.Duration(units) * time.Millisecond })
 	n.Start("main", func(e env.Env) {
 		var tasks []env.Task
 		for range 5 {

@@ -49,8 +49,11 @@ type Node struct {
 
 	network env.Network
 	fs      env.FS
-	work    func(op string, n int64) time.Duration
-	cores   []time.Duration // when each core is free again
+
+	cpu      *Processor
+	price    Price
+	work     map[string]*workOp
+	heldWork WaitList // operations that give way while paused
 
 	wallOffset time.Duration
 	driftPPM   int64
@@ -98,13 +101,6 @@ func (n *Node) SetNetwork(net env.Network) { n.network = net }
 // SetFS gives the machine its file system. Without one FS is empty and every
 // call fails.
 func (n *Node) SetFS(fs env.FS) { n.fs = fs }
-
-// SetWork gives the machine a processor: price says how long an operation
-// occupies a core, 0 that it is free. With cores == 0 there are always enough.
-func (n *Node) SetWork(cores int, price func(op string, n int64) time.Duration) {
-	n.work = price
-	n.cores = make([]time.Duration, cores)
-}
 
 // OnCrash has fn called when the machine's process dies, before its deferred
 // functions run, and when a machine without a process loses power.
@@ -204,6 +200,9 @@ func (n *Node) Resume() {
 			n.k.makeReady(t, false)
 		}
 	}
+	if n.cpu != nil {
+		n.cpu.requeue(&n.heldWork)
+	}
 }
 
 // SetWallOffset makes the wall clock jump to d away from correct time.
@@ -259,11 +258,16 @@ func (n *Node) die(kind CrashKind) {
 		}
 	}
 	n.held, n.heldTasks = nil, nil
-	clear(n.cores)
+	if alive && n.cpu != nil {
+		n.cpu.drop(n.proc)
+	}
 	for _, fn := range n.onCrash {
 		fn(kind)
 	}
 	if alive {
 		k.reap(n.proc)
+	}
+	if alive && n.cpu != nil {
+		n.cpu.next()
 	}
 }

@@ -163,30 +163,6 @@ func (p *process) FS() env.FS {
 	return p.node.fs
 }
 
-func (p *process) Work(op string, n int64) {
-	price := p.node.work
-	if price == nil {
-		return
-	}
-	d := price(op, n)
-	if d <= 0 {
-		return
-	}
-	p.k.caller("Work")
-	start := p.k.now
-	if cores := p.node.cores; len(cores) > 0 {
-		free := 0
-		for i := range cores {
-			if cores[i] < cores[free] {
-				free = i
-			}
-		}
-		start = max(start, cores[free])
-		cores[free] = start + d
-	}
-	p.k.ParkUntil("cpu", start+d)
-}
-
 func (p *process) Rand(purpose, entity string) *env.Rand {
 	name := streamName{purpose, entity}
 	r := p.rands[name]

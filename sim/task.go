@@ -41,6 +41,8 @@ type Task struct {
 
 	older, younger *Task // in proc.tasks
 
+	job job // its operation on a processor, while parked for one
+
 	waiters  WaitList // tasks in Wait for this one
 	panicked *Failure
 }
