@@ -1,0 +1,247 @@
+package calibrate
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"syscall"
+	"time"
+	"unsafe"
+)
+
+const (
+	// directAlign is what O_DIRECT wants of offsets, sizes and memory.
+	directAlign = 4096
+	// bulkBytes is the size of one call of the long runs.
+	bulkCall = 1 << 20
+	// bulkDepth is how many calls of the long runs are under way.
+	bulkDepth = 4
+)
+
+// MeasureDisk measures the disk that holds o.Dir.
+func MeasureDisk(o DiskOptions) (*Disk, error) {
+	o = o.withDefaults()
+	dir, err := os.MkdirTemp(o.Dir, "weir-calibrate-")
+	if err != nil {
+		return nil, fmt.Errorf("calibrate: making a directory to measure the disk in: %w", err)
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	d := &Disk{FileSystem: fileSystem(dir)}
+	for _, s := range diskPlan() {
+		o.Progress(fmt.Sprintf("%s, %d KiB, %d at a time", s.Op, s.Bytes>>10, s.Depth))
+		err := s.measure(dir, o)
+		if errors.Is(err, syscall.EINVAL) && (s.Op == DirectWrite || s.Op == DirectRead) {
+			continue // a file system without O_DIRECT, as tmpfs was for long
+		}
+		if err != nil {
+			return nil, fmt.Errorf("calibrate: %s of %d bytes: %w", s.Op, s.Bytes, err)
+		}
+		d.Series = append(d.Series, s)
+	}
+	o.Progress("long runs")
+	if err := d.bulk(dir, o.BulkBytes); err != nil {
+		return nil, fmt.Errorf("calibrate: long runs: %w", err)
+	}
+	return d, nil
+}
+
+// measure fills in one series.
+func (s *DiskSeries) measure(dir string, o DiskOptions) error {
+	files := make([]*os.File, s.Depth)
+	defer func() {
+		for _, f := range files {
+			if f != nil {
+				_ = f.Close()
+				_ = os.Remove(f.Name())
+			}
+		}
+	}()
+	for i := range files {
+		var err error
+		if files[i], err = s.open(filepath.Join(dir, "measured-"+strconv.Itoa(i)), o.FileBytes); err != nil {
+			return err
+		}
+	}
+	samples, errs := make([][]time.Duration, s.Depth), make([]error, s.Depth)
+	var wg sync.WaitGroup
+	start := time.Now()
+	for i, f := range files {
+		wg.Go(func() { samples[i], errs[i] = s.use(f, uint64(i), start, o) })
+	}
+	wg.Wait()
+	elapsed := time.Since(start)
+	var all []time.Duration
+	for _, list := range samples {
+		all = append(all, list...)
+	}
+	if err := errors.Join(errs...); err != nil {
+		return err
+	}
+	s.Count, s.Latency = len(all), quantilesOf(all)
+	s.BytesPerSecond = int64(float64(int64(len(all))*s.Bytes) / elapsed.Seconds())
+	return nil
+}
+
+// open makes the file of one series.
+func (s *DiskSeries) open(path string, fileBytes int64) (*os.File, error) {
+	flags := os.O_RDWR | os.O_CREATE | os.O_TRUNC
+	if s.Op != OverwriteSync && s.Op != DirectWrite && s.Op != DirectRead {
+		return os.OpenFile(path, flags, 0o644)
+	}
+	f, err := os.OpenFile(path, flags, 0o644)
+	if err != nil {
+		return nil, err
+	}
+	block := aligned(bulkCall)
+	for off := int64(0); off < fileBytes && err == nil; off += bulkCall {
+		_, err = f.WriteAt(block, off)
+	}
+	if err = errors.Join(err, f.Sync()); err != nil || s.Op == OverwriteSync {
+		return f, err
+	}
+	if err := f.Close(); err != nil {
+		return nil, err
+	}
+	return os.OpenFile(path, os.O_RDWR|syscall.O_DIRECT, 0o644)
+}
+
+// use does calls one after the other and times each.
+func (s *DiskSeries) use(f *os.File, stream uint64, start time.Time, o DiskOptions) ([]time.Duration, error) {
+	r := rand.New(rand.NewPCG(stream, uint64(s.Bytes)))
+	block := aligned(int(s.Bytes))
+	for i := range block {
+		block[i] = byte(r.Uint32())
+	}
+	var samples []time.Duration
+	warm := 3 // calls that are not counted: the first ones allocate
+	for off := int64(0); time.Since(start) < o.PerSeries || len(samples) == 0; off += s.Bytes {
+		where := off
+		switch s.Op {
+		case OverwriteSync:
+			where = off % (o.FileBytes - s.Bytes + 1)
+		case DirectWrite, DirectRead:
+			where = r.Int64N((o.FileBytes-s.Bytes)/directAlign+1) * directAlign
+		}
+		begin := time.Now()
+		var err error
+		if s.Op == DirectRead {
+			_, err = f.ReadAt(block, where)
+		} else {
+			_, err = f.WriteAt(block, where)
+		}
+		if err == nil && (s.Op == AppendSync || s.Op == OverwriteSync) {
+			err = fdatasync(f)
+		}
+		took := time.Since(begin)
+		if err != nil {
+			return nil, err
+		}
+		if warm > 0 {
+			warm--
+			continue
+		}
+		samples = append(samples, took)
+		if s.Op == BufferedAppend && off > o.FileBytes {
+			return samples, nil // enough; more would only fill the page cache
+		}
+	}
+	return samples, nil
+}
+
+// bulk measures the long runs.
+func (d *Disk) bulk(dir string, size int64) error {
+	path := filepath.Join(dir, "bulk")
+	f, err := os.Create(path)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = os.Remove(path) }()
+	block := aligned(bulkCall)
+	for i := range block {
+		block[i] = byte(rand.Uint32())
+	}
+	begin := time.Now()
+	for off := int64(0); off < size && err == nil; off += bulkCall {
+		_, err = f.WriteAt(block, off)
+	}
+	err = errors.Join(err, fdatasync(f))
+	d.WriteBack = rate(size, time.Since(begin))
+	if err = errors.Join(err, f.Close()); err != nil {
+		return err
+	}
+	direct, err := os.OpenFile(path, os.O_RDWR|syscall.O_DIRECT, 0o644)
+	if errors.Is(err, syscall.EINVAL) {
+		d.SequentialWrite = d.WriteBack
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer func() { _ = direct.Close() }()
+	if d.SequentialWrite, err = sequential(size, func(p []byte, off int64) (int, error) { return direct.WriteAt(p, off) }); err != nil {
+		return err
+	}
+	d.SequentialRead, err = sequential(size, func(p []byte, off int64) (int, error) { return direct.ReadAt(p, off) })
+	return err
+}
+
+// sequential is the rate of bulkDepth tasks that share a long run.
+func sequential(size int64, call func([]byte, int64) (int, error)) (int64, error) {
+	var wg sync.WaitGroup
+	errs := make([]error, bulkDepth)
+	begin := time.Now()
+	for i := range errs {
+		wg.Go(func() {
+			block := aligned(bulkCall)
+			for off := int64(i) * bulkCall; off < size; off += bulkDepth * bulkCall {
+				if _, err := call(block, off); err != nil && !errors.Is(err, io.EOF) {
+					errs[i] = err
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
+	return rate(size, time.Since(begin)), errors.Join(errs...)
+}
+
+func rate(bytes int64, took time.Duration) int64 { return int64(float64(bytes) / took.Seconds()) }
+
+// aligned is memory as O_DIRECT wants it.
+func aligned(n int) []byte {
+	b := make([]byte, n+directAlign)
+	skip := int(uintptr(directAlign) - uintptr(unsafe.Pointer(&b[0]))%directAlign)
+	return b[skip : skip+n : skip+n]
+}
+
+func fdatasync(f *os.File) error {
+	raw, err := f.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var failed error
+	err = raw.Control(func(fd uintptr) {
+		for failed = syscall.Fdatasync(int(fd)); failed == syscall.EINTR; failed = syscall.Fdatasync(int(fd)) {
+		}
+	})
+	return errors.Join(err, failed)
+}
+
+// fileSystem is the type of the file system that holds a directory.
+func fileSystem(dir string) string {
+	var st syscall.Statfs_t
+	if syscall.Statfs(dir, &st) != nil {
+		return "unknown file system"
+	}
+	// From linux/magic.h.
+	names := map[int64]string{0xEF53: "ext4", 0x58465342: "xfs", 0x9123683E: "btrfs", 0x01021994: "tmpfs", 0x794C7630: "overlayfs", 0x2FC12FC1: "zfs"}
+	if name, ok := names[int64(st.Type)]; ok {
+		return name
+	}
+	return fmt.Sprintf("file system of type %#x", int64(st.Type))
+}

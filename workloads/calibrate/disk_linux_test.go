@@ -1,0 +1,25 @@
+package calibrate
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestMeasureDiskMeasuresEverySeries(t *testing.T) {
+	dir := t.TempDir()
+	d, err := MeasureDisk(DiskOptions{Dir: dir, PerSeries: 5 * time.Millisecond, BulkBytes: 8 << 20, FileBytes: 2 << 20})
+	require.NoError(t, err)
+	for _, s := range d.Series {
+		require.Positive(t, s.Count, "%s %d", s.Op, s.Bytes)
+		require.Positive(t, s.BytesPerSecond)
+		for i := 1; i < len(s.Latency); i++ {
+			require.LessOrEqual(t, s.Latency[i-1].Value, s.Latency[i].Value)
+		}
+	}
+	_, ok := d.Find(AppendSync, 4<<10, 8)
+	require.True(t, ok)
+	require.Positive(t, d.WriteBack)
+	require.NotEmpty(t, d.FileSystem)
+}
