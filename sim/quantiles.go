@@ -11,8 +11,8 @@ import (
 // Quantile is one point of a distribution: PPM millionths of all draws are at
 // most Value.
 type Quantile struct {
-	PPM   int64
-	Value time.Duration
+	PPM   int64         `json:"ppm"`
+	Value time.Duration `json:"ns"`
 }
 
 // Quantiles is a distribution of durations as measured quantiles, with straight

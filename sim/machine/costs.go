@@ -1,0 +1,135 @@
+package machine
+
+import (
+	"embed"
+	"errors"
+	"fmt"
+	"math"
+	"math/bits"
+	"path"
+	"strings"
+	"time"
+
+	"github.com/weirlab/weir/env"
+)
+
+// Costs prices operations in time of one core.
+type Costs struct {
+	Name       string          `json:"name"`
+	Operations map[string]Cost `json:"operations"`
+	Source     Source          `json:"source"`
+}
+
+// Cost is the price of one kind of operation.
+type Cost struct {
+	CallNanos int64 `json:"call_ns"` // nanoseconds a call
+	UnitPicos int64 `json:"unit_ps"` // picoseconds a unit
+}
+
+// Operations are the names of the operations that Weir's programs tell of; see
+// the package's documentation for what each covers.
+func Operations() []string {
+	return []string{
+		"request.produce", "request.fetch", "request.replica", "request.other", "response",
+		"storage.append", "replica.append", "storage.read", "storage.sync", "storage.recover", "replica.fetch",
+		"client.send", "client.receive", "client.record",
+	}
+}
+
+// Price is how long operation op over n units occupies a core; 0 if the table
+// does not have it.
+func (c Costs) Price(op string, n int64) time.Duration {
+	cost, ok := c.Operations[op]
+	if !ok {
+		return 0
+	}
+	return cost.Price(n)
+}
+
+// Price is the price over n units, rounded down to a nanosecond.
+func (c Cost) Price(n int64) time.Duration {
+	if n <= 0 {
+		return time.Duration(c.CallNanos)
+	}
+	hi, lo := bits.Mul64(uint64(n), uint64(c.UnitPicos))
+	if hi >= 1000 {
+		return math.MaxInt64 >> 2
+	}
+	nanos, _ := bits.Div64(hi, lo, 1000)
+	return time.Duration(c.CallNanos + int64(min(nanos, math.MaxInt64>>2)))
+}
+
+// Scaled is the table of a processor that takes percent of the time of this
+// one.
+func (c Costs) Scaled(percent int64) Costs {
+	scaled := make(map[string]Cost, len(c.Operations))
+	for _, op := range env.SortedKeys(c.Operations) {
+		cost := c.Operations[op]
+		scaled[op] = Cost{CallNanos: cost.CallNanos * percent / 100, UnitPicos: cost.UnitPicos * percent / 100}
+	}
+	c.Operations = scaled
+	return c
+}
+
+func (c Costs) check() error {
+	for _, op := range env.SortedKeys(c.Operations) {
+		cost := c.Operations[op]
+		if cost.CallNanos < 0 || cost.UnitPicos < 0 || cost.CallNanos > math.MaxInt64>>2 {
+			return fmt.Errorf("operations.%s: prices must not be negative", op)
+		}
+	}
+	if len(c.Operations) == 0 {
+		return nil
+	}
+	if c.Name == "" {
+		return errors.New("name: is missing")
+	}
+	if err := c.Source.check(); err != nil {
+		return fmt.Errorf("source: %w", err)
+	}
+	return nil
+}
+
+// ParseCosts reads a cost table from JSON. A key that tables do not have is an
+// error that names it.
+func ParseCosts(data []byte) (Costs, error) {
+	var c Costs
+	if err := strict(data, &c); err != nil {
+		return Costs{}, err
+	}
+	return c, c.check()
+}
+
+//go:embed data/*.json
+var tables embed.FS
+
+// CostTables are the names of the tables that are part of the program.
+func CostTables() []string {
+	entries, err := tables.ReadDir("data")
+	if err != nil {
+		return nil
+	}
+	var names []string
+	for _, e := range entries {
+		if name, ok := strings.CutSuffix(e.Name(), costsSuffix); ok {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+const costsSuffix = ".costs.json"
+
+// CostTable finds a table that is part of the program: "weir" for Weir's own
+// broker and client, "kafka-jvm" for Apache Kafka.
+func CostTable(name string) (Costs, error) {
+	data, err := tables.ReadFile(path.Join("data", name+costsSuffix))
+	if err != nil {
+		return Costs{}, fmt.Errorf("machine: there is no cost table %q; use one of %s", name, strings.Join(CostTables(), ", "))
+	}
+	c, err := ParseCosts(data)
+	if err != nil {
+		return Costs{}, fmt.Errorf("machine: cost table %s: %w", name, err)
+	}
+	return c, nil
+}
