@@ -6,8 +6,12 @@ import (
 	"hash/crc32"
 )
 
-// MinPayload is the least size of a payload in bytes.
-const MinPayload = 16
+// MinPayload is the least size of a payload in bytes, MinTimedPayload that of
+// one which carries the time at which it was to be sent.
+const (
+	MinPayload      = 16
+	MinTimedPayload = 24
+)
 
 // Layout: magic (4 bytes), value (8), filler that depends on the value, CRC-32C
 // of everything before (4). All big endian.

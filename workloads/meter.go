@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/weirlab/weir/workloads/client"
+	"github.com/weirlab/weir/workloads/program"
 )
 
 // meter turns what clients measure into latencies and rows for a Sink. The
@@ -29,10 +30,10 @@ func (m *meter) begin(origin time.Duration) {
 }
 
 // Offered implements program.Meter.
-func (m *meter) Offered() {
+func (m *meter) Offered(n int64) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.total.Offered++
+	m.total.Offered += n
 }
 
 // Produced implements program.Meter.
@@ -50,6 +51,41 @@ func (m *meter) Produced(intended, sent, done time.Duration, bytes int, outcome 
 		m.total.Failed++
 	default:
 		m.total.Unknown++
+	}
+}
+
+// ProducedBatch implements program.Meter.
+func (m *meter) ProducedBatch(records []program.Times, done time.Duration, bytes int64, outcome client.Outcome) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	n := int64(len(records))
+	switch outcome {
+	case client.OutcomeOK:
+		m.total.Acked += n
+		m.total.AckedBytes += bytes
+	case client.OutcomeFail:
+		m.total.Failed += n
+	default:
+		m.total.Unknown += n
+	}
+	for i := range records {
+		r := &records[i]
+		m.late = max(m.late, r.Sent-r.Intended)
+		if outcome == client.OutcomeOK {
+			m.sink.Latency(TagProduce, m.origin+done, done-r.Intended)
+			m.sink.Latency(TagProduceUncorrected, m.origin+done, done-r.Sent)
+		}
+	}
+}
+
+// ConsumedBatch implements program.Meter.
+func (m *meter) ConsumedBatch(intended []time.Duration, read time.Duration, bytes int64) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.total.Consumed += int64(len(intended))
+	m.total.ConsumedBytes += bytes
+	for _, at := range intended {
+		m.sink.Latency(TagEndToEnd, m.origin+read, read-at)
 	}
 }
 

@@ -89,7 +89,7 @@ func (r *producing) send(p *client.Producer, i int, n int64, intended time.Durat
 		ProducerID: linearizability.None, Sequence: linearizability.None,
 	})
 	w.sent.Add(1)
-	w.meter.Offered()
+	w.meter.Offered(1)
 	p.Produce(&s.rec, r.done)
 }
 

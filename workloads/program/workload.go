@@ -27,11 +27,22 @@ type Config struct {
 	TopicConfigs      []client.TopicConfig
 
 	// Producers share RatePerSecond records of RecordBytes (value size; at
-	// least linearizability.MinPayload).
+	// least linearizability.MinPayload, or linearizability.MinTimedPayload where the schedule
+	// cannot be computed from a record's number or History is not of records).
 	Producers     int
 	RatePerSecond int64
 	RecordBytes   int
 	Producer      client.ProducerConfig
+	// Arrivals is how the records are spread over time. ArrivalsSaturate has
+	// no rate; ArrivalsRamp goes from RampFrom records/s to RatePerSecond.
+	Arrivals Arrivals
+	RampFrom int64
+	// Sticky leaves records to the client's partitioner (without keys: batch
+	// by batch, KIP-480) instead of giving each partition its turn.
+	Sticky bool
+
+	// History is how much of what clients do is recorded.
+	History linearizability.Recording
 
 	// Consumers read the topic: as members of Group if it is set, else each
 	// reads the partitions p with p mod Consumers equal to its number.
@@ -58,6 +69,24 @@ type Config struct {
 	Drain time.Duration
 }
 
+// Arrivals is how a load's records are spread over time.
+type Arrivals int8
+
+// The ways of arriving. Latency counts from a record's arrival in each.
+const (
+	// ArrivalsConstant: evenly spaced, the producers taking turns.
+	ArrivalsConstant Arrivals = iota
+	// ArrivalsPoisson: each producer's records arrive independently of each
+	// other, at RatePerSecond on average over all producers.
+	ArrivalsPoisson
+	// ArrivalsRamp: evenly spaced at a rate that grows (or falls) steadily from
+	// RampFrom at the start of the load to RatePerSecond at its end.
+	ArrivalsRamp
+	// ArrivalsSaturate: no schedule; each producer sends whenever buffer.memory
+	// has room. A record arrives when it is handed to the client.
+	ArrivalsSaturate
+)
+
 // Program is what one client does. Run blocks until it is done.
 type Program struct {
 	// Name is unique in the run: "producer-3", "consumer-0", "register-1".
@@ -68,17 +97,27 @@ type Program struct {
 // Meter takes measurements as they happen. Times count from the origin. It is
 // called from any task and must not block.
 type Meter interface {
-	// Offered tells of a record whose time to be sent has come.
-	Offered()
+	// Offered tells of n records whose time to be sent has come.
+	Offered(n int64)
 	// Produced tells of a record that has its result: when it was to be sent,
 	// when it was handed to the client, and when the result came.
 	Produced(intended, sent, done time.Duration, bytes int, outcome client.Outcome)
 	// Consumed tells of a record read: when it was to be sent and when it was
 	// read.
 	Consumed(intended, read time.Duration, bytes int)
+	// ProducedBatch tells of records that have one result together: when each
+	// was to be sent and was handed to the client, when the result came, and
+	// the bytes of all. The slice is the caller's and valid during the call.
+	ProducedBatch(records []Times, done time.Duration, bytes int64, outcome client.Outcome)
+	// ConsumedBatch tells of records read together: when each was to be sent,
+	// when they were read, and the bytes of all. The slice is the caller's.
+	ConsumedBatch(intended []time.Duration, read time.Duration, bytes int64)
 	// Operated tells of a register operation ("commit", "fetch-offset").
 	Operated(name string, started, done time.Duration, outcome client.Outcome)
 }
+
+// Times is when a record was to be sent and when it was handed to the client.
+type Times = client.Times
 
 // Workload is a configured workload, to be run once.
 type Workload struct {
@@ -139,10 +178,20 @@ func (cfg *Config) check() error {
 		return fmt.Errorf("topic %q needs at least one partition, not %d", cfg.Topic, cfg.Partitions)
 	case cfg.Producers < 0 || cfg.Producers > maxProducers || cfg.Consumers < 0 || cfg.Registers < 0:
 		return fmt.Errorf("%d producers, %d consumers and %d register clients: each must be at least 0, and producers at most %d", cfg.Producers, cfg.Consumers, cfg.Registers, maxProducers)
-	case cfg.Producers > 0 && cfg.RatePerSecond < 1:
+	case cfg.Arrivals < ArrivalsConstant || cfg.Arrivals > ArrivalsSaturate:
+		return fmt.Errorf("arrivals %d are none of the four known", cfg.Arrivals)
+	case cfg.Producers > 0 && cfg.Arrivals == ArrivalsSaturate && cfg.RatePerSecond != 0:
+		return fmt.Errorf("producers that saturate have no rate, but %d records/s are given", cfg.RatePerSecond)
+	case cfg.Producers > 0 && cfg.Arrivals == ArrivalsRamp && cfg.RampFrom < 1:
+		return fmt.Errorf("a ramp starts at 1 record/s or more, not %d", cfg.RampFrom)
+	case cfg.Producers > 0 && cfg.RatePerSecond < 1 && cfg.Arrivals != ArrivalsSaturate:
 		return fmt.Errorf("producers need a rate of at least 1 record/s, not %d", cfg.RatePerSecond)
 	case cfg.Producers > 0 && cfg.RecordBytes < linearizability.MinPayload:
 		return fmt.Errorf("records need at least %d bytes to carry their identity, not %d", linearizability.MinPayload, cfg.RecordBytes)
+	case cfg.Producers > 0 && cfg.timed() && cfg.RecordBytes < linearizability.MinTimedPayload:
+		return fmt.Errorf("records need at least %d bytes to carry their identity and time, not %d", linearizability.MinTimedPayload, cfg.RecordBytes)
+	case cfg.History.Check() != nil:
+		return cfg.History.Check()
 	case cfg.Start < 0 || cfg.Duration <= 0 || cfg.Drain < 0 || cfg.RegisterEvery < 0 || cfg.ListOffsetsEvery < 0:
 		return fmt.Errorf("start %s, duration %s, drain %s: durations must not be negative, nor the duration zero", cfg.Start, cfg.Duration, cfg.Drain)
 	case cfg.RegisterPartitions > cfg.Partitions && cfg.Registers > 0:
@@ -151,6 +200,15 @@ func (cfg *Config) check() error {
 		return fmt.Errorf("%s at %d records/s are more records than can be told apart (2^%d)", cfg.Duration, cfg.RatePerSecond, valueBits)
 	}
 	return nil
+}
+
+// timed says that records carry the time at which they were to be sent: it
+// does not follow from their number, or it is not worth working out.
+func (cfg *Config) timed() bool { return cfg.Arrivals != ArrivalsConstant || cfg.bulk() }
+
+// bulk says that records are sent and read by the batch.
+func (cfg *Config) bulk() bool {
+	return cfg.History.Mode == linearizability.RecordBatches || cfg.History.Mode == linearizability.RecordSampled
 }
 
 // Begin fixes the origin: the reading of env.Clock.Now that the schedule and
@@ -271,7 +329,9 @@ func reason(err error) string {
 
 type noMeter struct{}
 
-func (noMeter) Offered()                                                {}
-func (noMeter) Produced(_, _, _ time.Duration, _ int, _ client.Outcome) {}
-func (noMeter) Consumed(_, _ time.Duration, _ int)                      {}
-func (noMeter) Operated(_ string, _, _ time.Duration, _ client.Outcome) {}
+func (noMeter) Offered(int64)                                               {}
+func (noMeter) Produced(_, _, _ time.Duration, _ int, _ client.Outcome)     {}
+func (noMeter) Consumed(_, _ time.Duration, _ int)                          {}
+func (noMeter) ProducedBatch([]Times, time.Duration, int64, client.Outcome) {}
+func (noMeter) ConsumedBatch([]time.Duration, time.Duration, int64)         {}
+func (noMeter) Operated(_ string, _, _ time.Duration, _ client.Outcome)     {}

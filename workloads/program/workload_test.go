@@ -21,7 +21,25 @@ type counts struct {
 	early                        atomic.Bool
 }
 
-func (c *counts) Offered() {}
+func (c *counts) Offered(int64) {}
+
+func (c *counts) ProducedBatch(records []program.Times, done time.Duration, _ int64, _ client.Outcome) {
+	c.produced.Add(int64(len(records)))
+	for _, r := range records {
+		if r.Sent < r.Intended || done < r.Sent {
+			c.early.Store(true)
+		}
+	}
+}
+
+func (c *counts) ConsumedBatch(intended []time.Duration, read time.Duration, _ int64) {
+	c.consumed.Add(int64(len(intended)))
+	for _, at := range intended {
+		if read < at {
+			c.early.Store(true)
+		}
+	}
+}
 
 func (c *counts) Produced(intended, sent, done time.Duration, _ int, _ client.Outcome) {
 	c.produced.Add(1)
