@@ -95,6 +95,16 @@ func NewBucket(r Rule) (*Bucket, error) {
 	return &Bucket{rule: r, credit: account{units: r.Credit}, reserve: account{units: r.Reserve}}, nil
 }
 
+// SetCredits makes the bucket hold percent of the credits, and of the reserve,
+// that it can hold. It is for the start of a run.
+func (b *Bucket) SetCredits(percent int64) {
+	share := func(most int64) account {
+		percent := min(max(percent, 0), 100)
+		return account{units: most/100*percent + most%100*percent/100}
+	}
+	b.credit, b.reserve = share(b.rule.Credit), share(b.rule.Reserve)
+}
+
 // Rule is the limit.
 func (b *Bucket) Rule() Rule { return b.rule }
 

@@ -2,6 +2,7 @@ package ec2
 
 import (
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -101,32 +102,45 @@ func (m *Machine) Send(now time.Duration, n int64) (start, end time.Duration) {
 	return m.out.Admit(now, n)
 }
 
+// SetEBSCredits makes the pipe hold percent of the credits it can hold. It is
+// for the start of a run.
+func (m *Machine) SetEBSCredits(percent int64) {
+	m.pipeBytes.SetCredits(percent)
+	m.pipeIOs.SetCredits(percent)
+}
+
 // Attach puts a volume behind the EBS pipe of the instance, which all attached
 // volumes share.
 func (m *Machine) Attach(v *Volume) *Attached {
-	a := &Attached{m: m, v: v}
-	for i, b := range a.buckets() {
-		a.held[i].Limit = b.rule.Name
+	return attach(v, v.ios, v.bytes, m.pipeIOs, m.pipeBytes)
+}
+
+// Alone is a volume on an instance whose EBS pipe never holds it back.
+func (v *Volume) Alone() *Attached { return attach(v, v.ios, v.bytes) }
+
+func attach(v *Volume, limits ...*Bucket) *Attached {
+	a := &Attached{v: v, limits: limits, held: make([]Held, len(limits))}
+	for i, b := range limits {
+		a.held[i].Limit, a.held[i].Rule = b.rule.Name, b.rule
 	}
 	return a
 }
 
 // Attached is a volume as its instance sees it.
 type Attached struct {
-	m    *Machine
-	v    *Volume
-	held [4]Held
-}
-
-func (a *Attached) buckets() [4]*Bucket {
-	return [4]*Bucket{a.v.ios, a.v.bytes, a.m.pipeIOs, a.m.pipeBytes}
+	v      *Volume
+	limits []*Bucket // IOPS and bytes of the volume, then of the pipe if any
+	held   []Held
 }
 
 // Held is for how long transfers were under way because of a limit: from when
-// they were queued until it, the last of all limits, let them pass.
+// they were queued until it, the last of all limits, let them pass. Units is
+// what it let pass, in units of its Rule.
 type Held struct {
 	Limit string
+	Rule  Rule
 	For   time.Duration
+	Units int64
 }
 
 // Volume is the volume.
@@ -134,7 +148,7 @@ func (a *Attached) Volume() *Volume { return a.v }
 
 // Held is for each limit of the volume and of the instance what it held back
 // so far. The largest names the bottleneck.
-func (a *Attached) Held() []Held { return a.held[:] }
+func (a *Attached) Held() []Held { return slices.Clone(a.held) }
 
 // Admit queues a contiguous transfer, as [Volume.Admit].
 func (a *Attached) Admit(now time.Duration, bytes int64) (start, end time.Duration) {
@@ -146,11 +160,13 @@ func (a *Attached) Submit(now time.Duration, t Transfer) (start, end time.Durati
 	ios, credit := a.v.charge(t)
 	// The pipe carries the bytes there are, whatever the volume charges.
 	moved := t.Bytes * max(t.Count, 1)
+	costs := [4]int64{ios, credit, ios, moved}
 	p := passage{now, now}
 	last := 0
-	for i, b := range a.buckets() {
+	for i, b := range a.limits {
 		before := p.end
-		p.through(b, now, [4]int64{ios, credit, ios, moved}[i])
+		p.through(b, now, costs[i])
+		a.held[i].Units += costs[i]
 		if p.end > before {
 			last = i
 		}

@@ -272,6 +272,13 @@ func (v *Volume) IOCredits(now time.Duration) (saved, most int64) { return v.ios
 // most how many, in bytes; 0 of 0 for others.
 func (v *Volume) ByteCredits(now time.Duration) (saved, most int64) { return v.bytes.Saved(now) }
 
+// SetCredits makes the volume hold percent of the credits it can hold. It is
+// for the start of a run.
+func (v *Volume) SetCredits(percent int64) {
+	v.ios.SetCredits(percent)
+	v.bytes.SetCredits(percent)
+}
+
 // passage collects how far several limits let something pass.
 type passage struct{ start, end time.Duration }
 

@@ -15,16 +15,22 @@ type cache struct {
 }
 
 type cached struct {
-	f  *inode
-	ci int64
+	f      *inode
+	ci     int64
+	losses int64 // of power; after one there is nothing in memory
+}
+
+// stale reports whether a place of the ring no longer stands for memory.
+func (e *cached) stale() bool {
+	return e.losses != e.f.d.losses || e.ci >= int64(len(e.f.chunks)) || !e.f.chunks[e.ci].resident
 }
 
 // enter puts a chunk into memory.
 func (c *cache) enter(f *inode, ci int64) {
 	ch := &f.chunks[ci]
 	ch.resident = true
-	c.bytes += int64(cap(ch.data))
-	c.push(cached{f, ci})
+	c.charge(f.d, ch)
+	c.push(cached{f, ci, f.d.losses})
 	c.evict()
 }
 
@@ -36,12 +42,36 @@ func (c *cache) push(e cached) {
 	c.ring = append(c.ring, e)
 }
 
-// leave takes a chunk out of memory. Its place in the ring is skipped later.
-func (c *cache) leave(ch *chunk) {
-	if ch.resident {
-		c.bytes -= int64(cap(ch.data))
-		ch.resident = false
+// charge brings up to date what a chunk in memory counts as.
+func (c *cache) charge(d *Disk, ch *chunk) {
+	if now := ch.memory(); ch.resident && now != ch.charged {
+		c.bytes += int64(now - ch.charged)
+		d.cachedBytes += int64(now - ch.charged)
+		ch.charged = now
 	}
+}
+
+// memory is what a chunk would occupy.
+func (ch *chunk) memory() int32 {
+	if ch.foreign {
+		return chunkBytes
+	}
+	return int32(cap(ch.data))
+}
+
+// leave takes a chunk out of memory. Its place in the ring is skipped later.
+func (c *cache) leave(d *Disk, ch *chunk) {
+	if ch.resident {
+		c.bytes -= int64(ch.charged)
+		d.cachedBytes -= int64(ch.charged)
+		ch.resident, ch.charged = false, 0
+	}
+}
+
+// leaveAll takes everything of a disk out of memory.
+func (c *cache) leaveAll(d *Disk) {
+	c.bytes -= d.cachedBytes
+	d.cachedBytes = 0
 }
 
 // evict drops chunks until the cache fits into memory, or none can go.
@@ -53,7 +83,7 @@ func (c *cache) evict() {
 		e := c.ring[c.head]
 		c.ring[c.head] = cached{}
 		c.head++
-		if e.ci >= int64(len(e.f.chunks)) || !e.f.chunks[e.ci].resident {
+		if e.stale() {
 			continue
 		}
 		ch := &e.f.chunks[e.ci]
@@ -62,7 +92,7 @@ func (c *cache) evict() {
 			c.push(e)
 			continue
 		}
-		c.leave(ch)
+		c.leave(e.f.d, ch)
 	}
 }
 
@@ -103,18 +133,19 @@ func (d *Disk) load(f *inode, from, to int64) {
 	last = min(last+readAheadChunks, int64(len(f.chunks))-1)
 	for ci := first; ci <= last; ci++ {
 		run := ci
-		var bytes int64
+		var end int64
 		for ; run <= last && !f.chunks[run].resident && len(f.chunks[run].data) > 0; run++ {
-			bytes += pages(int64(len(f.chunks[run].data)))
+			end = run*chunkBytes + int64(len(f.chunks[run].data))
 		}
 		if run == ci {
 			continue
 		}
-		done := d.dev.submit(reading, d.k.Now(), d.ios(bytes), bytes)
+		part := [1]span{{ci * chunkBytes, end}}
+		done := d.dev.submit(reading, d.k.Now(), f.id, part[:], &d.stats)
 		until = max(until, done)
 		for ; ci < run; ci++ {
 			f.chunks[ci].loaded = done
-			d.cache.enter(f, ci)
+			d.mem.cache.enter(f, ci)
 		}
 	}
 	d.waitFor("disk read", until)
@@ -122,8 +153,3 @@ func (d *Disk) load(f *inode, from, to int64) {
 
 // pages rounds up to whole pages.
 func pages(bytes int64) int64 { return (bytes + pageBytes - 1) / pageBytes * pageBytes }
-
-// ios is how many I/Os a transfer of contiguous bytes counts as.
-func (d *Disk) ios(bytes int64) int64 {
-	return max(1, (bytes+d.p.IOBytes-1)/d.p.IOBytes)
-}

@@ -22,12 +22,15 @@ type chunk struct {
 	data      []byte
 	allocated uint16        // a bit for each page that occupies disk space
 	resident  bool          // in the page cache
+	charged   int32         // bytes it counts as there
+	foreign   bool          // holds zeros of a file nobody reads, without data
 	touched   bool          // since the cache last considered evicting it
 	loaded    time.Duration // when the read that brings it in is done
 }
 
 // inode is a file or a directory.
 type inode struct {
+	d   *Disk
 	id  uint64
 	dir bool
 
@@ -67,7 +70,7 @@ type inode struct {
 
 func (d *Disk) newInode(dir bool) *inode {
 	d.inodes++
-	f := &inode{id: d.inodes, dir: dir, cut: -1}
+	f := &inode{d: d, id: d.inodes, dir: dir, cut: -1}
 	if dir {
 		f.entries = make(map[string]*inode)
 		f.durable = make(map[string]*inode)
@@ -138,7 +141,7 @@ func (d *Disk) write(f *inode, p []byte, off int64) (int, error) {
 			copy(c.data[at:], p[n:n+size])
 			c.touched = true
 			if !c.resident {
-				d.cache.enter(f, ci)
+				d.mem.cache.enter(f, ci)
 			}
 			n += size
 		}
@@ -181,10 +184,8 @@ func (d *Disk) grow(f *inode, ci int64, n int) {
 	}
 	data := make([]byte, n, room)
 	copy(data, c.data)
-	if c.resident {
-		d.cache.bytes += int64(room - cap(c.data))
-	}
 	c.data = data
+	d.mem.cache.charge(d, c)
 }
 
 // awaitStable waits while the device reads bytes that are about to change
@@ -233,9 +234,10 @@ func pageMask(first, last int) uint16 {
 	return uint16(1<<(last+1)-1) &^ uint16(1<<first-1)
 }
 
-// free gives back all disk space of a file that is gone for good.
+// free gives back all disk space and memory of a file that is gone for good.
 func (d *Disk) free(f *inode) {
 	for i := range f.chunks {
+		d.mem.cache.leave(d, &f.chunks[i])
 		d.usedBytes -= int64(bits.OnesCount16(f.chunks[i].allocated)) * pageBytes
 		f.chunks[i].allocated = 0
 	}
@@ -297,7 +299,7 @@ func (d *Disk) truncate(f *inode, size int64) error {
 			if durable {
 				f.keepOld(ci)
 			}
-			d.cache.leave(c)
+			d.mem.cache.leave(d, c)
 			c.data = nil
 		}
 		d.usedBytes -= int64(bits.OnesCount16(c.allocated&^keep)) * pageBytes
@@ -311,9 +313,9 @@ func (d *Disk) truncate(f *inode, size int64) error {
 	f.size = size
 	var dropped int64
 	f.dirty, dropped = f.dirty.cut(size)
-	d.flush.undirty(dropped)
+	d.mem.flush.undirty(d, dropped)
 	if len(f.dirty) == 0 {
-		d.flush.dequeue(f)
+		d.mem.flush.dequeue(f)
 	}
 	f.forgotten, _ = f.forgotten.cut(size)
 	return nil

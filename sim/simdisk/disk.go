@@ -9,12 +9,14 @@ import (
 	"github.com/weirlab/weir/sim"
 )
 
-// Disk is the disk of one machine: page cache, file system and device.
+// Disk is the file system of one machine, with the page cache above it and the
+// device below. Several disks may share a device, and with it a page cache.
 type Disk struct {
 	k    *sim.Kernel
 	node *sim.Node
 	p    Profile
-	dev  *device
+	dev  *Device
+	mem  *memory
 
 	root     *inode
 	inodes   uint64 // made so far
@@ -27,28 +29,46 @@ type Disk struct {
 	usedBytes     int64
 	capacityBytes int64
 
-	cache      cache
-	flush      flusher
-	faults     []*Injection
-	epoch      int64 // of the process whose handles are valid
-	losses     int64 // of power
-	stats      Stats
-	generation uint64 // of I/O: what is under way when power goes never ends
+	faults      []*Injection
+	cachedBytes int64 // in the page cache
+	dirtyBytes  int64 // of them in memory only
+	underway    int   // background write-backs
+	epoch       int64 // of the process whose handles are valid
+	losses      int64 // of power
+	stats       Stats
+	generation  uint64 // of I/O: what is under way when power goes never ends
 }
 
 var _ env.FS = (*Disk)(nil)
 
-// New makes an empty disk for a machine and ties it to the machine's crashes.
-// Give it to the machine with [sim.Node.SetFS]. It panics if the profile makes
-// no sense.
+// New makes an empty disk for a machine, on a device of its own, and ties it to
+// the machine's crashes. Give it to the machine with [sim.Node.SetFS]. It
+// panics if the profile makes no sense.
 func New(k *sim.Kernel, n *sim.Node, p Profile) *Disk {
+	return NewOn(k, n, NewDevice(k, n.Name(), p), p)
+}
+
+// NewOn makes an empty file system for a machine on a device that others may
+// use too, such as the brokers that run on one laptop. Of the profile it takes
+// what is about the file system and the memory: CapacityBytes, CacheBytes, the
+// dirty limits and the JournalInterval. If the profile of the device has
+// SharedCache, its memory is that of all file systems on it instead, as for
+// several processes of one machine.
+func NewOn(k *sim.Kernel, n *sim.Node, dev *Device, p Profile) *Disk {
 	if err := p.check(); err != nil {
 		panic(err)
 	}
-	d := &Disk{k: k, node: n, p: p, capacityBytes: p.CapacityBytes, epoch: 1}
-	d.dev = newDevice(p, k.Rand("disk latency", n.Name()), &d.stats)
-	d.flush.d = d
-	d.cache.limit = p.CacheBytes
+	d := &Disk{k: k, node: n, p: p, dev: dev, capacityBytes: p.CapacityBytes, epoch: 1}
+	dev.disks++
+	switch {
+	case !dev.p.SharedCache:
+		d.mem = newMemory(k, p)
+	case dev.mem == nil:
+		dev.mem = newMemory(k, dev.p)
+		fallthrough
+	default:
+		d.mem = dev.mem
+	}
 	d.root = d.newInode(true)
 	d.root.links = 1
 	n.OnCrash(func(kind sim.CrashKind) {
@@ -88,9 +108,15 @@ type Stats struct {
 // Stats returns the counters.
 func (d *Disk) Stats() Stats { return d.stats }
 
-// DirtyBytes is how many bytes are in memory only, those on their way to the
-// device included.
-func (d *Disk) DirtyBytes() int64 { return d.flush.dirtyBytes }
+// Device is what the disk is on.
+func (d *Disk) Device() *Device { return d.dev }
+
+// DirtyBytes is how many bytes of the machine's page cache are in memory only,
+// those on their way to the device included.
+func (d *Disk) DirtyBytes() int64 { return d.mem.flush.dirtyBytes }
+
+// CachedBytes is how much of the machine's memory holds file content.
+func (d *Disk) CachedBytes() int64 { return d.mem.cache.bytes }
 
 // Profile is what the disk was made with.
 func (d *Disk) Profile() Profile { return d.p }

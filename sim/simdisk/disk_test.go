@@ -21,6 +21,7 @@ func steady() simdisk.Profile {
 	p := simdisk.GP3()
 	p.WriteLatency = sim.Constant(time.Millisecond)
 	p.ReadLatency = sim.Constant(time.Millisecond)
+	p.Volume.Class = ""
 	p.Write = simdisk.Limit{IOPS: 1000, BytesPerSecond: 100_000_000}
 	p.Burst = 0
 	return p

@@ -16,8 +16,8 @@ func (d *Disk) powerLoss() {
 	d.journal = nil
 	d.loseNames()
 
-	d.flush.reset()
-	d.cache = cache{limit: d.p.CacheBytes}
+	d.mem.flush.forget(d)
+	d.mem.cache.leaveAll(d)
 	d.cuts, d.orphans = nil, nil
 	d.usedBytes = 0
 	d.dev.reset()
@@ -128,7 +128,7 @@ func (d *Disk) loseBytes(name string, f *inode) {
 	f.cut, f.durableSize = -1, f.size
 	for i := range f.chunks {
 		c := &f.chunks[i]
-		c.resident, c.touched, c.loaded = false, false, 0
+		c.resident, c.charged, c.touched, c.loaded = false, 0, false, 0
 		d.usedBytes += int64(bits.OnesCount16(c.allocated)) * pageBytes
 	}
 }

@@ -27,6 +27,12 @@ type Profile struct {
 	Write, Read Limit
 	Shared      bool
 
+	// Volume, if it has a class, is an EBS volume that has its own limits and
+	// credits; Write and Read are zero then. CreditPercent is how many of the
+	// credits that it can hold it starts with.
+	Volume        ec2.VolumeSpec
+	CreditPercent int64
+
 	// IOBytes is the most that counts as one I/O; larger transfers count as
 	// several.
 	IOBytes int64
@@ -44,6 +50,11 @@ type Profile struct {
 
 	// CacheBytes is the memory that holds file content.
 	CacheBytes int64
+
+	// SharedCache tells that all file systems on one [Device] are those of one
+	// machine and share its memory: CacheBytes and the dirty limits hold for
+	// all of them together.
+	SharedCache bool
 
 	// DirtyExpire is the age at which dirty bytes are written back
 	// (vm.dirty_expire_centisecs).
@@ -69,6 +80,15 @@ func (p Profile) check() error {
 			return fmt.Errorf("simdisk: profile %q: limits must not be negative", p.Name)
 		}
 	}
+	if p.Volume.Class == "" {
+		return nil
+	}
+	if p.Write != (Limit{}) || p.Read != (Limit{}) {
+		return fmt.Errorf("simdisk: profile %q has limits and an EBS volume; clear Volume.Class or the limits", p.Name)
+	}
+	if p.CreditPercent < 0 || p.CreditPercent > 100 {
+		return fmt.Errorf("simdisk: profile %q: CreditPercent is %d; it must be 0 to 100", p.Name, p.CreditPercent)
+	}
 	return nil
 }
 
@@ -84,23 +104,20 @@ func linux(p Profile) Profile {
 	return p
 }
 
-// EBS is the profile of an EBS volume, with the limits and the latency tables
-// of package ec2. What is behind the tables is in their provenance. A profile
-// has no credits: a class that bursts, or charges whole blocks as HDD volumes
-// do, is an error.
+// EBS is the profile of an EBS volume, with the limits, the credits and the
+// latency tables of package ec2. What is behind the tables is in their
+// provenance. The volume starts with all credits.
 func EBS(spec ec2.VolumeSpec) (Profile, error) {
 	l, err := spec.Limits()
 	if err != nil {
 		return Profile{}, err
 	}
-	if l.WholeBlocks || l.IOPS.Burst > l.IOPS.Baseline {
-		return Profile{}, fmt.Errorf("simdisk: a profile cannot hold the credits of %v; use gp3 or io2, or a gp2 volume of 1000 GiB or more", spec)
-	}
 	class := strings.TrimSuffix(spec.Class, "-until-2025")
 	return linux(Profile{
 		Name:          class,
 		CapacityBytes: spec.GiB << 30,
-		Write:         Limit{IOPS: l.IOPS.Baseline, BytesPerSecond: l.Throughput.Baseline},
+		Volume:        l.Spec,
+		CreditPercent: 100,
 		Shared:        true,
 		IOBytes:       l.MergeBytes,
 		QueueDepth:    64,

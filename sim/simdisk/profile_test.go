@@ -12,7 +12,7 @@ import (
 func TestProfilesOfEC2(t *testing.T) {
 	p := GP3()
 	require.Equal(t, "gp3", p.Name)
-	require.Equal(t, Limit{IOPS: 3000, BytesPerSecond: 125 << 20}, p.Write)
+	require.Equal(t, ec2.VolumeSpec{Class: "gp3", GiB: 500, IOPS: 3000, MiBps: 125}, p.Volume)
 	require.True(t, p.Shared)
 	require.Equal(t, int64(500<<30), p.CapacityBytes)
 	require.Equal(t, int64(256<<10), p.IOBytes)
@@ -27,12 +27,14 @@ func TestProfilesOfEC2(t *testing.T) {
 
 	p, err := EBS(ec2.VolumeSpec{Class: "io2", GiB: 500, IOPS: 10_000})
 	require.NoError(t, err)
-	require.Equal(t, int64(2560<<20), p.Write.BytesPerSecond)
 	require.NoError(t, p.check())
+	p.Write.IOPS = 100
+	require.ErrorContains(t, p.check(), "clear Volume.Class")
 
-	for _, class := range []string{"gp2", "st1"} {
-		_, err = EBS(ec2.VolumeSpec{Class: class, GiB: 500})
-		require.ErrorContains(t, err, "cannot hold the credits of "+class)
+	for _, class := range []string{"gp2", "st1", "sc1"} {
+		p, err = EBS(ec2.VolumeSpec{Class: class, GiB: 500})
+		require.NoError(t, err)
+		require.NoError(t, p.check())
 	}
 	_, err = EBS(ec2.VolumeSpec{Class: "gp3"})
 	require.ErrorContains(t, err, "not 0")

@@ -20,7 +20,8 @@ const (
 
 // flusher writes back in the background what is old or too much.
 type flusher struct {
-	d          *Disk
+	k          *sim.Kernel
+	p          *Profile
 	dirtyBytes int64  // in memory only, on their way included
 	first      *inode // files with dirty bytes, the longest dirty first
 	last       *inode
@@ -37,34 +38,35 @@ func (d *Disk) soil(f *inode, from, to int64) {
 	}
 	var added int64
 	f.dirty, added = f.dirty.add(from, to)
-	fl := &d.flush
+	fl := &d.mem.flush
 	fl.dirtyBytes += added
+	d.dirtyBytes += added
 	if !f.queued {
 		fl.enqueue(f)
 		fl.setAlarm()
 	}
-	if fl.dirtyBytes > d.p.DirtyBackgroundBytes {
+	if fl.dirtyBytes > fl.p.DirtyBackgroundBytes {
 		fl.pump()
-		if fl.dirtyBytes > d.p.DirtyLimitBytes {
-			fl.throttle()
+		if fl.dirtyBytes > fl.p.DirtyLimitBytes {
+			fl.throttle(d)
 		}
 	}
 }
 
 // throttle makes a writer wait while there are too many dirty bytes.
-func (fl *flusher) throttle() {
-	d := fl.d
+func (fl *flusher) throttle(d *Disk) {
 	begin := d.k.Now()
-	for d.timed() && fl.dirtyBytes > d.p.DirtyLimitBytes && fl.underway > 0 {
+	for d.timed() && fl.dirtyBytes > fl.p.DirtyLimitBytes && fl.underway > 0 {
 		d.waitIn("disk: too many dirty bytes", &fl.throttled)
 	}
 	d.stats.Throttled += d.k.Now() - begin
 }
 
-func (fl *flusher) undirty(n int64) {
+func (fl *flusher) undirty(d *Disk, n int64) {
+	d.dirtyBytes -= n
 	fl.dirtyBytes -= n
-	if fl.throttled.Len() > 0 && fl.dirtyBytes <= fl.d.p.DirtyLimitBytes {
-		fl.d.k.WakeAll(&fl.throttled)
+	if fl.throttled.Len() > 0 && fl.dirtyBytes <= fl.p.DirtyLimitBytes {
+		fl.k.WakeAll(&fl.throttled)
 	}
 }
 
@@ -73,7 +75,7 @@ func (fl *flusher) undirty(n int64) {
 func (fl *flusher) setAlarm() {
 	if !fl.alarmSet && fl.first != nil && fl.underway < batches {
 		fl.alarmSet = true
-		fl.alarm = fl.d.k.Schedule(fl.first.dirtySince+fl.d.p.DirtyExpire, fl, fl.d.root.id)
+		fl.alarm = fl.k.Schedule(fl.first.dirtySince+fl.p.DirtyExpire, fl, 0)
 	}
 }
 
@@ -86,6 +88,18 @@ func (fl *flusher) enqueue(f *inode) {
 		fl.first = f
 	}
 	fl.last = f
+}
+
+// enqueueFirst is enqueue for a file whose dirty bytes are the oldest.
+func (fl *flusher) enqueueFirst(f *inode) {
+	f.queued = true
+	f.later = fl.first
+	if fl.first != nil {
+		fl.first.earlier = f
+	} else {
+		fl.last = f
+	}
+	fl.first = f
 }
 
 func (fl *flusher) dequeue(f *inode) {
@@ -116,20 +130,34 @@ func (fl *flusher) HandleEvent(uint64) {
 // TraceName names the alarm in traces.
 func (fl *flusher) TraceName() string { return "disk write-back" }
 
-// reset forgets everything. Writers that wait are left to the kernel, which
-// takes them out of the list as it ends them.
-func (fl *flusher) reset() {
-	fl.d.k.Cancel(fl.alarm)
-	fl.alarm, fl.alarmSet = sim.Handle{}, false
-	fl.first, fl.last = nil, nil
-	fl.dirtyBytes, fl.underway = 0, 0
+// forget takes what a disk has dirty or on its way out of the accounts when its
+// machine loses power. Its writers that wait are left to the kernel, which takes
+// them out of the list as it ends them.
+func (fl *flusher) forget(d *Disk) {
+	for f := fl.first; f != nil; {
+		next := f.later
+		if f.d == d {
+			fl.dequeue(f)
+		}
+		f = next
+	}
+	fl.dirtyBytes -= d.dirtyBytes
+	fl.underway -= d.underway
+	d.dirtyBytes, d.underway = 0, 0
+	if fl.first == nil {
+		fl.k.Cancel(fl.alarm)
+		fl.alarm, fl.alarmSet = sim.Handle{}, false
+	}
+	// Other disks of the memory have room now.
+	fl.undirty(d, 0)
+	fl.pump()
+	fl.setAlarm()
 }
 
 // pump keeps the device busy while anything is due.
 func (fl *flusher) pump() {
-	d := fl.d
 	for f := fl.first; f != nil && fl.underway < batches; f = fl.first {
-		if fl.dirtyBytes <= d.p.DirtyBackgroundBytes && f.dirtySince+d.p.DirtyExpire > d.k.Now() {
+		if fl.dirtyBytes <= fl.p.DirtyBackgroundBytes && f.dirtySince+fl.p.DirtyExpire > fl.k.Now() {
 			return
 		}
 		taken, rest, _ := f.dirty.take(batchBytes)
@@ -138,7 +166,8 @@ func (fl *flusher) pump() {
 			fl.dequeue(f)
 		}
 		fl.underway++
-		d.writeOut(f, taken).background = true
+		f.d.underway++
+		f.d.writeOut(f, taken).background = true
 	}
 }
 
@@ -157,13 +186,7 @@ type writeback struct {
 func (d *Disk) writeOut(f *inode, s spans) *writeback {
 	w := &writeback{d: d, f: f, spans: s, generation: d.generation}
 	f.writes = append(f.writes, w)
-	var ios, bytes int64
-	for _, p := range s {
-		n := pages(p.to) - p.from/pageBytes*pageBytes
-		ios += d.ios(n)
-		bytes += n
-	}
-	d.k.Schedule(d.dev.submit(writing, d.k.Now(), ios, bytes), w, f.id)
+	d.k.Schedule(d.dev.submit(writing, d.k.Now(), f.id, s, &d.stats), w, f.id)
 	return w
 }
 
@@ -186,12 +209,14 @@ func (w *writeback) HandleEvent(uint64) {
 	if len(f.dirty) == 0 && len(f.writes) == 0 && len(f.forgotten) == 0 {
 		clear(f.old)
 	}
-	d.flush.undirty(w.spans.bytes())
+	d.mem.flush.undirty(d, w.spans.bytes())
 	d.k.WakeAll(&w.waiters)
 	if w.background {
-		d.flush.underway--
-		d.flush.pump()
-		d.flush.setAlarm()
+		fl := &d.mem.flush
+		fl.underway--
+		d.underway--
+		fl.pump()
+		fl.setAlarm()
 	}
 	d.settleAged()
 }
@@ -228,7 +253,7 @@ func (d *Disk) sync(f *inode) {
 	if len(f.dirty) > 0 {
 		taken := f.dirty
 		f.dirty = nil
-		d.flush.dequeue(f)
+		d.mem.flush.dequeue(f)
 		d.writeOut(f, taken)
 	}
 	for _, w := range slices.Clone(f.writes) {
@@ -284,7 +309,8 @@ func (d *Disk) joinCommit() *commit {
 		start = max(start, c.done)
 	}
 	c = &commit{d: d, start: start, generation: d.generation}
-	c.done = d.dev.submit(writing, start, 1, journalBytes)
+	at := int64(d.stats.JournalCommits) * journalBytes
+	c.done = d.dev.submit(writing, start, d.root.id, spans{{at, at + journalBytes}}, &d.stats)
 	d.journal = c
 	d.stats.JournalCommits++
 	d.k.Schedule(c.done, c, d.root.id)
@@ -319,6 +345,6 @@ func (c *commit) HandleEvent(uint64) {
 func (d *Disk) clean(f *inode) {
 	n := f.dirty.bytes()
 	f.dirty = nil
-	d.flush.dequeue(f)
-	d.flush.undirty(n)
+	d.mem.flush.dequeue(f)
+	d.mem.flush.undirty(d, n)
 }
