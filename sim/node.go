@@ -55,6 +55,8 @@ type Node struct {
 	work     map[string]*workOp
 	heldWork WaitList // operations that give way while paused
 
+	wakeup, timer latency
+
 	wallOffset time.Duration
 	driftPPM   int64
 	driftSince time.Duration

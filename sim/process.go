@@ -72,7 +72,7 @@ func (p *process) Sleep(d time.Duration) {
 		p.k.yield(t)
 		return
 	}
-	p.k.ParkUntil("sleep", p.k.now+d)
+	p.k.ParkUntil("sleep", p.k.now+d+p.node.late(&p.node.timer))
 }
 
 // afterFunc is a pending AfterFunc.
@@ -95,7 +95,7 @@ func (p *process) AfterFunc(d time.Duration, name string, fn func()) env.Timer {
 		p.deadCall()
 		return a
 	}
-	a.handle = p.k.events.push(p.k.now+max(d, 0), a, 0, p)
+	a.handle = p.k.events.push(p.k.now+max(d, 0)+p.node.late(&p.node.timer), a, 0, p)
 	return a
 }
 

@@ -190,7 +190,7 @@ func (p *process) Work(op string, n int64) {
 // occupy has the calling task's job done.
 func (p *Processor) occupy(t *Task) {
 	p.ops++
-	if p.bounded && len(p.free) == 0 {
+	if p.full() {
 		p.queue.Push(t)
 		p.longest = max(p.longest, p.queue.Len())
 	} else {
@@ -198,6 +198,9 @@ func (p *Processor) occupy(t *Task) {
 	}
 	p.k.Park("cpu")
 }
+
+// full reports whether all cores are busy.
+func (p *Processor) full() bool { return p.bounded && len(p.free) == 0 }
 
 // begin gives a task one of the free cores.
 func (p *Processor) begin(t *Task) {

@@ -121,7 +121,7 @@ func (c *cond) WaitTimeout(d time.Duration) bool {
 	}
 	c.waiters.Push(t)
 	m.release()
-	woken := k.ParkUntil("cond", k.now+d)
+	woken := k.ParkUntil("cond", k.now+d+m.p.node.late(&m.p.node.timer))
 	if m.owner != t {
 		m.Lock()
 	}
@@ -209,7 +209,7 @@ func (s *signal) Wait(d time.Duration) bool {
 		k.Park("signal")
 		return s.set
 	}
-	k.ParkUntil("signal", k.now+d)
+	k.ParkUntil("signal", k.now+d+s.p.node.late(&s.p.node.timer))
 	return s.set
 }
 

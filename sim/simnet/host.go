@@ -30,6 +30,11 @@ type Host struct {
 
 	egressFree, ingressFree time.Duration
 
+	limiter  Limiter // of the card besides nic, nil if none
+	machine  string  // physical; hosts of one are linked by loopback
+	loopback LinkOptions
+	traffic  Traffic
+
 	listeners map[int]*listener
 	nextPort  int
 

@@ -54,6 +54,7 @@ func Loopback() LinkOptions { return LinkOptions{Latency: &loopback} }
 // link is the state of one direction between two hosts.
 type link struct {
 	opts    LinkOptions
+	local   bool          // within a machine: passes no network card
 	blocked int           // cuts that stop it
 	free    time.Duration // when its transmitter is free
 	dials   int64         // made over it so far
@@ -62,9 +63,12 @@ type link struct {
 func (w *Network) link(from, to *Host) *link {
 	l := w.links[from.id][to.id]
 	if l == nil {
-		l = &link{opts: w.opts.Link}
+		l = &link{opts: w.opts.Link, local: from == to}
 		if from == to {
 			l.opts = w.opts.Loopback
+		}
+		if from.machine != "" && from.machine == to.machine {
+			l.opts, l.local = from.loopback, true
 		}
 		w.links[from.id][to.id] = l
 	}
@@ -81,16 +85,6 @@ func (w *Network) SetLink(from, to string, o LinkOptions) {
 func (w *Network) Link(from, to string) LinkOptions {
 	return w.link(w.host(from), w.host(to)).opts
 }
-
-// NIC is the bandwidth of a host's network card, shared by all its links; 0 is
-// unlimited.
-type NIC struct {
-	EgressBytesPerSecond  int64
-	IngressBytesPerSecond int64
-}
-
-// SetNIC sets the bandwidth of a host's network card.
-func (w *Network) SetNIC(host string, n NIC) { w.host(host).nic = n }
 
 // Fate is what becomes of a connection that a partition cuts.
 type Fate uint8
@@ -184,8 +178,12 @@ func (w *Network) transmit(c *Conn, n int64) time.Duration {
 		return start + w.latency(c, l)
 	}
 	from, to := c.host, c.remote
+	from.traffic.SentBytes += n
+	to.traffic.ReceivedBytes += n
 	start = max(start, l.free)
-	if from != to {
+	if !l.local {
+		from.traffic.CardSentBytes += n
+		to.traffic.CardReceivedBytes += n
 		start = max(start, from.egressFree)
 	}
 	end := start
@@ -193,15 +191,23 @@ func (w *Network) transmit(c *Conn, n int64) time.Duration {
 		l.free = start + wireTime(n, rate)
 		end = l.free
 	}
-	if rate := from.nic.EgressBytesPerSecond; rate > 0 && from != to {
+	if rate := from.nic.EgressBytesPerSecond; rate > 0 && !l.local {
 		from.egressFree = start + wireTime(n, rate)
 		end = max(end, from.egressFree)
 	}
+	if from.limiter != nil && !l.local {
+		_, sent := from.limiter.Send(start, n)
+		end = max(end, sent)
+	}
 	latency := w.latency(c, l)
 	arrive := end + latency
-	if rate := to.nic.IngressBytesPerSecond; rate > 0 && from != to {
+	if rate := to.nic.IngressBytesPerSecond; rate > 0 && !l.local {
 		to.ingressFree = max(start+latency, to.ingressFree) + wireTime(n, rate)
 		arrive = max(arrive, to.ingressFree)
+	}
+	if to.limiter != nil && !l.local {
+		_, received := to.limiter.Receive(start+latency, n)
+		arrive = max(arrive, received)
 	}
 	return arrive
 }

@@ -366,9 +366,9 @@ func (c *Conn) deliver(flight []segment) {
 		to.reset()
 	case last&flagFin != 0:
 		to.fin = true
-		to.w.k.WakeAll(&to.readers)
+		to.host.node.RouseAll(&to.readers)
 	case last&flagProbe == 0:
-		to.w.k.WakeOne(&to.readers)
+		to.host.node.RouseOne(&to.readers)
 	}
 }
 
@@ -409,7 +409,7 @@ func (c *Conn) update() {
 	c.updateFlying = false
 	c.peer.outstanding -= c.unreported
 	c.unreported = 0
-	c.w.k.WakeAll(&c.peer.writers)
+	c.remote.node.RouseAll(&c.peer.writers)
 }
 
 // sendSyn asks the other host for the connection.
@@ -456,7 +456,7 @@ func (c *Conn) synArrives() {
 		s.peer, c.peer = c, s
 		s.listener = l
 		l.backlog = append(l.backlog, s)
-		c.w.k.WakeOne(&l.waiting)
+		c.remote.node.RouseOne(&l.waiting)
 		s.sendSynAck()
 	}
 }
@@ -484,7 +484,7 @@ func (c *Conn) synAckArrives() {
 func (c *Conn) establish() {
 	c.state = established
 	c.w.stats.Connections++
-	c.w.k.WakeAll(&c.readers)
+	c.host.node.RouseAll(&c.readers)
 }
 
 // meetCut decides what becomes of the connection in a new partition.
