@@ -1,0 +1,126 @@
+package published
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/weirlab/weir/workloads/scenario"
+)
+
+// Windows are how much of a run is simulated.
+type Windows struct {
+	WarmUp   time.Duration // left out of the figures
+	Measured time.Duration
+}
+
+// Default windows. A saturated cluster fills its producers' buffers within
+// 200 ms; the rest of the warm-up lets queues between the brokers settle.
+var (
+	ThroughputWindows = Windows{WarmUp: time.Second, Measured: 2 * time.Second}
+	LatencyWindows    = Windows{WarmUp: time.Second, Measured: 4 * time.Second}
+)
+
+// Steady states of the page cache, in percent of the dirty limit.
+const (
+	// saturatedDirty is that of a disk that is written as fast as it goes:
+	// writers are throttled at the limit.
+	saturatedDirty = 100
+	// modestDirty is that of 200 MB/s without fsync: pages expire after 30 s,
+	// which are 6 GB, about the background limit, half of the dirty limit.
+	modestDirty = 50
+)
+
+// Scenario is the row as a scenario under a table of processor costs.
+func (r Row) Scenario(seed scenario.Seed, costs string, w Windows) *scenario.Scenario {
+	s := &scenario.Scenario{
+		Name:     r.Slug(),
+		Question: fmt.Sprintf("What %s published as %s, on simulated machines", r.Lab, r.ID),
+		Seed:     seed,
+		Cluster: scenario.Cluster{
+			Brokers: r.Brokers, Machine: r.Instance, Storage: scenario.InstanceStore, Costs: costs,
+			DirtyPercent: r.dirtyPercent(),
+			Properties:   scenario.Properties{"message.max.bytes": "10485760"},
+		},
+		Topic: scenario.Topic{
+			Name: "bench", Partitions: scenario.Exactly(r.Partitions), ReplicationFactor: r.ReplicationFactor,
+			Configs: scenario.Properties{"min.insync.replicas": "2"},
+		},
+		Load: scenario.Load{
+			Duration: scenario.ExactSpan(w.WarmUp + w.Measured), WarmUp: w.WarmUp,
+			History: scenario.HistoryBatches,
+			Producers: scenario.Producers{
+				Count: r.Producers, Partitioner: scenario.PartitionerSticky,
+				RecordSize: scenario.Exactly(r.RecordBytes),
+				Properties: scenario.Properties{
+					"acks": r.Acks, "enable.idempotence": "false",
+					"linger.ms":     fmt.Sprint(r.LingerMillis),
+					"batch.size":    fmt.Sprint(r.BatchBytes),
+					"buffer.memory": fmt.Sprint(int64(bufferMemory)), "max.request.size": fmt.Sprint(int64(maxRequestBytes)),
+					"max.in.flight.requests.per.connection": fmt.Sprint(maxInFlight),
+				},
+			},
+			Consumers: scenario.Consumers{
+				Count:      r.Consumers,
+				Properties: scenario.Properties{"max.partition.fetch.bytes": fmt.Sprint(r.partitionFetchBytes())},
+			},
+		},
+		Recovery: time.Minute,
+	}
+	if r.Fsync {
+		s.Topic.Configs["flush.messages"] = "1"
+	}
+	if r.Saturated() {
+		s.Load.Producers.Arrivals = scenario.ArrivalsSaturate
+	} else {
+		s.Load.Producers.Arrivals = scenario.ArrivalsConstant
+		s.Load.Producers.Rate = scenario.Exactly(int64(r.OfferedPerSecond))
+	}
+	return s
+}
+
+func (r Row) dirtyPercent() int {
+	switch {
+	case r.Saturated():
+		return saturatedDirty
+	case r.Fsync:
+		return 0
+	default:
+		return modestDirty
+	}
+}
+
+// partitionFetchBytes is max.partition.fetch.bytes of the drivers.
+func (r Row) partitionFetchBytes() int64 {
+	switch {
+	case r.Lab == Confluent:
+		return 10 << 20
+	case r.Acks == "all":
+		return 128 << 10
+	default:
+		return 1 << 20
+	}
+}
+
+// Assumption is something that the publications leave open, or that the
+// simulation does differently.
+type Assumption struct {
+	What, Why string
+}
+
+// Assumptions are what was assumed where the publications leave something
+// open, and where the simulated cluster is not what the labs ran.
+func Assumptions() []Assumption {
+	return []Assumption{
+		{"buffer.memory, max.request.size and max.in.flight.requests.per.connection are Kafka 2.6's defaults (32 MiB, 1 MiB, 5)",
+			"neither lab's drivers set them; the published mean latencies of the saturated rows are what a full buffer of 32 MiB per producer gives"},
+		{"producers are not idempotent", "the default of Kafka 2.6"},
+		{"max.partition.fetch.bytes is 10 MiB for Confluent; 1 MiB (acks=1) and 128 KiB (acks=all) for StreamNative",
+			"the drivers in the labs' repositories; a batch larger than that is still fetched, but only one per request"},
+		{"records without keys go to one partition until their batch is full (KIP-480)", "OMB's NO_KEY distribution on Kafka 2.4 and later"},
+		{"a broker's two disks are one stripe", "the labs gave Kafka two log.dirs; with 50 replicas on each the loads of the two are nearly equal"},
+		{"a partition fetcher per source broker", "the labs set num.replica.fetchers=8; Weir has one per source broker and lets it carry all partitions"},
+		{"processors of the clients as fast as those of the brokers", "c5n.2xlarge has as many cores as i3en.2xlarge, a generation newer"},
+		{"no garbage collection", "both labs ran G1 with a pause target of 10 ms; Weir's table of costs has means only, so pauses are missing above the 99th percentile"},
+		{"linger.ms is exact", "Kafka's producer counts whole milliseconds, in its clock as in its poll timeout, so its linger of 1 ms lasts up to 2 ms"},
+	}
+}
