@@ -17,6 +17,8 @@ import (
 	"time"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
+
+	"github.com/weirlab/weir/reports/drawing"
 )
 
 // result is a result directory as read.
@@ -139,12 +141,12 @@ func (t *table) perBroker(name string) (brokers []string, columns []int) {
 }
 
 // rates divides a column by the length of each row's interval.
-func (t *table) rates(column int, scale float64) points {
-	var ps points
+func (t *table) rates(column int, scale float64) drawing.Points {
+	var ps drawing.Points
 	before := 0.0
 	for _, row := range t.rows {
 		if length := row[0] - before; length > 0 {
-			ps = append(ps, point{(before + row[0]) / 2, row[column] / length * scale})
+			ps = append(ps, drawing.Point{X: (before + row[0]) / 2, Y: row[column] / length * scale})
 		}
 		before = row[0]
 	}
@@ -152,10 +154,10 @@ func (t *table) rates(column int, scale float64) points {
 }
 
 // states are the values of a column as they stand at each row's time.
-func (t *table) states(column int, scale float64) points {
-	var ps points
+func (t *table) states(column int, scale float64) drawing.Points {
+	var ps drawing.Points
 	for _, row := range t.rows {
-		ps = append(ps, point{row[0], row[column] * scale})
+		ps = append(ps, drawing.Point{X: row[0], Y: row[column] * scale})
 	}
 	return ps
 }

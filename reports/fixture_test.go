@@ -87,9 +87,9 @@ func writeFixture(t testing.TB, dir string) {
 	// Records are noted when they are acknowledged.
 	slices.SortStableFunc(all, func(a, b done) int { return int(a.at - b.at) })
 	for _, d := range all {
-		lat.Record(TagProduce, d.at, d.took)
-		lat.Record(TagProduceUncorrected, d.at, d.took-d.late)
-		lat.Record(TagEndToEnd, d.at, d.took+time.Duration(rnd.Int64n(int64(9*ms)))+ms)
+		lat.Record(TagProduce, d.at, d.took, 1)
+		lat.Record(TagProduceUncorrected, d.at, d.took-d.late, 1)
+		lat.Record(TagEndToEnd, d.at, d.took+time.Duration(rnd.Int64n(int64(9*ms)))+ms, 1)
 		rows[d.at/time.Second].acked++
 		rows[min(44, (d.at+3*ms)/time.Second)].consumed++
 	}

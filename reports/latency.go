@@ -72,10 +72,10 @@ func NewLatency(w io.Writer, started time.Time, interval time.Duration) *Latency
 	return l
 }
 
-// Record notes that something of kind tag took d and ended at time at since
+// Record notes that n things of kind tag took d each and ended at time at since
 // the run began. A value above an hour is recorded as an hour, a negative one
 // as zero; Close reports either.
-func (l *Latency) Record(tag string, at, d time.Duration) {
+func (l *Latency) Record(tag string, at, d time.Duration, n int64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if at >= l.start+l.interval {
@@ -84,10 +84,10 @@ func (l *Latency) Record(tag string, at, d time.Duration) {
 	}
 	v := int64(d)
 	if v < 0 || v > latencyMax {
-		l.clamped++
+		l.clamped += n
 		v = max(0, min(v, latencyMax))
 	}
-	l.keep(l.histogram(tag).RecordValue(v))
+	l.keep(l.histogram(tag).RecordValues(v, n))
 }
 
 func (l *Latency) histogram(tag string) *hdrhistogram.Histogram {

@@ -13,6 +13,7 @@ import (
 	"github.com/HdrHistogram/hdrhistogram-go"
 
 	"github.com/weirlab/weir/linearizability"
+	"github.com/weirlab/weir/reports/drawing"
 )
 
 //go:embed report.html.tmpl
@@ -57,7 +58,7 @@ type pageRow struct{ Name, Value, Size string }
 
 type pageFigure struct {
 	Name, Title, About string
-	Legend             []legendEntry
+	Legend             []drawing.Entry
 	Time               bool
 	Width              int
 	SVG                template.HTML
@@ -112,7 +113,7 @@ type dataFault struct {
 var parsedPage = template.Must(template.New("report").Parse(pageTemplate))
 
 // html renders the page. figures and their SVG documents are parallel.
-func (r *result) html(figures []*figure, docs [][]byte) ([]byte, error) {
+func (r *result) html(figures []*drawing.Figure, docs [][]byte) ([]byte, error) {
 	run := r.run
 	p := page{
 		Run:             run,
@@ -142,9 +143,9 @@ func (r *result) html(figures []*figure, docs [][]byte) ([]byte, error) {
 		p.Excused = append(p.Excused, excuseText(e))
 	}
 	for i, f := range figures {
-		pf := pageFigure{f.name, f.title, f.about, f.legend, f.time, int(f.width),
-			template.HTML(inlineSVG(docs[i], f.title))} //nolint:gosec // drawn here; texts are escaped by the canvas
-		if f.width < fullWidth {
+		pf := pageFigure{f.Name, f.Title, f.About, f.Legend, f.Time, int(f.Width),
+			template.HTML(drawing.InlineSVG(docs[i], f.Title))} //nolint:gosec // drawn here; texts are escaped by the canvas
+		if f.Width < drawing.FullWidth {
 			p.Small = append(p.Small, pf)
 		} else {
 			p.Figures = append(p.Figures, pf)
@@ -161,13 +162,13 @@ func (r *result) html(figures []*figure, docs [][]byte) ([]byte, error) {
 			length = seconds(f.End - f.Start)
 		}
 		p.Faults = append(p.Faults, pageFault{string(f.Kind), seconds(f.Start), length, brokerList(f.Brokers), f.Detail, f.Effect, f.Lossy,
-			template.CSS("var(--" + faultInk(f.Kind).name + ")")})
+			template.CSS("var(--" + faultInk(f.Kind).Name + ")")})
 	}
 	for _, f := range r.files {
 		p.Files = append(p.Files, pageRow{Name: f.Name, Size: bytesText(f.Size)})
 	}
 	for _, f := range figures {
-		p.Files = append(p.Files, pageRow{Name: f.name + ".png"}, pageRow{Name: f.name + ".svg"})
+		p.Files = append(p.Files, pageRow{Name: f.Name + ".png"}, pageRow{Name: f.Name + ".svg"})
 	}
 	var b bytes.Buffer
 	if err := parsedPage.Execute(&b, p); err != nil {
@@ -179,8 +180,8 @@ func (r *result) html(figures []*figure, docs [][]byte) ([]byte, error) {
 // crosshair is what the page shows under the pointer.
 func (r *result) crosshair() pageData {
 	span := r.span()
-	d := pageData{Span: span.Seconds(), Reach: 1, Left: marginLeft, Right: marginRight,
-		Top: marginTop, Bottom: marginBottom, Groups: []dataGroup{}, Faults: []dataFault{}}
+	d := pageData{Span: span.Seconds(), Reach: 1, Left: drawing.MarginLeft, Right: drawing.MarginRight,
+		Top: drawing.MarginTop, Bottom: drawing.MarginBottom, Groups: []dataGroup{}, Faults: []dataFault{}}
 	t := &r.series
 	var rates dataGroup
 	for _, c := range []struct{ column, name string }{
@@ -193,15 +194,15 @@ func (r *result) crosshair() pageData {
 		s := dataSeries{Name: c.name}
 		ps := t.rates(i, 1)
 		for _, p := range ps {
-			text := si(p.y) + "/s"
-			if p.y == 0 && (c.column == ColFailed || c.column == ColUnknown) {
+			text := drawing.SI(p.Y) + "/s"
+			if p.Y == 0 && (c.column == ColFailed || c.column == ColUnknown) {
 				text = ""
 			}
 			s.Text = append(s.Text, text)
 		}
 		if rates.Times == nil {
 			for _, p := range ps {
-				rates.Times = append(rates.Times, p.x)
+				rates.Times = append(rates.Times, p.X)
 			}
 		}
 		rates.Series = append(rates.Series, s)
@@ -216,7 +217,7 @@ func (r *result) crosshair() pageData {
 		}
 		lat.Times = append(lat.Times, (i.start+i.end).Seconds()/2)
 		for k, q := range []float64{50, 99, 100} {
-			lat.Series[k].Text = append(lat.Series[k].Text, milliseconds(inMillis(i.hist.ValueAtPercentile(q))))
+			lat.Series[k].Text = append(lat.Series[k].Text, drawing.Milliseconds(inMillis(i.hist.ValueAtPercentile(q))))
 		}
 	}
 	if lat.Times != nil {
@@ -304,9 +305,9 @@ func (r *result) percentileTable() []pagePercentiles {
 				row.Values = append(row.Values, "–")
 				continue
 			}
-			row.Values = append(row.Values, milliseconds(inMillis(h.ValueAtPercentile(q))))
+			row.Values = append(row.Values, drawing.Milliseconds(inMillis(h.ValueAtPercentile(q))))
 		}
-		row.Values = append(row.Values, milliseconds(inMillis(h.Max())))
+		row.Values = append(row.Values, drawing.Milliseconds(inMillis(h.Max())))
 		rows = append(rows, row)
 	}
 	return rows

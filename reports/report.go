@@ -6,13 +6,15 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+
+	"github.com/weirlab/weir/reports/drawing"
 )
 
 // figures are the plots of a report in reading order; those that have nothing
 // to show are left out.
-func (r *result) figures() []*figure {
-	var all []*figure
-	for _, f := range append([]*figure{r.throughput(), r.latencyOverTime(), r.timeline(), r.distribution(), r.lag()}, r.perBroker()...) {
+func (r *result) figures() []*drawing.Figure {
+	var all []*drawing.Figure
+	for _, f := range append([]*drawing.Figure{r.throughput(), r.latencyOverTime(), r.timeline(), r.distribution(), r.lag()}, r.perBroker()...) {
 		if f != nil {
 			all = append(all, f)
 		}
@@ -31,16 +33,16 @@ func Write(dir string) error {
 	figures := r.figures()
 	docs := make([][]byte, len(figures))
 	for i, f := range figures {
-		if docs[i], err = f.svg(); err != nil {
-			return fmt.Errorf("plot %s: %w", f.name, err)
+		if docs[i], err = f.SVG(); err != nil {
+			return fmt.Errorf("plot %s: %w", f.Name, err)
 		}
 		var png bytes.Buffer
-		if err := f.png(&png, r.caption()); err != nil {
-			return fmt.Errorf("plot %s: %w", f.name, err)
+		if err := f.PNG(&png, r.caption()); err != nil {
+			return fmt.Errorf("plot %s: %w", f.Name, err)
 		}
 		err := errors.Join(
-			os.WriteFile(filepath.Join(dir, f.name+".svg"), docs[i], 0o644),
-			os.WriteFile(filepath.Join(dir, f.name+".png"), png.Bytes(), 0o644))
+			os.WriteFile(filepath.Join(dir, f.Name+".svg"), docs[i], 0o644),
+			os.WriteFile(filepath.Join(dir, f.Name+".png"), png.Bytes(), 0o644))
 		if err != nil {
 			return err
 		}

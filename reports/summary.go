@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/weirlab/weir/linearizability"
+	"github.com/weirlab/weir/reports/drawing"
 )
 
 const summaryWidth = 100
@@ -53,7 +54,7 @@ func Summary(dir string, color bool) (string, error) {
 	}
 	b.WriteString("\n")
 	if n, mb, ok := r.rate(); ok {
-		fmt.Fprintf(&b, "throughput   %s records/s acknowledged, %s MB/s\n", si(n), trim(mb))
+		fmt.Fprintf(&b, "throughput   %s records/s acknowledged, %s MB/s\n", drawing.SI(n), drawing.Trim(mb))
 	}
 	for _, row := range r.percentileTable() {
 		fmt.Fprintf(&b, "%s", pad(row.Name, 21))
@@ -82,7 +83,7 @@ func Summary(dir string, color bool) (string, error) {
 	b.WriteString("\n")
 	if run.Simulated() && run.WallTime > 0 {
 		fmt.Fprintf(&b, "simulation   %s simulated in %s (%s× real time), %s events, %s a second\n", seconds(run.ClusterTime), seconds(run.WallTime),
-			trim(run.ClusterTime.Seconds()/run.WallTime.Seconds()), number(run.Events), si(float64(run.Events)/run.WallTime.Seconds()))
+			drawing.Trim(run.ClusterTime.Seconds()/run.WallTime.Seconds()), number(run.Events), drawing.SI(float64(run.Events)/run.WallTime.Seconds()))
 		if run.TraceHash != "" {
 			fmt.Fprintf(&b, "trace hash   %s\n", run.TraceHash)
 		}

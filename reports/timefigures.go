@@ -7,9 +7,9 @@ import (
 
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/vg"
-	"gonum.org/v1/plot/vg/draw"
 
 	"github.com/weirlab/weir/linearizability"
+	"github.com/weirlab/weir/reports/drawing"
 )
 
 // faultEnd is when a fault was over on the time axis.
@@ -30,10 +30,10 @@ func (r *result) behind() []plot.Plotter {
 	span := r.span()
 	for _, f := range r.run.Faults {
 		i := faultInk(f.Kind)
-		ps = append(ps, band{f.Start.Seconds(), faultEnd(f, span).Seconds(), i.alpha(0.10), i.alpha(0.45)})
+		ps = append(ps, drawing.Band{From: f.Start.Seconds(), To: faultEnd(f, span).Seconds(), Fill: i.Alpha(0.10), Edge: i.Alpha(0.45)})
 	}
 	if end := r.run.LoadEnd; end > 0 && end < span {
-		ps = append(ps, band{from: end.Seconds(), to: span.Seconds(), fill: inkSlate.alpha(0.05), edge: inkAxis.rgb})
+		ps = append(ps, drawing.Band{From: end.Seconds(), To: span.Seconds(), Fill: drawing.SlateInk.Alpha(0.05), Edge: drawing.AxisInk.RGB})
 	}
 	return ps
 }
@@ -42,92 +42,88 @@ func (r *result) ahead() []plot.Plotter {
 	var ps []plot.Plotter
 	for _, f := range r.run.Verdict.Findings {
 		if f.Time > 0 && len(ps) < 20 {
-			ps = append(ps, moment{f.Time.Seconds(), inkRed})
+			ps = append(ps, drawing.Moment{At: f.Time.Seconds(), Ink: drawing.RedInk})
 		}
 	}
 	return ps
 }
 
 // timeFigure starts a figure over the time of the run.
-func (r *result) timeFigure(name, title string, width, height vg.Length) *figure {
-	return &figure{name: name, title: title, width: width, height: height,
-		x: timeAxis(r.span().Seconds(), int(width/90)), data: r.behind(), time: true}
-}
-
-func solid(i ink, width vg.Length) draw.LineStyle {
-	return draw.LineStyle{Color: i.rgb, Width: width}
+func (r *result) timeFigure(name, title string, width, height vg.Length) *drawing.Figure {
+	return &drawing.Figure{Name: name, Title: title, Width: width, Height: height,
+		X: timeAxis(r.span().Seconds(), int(width/90)), Data: r.behind(), Time: true}
 }
 
 // throughput is records per second offered, acknowledged and consumed, with
 // what failed as bars.
-func (r *result) throughput() *figure {
+func (r *result) throughput() *drawing.Figure {
 	t := &r.series
 	if len(t.rows) == 0 {
 		return nil
 	}
-	f := r.timeFigure("throughput", "Throughput", fullWidth, 250)
-	f.about = "Records per second, counted each second. Coloured bands are faults."
+	f := r.timeFigure("throughput", "Throughput", drawing.FullWidth, 250)
+	f.About = "Records per second, counted each second. Coloured bands are faults."
 	high := 0.0
-	series := func(column string) points {
+	series := func(column string) drawing.Points {
 		i := t.column(column)
 		if i < 0 {
 			return nil
 		}
 		ps := t.rates(i, 1)
 		for _, p := range ps {
-			high = max(high, p.y)
+			high = max(high, p.Y)
 		}
 		return ps
 	}
 	offered, acked, consumed := series(ColOffered), series(ColAcked), series(ColConsumed)
 	failed, unknown := series(ColFailed), series(ColUnknown)
-	ticks, end := niceTicks(high*1.04, 4, si)
-	f.y = axis{label: "records/s", max: end, ticks: ticks}
+	ticks, end := drawing.NiceTicks(high*1.04, 4, drawing.SI)
+	f.Y = drawing.Axis{Label: "records/s", Max: end, Ticks: ticks}
 	if acked != nil {
-		f.data = append(f.data, curve{points: acked, line: solid(inkBlue, 1.75), fill: inkBlue.alpha(0.14)})
-		f.legend = append(f.legend, legendEntry{Name: "acknowledged", ink: inkBlue})
+		f.Data = append(f.Data, drawing.Curve{Points: acked, Line: drawing.Solid(drawing.BlueInk, 1.75), Fill: drawing.BlueInk.Alpha(0.14)})
+		f.Legend = append(f.Legend, drawing.Entry{Name: "acknowledged", Ink: drawing.BlueInk})
 	}
 	if consumed != nil {
-		f.data = append(f.data, curve{points: consumed, line: solid(inkTeal, 1.25)})
-		f.legend = append(f.legend, legendEntry{Name: "consumed", ink: inkTeal, Thin: true})
+		f.Data = append(f.Data, drawing.Curve{Points: consumed, Line: drawing.Solid(drawing.TealInk, 1.25)})
+		f.Legend = append(f.Legend, drawing.Entry{Name: "consumed", Ink: drawing.TealInk, Thin: true})
 	}
 	if offered != nil {
-		line := solid(inkText, 1)
+		line := drawing.Solid(drawing.TextInk, 1)
 		line.Dashes = []vg.Length{3, 2.5}
-		f.data = append(f.data, curve{points: offered, line: line})
-		f.legend = append(f.legend, legendEntry{Name: "offered", ink: inkText, Thin: true})
+		f.Data = append(f.Data, drawing.Curve{Points: offered, Line: line})
+		f.Legend = append(f.Legend, drawing.Entry{Name: "offered", Ink: drawing.TextInk, Thin: true})
 	}
 	for _, b := range []struct {
-		ps   points
-		ink  ink
+		ps   drawing.Points
+		ink  drawing.Ink
 		name string
-	}{{failed, inkRed, "refused"}, {unknown, inkAmber, "of unknown fate"}} {
-		if slices.ContainsFunc(b.ps, func(p point) bool { return p.y > 0 }) {
-			f.data = append(f.data, bars{b.ps, 0.7, b.ink.rgb})
-			f.legend = append(f.legend, legendEntry{Name: b.name, ink: b.ink})
+	}{{failed, drawing.RedInk, "refused"}, {unknown, drawing.AmberInk, "of unknown fate"}} {
+		if slices.ContainsFunc(b.ps, func(p drawing.Point) bool { return p.Y > 0 }) {
+			f.Data = append(f.Data, drawing.Bars{Points: b.ps, Width: 0.7, Fill: b.ink.RGB})
+			f.Legend = append(f.Legend, drawing.Entry{Name: b.name, Ink: b.ink})
 		}
 	}
-	f.data = append(f.data, r.ahead()...)
+	f.Data = append(f.Data, r.ahead()...)
 	return f
 }
 
 // latencyOverTime is percentiles of the produce latency of each second, from
 // that second's own histogram.
-func (r *result) latencyOverTime() *figure {
-	f := r.timeFigure("latency", "Produce latency over time", fullWidth, 250)
-	f.about = "From the instant a record was meant to be sent to its acknowledgement; percentiles of each second. Logarithmic."
+func (r *result) latencyOverTime() *drawing.Figure {
+	f := r.timeFigure("latency", "Produce latency over time", drawing.FullWidth, 250)
+	f.About = "From the instant a record was meant to be sent to its acknowledgement; percentiles of each second. Logarithmic."
 	type line struct {
 		name    string
 		percent float64
-		ink     ink
+		ink     drawing.Ink
 		width   vg.Length
-		points  points
+		points  drawing.Points
 	}
 	lines := []line{
-		{"max", 100, inkSlate, 0.75, nil},
-		{"p99.9", 99.9, inkRed, 1, nil},
-		{"p99", 99, inkViolet, 1.5, nil},
-		{"p50", 50, inkBlue, 1.75, nil},
+		{"max", 100, drawing.SlateInk, 0.75, nil},
+		{"p99.9", 99.9, drawing.RedInk, 1, nil},
+		{"p99", 99, drawing.VioletInk, 1.5, nil},
+		{"p50", 50, drawing.BlueInk, 1.75, nil},
 	}
 	low, high := 1e18, 0.0
 	for _, i := range r.latency {
@@ -137,48 +133,48 @@ func (r *result) latencyOverTime() *figure {
 		at := (i.start + i.end).Seconds() / 2
 		for k := range lines {
 			ms := max(inMillis(i.hist.ValueAtPercentile(lines[k].percent)), 0.001)
-			lines[k].points = append(lines[k].points, point{at, ms})
+			lines[k].points = append(lines[k].points, drawing.Point{X: at, Y: ms})
 			low, high = min(low, ms), max(high, ms)
 		}
 	}
 	if high == 0 {
 		return nil
 	}
-	f.y = axis{log: true}
-	f.y.ticks, f.y.min, f.y.max = logTicks(low, high, milliseconds)
+	f.Y = drawing.Axis{Log: true}
+	f.Y.Ticks, f.Y.Min, f.Y.Max = drawing.LogTicks(low, high, drawing.Milliseconds)
 	for _, l := range lines {
-		f.data = append(f.data, curve{points: l.points, line: solid(l.ink, l.width), gap: 2.5})
+		f.Data = append(f.Data, drawing.Curve{Points: l.points, Line: drawing.Solid(l.ink, l.width), Gap: 2.5})
 	}
 	slices.Reverse(lines)
 	for _, l := range lines {
-		f.legend = append(f.legend, legendEntry{Name: l.name, ink: l.ink, Thin: true})
+		f.Legend = append(f.Legend, drawing.Entry{Name: l.name, Ink: l.ink, Thin: true})
 	}
-	f.data = append(f.data, r.ahead()...)
+	f.Data = append(f.Data, r.ahead()...)
 	return f
 }
 
 // lag is what was acknowledged and not yet consumed.
-func (r *result) lag() *figure {
+func (r *result) lag() *drawing.Figure {
 	i := r.series.column(ColLag)
 	if i < 0 || len(r.series.rows) == 0 {
 		return nil
 	}
-	f := r.timeFigure("lag", "Consumer lag", fullWidth, 130)
-	f.about = "Records acknowledged and not yet consumed, at the end of each second."
+	f := r.timeFigure("lag", "Consumer lag", drawing.FullWidth, 130)
+	f.About = "Records acknowledged and not yet consumed, at the end of each second."
 	ps := r.series.states(i, 1)
 	high := 0.0
 	for _, p := range ps {
-		high = max(high, p.y)
+		high = max(high, p.Y)
 	}
-	f.y = axis{label: "records"}
-	f.y.ticks, f.y.max = niceTicks(high*1.04, 3, si)
-	f.data = append(f.data, curve{points: ps, line: solid(inkTeal, 1.5), fill: inkTeal.alpha(0.14)})
+	f.Y = drawing.Axis{Label: "records"}
+	f.Y.Ticks, f.Y.Max = drawing.NiceTicks(high*1.04, 3, drawing.SI)
+	f.Data = append(f.Data, drawing.Curve{Points: ps, Line: drawing.Solid(drawing.TealInk, 1.5), Fill: drawing.TealInk.Alpha(0.14)})
 	return f
 }
 
 // perBroker are the resources of each broker over time.
-func (r *result) perBroker() []*figure {
-	var all []*figure
+func (r *result) perBroker() []*drawing.Figure {
+	var all []*drawing.Figure
 	for _, k := range []struct {
 		name, column, title, about, unit string
 		scale                            float64
@@ -189,22 +185,22 @@ func (r *result) perBroker() []*figure {
 		{"cpu", ColCPU, "CPU", "Cores that each broker kept busy.", "cores", 1e-9},
 	} {
 		names, columns := r.series.perBroker(k.column)
-		f := r.timeFigure(k.name, k.title, halfWidth, 160)
-		f.about = k.about
+		f := r.timeFigure(k.name, k.title, drawing.HalfWidth, 160)
+		f.About = k.about
 		high := 0.0
 		for n, c := range columns {
 			ps := r.series.rates(c, k.scale)
 			for _, p := range ps {
-				high = max(high, p.y)
+				high = max(high, p.Y)
 			}
-			f.data = append(f.data, curve{points: ps, line: solid(brokerInk(n), 1.25)})
-			f.legend = append(f.legend, legendEntry{Name: names[n], ink: brokerInk(n), Thin: true})
+			f.Data = append(f.Data, drawing.Curve{Points: ps, Line: drawing.Solid(brokerInk(n), 1.25)})
+			f.Legend = append(f.Legend, drawing.Entry{Name: names[n], Ink: brokerInk(n), Thin: true})
 		}
 		if high == 0 {
 			continue // nothing was measured
 		}
-		f.y = axis{label: k.unit}
-		f.y.ticks, f.y.max = niceTicks(high*1.04, 3, si)
+		f.Y = drawing.Axis{Label: k.unit}
+		f.Y.Ticks, f.Y.Max = drawing.NiceTicks(high*1.04, 3, drawing.SI)
 		all = append(all, f)
 	}
 	return all

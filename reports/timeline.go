@@ -11,6 +11,7 @@ import (
 	"gonum.org/v1/plot/vg/draw"
 
 	"github.com/weirlab/weir/linearizability"
+	"github.com/weirlab/weir/reports/drawing"
 )
 
 // The cluster timeline has a lane per broker. In a lane, from the bottom: how
@@ -26,9 +27,9 @@ const (
 
 type lane struct {
 	broker  Broker
-	ink     ink
-	leads   points // partitions led, as steps
-	lacking points // replicas out of the ISR, as steps
+	ink     drawing.Ink
+	leads   drawing.Points // partitions led, as steps
+	lacking drawing.Points // replicas out of the ISR, as steps
 	elected []float64
 	faults  []linearizability.Fault
 }
@@ -84,31 +85,31 @@ func (r *result) lanes() (all []*lane, partitions int, controllers []Event) {
 }
 
 // step appends a value to a step function unless it is unchanged.
-func step(ps points, at, v float64) points {
+func step(ps drawing.Points, at, v float64) drawing.Points {
 	n := len(ps)
-	if n > 0 && ps[n-1].y == v {
+	if n > 0 && ps[n-1].Y == v {
 		return ps
 	}
-	if n > 0 && ps[n-1].x == at {
-		ps[n-1].y = v
+	if n > 0 && ps[n-1].X == at {
+		ps[n-1].Y = v
 		return ps
 	}
-	return append(ps, point{at, v})
+	return append(ps, drawing.Point{X: at, Y: v})
 }
 
 // timeline draws the lanes.
-func (r *result) timeline() *figure {
+func (r *result) timeline() *drawing.Figure {
 	lanes, partitions, controllers := r.lanes()
 	if len(lanes) == 0 || (partitions == 0 && len(r.run.Faults) == 0) {
 		return nil
 	}
 	height := vg.Length(len(lanes))*(laneHeight+laneGap) + controllerHeight + 6
-	f := r.timeFigure("timeline", "Cluster timeline", fullWidth, height+marginTop+marginBottom)
-	f.data = nil
-	f.about = fmt.Sprintf("For each broker: the area is how many of %s it leads, the strip below is pale while any of its replicas is out of the ISR, a triangle is an election it won. The last lane is the leadership of the metadata quorum.", plural(partitions, "partition"))
-	f.y = axis{min: 0, max: 1, bare: true}
+	f := r.timeFigure("timeline", "Cluster timeline", drawing.FullWidth, height+drawing.MarginTop+drawing.MarginBottom)
+	f.Data = nil
+	f.About = fmt.Sprintf("For each broker: the area is how many of %s it leads, the strip below is pale while any of its replicas is out of the ISR, a triangle is an election it won. The last lane is the leadership of the metadata quorum.", plural(partitions, "partition"))
+	f.Y = drawing.Axis{Min: 0, Max: 1, Bare: true}
 	span := r.span()
-	f.over = func(c, in draw.Canvas, p *plot.Plot) {
+	f.Over = func(c, in draw.Canvas, p *plot.Plot) {
 		x, _ := p.Transforms(&in)
 		top := in.Max.Y
 		for _, l := range lanes {
@@ -117,8 +118,8 @@ func (r *result) timeline() *figure {
 			top = bottom - laneGap
 		}
 		drawControllers(c, in, x, top, lanes, controllers, r.run.Brokers, span)
-		for _, g := range f.x.ticks {
-			c.StrokeLine2(draw.LineStyle{Color: inkGrid.alpha(0.6), Width: 0.5}, x(g.at), in.Min.Y, x(g.at), in.Max.Y)
+		for _, g := range f.X.Ticks {
+			c.StrokeLine2(draw.LineStyle{Color: drawing.GridInk.Alpha(0.6), Width: 0.5}, x(g.At), in.Min.Y, x(g.At), in.Max.Y)
 		}
 		for _, m := range r.ahead() {
 			m.Plot(in, p)
@@ -128,7 +129,7 @@ func (r *result) timeline() *figure {
 	for _, fault := range r.run.Faults {
 		if !kinds[fault.Kind] {
 			kinds[fault.Kind] = true
-			f.legend = append(f.legend, legendEntry{Name: string(fault.Kind), ink: faultInk(fault.Kind)})
+			f.Legend = append(f.Legend, drawing.Entry{Name: string(fault.Kind), Ink: faultInk(fault.Kind)})
 		}
 	}
 	return f
@@ -136,23 +137,23 @@ func (r *result) timeline() *figure {
 
 func (l *lane) draw(c, in draw.Canvas, x func(float64) vg.Length, top, bottom vg.Length, partitions int, span time.Duration) {
 	const strip = 5
-	name := textStyle(10.5, inkText, text.XRight, text.YCenter)
+	name := drawing.TextStyle(10.5, drawing.TextInk, text.XRight, text.YCenter)
 	c.FillText(name, vg.Point{X: in.Min.X - 7, Y: (top + bottom) / 2}, l.broker.Name)
-	c.FillPolygon(inkGrid.alpha(0.35), rectangle(in.Min.X, bottom, in.Max.X, top))
+	c.FillPolygon(drawing.GridInk.Alpha(0.35), drawing.Rectangle(in.Min.X, bottom, in.Max.X, top))
 	end := span.Seconds()
 	base := bottom + strip + 2
 	room := top - base - 12 // the marks stand above the area
 	each(l.leads, end, func(from, to, v float64) {
 		if v > 0 {
-			c.FillPolygon(l.ink.alpha(0.75), rectangle(x(from), base, x(to), base+room*vg.Length(v/float64(partitions))))
+			c.FillPolygon(l.ink.Alpha(0.75), drawing.Rectangle(x(from), base, x(to), base+room*vg.Length(v/float64(partitions))))
 		}
 	})
 	each(l.lacking, end, func(from, to, v float64) {
-		fill := l.ink.alpha(0.75)
+		fill := l.ink.Alpha(0.75)
 		if v > 0 {
-			fill = inkAmber.alpha(0.35)
+			fill = drawing.AmberInk.Alpha(0.35)
 		}
-		c.FillPolygon(fill, rectangle(x(from), bottom, x(to), bottom+strip))
+		c.FillPolygon(fill, drawing.Rectangle(x(from), bottom, x(to), bottom+strip))
 	})
 	labelled := vg.Length(-1)
 	for _, f := range l.faults {
@@ -163,9 +164,9 @@ func (l *lane) draw(c, in draw.Canvas, x func(float64) vg.Length, top, bottom vg
 		case linearizability.Crash, linearizability.PowerLoss, linearizability.DiskGone, linearizability.Pause, "restart":
 			strength = 0.42 // the broker does nothing at all
 		}
-		c.FillPolygon(i.alpha(strength), rectangle(from, bottom, to, top))
-		c.StrokeLine2(draw.LineStyle{Color: i.rgb, Width: 1}, from, bottom, from, top)
-		label := textStyle(9.5, i, text.XLeft, text.YTop)
+		c.FillPolygon(i.Alpha(strength), drawing.Rectangle(from, bottom, to, top))
+		c.StrokeLine2(draw.LineStyle{Color: i.RGB, Width: 1}, from, bottom, from, top)
+		label := drawing.TextStyle(9.5, i, text.XLeft, text.YTop)
 		at, width := from+3, label.Width(string(f.Kind))
 		if at+width > in.Max.X {
 			at = from - 3 - width
@@ -177,27 +178,27 @@ func (l *lane) draw(c, in draw.Canvas, x func(float64) vg.Length, top, bottom vg
 	}
 	for _, at := range l.elected {
 		mark := []vg.Point{{X: x(at) - 3.5, Y: base + room + 1}, {X: x(at) + 3.5, Y: base + room + 1}, {X: x(at), Y: base + room + 7.5}}
-		c.FillPolygon(l.ink.rgb, mark)
+		c.FillPolygon(l.ink.RGB, mark)
 	}
 }
 
 // each calls fn for every stretch of a step function up to end.
-func each(ps points, end float64, fn func(from, to, v float64)) {
+func each(ps drawing.Points, end float64, fn func(from, to, v float64)) {
 	for i, p := range ps {
 		to := end
 		if i+1 < len(ps) {
-			to = ps[i+1].x
+			to = ps[i+1].X
 		}
-		fn(p.x, to, p.y)
+		fn(p.X, to, p.Y)
 	}
 }
 
 // drawControllers shows who led the metadata quorum, in the brokers' colours.
 func drawControllers(c, in draw.Canvas, x func(float64) vg.Length, top vg.Length, lanes []*lane, events []Event, brokers []Broker, span time.Duration) {
 	const height = controllerHeight
-	name := textStyle(10.5, inkMuted, text.XRight, text.YCenter)
+	name := drawing.TextStyle(10.5, drawing.MutedInk, text.XRight, text.YCenter)
 	c.FillText(name, vg.Point{X: in.Min.X - 7, Y: top - height/2}, "controller")
-	c.FillPolygon(inkGrid.alpha(0.35), rectangle(in.Min.X, top-height, in.Max.X, top))
+	c.FillPolygon(drawing.GridInk.Alpha(0.35), drawing.Rectangle(in.Min.X, top-height, in.Max.X, top))
 	for i, e := range events {
 		n := slices.IndexFunc(brokers, func(b Broker) bool { return b.Name == e.Node })
 		if n < 0 {
@@ -208,8 +209,8 @@ func drawControllers(c, in draw.Canvas, x func(float64) vg.Length, top vg.Length
 			end = events[i+1].Time
 		}
 		from, to := x(e.Time.Seconds()), x(end.Seconds())
-		c.FillPolygon(lanes[n].ink.alpha(0.75), rectangle(from, top-height, to, top))
-		label := textStyle(9, inkPaper, text.XLeft, text.YCenter)
+		c.FillPolygon(lanes[n].ink.Alpha(0.75), drawing.Rectangle(from, top-height, to, top))
+		label := drawing.TextStyle(9, drawing.PaperInk, text.XLeft, text.YCenter)
 		words := e.Node
 		if epoch, ok := e.Attrs["epoch"].(float64); ok {
 			words = fmt.Sprintf("%s, epoch %.0f", e.Node, epoch)

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/weirlab/weir/linearizability"
+	"github.com/weirlab/weir/reports/drawing"
 )
 
 // number writes an integer with thousands separated.
@@ -39,7 +40,7 @@ func seconds(d time.Duration) string {
 	case d >= time.Second:
 		return fmt.Sprintf("%.1f s", d.Seconds())
 	}
-	return milliseconds(inMillis(int64(d)))
+	return drawing.Milliseconds(inMillis(int64(d)))
 }
 
 // bytesText writes a size with decimal prefixes.
@@ -182,20 +183,20 @@ func (r *result) tiles() []pageTile {
 	if n, mb, ok := r.rate(); ok {
 		more := ""
 		if mb > 0 {
-			more = trim(mb) + " MB/s"
+			more = drawing.Trim(mb) + " MB/s"
 		}
-		tiles = append(tiles, pageTile{"acknowledged", si(n), "records/s", more})
+		tiles = append(tiles, pageTile{"acknowledged", drawing.SI(n), "records/s", more})
 	}
 	if h, _ := r.merged(TagProduce); h != nil && h.TotalCount() > 0 {
 		for _, q := range []float64{50, 99, 99.9} {
 			if tooDeep(h, q) {
 				continue
 			}
-			v, unit, _ := strings.Cut(milliseconds(inMillis(h.ValueAtPercentile(q))), " ")
+			v, unit, _ := strings.Cut(drawing.Milliseconds(inMillis(h.ValueAtPercentile(q))), " ")
 			name := "p" + strconv.FormatFloat(q, 'f', -1, 64)
 			tiles = append(tiles, pageTile{name + " produce", v, unit, ""})
 		}
-		v, unit, _ := strings.Cut(milliseconds(inMillis(h.Max())), " ")
+		v, unit, _ := strings.Cut(drawing.Milliseconds(inMillis(h.Max())), " ")
 		tiles = append(tiles, pageTile{"max produce", v, unit, ""})
 	}
 	if n := r.acknowledged(); n > 0 {
@@ -204,9 +205,9 @@ func (r *result) tiles() []pageTile {
 	run := r.run
 	if run.Simulated() && run.WallTime > 0 {
 		v, unit, _ := strings.Cut(seconds(run.ClusterTime), " ")
-		tiles = append(tiles, pageTile{"simulated", v, unit, fmt.Sprintf("in %s: %s× real time", seconds(run.WallTime), trim(run.ClusterTime.Seconds()/run.WallTime.Seconds()))})
+		tiles = append(tiles, pageTile{"simulated", v, unit, fmt.Sprintf("in %s: %s× real time", seconds(run.WallTime), drawing.Trim(run.ClusterTime.Seconds()/run.WallTime.Seconds()))})
 		if run.Events > 0 {
-			tiles = append(tiles, pageTile{"events", si(float64(run.Events)), "", si(float64(run.Events)/run.WallTime.Seconds()) + " a second"})
+			tiles = append(tiles, pageTile{"events", drawing.SI(float64(run.Events)), "", drawing.SI(float64(run.Events)/run.WallTime.Seconds()) + " a second"})
 		}
 	} else if run.WallTime > 0 {
 		v, unit, _ := strings.Cut(seconds(run.WallTime), " ")

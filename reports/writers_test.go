@@ -10,15 +10,16 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/weirlab/weir/linearizability"
+	"github.com/weirlab/weir/reports/drawing"
 )
 
 func TestLatencyLogIsReadableByHdrHistogram(t *testing.T) {
 	var file bytes.Buffer
 	l := NewLatency(&file, fixtureStart, time.Second)
-	l.Record(TagProduce, 100*ms, 5*ms)
-	l.Record(TagProduce, 900*ms, 7*ms)
-	l.Record(TagEndToEnd, 950*ms, 9*ms)
-	l.Record(TagProduce, 3200*ms, 2*time.Second) // two silent seconds leave no line
+	l.Record(TagProduce, 100*ms, 5*ms, 1)
+	l.Record(TagProduce, 900*ms, 7*ms, 1)
+	l.Record(TagEndToEnd, 950*ms, 9*ms, 1)
+	l.Record(TagProduce, 3200*ms, 2*time.Second, 1) // two silent seconds leave no line
 	require.NoError(t, l.Close())
 	text := file.String()
 	require.Contains(t, text, "#[Histogram log format version 1.3]")
@@ -37,8 +38,8 @@ func TestLatencyLogIsReadableByHdrHistogram(t *testing.T) {
 func TestLatencyTellsOfValuesOutOfRange(t *testing.T) {
 	var file bytes.Buffer
 	l := NewLatency(&file, fixtureStart, time.Second)
-	l.Record(TagProduce, 0, -ms)
-	l.Record(TagProduce, 0, 2*time.Hour)
+	l.Record(TagProduce, 0, -ms, 1)
+	l.Record(TagProduce, 0, 2*time.Hour, 1)
 	require.EqualError(t, l.Close(), "latency.hlog: 2 latencies were negative or above 1h0m0s and were clamped")
 	all, err := readLatency(&file)
 	require.NoError(t, err)
@@ -48,9 +49,9 @@ func TestLatencyTellsOfValuesOutOfRange(t *testing.T) {
 func TestPercentilesAreMergedAfterTheWarmUp(t *testing.T) {
 	var file bytes.Buffer
 	l := NewLatency(&file, fixtureStart, time.Second)
-	l.Record(TagProduce, 500*ms, 10*time.Second)
+	l.Record(TagProduce, 500*ms, 10*time.Second, 1)
 	for i := range 1000 {
-		l.Record(TagProduce, time.Second+time.Duration(i)*5*ms, time.Duration(i+1)*ms)
+		l.Record(TagProduce, time.Second+time.Duration(i)*5*ms, time.Duration(i+1)*ms, 1)
 	}
 	require.NoError(t, l.Close())
 	all, err := readLatency(&file)
@@ -77,7 +78,7 @@ func TestSeriesRefusesWhatItCouldNotReadBack(t *testing.T) {
 	require.Equal(t, "time_s,a,b\n1.500,3,-4\n", file.String())
 	table, err := readSeries(&file)
 	require.NoError(t, err)
-	require.Equal(t, points{{0.75, 2}}, table.rates(1, 1), "rates take the length of the interval")
+	require.Equal(t, drawing.Points{{X: 0.75, Y: 2}}, table.rates(1, 1), "rates take the length of the interval")
 }
 
 func TestReadersNameTheLine(t *testing.T) {
@@ -109,10 +110,10 @@ func TestWords(t *testing.T) {
 		require.Equal(t, want, number(v))
 	}
 	for v, want := range map[float64]string{0: "0", 0.0123: "12.3 µs", 0.5: "500 µs", 1: "1 ms", 2.834: "2.83 ms", 51.64: "51.6 ms", 999: "999 ms", 1500: "1.5 s", 90_000: "90 s", 900_000: "15 min"} {
-		require.Equal(t, want, milliseconds(v))
+		require.Equal(t, want, drawing.Milliseconds(v))
 	}
 	for v, want := range map[float64]string{0: "0", 12: "12", 9999: "9999", 12_345: "12.3 k", 2.5e6: "2.5 M", 3e9: "3 G"} {
-		require.Equal(t, want, si(v))
+		require.Equal(t, want, drawing.SI(v))
 	}
 	for v, want := range map[int64]string{5: "5 B", 1500: "1.5 kB", 15_107_400: "15.1 MB", 2e9: "2.0 GB"} {
 		require.Equal(t, want, bytesText(v))
@@ -144,14 +145,14 @@ func TestSentences(t *testing.T) {
 }
 
 func TestTicks(t *testing.T) {
-	ticks, end := niceTicks(931, 4, si)
+	ticks, end := drawing.NiceTicks(931, 4, drawing.SI)
 	require.Equal(t, 1000.0, end)
 	require.Len(t, ticks, 5)
-	_, lo, hi := logTicks(2.2, 3700, milliseconds)
+	_, lo, hi := drawing.LogTicks(2.2, 3700, drawing.Milliseconds)
 	require.Equal(t, []float64{2, 5000}, []float64{lo, hi})
-	_, lo, hi = logTicks(10, 10, milliseconds)
+	_, lo, hi = drawing.LogTicks(10, 10, drawing.Milliseconds)
 	require.Equal(t, []float64{10, 20}, []float64{lo, hi}, "an axis has a length")
-	ticks, lo, hi = logTicks(2.2, 4, milliseconds)
+	ticks, lo, hi = drawing.LogTicks(2.2, 4, drawing.Milliseconds)
 	require.Equal(t, []float64{2, 10}, []float64{lo, hi}, "and a label")
-	require.Equal(t, "10 ms", ticks[len(ticks)-1].label)
+	require.Equal(t, "10 ms", ticks[len(ticks)-1].Label)
 }

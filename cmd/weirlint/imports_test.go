@@ -54,13 +54,14 @@ var layers = []layer{
 
 	// Reports read result directories. What a document looks like has nothing
 	// to do with Weir; comparisons run what they compare.
-	{"reports/document", nil},
+	{"reports/drawing", nil},
+	{"reports/document", patterns{"reports/drawing"}},
 	{"reports/regress", patterns{"env/...", "broker/...", "workloads/...", "linearizability", "reports/document"}},
 	{"reports/compare", patterns{"sim/...", "faults", "workloads/...", "linearizability", "reports/document"}},
 	{"reports/published", patterns{"sim/...", "faults", "workloads/...", "linearizability", "reports/document"}},
 	{"reports/versus", patterns{"sim/...", "faults", "workloads/...", "linearizability", "reports/document"}},
 	{"reports/results", patterns{"sim/...", "workloads/...", "reports/..."}},
-	{"reports", patterns{"linearizability/...", "reports/document"}},
+	{"reports", patterns{"linearizability/...", "reports/drawing"}},
 
 	{"cmd/weirlint", nil},
 	{"cmd", patterns{"env/...", "sim/...", "broker/...", "faults/...", "linearizability/...", "scenarios", "workloads/...", "reports/..."}},

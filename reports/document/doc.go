@@ -22,5 +22,5 @@
 // A table cell has its text and, where it is a quantity, the number and unit
 // beside it, so that a reader of the JSON need not parse text.
 //
-// The package imports nothing of Weir.
+// The package knows nothing of Weir but how plots are drawn.
 package document
