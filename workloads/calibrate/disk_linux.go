@@ -12,6 +12,8 @@ import (
 	"syscall"
 	"time"
 	"unsafe"
+
+	"github.com/weirlab/weir/sim/machine"
 )
 
 const (
@@ -31,17 +33,19 @@ func MeasureDisk(o DiskOptions) (*Disk, error) {
 		return nil, fmt.Errorf("calibrate: making a directory to measure the disk in: %w", err)
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
-	d := &Disk{FileSystem: fileSystem(dir)}
-	for _, s := range diskPlan() {
+	d := &Disk{}
+	d.FileSystem, d.CapacityBytes = fileSystem(dir)
+	for _, planned := range diskPlan() {
+		s := series{planned}
 		o.Progress(fmt.Sprintf("%s, %d KiB, %d at a time", s.Op, s.Bytes>>10, s.Depth))
 		err := s.measure(dir, o)
-		if errors.Is(err, syscall.EINVAL) && (s.Op == DirectWrite || s.Op == DirectRead) {
+		if errors.Is(err, syscall.EINVAL) && (s.Op == machine.DirectWrite || s.Op == machine.DirectRead) {
 			continue // a file system without O_DIRECT, as tmpfs was for long
 		}
 		if err != nil {
 			return nil, fmt.Errorf("calibrate: %s of %d bytes: %w", s.Op, s.Bytes, err)
 		}
-		d.Series = append(d.Series, s)
+		d.Series = append(d.Series, s.DiskSeries)
 	}
 	o.Progress("long runs")
 	if err := d.bulk(dir, o.BulkBytes); err != nil {
@@ -50,8 +54,11 @@ func MeasureDisk(o DiskOptions) (*Disk, error) {
 	return d, nil
 }
 
+// series is one way of using the disk, being measured.
+type series struct{ machine.DiskSeries }
+
 // measure fills in one series.
-func (s *DiskSeries) measure(dir string, o DiskOptions) error {
+func (s *series) measure(dir string, o DiskOptions) error {
 	files := make([]*os.File, s.Depth)
 	defer func() {
 		for _, f := range files {
@@ -82,15 +89,15 @@ func (s *DiskSeries) measure(dir string, o DiskOptions) error {
 	if err := errors.Join(errs...); err != nil {
 		return err
 	}
-	s.Count, s.Latency = len(all), quantilesOf(all)
+	s.Count, s.Latency = int64(len(all)), quantilesOf(all)
 	s.BytesPerSecond = int64(float64(int64(len(all))*s.Bytes) / elapsed.Seconds())
 	return nil
 }
 
 // open makes the file of one series.
-func (s *DiskSeries) open(path string, fileBytes int64) (*os.File, error) {
+func (s *series) open(path string, fileBytes int64) (*os.File, error) {
 	flags := os.O_RDWR | os.O_CREATE | os.O_TRUNC
-	if s.Op != OverwriteSync && s.Op != DirectWrite && s.Op != DirectRead {
+	if s.Op != machine.OverwriteSync && s.Op != machine.DirectWrite && s.Op != machine.DirectRead {
 		return os.OpenFile(path, flags, 0o644)
 	}
 	f, err := os.OpenFile(path, flags, 0o644)
@@ -101,7 +108,7 @@ func (s *DiskSeries) open(path string, fileBytes int64) (*os.File, error) {
 	for off := int64(0); off < fileBytes && err == nil; off += bulkCall {
 		_, err = f.WriteAt(block, off)
 	}
-	if err = errors.Join(err, f.Sync()); err != nil || s.Op == OverwriteSync {
+	if err = errors.Join(err, f.Sync()); err != nil || s.Op == machine.OverwriteSync {
 		return f, err
 	}
 	if err := f.Close(); err != nil {
@@ -111,7 +118,7 @@ func (s *DiskSeries) open(path string, fileBytes int64) (*os.File, error) {
 }
 
 // use does calls one after the other and times each.
-func (s *DiskSeries) use(f *os.File, stream uint64, start time.Time, o DiskOptions) ([]time.Duration, error) {
+func (s *series) use(f *os.File, stream uint64, start time.Time, o DiskOptions) ([]time.Duration, error) {
 	r := rand.New(rand.NewPCG(stream, uint64(s.Bytes)))
 	block := aligned(int(s.Bytes))
 	for i := range block {
@@ -122,19 +129,19 @@ func (s *DiskSeries) use(f *os.File, stream uint64, start time.Time, o DiskOptio
 	for off := int64(0); time.Since(start) < o.PerSeries || len(samples) == 0; off += s.Bytes {
 		where := off
 		switch s.Op {
-		case OverwriteSync:
+		case machine.OverwriteSync:
 			where = off % (o.FileBytes - s.Bytes + 1)
-		case DirectWrite, DirectRead:
+		case machine.DirectWrite, machine.DirectRead:
 			where = r.Int64N((o.FileBytes-s.Bytes)/directAlign+1) * directAlign
 		}
 		begin := time.Now()
 		var err error
-		if s.Op == DirectRead {
+		if s.Op == machine.DirectRead {
 			_, err = f.ReadAt(block, where)
 		} else {
 			_, err = f.WriteAt(block, where)
 		}
-		if err == nil && (s.Op == AppendSync || s.Op == OverwriteSync) {
+		if err == nil && (s.Op == machine.AppendSync || s.Op == machine.OverwriteSync) {
 			err = fdatasync(f)
 		}
 		took := time.Since(begin)
@@ -146,7 +153,7 @@ func (s *DiskSeries) use(f *os.File, stream uint64, start time.Time, o DiskOptio
 			continue
 		}
 		samples = append(samples, took)
-		if s.Op == BufferedAppend && off > o.FileBytes {
+		if s.Op == machine.Append && off > o.FileBytes {
 			return samples, nil // enough; more would only fill the page cache
 		}
 	}
@@ -170,23 +177,23 @@ func (d *Disk) bulk(dir string, size int64) error {
 		_, err = f.WriteAt(block, off)
 	}
 	err = errors.Join(err, fdatasync(f))
-	d.WriteBack = rate(size, time.Since(begin))
+	d.WriteBackBytesPerSecond = rateOf(size, time.Since(begin))
 	if err = errors.Join(err, f.Close()); err != nil {
 		return err
 	}
 	direct, err := os.OpenFile(path, os.O_RDWR|syscall.O_DIRECT, 0o644)
 	if errors.Is(err, syscall.EINVAL) {
-		d.SequentialWrite = d.WriteBack
+		d.WriteBytesPerSecond, d.ReadBytesPerSecond = d.WriteBackBytesPerSecond, d.WriteBackBytesPerSecond
 		return nil
 	}
 	if err != nil {
 		return err
 	}
 	defer func() { _ = direct.Close() }()
-	if d.SequentialWrite, err = sequential(size, func(p []byte, off int64) (int, error) { return direct.WriteAt(p, off) }); err != nil {
+	if d.WriteBytesPerSecond, err = sequential(size, func(p []byte, off int64) (int, error) { return direct.WriteAt(p, off) }); err != nil {
 		return err
 	}
-	d.SequentialRead, err = sequential(size, func(p []byte, off int64) (int, error) { return direct.ReadAt(p, off) })
+	d.ReadBytesPerSecond, err = sequential(size, func(p []byte, off int64) (int, error) { return direct.ReadAt(p, off) })
 	return err
 }
 
@@ -207,10 +214,8 @@ func sequential(size int64, call func([]byte, int64) (int, error)) (int64, error
 		})
 	}
 	wg.Wait()
-	return rate(size, time.Since(begin)), errors.Join(errs...)
+	return rateOf(size, time.Since(begin)), errors.Join(errs...)
 }
-
-func rate(bytes int64, took time.Duration) int64 { return int64(float64(bytes) / took.Seconds()) }
 
 // aligned is memory as O_DIRECT wants it.
 func aligned(n int) []byte {
@@ -232,16 +237,18 @@ func fdatasync(f *os.File) error {
 	return errors.Join(err, failed)
 }
 
-// fileSystem is the type of the file system that holds a directory.
-func fileSystem(dir string) string {
+// fileSystem is the type and the size of the file system that holds a
+// directory.
+func fileSystem(dir string) (name string, capacityBytes int64) {
 	var st syscall.Statfs_t
 	if syscall.Statfs(dir, &st) != nil {
-		return "unknown file system"
+		return "unknown file system", 0
 	}
+	capacityBytes = int64(st.Blocks) * int64(st.Bsize)
 	// From linux/magic.h.
 	names := map[int64]string{0xEF53: "ext4", 0x58465342: "xfs", 0x9123683E: "btrfs", 0x01021994: "tmpfs", 0x794C7630: "overlayfs", 0x2FC12FC1: "zfs"}
 	if name, ok := names[int64(st.Type)]; ok {
-		return name
+		return name, capacityBytes
 	}
-	return fmt.Sprintf("file system of type %#x", int64(st.Type))
+	return fmt.Sprintf("file system of type %#x", int64(st.Type)), capacityBytes
 }
