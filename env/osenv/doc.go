@@ -5,7 +5,9 @@
 //
 // Programs written against env take e and run as they would anywhere else.
 // Nothing is modelled here: Work costs nothing because the work itself takes
-// the time, and Wall is the machine's own clock.
+// the time, and Wall is the machine's own clock. Work calls and bytes sent are
+// counted, though, so that the CPU time of a process can be told apart by what
+// it did: [Env.Usage].
 //
 // # What the operating system promises, and how it is asked
 //

@@ -4,16 +4,20 @@ import (
 	"errors"
 	"net"
 	"os"
+	"sync/atomic"
 	"time"
 
 	"github.com/weirlab/weir/env"
 )
 
-// network implements env.Network with TCP.
-type network struct{}
+// network implements env.Network with TCP and counts what its connections
+// carry.
+type network struct{ *traffic }
+
+type traffic struct{ sent, received atomic.Int64 }
 
 // Listen implements env.Network.
-func (network) Listen(addr string) (net.Listener, error) {
+func (n network) Listen(addr string) (net.Listener, error) {
 	// The net package takes an empty address for any host and any port.
 	if _, _, err := net.SplitHostPort(addr); err != nil {
 		return nil, &net.OpError{Op: "listen", Net: "tcp", Err: err}
@@ -22,12 +26,12 @@ func (network) Listen(addr string) (net.Listener, error) {
 	if err != nil {
 		return nil, err
 	}
-	return listener{l}, nil
+	return listener{l, n.traffic}, nil
 }
 
 // Dial implements env.Network. Without a timeout it gives up when the system
 // does.
-func (network) Dial(addr string, timeout time.Duration) (net.Conn, error) {
+func (n network) Dial(addr string, timeout time.Duration) (net.Conn, error) {
 	c, err := net.DialTimeout("tcp", addr, max(0, timeout))
 	if err != nil {
 		var ne net.Error
@@ -36,7 +40,7 @@ func (network) Dial(addr string, timeout time.Duration) (net.Conn, error) {
 		}
 		return nil, err
 	}
-	return wrap(c), nil
+	return wrap(c, n.traffic), nil
 }
 
 func dialTimeout(addr string) error {
@@ -48,30 +52,50 @@ type address string
 func (a address) Network() string { return "tcp" }
 func (a address) String() string  { return string(a) }
 
-type listener struct{ net.Listener }
+type listener struct {
+	net.Listener
+	traffic *traffic
+}
 
 func (l listener) Accept() (net.Conn, error) {
 	c, err := l.Listener.Accept()
 	if err != nil {
 		return nil, err
 	}
-	return wrap(c), nil
+	return wrap(c, l.traffic), nil
 }
 
 // conn is a TCP connection with the fast paths of package env. The net
 // package has set TCP_NODELAY on it.
-type conn struct{ *net.TCPConn }
+type conn struct {
+	*net.TCPConn
+	traffic *traffic
+}
 
 var (
 	_ env.BufferWriter = conn{}
 	_ env.FileSender   = conn{}
 )
 
-func wrap(c net.Conn) net.Conn {
+func wrap(c net.Conn, t *traffic) net.Conn {
 	if tcp, ok := c.(*net.TCPConn); ok {
-		return conn{tcp}
+		return conn{tcp, t}
 	}
 	return c
+}
+
+// Read reads from the connection.
+func (c conn) Read(p []byte) (int, error) {
+	n, err := c.TCPConn.Read(p)
+	c.traffic.received.Add(int64(n))
+	return n, err
+}
+
+// Write writes to the connection.
+func (c conn) Write(p []byte) (int, error) {
+	n, err := c.TCPConn.Write(p)
+	c.traffic.sent.Add(int64(n))
+	return n, err
 }
 
 // WriteBuffers implements env.BufferWriter with writev.
@@ -83,5 +107,7 @@ func (c conn) WriteBuffers(bufs [][]byte) (int64, error) {
 	// net.Buffers consumes the slice it is given, and bufs is the caller's.
 	var few [8][]byte
 	rest := net.Buffers(append(few[:0], bufs...))
-	return rest.WriteTo(c.TCPConn)
+	n, err := rest.WriteTo(c.TCPConn)
+	c.traffic.sent.Add(n)
+	return n, err
 }

@@ -44,6 +44,8 @@ type Env struct {
 	seed    uint64
 	onEvent func(node string, at time.Duration, name string, attrs []env.Attr)
 
+	work workCounter
+
 	mu    sync.Mutex
 	asked map[stream]uint64 // how often Rand was asked for a stream
 }
@@ -57,6 +59,7 @@ var _ env.Env = (*Env)(nil)
 func New(o Options) (*Env, error) {
 	e := &Env{node: o.Node, seed: o.Seed, onEvent: o.OnEvent, asked: make(map[stream]uint64)}
 	e.origin = time.Now()
+	e.network.traffic = new(traffic)
 	if e.node == "" {
 		name, err := os.Hostname()
 		if err != nil {
@@ -97,8 +100,9 @@ func (e *Env) BootID() string {
 // FS implements env.Env.
 func (e *Env) FS() env.FS { return &e.files }
 
-// Work implements env.Env. It does nothing: real work takes real time.
-func (e *Env) Work(string, int64) {}
+// Work implements env.Env. It counts, for [Env.Usage]: real work takes real
+// time.
+func (e *Env) Work(op string, n int64) { e.work.count(op, n) }
 
 // Rand implements env.Env. Asking again for a stream gives its next part, so
 // that two tasks neither share a generator nor draw the same numbers. Two Envs

@@ -18,7 +18,7 @@ const maxSendfile = 4 << 20
 func (c conn) SendFile(f env.File, off, n int64) (int64, error) {
 	src, ok := f.(*file)
 	if !ok {
-		return env.SendFile(plainConn{c.TCPConn}, f, off, n)
+		return env.SendFile(plainConn{c}, f, off, n)
 	}
 	in, err := src.f.SyscallConn()
 	if err != nil {
@@ -59,6 +59,7 @@ func (c conn) SendFile(f env.File, off, n int64) (int64, error) {
 	if err != nil {
 		err = closedFile("sendfile", src.f)
 	}
+	c.traffic.sent.Add(total)
 	return total, cmp.Or(err, writeErr, callErr)
 }
 

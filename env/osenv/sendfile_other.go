@@ -10,7 +10,7 @@ import (
 
 // SendFile implements env.FileSender by copying.
 func (c conn) SendFile(f env.File, off, n int64) (int64, error) {
-	return env.SendFile(plainConn{c.TCPConn}, f, off, n)
+	return env.SendFile(plainConn{c}, f, off, n)
 }
 
 // plainConn hides the fast paths so that env.SendFile copies.
