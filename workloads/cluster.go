@@ -26,6 +26,13 @@ type cluster interface {
 	// controller is the active controller, false if none is known.
 	controller(e env.Env) (broker int, ok bool)
 
+	// loadBegins tells that the clients are about to start.
+	loadBegins()
+
+	// usage is what every machine did since the run began, as far as the
+	// target can see.
+	usage(e env.Env) []Usage
+
 	// strike makes f happen to the brokers in h. The error says why it cannot
 	// happen, such as to a broker that is down already.
 	strike(e env.Env, f faults.Fault, h hit) (*strike, error)

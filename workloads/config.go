@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/weirlab/weir/broker"
+	"github.com/weirlab/weir/linearizability"
 	"github.com/weirlab/weir/workloads/client"
 	"github.com/weirlab/weir/workloads/program"
 	"github.com/weirlab/weir/workloads/scenario"
@@ -77,6 +78,10 @@ func programConfig(s *scenario.Scenario, bootstrap []string) (program.Config, er
 		Registers:          l.Committers.Count,
 		RegisterPartitions: int32(min(4, s.Topic.Partitions.Value())),
 		RegisterEvery:      l.Committers.Every.Value(),
+		Arrivals:           arrivals[l.Producers.Arrivals],
+		RampFrom:           l.Producers.RampFrom.Value(),
+		Sticky:             l.Producers.Partitioner == scenario.PartitionerSticky,
+		History:            linearizability.Recording{Mode: linearizability.RecordingMode(l.History), Every: l.SampleEvery},
 		Duration:           l.Duration.Value(),
 		Drain:              drainPatience,
 	}
@@ -84,6 +89,15 @@ func programConfig(s *scenario.Scenario, bootstrap []string) (program.Config, er
 		cfg.TopicConfigs = append(cfg.TopicConfigs, client.TopicConfig{Name: name, Value: s.Topic.Configs[name]})
 	}
 	return cfg, nil
+}
+
+// arrivals are by their names in scenarios.
+var arrivals = map[string]program.Arrivals{
+	"":                        program.ArrivalsConstant,
+	scenario.ArrivalsConstant: program.ArrivalsConstant,
+	scenario.ArrivalsPoisson:  program.ArrivalsPoisson,
+	scenario.ArrivalsRamp:     program.ArrivalsRamp,
+	scenario.ArrivalsSaturate: program.ArrivalsSaturate,
 }
 
 func producerConfig(p scenario.Properties) (client.ProducerConfig, error) {

@@ -24,6 +24,7 @@ type director struct {
 
 	// lossy is told of every fault that lost stored bytes, as it ends.
 	lossy func(linearizability.Fault)
+	brief bool // nothing is read back
 	// observe is how often the partitions are looked at.
 	observe time.Duration
 
@@ -32,6 +33,7 @@ type director struct {
 	loadStart time.Duration
 	trouble   error // why the run could not go on
 
+	usage    []Usage
 	scanned  bool // the run came to its end and everything was read back
 	loadEnd  time.Duration
 	faults   []linearizability.Fault
@@ -49,7 +51,7 @@ const (
 )
 
 func newDirector(o Options, c cluster) (*director, error) {
-	d := &director{s: o.Scenario, cluster: c, sink: o.Sink, phase: "starting the cluster", states: map[string]linearizability.PartitionState{}}
+	d := &director{s: o.Scenario, cluster: c, sink: o.Sink, brief: o.Brief, phase: "starting the cluster", states: map[string]linearizability.PartitionState{}}
 	if d.sink == nil {
 		d.sink = noSink{}
 	}
@@ -88,9 +90,16 @@ func (d *director) run(e env.Env) {
 	d.mu.Unlock()
 	d.workload.Begin(d.loadStart)
 	d.meter.begin(d.loadStart)
+	d.sink.Event("director", d.loadStart, EventLoadBegins, nil)
+	d.cluster.loadBegins()
 	clients := d.startClients()
 	inj.start(d.s.Faults.Plan, d.loadStart)
-	e.Sleep(d.s.Load.Duration.Value())
+	if d.s.Load.WarmUp > 0 {
+		e.Sleep(d.s.Load.WarmUp)
+	}
+	before := d.cluster.usage(e)
+	e.Sleep(d.loadStart + d.s.Load.Duration.Value() - e.Now())
+	d.usage = since(before, d.cluster.usage(e))
 
 	d.enter("healing")
 	inj.stop()
@@ -101,7 +110,7 @@ func (d *director) run(e env.Env) {
 	settled := d.awaitSettled(e)
 	watching.Set()
 	watcher.Wait()
-	if ended && settled {
+	if ended && settled && !d.brief {
 		d.scan(e)
 	}
 	d.enter("judging")
@@ -256,7 +265,7 @@ func judgedTopic(s *scenario.Scenario) linearizability.Topic {
 // noSink is told everything and keeps nothing.
 type noSink struct{}
 
-func (noSink) Latency(string, time.Duration, time.Duration)    {}
-func (noSink) Row(time.Duration, Row)                          {}
-func (noSink) Event(string, time.Duration, string, []env.Attr) {}
-func (noSink) PartitionState(linearizability.PartitionState)   {}
+func (noSink) Latency(string, time.Duration, time.Duration, int64) {}
+func (noSink) Row(time.Duration, Row)                              {}
+func (noSink) Event(string, time.Duration, string, []env.Attr)     {}
+func (noSink) PartitionState(linearizability.PartitionState)       {}

@@ -154,6 +154,26 @@ func (c *localCluster) shutDown() {
 	wg.Wait()
 }
 
+// loadBegins changes nothing: the page cache is as this machine has left it.
+func (c *localCluster) loadBegins() {}
+
+// usage is the processor time of the broker processes and of this one, which
+// the clients live in.
+func (c *localCluster) usage(e env.Env) []Usage {
+	now := e.Now()
+	var all []Usage
+	for _, p := range c.processes {
+		u := Usage{Name: p.name, Over: now}
+		p.mu.Lock()
+		if p.isRunning() {
+			u.CPU = processCPU(p.cmd.Process.Pid)
+		}
+		p.mu.Unlock()
+		all = append(all, u)
+	}
+	return append(all, Usage{Name: clientsName, Over: now, CPU: processCPU(os.Getpid())})
+}
+
 func (c *localCluster) bootstrap() []string { return c.addrs }
 
 func (c *localCluster) startClient(name string, fn func(env.Env)) env.Task {

@@ -45,8 +45,8 @@ func (m *meter) Produced(intended, sent, done time.Duration, bytes int, outcome 
 	case client.OutcomeOK:
 		m.total.Acked++
 		m.total.AckedBytes += int64(bytes)
-		m.sink.Latency(TagProduce, m.origin+done, done-intended)
-		m.sink.Latency(TagProduceUncorrected, m.origin+done, done-sent)
+		m.sink.Latency(TagProduce, m.origin+done, done-intended, 1)
+		m.sink.Latency(TagProduceUncorrected, m.origin+done, done-sent, 1)
 	case client.OutcomeFail:
 		m.total.Failed++
 	default:
@@ -72,8 +72,8 @@ func (m *meter) ProducedBatch(records []program.Times, done time.Duration, bytes
 		r := &records[i]
 		m.late = max(m.late, r.Sent-r.Intended)
 		if outcome == client.OutcomeOK {
-			m.sink.Latency(TagProduce, m.origin+done, done-r.Intended)
-			m.sink.Latency(TagProduceUncorrected, m.origin+done, done-r.Sent)
+			m.sink.Latency(TagProduce, m.origin+done, done-r.Intended, 1)
+			m.sink.Latency(TagProduceUncorrected, m.origin+done, done-r.Sent, 1)
 		}
 	}
 }
@@ -85,7 +85,7 @@ func (m *meter) ConsumedBatch(intended []time.Duration, read time.Duration, byte
 	m.total.Consumed += int64(len(intended))
 	m.total.ConsumedBytes += bytes
 	for _, at := range intended {
-		m.sink.Latency(TagEndToEnd, m.origin+read, read-at)
+		m.sink.Latency(TagEndToEnd, m.origin+read, read-at, 1)
 	}
 }
 
@@ -95,7 +95,7 @@ func (m *meter) Consumed(intended, read time.Duration, bytes int) {
 	defer m.mu.Unlock()
 	m.total.Consumed++
 	m.total.ConsumedBytes += int64(bytes)
-	m.sink.Latency(TagEndToEnd, m.origin+read, read-intended)
+	m.sink.Latency(TagEndToEnd, m.origin+read, read-intended, 1)
 }
 
 // Operated implements program.Meter.
@@ -103,7 +103,7 @@ func (m *meter) Operated(_ string, started, done time.Duration, outcome client.O
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if outcome == client.OutcomeOK {
-		m.sink.Latency(TagRegister, m.origin+done, done-started)
+		m.sink.Latency(TagRegister, m.origin+done, done-started, 1)
 	}
 }
 

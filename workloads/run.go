@@ -7,6 +7,7 @@ import (
 	"github.com/weirlab/weir/env"
 	"github.com/weirlab/weir/linearizability"
 	"github.com/weirlab/weir/sim"
+	"github.com/weirlab/weir/sim/machine"
 	"github.com/weirlab/weir/workloads/scenario"
 )
 
@@ -30,8 +31,17 @@ type Options struct {
 	// simulation. The verdict is then unknown.
 	Unjudged bool
 
+	// Brief ends the run when the clients are done, for those who only want
+	// to know how fast it is: nothing is read back or judged, and the inner
+	// state of simulated brokers is not watched for broken invariants.
+	Brief bool
+
 	// Window, if set, receives the trace of a range of simulated steps.
 	Window *sim.Window
+
+	// Machine is what simulated brokers run on, if it is in no file that the
+	// scenario could name.
+	Machine *machine.Profile
 
 	// Broker is how the local target starts a broker process: the command and
 	// its first arguments, to which those of "weir broker" are appended.
@@ -44,8 +54,9 @@ type Options struct {
 // Sink is told of a run while it goes on. Times count from the start of the
 // run, not of the workload. The local target calls it from many goroutines.
 type Sink interface {
-	// Latency is one measurement of a kind named by tag, which ended at time at.
-	Latency(tag string, at, d time.Duration)
+	// Latency is n equal measurements of a kind named by tag, which ended at
+	// time at.
+	Latency(tag string, at, d time.Duration, n int64)
 
 	// Row is what happened in the second that ends at time at.
 	Row(at time.Duration, r Row)
@@ -71,6 +82,10 @@ type BrokerRow struct {
 	DiskWrittenBytes, DiskSyncs, NetSentBytes int64
 	CPU                                       time.Duration
 }
+
+// EventLoadBegins is told by the director when the clients are about to
+// start. The load's duration and its warm-up count from then.
+const EventLoadBegins = "load-begins"
 
 // Tags of Sink.Latency.
 const (
@@ -117,6 +132,10 @@ type Outcome struct {
 	Acked, Failed, Unknown, Consumed int64 // records
 	Operations                       int64 // in the history
 	LateBy                           time.Duration
+
+	// Usage is what the machines were busy with between the end of the warm-up
+	// and the end of the load.
+	Usage []Usage
 }
 
 // Liveness reports whether the only promise broken is that of progress after

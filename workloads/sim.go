@@ -29,7 +29,14 @@ func RunSim(ctx context.Context, o Options) (*Outcome, error) {
 
 	var d *director
 	var watch *simWatch
-	c := newSimCluster(o.Scenario, k, func(index int) func(metadata.TopicPartition, int32, int64) {
+	m := o.Machine
+	if m == nil {
+		var err error
+		if m, err = MachineOf(o.Scenario.Cluster); err != nil {
+			return nil, err
+		}
+	}
+	c, err := newSimCluster(o.Scenario, k, m, func(index int) func(metadata.TopicPartition, int32, int64) {
 		return func(tp metadata.TopicPartition, epoch int32, offset int64) {
 			if tp.Topic == o.Scenario.Topic.Name {
 				d.log.AddHighWatermark(linearizability.HighWatermark{
@@ -38,11 +45,13 @@ func RunSim(ctx context.Context, o Options) (*Outcome, error) {
 			}
 		}
 	})
-	d, err := newDirector(o, c)
 	if err != nil {
 		return nil, err
 	}
-	watch = &simWatch{c: c, watcher: linearizability.NewWatcher([]linearizability.Topic{judgedTopic(o.Scenario)})}
+	if d, err = newDirector(o, c); err != nil {
+		return nil, err
+	}
+	watch = &simWatch{c: c, brief: o.Brief, watcher: linearizability.NewWatcher([]linearizability.Topic{judgedTopic(o.Scenario)})}
 	d.log.OnCommitted(watch.watcher.Committed)
 	d.lossy = watch.watcher.AddFault
 	d.observe = imageEvery
@@ -62,7 +71,7 @@ func RunSim(ctx context.Context, o Options) (*Outcome, error) {
 	if err != nil {
 		return nil, err
 	}
-	if o.Unjudged {
+	if o.Unjudged || o.Brief {
 		return d.unjudged(k, interrupted)
 	}
 	return d.finishSim(ctx, k, c, watch, interrupted)
@@ -72,11 +81,12 @@ func (d *director) unjudged(k *sim.Kernel, interrupted string) (*Outcome, error)
 	if d.trouble != nil {
 		return nil, d.trouble
 	}
-	total, _ := d.meter.totals()
-	return &Outcome{
-		Complete: interrupted == "", Interrupted: interrupted, Trace: k.Trace(), Stats: k.Stats(), Failures: k.Failures(),
-		ClusterTime: k.Now(), Acked: total.Acked, Verdict: linearizability.Verdict{Status: linearizability.Unknown},
-	}, nil
+	out := &Outcome{}
+	d.fill(out, interrupted)
+	out.Trace, out.Stats, out.Failures, out.ClusterTime = k.Trace(), k.Stats(), k.Failures(), k.Now()
+	out.Verdict.Status = linearizability.Unknown
+	out.Verdict.Findings = append(d.findings, panics(k.Failures())...)
+	return out, nil
 }
 
 // simulate runs the world until the director is done.
@@ -123,12 +133,7 @@ func (d *director) finishSim(ctx context.Context, k *sim.Kernel, c *simCluster, 
 	for _, e := range watch.watcher.EpochStarts() {
 		d.log.AddEpochStart(e)
 	}
-	for _, f := range k.Failures() {
-		d.findings = append(d.findings, linearizability.Finding{
-			Code: codePanic, Sentence: fmt.Sprintf("task %s of %s panicked: %s", f.Task, f.Node, f.Value),
-			Offset: linearizability.None, Time: f.At, Evidence: []string{f.Stack}, Count: 1,
-		})
-	}
+	d.findings = append(d.findings, panics(k.Failures())...)
 	return d.judge(ctx, out, watch.watcher.Verdict(), interrupted)
 }
 
@@ -152,12 +157,30 @@ func (d *director) judge(ctx context.Context, out *Outcome, watched linearizabil
 		progress.Status, progress.Findings = linearizability.Failed, int64(len(d.findings))
 	}
 	out.Verdict.Merge(linearizability.Verdict{Status: progress.Status, Findings: d.findings, Checks: []linearizability.Check{progress}})
+	d.fill(out, interrupted)
+	return out, nil
+}
+
+// fill adds what was counted.
+func (d *director) fill(out *Outcome, interrupted string) {
 	total, late := d.meter.totals()
 	out.Acked, out.Failed, out.Unknown, out.Consumed, out.LateBy = total.Acked, total.Failed, total.Unknown, total.Consumed, late
 	out.Complete, out.Interrupted = interrupted == "", interrupted
 	out.Faults, out.Missed = d.faults, d.missed
 	out.LoadStart, out.LoadEnd = d.loadStart, d.loadEnd
-	return out, nil
+	out.Usage = d.usage
+}
+
+// panics are the findings that tasks panicked.
+func panics(failures []sim.Failure) []linearizability.Finding {
+	var all []linearizability.Finding
+	for _, f := range failures {
+		all = append(all, linearizability.Finding{
+			Code: codePanic, Sentence: fmt.Sprintf("task %s of %s panicked: %s", f.Task, f.Node, f.Value),
+			Offset: linearizability.None, Time: f.At, Evidence: []string{f.Stack}, Count: 1,
+		})
+	}
+	return all
 }
 
 // tellRows tells the sink once a second what happened.

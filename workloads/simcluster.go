@@ -13,18 +13,22 @@ import (
 	"github.com/weirlab/weir/faults"
 	"github.com/weirlab/weir/linearizability"
 	"github.com/weirlab/weir/sim"
+	"github.com/weirlab/weir/sim/machine"
 	"github.com/weirlab/weir/sim/simdisk"
 	"github.com/weirlab/weir/sim/simnet"
 	"github.com/weirlab/weir/workloads/scenario"
 )
 
 // simCluster is the simulated world of one run: a machine per broker and per
-// client, a network between them, a disk under every broker.
+// client, or one for all, a network between them, a disk under every broker.
 type simCluster struct {
 	s       *scenario.Scenario
 	k       *sim.Kernel
 	net     *simnet.Network
 	brokers []*simBroker
+
+	shared  *machine.Machine // of all processes, nil if each has its own
+	clients []*sim.Node      // on the shared machine
 
 	// What the periodic look at the brokers found, for the director's tasks,
 	// which must not touch the brokers' mutexes themselves.
@@ -39,6 +43,7 @@ type simBroker struct {
 	index int
 	name  string
 	node  *sim.Node
+	on    *machine.Machine // nil: one whose processor is free
 	disk  *simdisk.Disk
 	cfg   broker.Config
 
@@ -55,8 +60,9 @@ const (
 	restartDelay = time.Second
 )
 
-// newSimCluster builds the machines and starts the brokers.
-func newSimCluster(s *scenario.Scenario, k *sim.Kernel, onHighWatermark func(index int) func(metadata.TopicPartition, int32, int64)) *simCluster {
+// newSimCluster builds the machines, of profile m if the scenario names one,
+// and starts the brokers.
+func newSimCluster(s *scenario.Scenario, k *sim.Kernel, m *machine.Profile, onHighWatermark func(index int) func(metadata.TopicPartition, int32, int64)) (*simCluster, error) {
 	c := &simCluster{s: s, k: k, net: simnet.New(k, simnet.Options{}), leader: -1, unsettledV: "the brokers have not been looked at yet"}
 	var voters []broker.Voter
 	for i := range s.Cluster.Brokers {
@@ -67,14 +73,52 @@ func newSimCluster(s *scenario.Scenario, k *sim.Kernel, onHighWatermark func(ind
 		b.cfg = brokerConfig(s, i, voters, address(i))
 		b.cfg.OnHighWatermark = onHighWatermark(i)
 		c.net.Attach(b.node, b.name)
-		b.disk = simdisk.New(k, b.node, diskProfile(s.Cluster.Storage))
+		if err := c.equip(b, m); err != nil {
+			return nil, err
+		}
 		b.node.SetFS(b.disk)
 		b.node.OnCrash(func(sim.CrashKind) { b.b = nil })
 		c.brokers = append(c.brokers, b)
 		c.start(b)
 	}
-	return c
+	return c, nil
 }
+
+// equip gives a broker its processor, network card and disk.
+func (c *simCluster) equip(b *simBroker, m *machine.Profile) error {
+	if m == nil {
+		p, err := diskProfile(c.s.Cluster)
+		if err != nil {
+			return fmt.Errorf("cluster.volume: %w", err)
+		}
+		b.disk = simdisk.New(c.k, b.node, p)
+		return nil
+	}
+	switch {
+	case !c.s.Cluster.Together:
+		on, err := m.Build(c.k, b.name)
+		if err != nil {
+			return err
+		}
+		b.on = on
+	case c.shared == nil:
+		shared, err := m.Build(c.k, sharedName)
+		if err != nil {
+			return err
+		}
+		c.shared = shared
+		fallthrough
+	default:
+		b.on = c.shared
+	}
+	b.on.Host(b.node)
+	b.on.Join(c.net, b.name)
+	b.disk = b.on.NewDisk(b.node)
+	return nil
+}
+
+// sharedName is the machine that all processes are on.
+const sharedName = "machine"
 
 func address(broker int) string {
 	return net.JoinHostPort(brokerName(broker), strconv.Itoa(brokerPort))
@@ -119,7 +163,13 @@ func (c *simCluster) bootstrap() []string {
 }
 
 func (c *simCluster) startClient(name string, fn func(env.Env)) env.Task {
-	return c.machine(name).Start(name, fn)
+	n := c.machine(name)
+	if c.shared != nil {
+		c.shared.Host(n)
+		c.shared.Join(c.net, name)
+		c.clients = append(c.clients, n)
+	}
+	return n.Start(name, fn)
 }
 
 // machine adds a machine without a disk.
@@ -271,6 +321,61 @@ func (c *simCluster) shutDown(e env.Env, b *simBroker) string {
 	return "shut down in good order"
 }
 
+// loadBegins fills the page caches with what a long run before has left.
+func (c *simCluster) loadBegins() {
+	percent := int64(c.s.Cluster.DirtyPercent)
+	if percent == 0 {
+		return
+	}
+	for i, b := range c.brokers {
+		if c.shared == nil || i == 0 { // processes of one machine share its page cache
+			b.disk.SoilForeign(b.disk.Profile().DirtyLimitBytes * percent / 100)
+		}
+	}
+}
+
+// usage is what the machines did so far.
+func (c *simCluster) usage(env.Env) []Usage {
+	var all []Usage
+	for _, b := range c.brokers {
+		all = append(all, b.usage(c.k.Now()))
+	}
+	if c.shared == nil {
+		return all
+	}
+	u := Usage{Name: clientsName, Over: c.k.Now(), Cores: c.shared.Processor().Stats().Cores}
+	work := map[string]WorkCount{}
+	for _, n := range c.clients {
+		u.CPU += n.CPUTime()
+		for _, w := range n.WorkStats() {
+			sum := work[w.Op]
+			work[w.Op] = WorkCount{Op: w.Op, Calls: sum.Calls + w.Calls, Units: sum.Units + w.Units}
+		}
+	}
+	for _, op := range env.SortedKeys(work) {
+		u.Work = append(u.Work, work[op])
+	}
+	return append(all, u)
+}
+
+func (b *simBroker) usage(now time.Duration) Usage {
+	d := b.disk.Stats()
+	u := Usage{
+		Name: b.name, Over: now,
+		DiskReadIOs: d.ReadIOs, DiskWriteIOs: d.WriteIOs, DiskReadBytes: d.ReadBytes, DiskWrittenBytes: d.WriteBytes,
+		DiskSyncs: d.Syncs, Throttled: d.Throttled,
+	}
+	if p := b.node.Processor(); p != nil {
+		s := p.Stats()
+		u.Cores, u.CPU, u.Waited = s.Cores, b.node.CPUTime(), s.Wait
+		u.Limits = append(u.Limits, LimitUse{Name: LimitProcessor, Unit: "ns/s", PerSecond: int64(s.Cores) * int64(time.Second)})
+	}
+	for _, w := range b.node.WorkStats() {
+		u.Work = append(u.Work, WorkCount{Op: w.Op, Calls: w.Calls, Units: w.Units})
+	}
+	return u
+}
+
 // row is what b's machine did since the last row.
 func (b *simBroker) row() BrokerRow {
 	d := b.disk.Stats()
@@ -281,44 +386,4 @@ func (b *simBroker) row() BrokerRow {
 	}
 	b.told = now
 	return r
-}
-
-// disks are the storage models by their name in a scenario.
-var disks = map[string]func() simdisk.Profile{
-	"gp3":            simdisk.GP3,
-	"instance-store": simdisk.InstanceStore,
-}
-
-func diskProfile(storage string) simdisk.Profile { return disks[storage]() }
-
-// StorageName is what a scenario's storage is called in full.
-func StorageName(storage string) string {
-	switch storage {
-	case "gp3":
-		return "EBS gp3, 3,000 IOPS, 125 MiB/s"
-	case "instance-store":
-		return "instance store of an i3en.2xlarge"
-	}
-	return storage
-}
-
-// Model is a table of figures that a simulation rests on.
-type Model struct {
-	What, Name, Source string
-	Checked            bool // against hardware
-}
-
-// Models lists the tables that a simulation of s rests on.
-func Models(s *scenario.Scenario) []Model {
-	disk := Model{What: "disk latency, IOPS and bandwidth", Name: StorageName(s.Cluster.Storage),
-		Source: "EBS User Guide for the limits; latency quantiles are an assumption around published measurements (see simdisk.GP3)"}
-	if s.Cluster.Storage == "instance-store" {
-		disk.Source = "iotune measurements of scylla-machine-image for the limits; latency quantiles are an assumption (see simdisk.InstanceStore)"
-	}
-	return []Model{disk, {
-		What: "network latency and bandwidth", Name: "one availability zone",
-		Source: "published ping round trips within a zone; the tail is an assumption (see simnet.SameZone)",
-	}, {
-		What: "CPU", Name: "free", Source: "processing takes no simulated time",
-	}}
 }

@@ -84,7 +84,9 @@ func seriesColumns(s *scenario.Scenario) []string {
 }
 
 // Latency implements workloads.Sink.
-func (r *result) Latency(tag string, at, d time.Duration) { r.latency.Record(tag, at, d) }
+func (r *result) Latency(tag string, at, d time.Duration, n int64) {
+	r.latency.Record(tag, at, d, n)
+}
 
 // Row implements workloads.Sink.
 func (r *result) Row(at time.Duration, row workloads.Row) {
@@ -159,12 +161,12 @@ func newRun(s *scenario.Scenario, target string, started time.Time, planted []fa
 	for i, name := range s.BrokerNames() {
 		b := reports.Broker{ID: int32(i + 1), Name: name, Machine: "a process on this machine"}
 		if target == targetSim {
-			b.Machine, b.Storage = "simulated", workloads.StorageName(s.Cluster.Storage)
+			b.Machine, b.Storage = "simulated", workloads.StorageName(s.Cluster)
 		}
 		r.Brokers = append(r.Brokers, b)
 	}
 	if target == targetSim {
-		for _, m := range workloads.Models(s) {
+		for _, m := range workloads.Models(s, nil) {
 			r.Models = append(r.Models, reports.Model(m))
 		}
 	}
