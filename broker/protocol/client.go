@@ -81,6 +81,7 @@ func (c *Client) exchange(req kmsg.Request, timeout time.Duration) (kmsg.Respons
 	if err != nil {
 		return nil, err
 	}
+	c.e.Work("peer.request", int64(len(c.buf)+len(frame)))
 	if c.lent {
 		c.last = frame
 	}

@@ -110,9 +110,11 @@ func (s *Server) converse(conn net.Conn) {
 		if call.lent {
 			frames.giveBack(frame)
 		}
-		switch {
-		case len(reply) == 0:
+		if len(reply) == 0 {
 			continue
+		}
+		s.e.Work("response", int64(len(reply)))
+		switch {
 		case cap(reply) <= keepFrameBytes:
 			_, err = conn.Write(reply)
 		default:
@@ -150,7 +152,7 @@ func (s *Server) answer(call *Call, frame, reply []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.e.Work("request", int64(len(frame)))
+	s.e.Work(workOf(req), int64(len(frame)))
 	call.Request, call.ClientID = req, h.ClientID
 	resp := api.Handle(call)
 	call.Request, call.lent = nil, api.KeepsNothing
@@ -162,6 +164,20 @@ func (s *Server) answer(call *Call, frame, reply []byte) ([]byte, error) {
 		reply = make([]byte, 0, hint)
 	}
 	return AppendResponse(reply, h.CorrelationID, resp), nil
+}
+
+// workOf is the operation under which a request is told to [env.Env.Work].
+func workOf(req kmsg.Request) string {
+	switch r := req.(type) {
+	case *kmsg.ProduceRequest:
+		return "request.produce"
+	case *kmsg.FetchRequest:
+		if r.ReplicaID >= 0 || r.Version >= 15 && r.ReplicaState.ID >= 0 {
+			return "request.replica"
+		}
+		return "request.fetch"
+	}
+	return "request.other"
 }
 
 func (s *Server) answerAPIVersions(h Header, body, reply []byte) ([]byte, error) {

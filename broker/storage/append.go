@@ -133,7 +133,7 @@ func (l *Log) AppendLeader(records []byte, leaderEpoch int32, opts AppendOptions
 // FENCED_LEADER_EPOCH (an epoch below that of the record before):
 // nothing was appended. KAFKA_STORAGE_ERROR as for AppendLeader.
 func (l *Log) AppendFollower(records []byte) (AppendResult, error) {
-	l.env.Work("storage.append", int64(len(records)))
+	l.env.Work("replica.append", int64(len(records)))
 	var few [4]Batch
 	batches, err := splitVerified(few[:0], records)
 	if err != nil {

@@ -44,6 +44,7 @@ func (l *Log) sync() error {
 	l.mu.Unlock()
 
 	for _, seg := range dirty {
+		l.env.Work("storage.sync", 1)
 		if err := seg.file.Sync(); err != nil {
 			return l.fence("sync", seg.name(), -1, err)
 		}

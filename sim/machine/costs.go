@@ -31,7 +31,7 @@ type Cost struct {
 func Operations() []string {
 	return []string{
 		"request.produce", "request.fetch", "request.replica", "request.other", "response",
-		"storage.append", "replica.append", "storage.read", "storage.sync", "storage.recover", "replica.fetch",
+		"storage.append", "replica.append", "storage.read", "storage.sync", "storage.recover", "peer.request",
 		"client.send", "client.receive", "client.record",
 	}
 }

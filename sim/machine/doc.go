@@ -33,7 +33,8 @@
 //	request.produce     a Produce request: bytes of its frame. Reading it from
 //	                    the socket, parsing, checking, completing it.
 //	request.fetch       a Fetch request of a consumer: bytes of its frame.
-//	request.replica     a Fetch request of a follower: bytes of its frame.
+//	request.replica     a Fetch request of a follower or a voter: bytes of its
+//	                    frame.
 //	request.other       any other request: bytes of its frame.
 //	response            an answer: bytes of its frame. Encoding and writing it
 //	                    to the socket.
@@ -45,8 +46,9 @@
 //	storage.sync        a sync of a log: 1 per file. The system call; waiting
 //	                    for the device is not CPU.
 //	storage.recover     reading a log after an unclean stop: bytes.
-//	replica.fetch       a follower's round to a leader: bytes of the answer.
-//	                    Making the request, reading and parsing the answer.
+//	peer.request        a request to another broker, above all a follower's
+//	                    fetch: bytes of request and answer. Making the one,
+//	                    reading and parsing the other.
 //	client.send         a request of a client: bytes of its frame.
 //	client.receive      an answer to a client: bytes of its frame.
 //	client.record       a record that a client makes or takes: 1 each.
