@@ -54,7 +54,7 @@ func brokerCommand(s streams) *cobra.Command {
 	flags.StringVar(&f.data, "data", "", "directory for logs and metadata (required)")
 	flags.StringVar(&f.rack, "rack", "", "broker.rack")
 	flags.StringArrayVar(&f.properties, "property", nil, "a broker setting by its Kafka name, as name=value; may be repeated")
-	flags.StringVar(&f.events, "events", "", "append elections, truncations and the like to this file, as JSON lines")
+	flags.StringVar(&f.events, "events", "", "append elections, truncations and the like to this file, as JSON lines, and every second what the brokers have done and used")
 	return cmd
 }
 
@@ -76,6 +76,8 @@ func runBrokers(ctx context.Context, s streams, f brokerFlags) error {
 		events.write(node, at, name, attrs)
 		troubles.write(node, at, name, attrs)
 	}
+	usage := &usageLog{events: events}
+	defer usage.tell() // when the brokers have stopped
 	var running []*broker.Broker
 	defer func() {
 		// Brokers stop side by side: leaders can move only while others live.
@@ -105,17 +107,44 @@ func runBrokers(ctx context.Context, s streams, f brokerFlags) error {
 			return internal(err)
 		}
 		running = append(running, b)
+		usage.envs = append(usage.envs, e)
 		_, _ = fmt.Fprintf(s.out, "broker %d serves on %s, data in %s\n", cfg.NodeID, b.Addr(), dir)
 		go func() {
 			b.Failed().Wait(env.Forever)
 			broken <- b.Err()
 		}()
 	}
-	select {
-	case <-ctx.Done():
-		return nil
-	case err := <-broken:
-		return internal(err)
+	ticks := time.NewTicker(usageEvery)
+	defer ticks.Stop()
+	for {
+		select {
+		case <-ticks.C:
+			usage.tell()
+		case <-ctx.Done():
+			return nil
+		case err := <-broken:
+			return internal(err)
+		}
+	}
+}
+
+// usageEvery is how often brokers tell what they have used.
+const usageEvery = time.Second
+
+// usageLog tells in the event log what the brokers of this process have done
+// and used, for whoever runs them to measure them. The processor time is that
+// of the whole process.
+type usageLog struct {
+	events *eventLog
+	envs   []*osenv.Env
+}
+
+func (u *usageLog) tell() {
+	if u.events == nil {
+		return
+	}
+	for _, e := range u.envs {
+		u.events.write(e.NodeName(), e.Now(), osenv.UsageEvent, e.Usage().Attrs())
 	}
 }
 
