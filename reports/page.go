@@ -130,7 +130,7 @@ func (r *result) html(figures []*drawing.Figure, docs [][]byte) ([]byte, error) 
 		Counters:        r.counters(),
 		Provenance:      r.provenance(),
 		Data:            r.crosshair(),
-		Style:           template.CSS(pageStyle), //nolint:gosec // our own file
+		Style:           template.CSS(drawing.Style + pageStyle), //nolint:gosec // our own file
 		Script:          template.JS(pageScript), //nolint:gosec // our own file
 	}
 	if run.WarmUp > 0 {

@@ -1,10 +1,13 @@
 package document
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"path/filepath"
 )
 
 // JSON writes the document so that [Read] gives it back.
@@ -12,8 +15,9 @@ func (d *Document) JSON(w io.Writer) error {
 	if err := d.Check(); err != nil {
 		return err
 	}
-	d.Schema = Schema
-	b, err := json.MarshalIndent(d, "", " ")
+	whole := *d
+	whole.Schema = Schema
+	b, err := json.MarshalIndent(&whole, "", " ")
 	if err != nil {
 		return err
 	}
@@ -32,17 +36,50 @@ func Read(r io.Reader) (*Document, error) {
 	return &d, d.Check()
 }
 
-// Text writes the document for a terminal of so many columns.
-func (d *Document) Text(w io.Writer, columns int, color bool) error { return errSoon }
+// PNG writes one figure with title, legend and caption.
+func (f *Figure) PNG(w io.Writer) error { return f.drawn().PNG(w, f.Caption()) }
 
-// HTML writes the document as one page that needs nothing else.
-func (d *Document) HTML(w io.Writer) error { return errSoon }
+// SVG writes the same as SVG.
+func (f *Figure) SVG(w io.Writer) error { return f.drawn().WholeSVG(w, f.Caption()) }
 
-// Markdown writes the document with its pictures linked from imageDir.
-func (d *Document) Markdown(w io.Writer, imageDir string) error { return errSoon }
+// WriteFigures writes every figure as name.png and name.svg into dir and
+// returns the names of the files.
+func (d *Document) WriteFigures(dir string) (files []string, err error) {
+	if err := errors.Join(d.Check(), os.MkdirAll(dir, 0o755)); err != nil {
+		return nil, err
+	}
+	for i := range d.Sections {
+		for k := range d.Sections[i].Figures {
+			f := &d.Sections[i].Figures[k]
+			for _, part := range []struct {
+				ending string
+				render func(io.Writer) error
+			}{{".png", f.PNG}, {".svg", f.SVG}} {
+				if err := writeFile(dir, f.Name+part.ending, part.render); err != nil {
+					return files, err
+				}
+				files = append(files, f.Name+part.ending)
+			}
+		}
+	}
+	return files, nil
+}
 
 // WriteDir writes base.html, base.json and every figure as name.png and
-// name.svg into dir, and returns the names of the files.
-func (d *Document) WriteDir(dir, base string) (files []string, err error) { return nil, errSoon }
+// name.svg into dir, which it creates, and returns the names of the files.
+func (d *Document) WriteDir(dir, base string) (files []string, err error) {
+	figures, err := d.WriteFigures(dir)
+	if err != nil {
+		return figures, err
+	}
+	err = errors.Join(writeFile(dir, base+".html", d.HTML), writeFile(dir, base+".json", d.JSON))
+	return append([]string{base + ".html", base + ".json"}, figures...), err
+}
 
-var errSoon = errors.New("document: this rendering is being written")
+func writeFile(dir, name string, render func(io.Writer) error) error {
+	var b bytes.Buffer
+	if err := render(&b); err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	return os.WriteFile(filepath.Join(dir, name), b.Bytes(), 0o644)
+}

@@ -149,3 +149,12 @@ func Milliseconds(ms float64) string {
 	}
 	return "0"
 }
+
+// Share is where a value lies between the ends of the axis, from 0 to 1.
+func (a *Axis) Share(v float64) float64 {
+	v = max(a.Min, min(v, a.Max))
+	if a.Log {
+		return math.Log(v/a.Min) / math.Log(a.Max/a.Min)
+	}
+	return (v - a.Min) / (a.Max - a.Min)
+}

@@ -1,0 +1,267 @@
+package document
+
+import (
+	"bytes"
+	"context"
+	"flag"
+	"image/png"
+	"math"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+var rewrite = flag.Bool("rewrite", false, "write the golden files anew")
+
+// sample has one of everything.
+func sample() *Document {
+	const model = "sim/ec2, AWS documentation of June 2024"
+	curve := func(scale float64, percents ...float64) (x, y []float64) {
+		for _, p := range percents {
+			x, y = append(x, p), append(y, scale*(1+0.4*math.Log(1/(1-p/100))))
+		}
+		return x, y
+	}
+	px, real := curve(2, 0, 50, 75, 90, 95, 99, 99.9, 99.99)
+	_, simulated := curve(2.4, px...)
+	_, low := curve(1.7, px...)
+	_, high := curve(2.3, px...)
+	var hours, credits, rate []float64
+	for i := range 49 {
+		hours = append(hours, float64(i)*900)
+		credits = append(credits, max(0, 100-float64(i)*4))
+		rate = append(rate, map[bool]float64{true: 250, false: 125}[i < 25])
+	}
+	return &Document{
+		Title:    "Ephemeral storage against EBS",
+		Subtitle: "Three brokers of 8 cores in one region, replication factor 3",
+		Summary: []string{"Take i4i.2xlarge: it carries 2.4 times what gp3 does at a third of the price per MB/s.",
+			"What is lost with a machine is re-replicated in 41 minutes, during which one more failure stops writes."},
+		Sections: []Section{{
+			Title: "Throughput ceiling",
+			Text:  []string{"The highest rate that every broker's disk takes once the page cache is full."},
+			Tables: []Table{{Name: "ceiling", Title: "Ceiling and what sets it",
+				Columns: []Column{{Name: "configuration"}, {Name: "ceiling", Unit: "MB/s", Number: true}, {Name: "bottleneck"}, {Name: "cost", Unit: "$/month", Number: true}},
+				Rows: [][]Cell{
+					{Words("i4i.2xlarge instance store"), Quantity(612.4, "MB/s", "612").Marked(Good), Words("disk write bandwidth, 97 % busy"), Quantity(1503, "$/month", "1,503")},
+					{Words("m5.2xlarge gp2 500 GiB"), Quantity(118, "MB/s", "118").Marked(Bad), Words("volume throughput: the 250 MiB/s of gp2, held back in 96 % of the seconds | <b>"), Quantity(988, "$/month", "988")},
+					{Words("m5.2xlarge st1"), Words("–").Marked(Neutral), Words("not run"), Words("–")},
+				},
+				Notes: []string{"At acks=all and 1 KiB records."}}},
+			Figures: []Figure{{Name: "ceiling", Title: "Throughput ceiling", About: "Acknowledged bytes per second at saturation.", Kind: Bars,
+				X: Axis{Label: "configuration", Unit: "1", Categories: []string{"i4i.2xlarge instance store", "m5.2xlarge gp2 500 GiB", "m5.2xlarge st1 500 GiB"}},
+				Y: Axis{Label: "acknowledged", Unit: "MB/s"},
+				Series: []Series{{Name: "measured", Basis: Real, Y: []float64{590, 121, 88}, Low: []float64{560, 101, 60}, High: []float64{640, 130, 110}},
+					{Name: "simulated", Basis: Simulated, X: []float64{0, 1}, Y: []float64{612, 118}}},
+				Marks: []Line{{At: 500, Label: "target"}},
+				Basis: Both, Model: model, Validated: "against this machine, throughput within 14 %"}},
+		}, {
+			Title: "Latency and credits",
+			Figures: []Figure{{Name: "latency", Title: "Produce latency, acks=all, fsync on", Kind: Percentiles, About: "The band is the spread of five real runs.",
+				X: Axis{Label: "percentile", Unit: "%"}, Y: Axis{Label: "produce latency", Unit: "ms", Log: true},
+				Series: []Series{{Name: "real", Basis: Real, X: px, Y: real, Low: low, High: high}, {Name: "simulated", Basis: Simulated, X: px, Y: simulated}},
+				Basis:  Both, Model: "machine profile measured here", Validated: "p50 within 21 %"},
+				{Name: "credits", Title: "Burst credits of gp2", Kind: Lines, Half: true, X: Axis{Label: "time", Unit: "s"}, Y: Axis{Label: "credits", Unit: "%"},
+					Series: []Series{{Name: "gp2, 500 GiB", Basis: Simulated, X: hours, Y: credits}},
+					Bands:  []Band{{From: 0, To: 3600, Label: "warm-up"}}, Marks: []Line{{At: 25 * 900, Label: "credits gone", Vertical: true}},
+					Basis: Simulated, Model: model, Validated: NeverCompared},
+				{Name: "rate", Title: "What the volume carries", Kind: Steps, Half: true, X: Axis{Label: "time", Unit: "s"}, Y: Axis{Label: "written", Unit: "MB/s"},
+					Series: []Series{{Name: "gp2", Basis: Simulated, X: hours, Y: rate}, {Name: "baseline", Basis: Specification, X: []float64{0, 43200}, Y: []float64{125, 125}}},
+					Basis:  Simulated, Model: model, Validated: NeverCompared},
+				{Name: "price", Title: "Price against ceiling", Kind: Scatter, X: Axis{Label: "price", Unit: "$/month"}, Y: Axis{Label: "ceiling", Unit: "MB/s"},
+					Series: []Series{{Name: "instance store", Basis: Simulated, X: []float64{1503, 1320}, Y: []float64{612, 480}, Names: []string{"i4i.2xlarge", "i3en.2xlarge"}},
+						{Name: "published", Basis: Published, X: []float64{1320}, Y: []float64{510}, Low: []float64{450}, High: []float64{540}, Names: []string{"confluent20"}}},
+					Basis: Compared, Model: model, Validated: NeverCompared}},
+		}},
+		Provenance: []Source{{What: "limits of gp2", Basis: "specification", Source: "AWS, EBS volume types, June 2024", Validated: NeverCompared}},
+		Facts:      []Fact{{Name: "commit", Value: "abc123"}, {Name: "command", Value: "weir compare ephemeral ebs"}},
+	}
+}
+
+func golden(t *testing.T, name, got string) {
+	file := filepath.Join("testdata", name)
+	if *rewrite {
+		require.NoError(t, os.MkdirAll("testdata", 0o755))
+		require.NoError(t, os.WriteFile(file, []byte(got), 0o644))
+	}
+	want, err := os.ReadFile(file)
+	require.NoError(t, err)
+	require.Equal(t, string(want), got, "if this is meant, run go test ./reports/document -rewrite and look at the difference")
+}
+
+func TestTextIsGolden(t *testing.T) {
+	for columns, name := range map[int]string{100: "sample.txt", 60: "narrow.txt"} {
+		var b bytes.Buffer
+		require.NoError(t, sample().Text(&b, columns, false))
+		golden(t, name, b.String())
+		for _, l := range strings.Split(b.String(), "\n") {
+			if !strings.Contains(l, "figure ") {
+				require.LessOrEqual(t, len([]rune(l)), columns, l)
+			}
+		}
+	}
+	var colored, plain bytes.Buffer
+	require.NoError(t, sample().Text(&colored, 100, true))
+	require.Contains(t, colored.String(), "\x1b[32m612\x1b[0m")
+	require.NoError(t, sample().Text(&plain, 100, false))
+	require.Contains(t, plain.String(), "612 +", "marks show without colour too")
+}
+
+func TestMarkdownIsGolden(t *testing.T) {
+	var b bytes.Buffer
+	require.NoError(t, sample().Markdown(&b, "docs/results"))
+	golden(t, "sample.md", b.String())
+}
+
+func TestPageIsGolden(t *testing.T) {
+	if runtime.GOARCH != "amd64" {
+		t.Skip("plots are drawn with floating point, which differs in the last digit on " + runtime.GOARCH)
+	}
+	var b bytes.Buffer
+	require.NoError(t, sample().HTML(&b))
+	golden(t, "sample.html", b.String())
+}
+
+var outside = regexp.MustCompile(`(?i)(src|href|action)="(https?:)?//|@import|url\(|<link[^>]+href="[^d]|<(img|iframe|object|embed)`)
+
+func TestPageIsSelfContained(t *testing.T) {
+	var b bytes.Buffer
+	require.NoError(t, sample().HTML(&b))
+	require.Empty(t, outside.FindAllString(b.String(), -1))
+	require.NotContains(t, b.String(), "ZgotmplZ", "html/template refused a value")
+	require.NotContains(t, b.String(), "<b>")
+	require.NotRegexp(t, `(fill|stroke):#[0-9A-F]{6}`, b.String(), "every colour follows light and dark")
+	for _, caption := range []string{"never compared with hardware", "model: sim/ec2", "measured on hardware (solid) and simulated (dashed)"} {
+		require.Contains(t, b.String(), caption)
+	}
+}
+
+func TestWriteDirAndReadBack(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "new")
+	d := sample()
+	files, err := d.WriteDir(dir, "compare")
+	require.NoError(t, err)
+	require.Len(t, files, 2+2*5)
+	for _, name := range files {
+		b, err := os.ReadFile(filepath.Join(dir, name))
+		require.NoError(t, err)
+		if strings.HasSuffix(name, ".png") {
+			img, err := png.Decode(bytes.NewReader(b))
+			require.NoError(t, err)
+			require.Greater(t, img.Bounds().Dx(), 1000)
+		}
+		if strings.HasSuffix(name, ".svg") {
+			require.Contains(t, string(b), "model: ", "the caption is inside the picture")
+		}
+	}
+	f, err := os.Open(filepath.Join(dir, "compare.json"))
+	require.NoError(t, err)
+	defer func() { _ = f.Close() }()
+	back, err := Read(f)
+	require.NoError(t, err)
+	back.Schema = ""
+	require.Equal(t, d, back)
+}
+
+func TestCheckRefuses(t *testing.T) {
+	figure := func(d *Document) *Figure { return &d.Sections[1].Figures[0] }
+	for want, spoil := range map[string]func(*Document){
+		"the document has no title": func(d *Document) { d.Title = "" },
+		"figure latency: it shows a simulation and does not name the source of its model":       func(d *Document) { figure(d).Model = "" },
+		"figure latency: it shows a simulation and does not say whether the model was compared": func(d *Document) { figure(d).Validated = "" },
+		"figure latency: the Y axis has no label or no unit":                                    func(d *Document) { figure(d).Y.Unit = "" },
+		"figure latency: the X axis has no label or no unit":                                    func(d *Document) { figure(d).X.Label = "" },
+		`figure latency: basis ""`:                                                   func(d *Document) { figure(d).Basis = "" },
+		`figure latency: unknown kind "pie"`:                                         func(d *Document) { figure(d).Kind = "pie" },
+		"figure latency: no series":                                                  func(d *Document) { figure(d).Series = nil },
+		`figure latency: series "real": point 2 is NaN`:                              func(d *Document) { figure(d).Series[0].Y[1] = math.NaN() },
+		`figure latency: series "real": 8 X and 7 Y values`:                          func(d *Document) { s := &figure(d).Series[0]; s.Y = s.Y[1:] },
+		`figure latency: series "real": point 8: 100 is no percentile below 100`:     func(d *Document) { figure(d).Series[0].X[7] = 100 },
+		`figure latency: series "real": point 1: Y is 0 on a logarithmic axis`:       func(d *Document) { figure(d).Series[0].Y[0] = 0 },
+		`figure "ceiling": the name is used twice`:                                   func(d *Document) { figure(d).Name = "ceiling" },
+		`figure "../x": the name is used for files`:                                  func(d *Document) { figure(d).Name = "../x" },
+		"table ceiling, row 2: 3 cells in 4 columns":                                 func(d *Document) { r := d.Sections[0].Tables[0].Rows; r[1] = r[1][1:] },
+		"table ceiling, row 1, column ceiling: +Inf is no number":                    func(d *Document) { *d.Sections[0].Tables[0].Rows[0][1].Number = math.Inf(1) },
+		`schema "weir.document/9", but this version of weir reads "weir.document/1"`: func(d *Document) { d.Schema = "weir.document/9" },
+		`provenance "limits of gp2": what, basis and source are needed`:              func(d *Document) { d.Provenance[0].Source = "" },
+		`figure ceiling: series "simulated": point 2: 3 is no index of a category`:   func(d *Document) { d.Sections[0].Figures[0].Series[1].X[1] = 3 },
+	} {
+		d := sample()
+		spoil(d)
+		require.ErrorContains(t, d.Check(), want)
+		require.Error(t, d.Text(&bytes.Buffer{}, 80, false))
+		require.Error(t, d.HTML(&bytes.Buffer{}))
+		require.Error(t, d.Markdown(&bytes.Buffer{}, "."))
+		require.Error(t, d.JSON(&bytes.Buffer{}))
+	}
+	require.NoError(t, sample().Check())
+}
+
+// Odd figures must draw, even if there is little to see in them.
+func TestOddFigures(t *testing.T) {
+	axis := Axis{Label: "x", Unit: "s"}
+	for name, f := range map[string]Figure{
+		"one point": {Kind: Lines, Series: []Series{{Name: "a", Basis: Real, X: []float64{1}, Y: []float64{1}}}},
+		"no points": {Kind: Lines, Series: []Series{{Name: "a", Basis: Real}, {Name: "b", Basis: Real}}},
+		"all zero":  {Kind: Lines, Series: []Series{{Name: "a", Basis: Real, X: []float64{0, 0}, Y: []float64{0, 0}}}},
+		"negative":  {Kind: Scatter, Series: []Series{{Name: "a", Basis: Real, X: []float64{-4, 3}, Y: []float64{-1, -2}}}},
+		"same ends": {Kind: Steps, Series: []Series{{Name: "a", Basis: Real, X: []float64{0, 9}, Y: []float64{5, 5}}, {Name: "b", Basis: Real, X: []float64{0, 9}, Y: []float64{5, 5}}}},
+		"bars below": {Kind: Bars, X: Axis{Categories: []string{"a", "b"}},
+			Series: []Series{{Name: "a", Basis: Real, Y: []float64{-3, 4}}}},
+		"log bars": {Kind: Bars, X: Axis{Categories: []string{"a", "b"}}, Y: Axis{Label: "y", Unit: "ms", Log: true},
+			Series: []Series{{Name: "a", Basis: Real, Y: []float64{3, 4000}}}},
+	} {
+		f.Name, f.Title, f.Basis = "odd", name, Real
+		if f.Kind != Bars {
+			f.X = axis
+		}
+		if f.Y.Unit == "" {
+			f.Y = Axis{Label: "y", Unit: "1"}
+		}
+		d := &Document{Title: "odd", Sections: []Section{{Title: "s", Figures: []Figure{f}}}}
+		_, err := d.WriteDir(t.TempDir(), "odd")
+		require.NoError(t, err, name)
+	}
+}
+
+func chromium() string {
+	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
+		if p, err := exec.LookPath(name); err == nil {
+			return p
+		}
+	}
+	return ""
+}
+
+// Chromium opens the page, its console stays silent, and the script works.
+func TestPageInABrowser(t *testing.T) {
+	browser := chromium()
+	if browser == "" {
+		t.Skip("no chromium on this machine: the page was not opened")
+	}
+	var b bytes.Buffer
+	require.NoError(t, sample().HTML(&b))
+	page := strings.Replace(b.String(), "</body>", `<script>document.getElementById("theme").click();
+		document.body.dataset.wide = document.documentElement.scrollWidth <= innerWidth;</script></body>`, 1)
+	file := filepath.Join(t.TempDir(), "page.html")
+	require.NoError(t, os.WriteFile(file, []byte(page), 0o644))
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, browser, "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+		"--disable-background-networking", "--disable-component-update", "--disable-sync", "--user-data-dir="+t.TempDir(),
+		"--enable-logging=stderr", "--virtual-time-budget=5000", "--dump-dom", "file://"+file)
+	var complaints strings.Builder
+	cmd.Stderr = &complaints
+	dom, err := cmd.Output()
+	require.NoError(t, err, complaints.String())
+	require.NotContains(t, complaints.String(), "CONSOLE", "the console must stay silent")
+	require.Regexp(t, `<html[^>]* data-theme="(dark|light)"`, string(dom))
+	require.Contains(t, string(dom), `data-wide="true"`, "nothing sticks out of the page")
+}

@@ -1,0 +1,448 @@
+package document
+
+import (
+	"math"
+	"slices"
+	"strings"
+
+	"gonum.org/v1/plot"
+	"gonum.org/v1/plot/text"
+	"gonum.org/v1/plot/vg"
+	"gonum.org/v1/plot/vg/draw"
+
+	"github.com/weirlab/weir/reports/drawing"
+)
+
+// Caption is the line under a figure: what kind of figures these are, where
+// the model is from and whether it was ever compared with hardware.
+func (f *Figure) Caption() string {
+	parts := []string{f.basisWords()}
+	if f.Model != "" {
+		parts = append(parts, "model: "+f.Model)
+	}
+	if f.Validated != "" {
+		parts = append(parts, "validated: "+f.Validated)
+	}
+	if f.Note != "" {
+		parts = append(parts, f.Note)
+	}
+	return strings.Join(parts, " · ")
+}
+
+// basisWords tell the bases and how to know them apart.
+func (f *Figure) basisWords() string {
+	real, published, simulated := "solid", "dotted", "dashed"
+	switch f.Kind {
+	case Bars:
+		real, published, simulated = "full", "full", "pale"
+	case Scatter:
+		real, published, simulated = "full", "full", "hollow"
+	}
+	switch f.Basis {
+	case Real:
+		return "measured on hardware"
+	case Published:
+		return "published by others"
+	case Specification:
+		return "from specifications, not measured"
+	case Both:
+		return "measured on hardware (" + real + ") and simulated (" + simulated + ")"
+	case Compared:
+		return "published by others (" + published + ") and simulated (" + simulated + ")"
+	}
+	return string(f.Basis)
+}
+
+// ink is the colour of series i.
+func (f *Figure) ink(i int) drawing.Ink {
+	s := &f.Series[i]
+	if s.Color > 0 {
+		return drawing.Series[(s.Color-1)%len(drawing.Series)]
+	}
+	if s.Basis == Specification && f.Kind != Bars {
+		return drawing.MutedInk
+	}
+	return drawing.Series[i%len(drawing.Series)]
+}
+
+// line is the style of a series: its basis can be read from it without colour.
+func (f *Figure) line(i int) draw.LineStyle {
+	s := drawing.Solid(f.ink(i), 1.6)
+	switch f.Series[i].Basis {
+	case Simulated:
+		// Where nothing real stands beside it, dashes would only disturb.
+		if f.Basis != Simulated {
+			s.Dashes = []vg.Length{6, 3}
+		}
+	case Published:
+		s.Dashes = []vg.Length{1.5, 2.5}
+	case Specification:
+		s.Width = 0.9
+	}
+	return s
+}
+
+// drawn is the figure as package drawing draws it.
+func (f *Figure) drawn() *drawing.Figure {
+	if f.Kind == Bars {
+		return f.drawnBars()
+	}
+	d := &drawing.Figure{Name: f.Name, Title: f.Title, About: f.About, Width: drawing.FullWidth, Height: 300, Bottom: 42}
+	if f.Half {
+		d.Width, d.Height = drawing.HalfWidth, 250
+	}
+	d.X, d.Y = f.axes(int(d.Width / 90))
+	d.Data = append(d.Data, f.behind(d.X)...)
+	for i := range f.Series {
+		d.Data = append(d.Data, f.plotters(i)...)
+	}
+	labels := f.endLabels(d)
+	f.legend(d, labels != nil)
+	d.Over = func(c, in draw.Canvas, p *plot.Plot) {
+		f.markLabels(c, in, p)
+		for _, l := range labels {
+			l.draw(c, in, p)
+		}
+		if f.Kind == Scatter {
+			f.pointNames(c, in, p)
+		}
+	}
+	return d
+}
+
+// legend names the series, unless labels at the ends of the curves do.
+func (f *Figure) legend(d *drawing.Figure, labelled bool) {
+	if labelled || (len(f.Series) == 1 && f.Kind != Scatter) {
+		return
+	}
+	for i := range f.Series {
+		d.Legend = append(d.Legend, drawing.Entry{Name: f.Series[i].Name, Ink: f.ink(i), Thin: f.Kind != Bars,
+			Dashed: f.Series[i].Basis == Simulated && f.Basis != Simulated})
+	}
+}
+
+// points are the points of a series on the drawn axes.
+func (f *Figure) points(s *Series, ys []float64) drawing.Points {
+	var ps drawing.Points
+	for i, y := range ys {
+		x := s.X[i]
+		if f.Kind == Percentiles {
+			x = depth(x)
+		}
+		if f.Kind == Steps && i > 0 {
+			ps = append(ps, drawing.Point{X: x, Y: ps[len(ps)-1].Y})
+		}
+		if f.Y.Log {
+			y = max(y, math.SmallestNonzeroFloat64)
+		}
+		ps = append(ps, drawing.Point{X: x, Y: y})
+	}
+	return ps
+}
+
+// depth is where a percentile lies on an axis of nines.
+func depth(percent float64) float64 { return 1 / (1 - percent/100) }
+
+func (f *Figure) plotters(i int) []plot.Plotter {
+	s, line := &f.Series[i], f.line(i)
+	var all []plot.Plotter
+	if f.Kind == Scatter {
+		return []plot.Plotter{whiskers{points: f.points(s, s.Y), low: s.Low, high: s.High, ink: f.ink(i), filled: s.Basis != Simulated}}
+	}
+	if len(s.Low) > 0 {
+		all = append(all, drawing.Range{Low: f.points(s, s.Low), High: f.points(s, s.High), Fill: f.ink(i).Alpha(0.16)})
+	}
+	all = append(all, drawing.Curve{Points: f.points(s, s.Y), Line: line})
+	if len(s.Y) <= 12 && f.Kind == Lines {
+		all = append(all, whiskers{points: f.points(s, s.Y), ink: f.ink(i), filled: s.Basis != Simulated, small: true})
+	}
+	return all
+}
+
+// behind are bands and marks, which lie under the curves.
+func (f *Figure) behind(x drawing.Axis) []plot.Plotter {
+	var all []plot.Plotter
+	for _, b := range f.Bands {
+		all = append(all, drawing.Band{From: max(b.From, x.Min), To: min(b.To, x.Max), Fill: drawing.SlateInk.Alpha(0.10), Edge: drawing.AxisInk.RGB})
+	}
+	for _, m := range f.Marks {
+		if m.Vertical {
+			all = append(all, drawing.Moment{At: m.At, Ink: drawing.SlateInk})
+		} else {
+			all = append(all, drawing.Level{At: m.At, Line: draw.LineStyle{Color: drawing.SlateInk.RGB, Width: 1, Dashes: []vg.Length{4, 3}}})
+		}
+	}
+	return all
+}
+
+// extent is the least and the greatest value that must be seen; positive
+// leaves out what a logarithmic axis cannot show.
+func extent(positive bool, lists ...[]float64) (low, high float64) {
+	low, high = math.Inf(1), math.Inf(-1)
+	for _, vs := range lists {
+		for _, v := range vs {
+			if positive && v <= 0 {
+				continue
+			}
+			low, high = min(low, v), max(high, v)
+		}
+	}
+	if low > high {
+		return 0, 1
+	}
+	return low, high
+}
+
+// axes work out both axes, with about n ticks along X.
+func (f *Figure) axes(n int) (x, y drawing.Axis) {
+	var xs, ys [][]float64
+	for i := range f.Series {
+		s := &f.Series[i]
+		xs, ys = append(xs, s.X), append(ys, s.Y, s.Low, s.High)
+	}
+	for _, m := range f.Marks {
+		if m.Vertical {
+			xs = append(xs, []float64{m.At})
+		} else {
+			ys = append(ys, []float64{m.At})
+		}
+	}
+	for _, b := range f.Bands {
+		xs = append(xs, []float64{b.From, b.To})
+	}
+	lowX, highX := extent(f.X.Log && f.Kind != Percentiles, xs...)
+	if f.Kind == Percentiles {
+		x = drawing.PercentileAxis(max(10, depth(highX)))
+	} else {
+		x = f.X.ticks(lowX, highX, n, false)
+	}
+	lowY, highY := extent(f.Y.Log, ys...)
+	y = f.Y.ticks(lowY, highY, 5, true)
+	x.Label, y.Label = f.X.name(), f.Y.name()
+	return x, y
+}
+
+// name is the label of an axis with its unit, unless the ticks carry it.
+func (a *Axis) name() string {
+	switch a.Unit {
+	case "1", "", "ms", "s", "%":
+		return a.Label
+	}
+	return a.Label + ", " + a.Unit
+}
+
+// write formats a value of an axis.
+func (a *Axis) write(v float64) string {
+	switch a.Unit {
+	case "ms":
+		return drawing.Milliseconds(v)
+	case "s":
+		return secondsText(v)
+	case "%":
+		return drawing.Trim(v) + " %"
+	}
+	return drawing.SI(v)
+}
+
+func secondsText(v float64) string {
+	switch {
+	case v >= 7200:
+		return drawing.Trim(v/3600) + " h"
+	case v == 0 || v >= 1:
+		return drawing.Trim(v) + " s"
+	}
+	return drawing.Milliseconds(v * 1000)
+}
+
+// ticks makes an axis over what must be seen. Headroom leaves a little space
+// above it.
+func (a *Axis) ticks(low, high float64, n int, headroom bool) drawing.Axis {
+	fixed := a.Min != a.Max
+	if fixed {
+		low, high = a.Min, a.Max
+	}
+	var d drawing.Axis
+	if a.Log {
+		d.Log = true
+		if low <= 0 {
+			low = high / 1000
+		}
+		d.Ticks, d.Min, d.Max = drawing.LogTicks(low, max(high, low*1.01), a.write)
+		return d
+	}
+	if !fixed && headroom && low >= 0 {
+		// Ticks of hours and minutes are round in their own unit.
+		d.Ticks, d.Max = drawing.NiceTicks(high*1.04, n, a.write)
+		return d
+	}
+	if !fixed && high <= low {
+		high = low + 1
+	}
+	d.Min, d.Max = low, high
+	if !fixed && headroom {
+		d.Min, d.Max = low-(high-low)*0.05, high+(high-low)*0.05
+	}
+	step := 1.0
+	if a.Unit == "s" && high >= 7200 {
+		step = 3600
+	}
+	for _, t := range drawing.TicksBetween(d.Min/step, d.Max/step, n, func(v float64) string { return a.write(v * step) }) {
+		t.At *= step
+		d.Ticks = append(d.Ticks, t)
+	}
+	return d
+}
+
+// endLabel names a curve at its end.
+type endLabel struct {
+	name string
+	ink  drawing.Ink
+	end  drawing.Point
+	at   vg.Length // height on the canvas, in points from the bottom of the frame
+}
+
+const endLabelGap = 12
+
+// endLabels places the names of curves at their right ends, moved apart where
+// they would lie over each other; nil if there is no room or no need.
+func (f *Figure) endLabels(d *drawing.Figure) []*endLabel {
+	if f.Kind == Scatter || len(f.Series) < 2 || len(f.Series) > 12 {
+		return nil
+	}
+	style := drawing.TextStyle(10.5, drawing.TextInk, text.XLeft, text.YCenter)
+	var labels []*endLabel
+	widest := vg.Length(0)
+	room := d.Height - drawing.MarginTop - d.Bottom
+	for i := range f.Series {
+		s := &f.Series[i]
+		ps := f.points(s, s.Y)
+		if len(ps) == 0 {
+			continue
+		}
+		end := ps[len(ps)-1]
+		labels = append(labels, &endLabel{name: s.Name, ink: f.ink(i), end: end, at: room * vg.Length(d.Y.Share(end.Y))})
+		widest = max(widest, style.Width(s.Name))
+	}
+	if widest > d.Width/4 || vg.Length(len(labels))*endLabelGap > room {
+		return nil
+	}
+	d.Right = widest + 24
+	slices.SortStableFunc(labels, func(a, b *endLabel) int {
+		switch {
+		case a.at < b.at:
+			return -1
+		case a.at > b.at:
+			return 1
+		}
+		return 0
+	})
+	spread(labels, room)
+	return labels
+}
+
+// spread moves labels apart, as little as it takes, within 0 to room.
+func spread(labels []*endLabel, room vg.Length) {
+	for range 50 {
+		moved := false
+		for i := 1; i < len(labels); i++ {
+			if lack := endLabelGap - (labels[i].at - labels[i-1].at); lack > 0.01 {
+				labels[i-1].at -= lack / 2
+				labels[i].at += lack / 2
+				moved = true
+			}
+		}
+		if n := len(labels); n > 0 {
+			labels[0].at = max(labels[0].at, 0)
+			labels[n-1].at = min(labels[n-1].at, room)
+		}
+		if !moved {
+			return
+		}
+	}
+}
+
+func (l *endLabel) draw(c, in draw.Canvas, p *plot.Plot) {
+	x, y := p.Transforms(&in)
+	from := vg.Point{X: x(l.end.X), Y: y(max(p.Y.Min, min(l.end.Y, p.Y.Max)))}
+	to := vg.Point{X: in.Max.X + 8, Y: in.Min.Y + l.at}
+	c.StrokeLine2(draw.LineStyle{Color: l.ink.Alpha(0.45), Width: 0.6}, from.X, from.Y, to.X-1, to.Y)
+	style := drawing.TextStyle(10.5, l.ink, text.XLeft, text.YCenter)
+	c.FillText(style, vg.Point{X: to.X + 2, Y: to.Y}, l.name)
+}
+
+// markLabels writes what bands and marks are.
+func (f *Figure) markLabels(c, in draw.Canvas, p *plot.Plot) {
+	x, y := p.Transforms(&in)
+	style := drawing.TextStyle(9.5, drawing.SlateInk, text.XLeft, text.YTop)
+	for _, b := range f.Bands {
+		at := max(x(max(b.From, p.X.Min)), in.Min.X)
+		c.FillText(style, vg.Point{X: at + 4, Y: in.Max.Y - 2}, b.Label)
+	}
+	row := 0
+	for _, m := range f.Marks {
+		if m.Vertical {
+			at := x(m.At) + 4
+			if at+style.Width(m.Label) > in.Max.X {
+				at = x(m.At) - 4 - style.Width(m.Label)
+			}
+			c.FillText(style, vg.Point{X: at, Y: in.Max.Y - 2 - vg.Length(row%3)*11}, m.Label)
+			row++
+			continue
+		}
+		if m.At < p.Y.Min || m.At > p.Y.Max {
+			continue
+		}
+		above := style
+		above.YAlign = text.YBottom
+		c.FillText(above, vg.Point{X: in.Min.X + 5, Y: y(m.At) + 1}, m.Label)
+	}
+}
+
+// pointNames writes the names of points beside them.
+func (f *Figure) pointNames(c, in draw.Canvas, p *plot.Plot) {
+	x, y := p.Transforms(&in)
+	for i := range f.Series {
+		s := &f.Series[i]
+		style := drawing.TextStyle(9.5, f.ink(i), text.XLeft, text.YCenter)
+		for k, name := range s.Names {
+			at := vg.Point{X: x(s.X[k]) + 7, Y: y(s.Y[k])}
+			if at.X+style.Width(name) > in.Max.X {
+				at.X -= 14 + style.Width(name)
+			}
+			c.FillText(style, at, name)
+		}
+	}
+}
+
+// whiskers are points with their spread.
+type whiskers struct {
+	points    drawing.Points
+	low, high []float64
+	ink       drawing.Ink
+	filled    bool
+	small     bool
+}
+
+func (w whiskers) Plot(c draw.Canvas, p *plot.Plot) {
+	x, y := p.Transforms(&c)
+	radius := vg.Length(4)
+	if w.small {
+		radius = 2.2
+	}
+	for i, pt := range w.points {
+		at := vg.Point{X: x(pt.X), Y: y(max(p.Y.Min, min(pt.Y, p.Y.Max)))}
+		if len(w.low) > 0 {
+			line := drawing.Solid(w.ink, 1)
+			low, high := y(max(p.Y.Min, w.low[i])), y(min(p.Y.Max, w.high[i]))
+			c.StrokeLine2(line, at.X, low, at.X, high)
+			c.StrokeLine2(line, at.X-3, low, at.X+3, low)
+			c.StrokeLine2(line, at.X-3, high, at.X+3, high)
+		}
+		if w.filled {
+			c.DrawGlyph(draw.GlyphStyle{Color: w.ink.RGB, Radius: radius, Shape: draw.CircleGlyph{}}, at)
+			continue
+		}
+		c.DrawGlyph(draw.GlyphStyle{Color: drawing.PaperInk.RGB, Radius: radius, Shape: draw.CircleGlyph{}}, at)
+		c.DrawGlyph(draw.GlyphStyle{Color: w.ink.RGB, Radius: radius, Shape: draw.RingGlyph{}}, at)
+	}
+}

@@ -1,0 +1,103 @@
+package document
+
+import (
+	"fmt"
+	"io"
+	"path"
+	"strings"
+)
+
+// Markdown writes the document as a Markdown file that finds the figures'
+// PNG files in imageDir, a path relative to the file.
+func (d *Document) Markdown(w io.Writer, imageDir string) error {
+	if err := d.Check(); err != nil {
+		return err
+	}
+	var b strings.Builder
+	p := func(format string, args ...any) { fmt.Fprintf(&b, format, args...) }
+	p("# %s\n", d.Title)
+	if d.Subtitle != "" {
+		p("\n%s\n", d.Subtitle)
+	}
+	for _, s := range d.Summary {
+		p("\n%s\n", s)
+	}
+	for i := range d.Sections {
+		s := &d.Sections[i]
+		p("\n## %s\n", s.Title)
+		for _, text := range s.Text {
+			p("\n%s\n", text)
+		}
+		for k := range s.Tables {
+			p("%s", s.Tables[k].markdown())
+		}
+		for k := range s.Figures {
+			f := &s.Figures[k]
+			p("\n[![%s](%s)](%s)\n", inBrackets(f.Title), path.Join(imageDir, f.Name+".png"), path.Join(imageDir, f.Name+".svg"))
+			if f.About != "" {
+				p("\n%s\n", f.About)
+			}
+			p("\n*%s*\n", f.Caption())
+		}
+	}
+	if len(d.Provenance) > 0 {
+		t := Table{Columns: []Column{{Name: "what"}, {Name: "basis"}, {Name: "source"}, {Name: "validated"}}}
+		for _, s := range d.Provenance {
+			t.Rows = append(t.Rows, []Cell{Words(s.What), Words(s.Basis), Words(s.Source), Words(s.Validated)})
+		}
+		p("\n## Where the figures come from\n%s", t.markdown())
+	}
+	if len(d.Facts) > 0 {
+		t := Table{Columns: []Column{{Name: "made with"}, {Name: ""}}}
+		for _, f := range d.Facts {
+			t.Rows = append(t.Rows, []Cell{Words(f.Name), Words(f.Value)})
+		}
+		p("\n## Provenance\n%s", t.markdown())
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+func inBrackets(s string) string { return strings.NewReplacer("[", "(", "]", ")").Replace(s) }
+
+func inCell(s string) string {
+	return strings.NewReplacer("|", "\\|", "\n", " ").Replace(s)
+}
+
+func (t *Table) markdown() string {
+	var b strings.Builder
+	if t.Title != "" {
+		fmt.Fprintf(&b, "\n**%s**\n", t.Title)
+	}
+	b.WriteString("\n|")
+	for k := range t.Columns {
+		fmt.Fprintf(&b, " %s |", inCell(t.Columns[k].head()))
+	}
+	b.WriteString("\n|")
+	for _, c := range t.Columns {
+		if c.Number {
+			b.WriteString("---:|")
+		} else {
+			b.WriteString("---|")
+		}
+	}
+	b.WriteString("\n")
+	for _, row := range t.Rows {
+		b.WriteString("|")
+		for _, c := range row {
+			text := inCell(c.Text)
+			switch {
+			case c.Mark == Bad && text != "":
+				text = "**" + text + "** ✗"
+			case c.Mark == Good && text != "":
+				text += " ✓"
+			}
+			fmt.Fprintf(&b, " %s |", text)
+		}
+		b.WriteString("\n")
+	}
+	for _, n := range t.Notes {
+		fmt.Fprintf(&b, "\n%s\n", n)
+	}
+	return b.String()
+}
