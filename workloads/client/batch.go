@@ -41,6 +41,12 @@ type batch struct {
 	single  [1]produced // where records begins: most batches of a slow producer hold one
 	memory  int64       // charged to buffer.memory
 
+	// Of a Stream, instead of records: what they are, and when.
+	stream *Stream
+	tag    int64
+	rows   []Row
+	times  []Times
+
 	sealed   bool          // takes no more records; buf is complete but for the producer fields
 	ripe     time.Duration // when lingering ends
 	deadline time.Duration // delivery timeout
@@ -140,6 +146,11 @@ func (b *batch) add(r *Record, ts int64, size int, done func(*Record, Result)) {
 	b.records = append(b.records, produced{r, done})
 }
 
+// holds says whether a record of size bytes fits into an open batch.
+func (b *batch) holds(size int, batchBytes int32) bool {
+	return len(b.buf)+size+varintLen(int64(size)) <= int(batchBytes)
+}
+
 // seal completes all of the header but what number fills in.
 func (b *batch) seal() {
 	p := b.buf
@@ -202,6 +213,10 @@ func (b *batch) giveUp(err error) {
 
 // tell calls back for each record. No lock is held.
 func (b *batch) tell() {
+	if b.stream != nil {
+		b.stream.tell(b)
+		return
+	}
 	for i := range b.records {
 		r := b.result
 		if r.Offset >= 0 {

@@ -310,6 +310,7 @@ func (k *conn) readResponses(r *reader) error {
 			c.to.response(nil, err)
 			return err
 		}
+		k.c.e.Work("client.receive", int64(size))
 		c.to.response(body, nil)
 	}
 }
@@ -375,6 +376,7 @@ func (k *conn) roundTrip(req kmsg.Request, timeout time.Duration) (kmsg.Response
 	// The header of an ApiVersions response never has tags, so that a client
 	// can read it whatever version the broker answers in (KIP-511).
 	flexible := resp.IsFlexible() && req.Key() != int16(kmsg.ApiVersions)
+	k.c.e.Work("client.send", int64(len(frame)))
 	if err := k.send([][]byte{frame}, len(frame), flexible, timeout, s); err != nil {
 		return nil, err
 	}

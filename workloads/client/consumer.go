@@ -257,17 +257,26 @@ func (k *Consumer) report(pt *position, err error) {
 // Poll returns what has arrived, waiting up to timeout for it. It returns
 // early with an empty batch once the consumer is closed.
 func (k *Consumer) Poll(timeout time.Duration) Batch {
+	var batch Batch
+	k.poll(timeout, func() bool {
+		batch = k.collect()
+		return len(batch.Partitions)+len(batch.Errors) > 0
+	})
+	if n := batch.Len(); n > 0 {
+		k.e.Work("client.record", int64(n))
+	}
+	return batch
+}
+
+// poll calls collect, with the lock held, until it has something to return.
+func (k *Consumer) poll(timeout time.Duration, collect func() bool) {
 	end := k.e.Now() + timeout
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	for {
-		batch := k.collect()
-		if len(batch.Partitions) > 0 || len(batch.Errors) > 0 || k.stopped {
-			return batch
-		}
+	for !collect() && !k.stopped {
 		left := end - k.e.Now()
 		if left <= 0 {
-			return batch
+			return
 		}
 		k.changed.WaitTimeout(left)
 	}
@@ -312,10 +321,7 @@ func (k *Consumer) take(pt *position, got *PartitionRecords, room int) error {
 		r := ConsumedRecord{Topic: pt.tp.Topic, Partition: pt.tp.Partition}
 		end, ok, err := c.next(pt.next, &r)
 		if err != nil {
-			// What is behind a bad batch cannot be trusted to be in place.
-			k.rewind(pt)
-			pt.retryAt = k.e.Now() + k.c.cfg.RetryBackoffMax
-			return err
+			return k.spoiled(pt, err)
 		}
 		pt.next, got.Next = end, end
 		if ok {
@@ -323,10 +329,24 @@ func (k *Consumer) take(pt *position, got *PartitionRecords, room int) error {
 			got.Records = append(got.Records, r)
 			continue
 		}
-		pt.buffered -= c.size
-		pt.chunks = slices.Delete(pt.chunks, 0, 1)
+		k.drop(pt)
 	}
 	return nil
+}
+
+// drop removes a partition's first chunk, which has been read. The lock is
+// held.
+func (k *Consumer) drop(pt *position) {
+	pt.buffered -= pt.chunks[0].size
+	pt.chunks = slices.Delete(pt.chunks, 0, 1)
+}
+
+// spoiled gives up what is buffered of a partition: what is behind a bad batch
+// cannot be trusted to be in place. The lock is held.
+func (k *Consumer) spoiled(pt *position, err error) error {
+	k.rewind(pt)
+	pt.retryAt = k.e.Now() + k.c.cfg.RetryBackoffMax
+	return err
 }
 
 // Commit makes at most one attempt on the wire to commit offsets in the group,

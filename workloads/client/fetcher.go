@@ -174,12 +174,19 @@ func (f *fetcher) apply(parts []asked, resp *kmsg.FetchResponse) {
 		f.retryAt = k.e.Now() + k.c.backoff(f.failures)
 		return
 	}
+	next := 0 // answers usually come in the order of the request
 	for t := range resp.Topics {
 		topic := &resp.Topics[t]
 		for i := range topic.Partitions {
 			got := &topic.Partitions[i]
-			for _, a := range parts {
+			for j := range parts {
+				at := next + j
+				if at >= len(parts) {
+					at -= len(parts)
+				}
+				a := &parts[at]
 				if a.pt.tp.Partition == got.Partition && a.pt.tp.Topic == topic.Topic {
+					next = at + 1
 					if a.valid(f.node) {
 						f.arrived(a.pt, got)
 					}
@@ -231,7 +238,7 @@ func (f *fetcher) keep(pt *position, got *kmsg.FetchResponseTopicPartition) {
 	}
 	moved := false
 	for rest := c.data; ; {
-		b, whole, err := readBatch(rest)
+		b, whole, err := readBatch(rest, false)
 		if err != nil {
 			moved = true // Poll comes upon it in its place, and fetches anew
 			pt.retryAt = k.e.Now() + k.c.cfg.RetryBackoffMax
@@ -241,6 +248,7 @@ func (f *fetcher) keep(pt *position, got *kmsg.FetchResponseTopicPartition) {
 			break
 		}
 		rest = rest[b.bytes:]
+		c.sound += b.bytes
 		if b.last >= pt.fetch {
 			pt.fetch, pt.fetchEpoch = b.last+1, b.leaderEpoch
 			moved = true

@@ -32,6 +32,8 @@ type partition struct {
 	via         *conn
 	nextOrdinal int64
 	retryAt     time.Duration
+	usualBytes  int // of the batch sent last
+	usualCount  int
 
 	// Under idempotence. acked says that a batch of this epoch was
 	// acknowledged, so that the leader knows the sequence; broken that the
@@ -50,6 +52,14 @@ func (pt *partition) open() *batch {
 		return pt.queue[n-1]
 	}
 	return nil
+}
+
+// complete seals an open batch that is full: it lingers no longer. The lock is
+// held.
+func (pt *partition) complete(b *batch) {
+	b.seal()
+	b.ripe = 0
+	pt.activate()
 }
 
 // owns reports whether b was numbered in the partition's present epoch.
@@ -116,8 +126,19 @@ func (pt *partition) activate() {
 	}
 }
 
-// sendable reports whether the first queued batch may be sent now on k, and if
-// not, when to look again (env.Forever: when something changes).
+// lingers is how long the first queued batch still waits for company, 0 if it
+// does not.
+func (pt *partition) lingers(now time.Duration) time.Duration {
+	b := pt.queue[0]
+	if b.sealed || now >= b.ripe || pt.p.flushing > 0 || pt.p.blocked > 0 {
+		return 0
+	}
+	return b.ripe - now
+}
+
+// sendable reports whether the first queued batch may be sent now on k, but
+// for lingering, and if not, when to look again (env.Forever: when something
+// changes).
 func (pt *partition) sendable(now time.Duration, k *conn) (bool, time.Duration) {
 	p := pt.p
 	b := pt.queue[0]
@@ -127,9 +148,6 @@ func (pt *partition) sendable(now time.Duration, k *conn) (bool, time.Duration) 
 	}
 	if now < pt.retryAt {
 		return false, pt.retryAt - now
-	}
-	if !b.sealed && now < b.ripe && p.flushing == 0 && p.blocked == 0 {
-		return false, b.ripe - now
 	}
 	if len(pt.inflight) > 0 && pt.via != k {
 		return false, env.Forever
@@ -200,6 +218,7 @@ func (pt *partition) take(now time.Duration, k *conn, r *produceRequest) *batch 
 	b.attempts++
 	if b.attempts == 1 {
 		b.firstSent = now
+		pt.usualBytes, pt.usualCount = len(b.buf), int(b.count)
 	}
 	b.node, b.nodeEpoch = pt.leader, pt.leaderEpoch
 	return b

@@ -8,28 +8,49 @@ type Partitioner int8
 const (
 	// PartitionByKey hashes the key with murmur2 as Kafka's own clients do;
 	// records without a key stay with one partition until its batch is full
-	// or sent (KIP-480).
+	// or sent, and then go on with another (KIP-480).
 	PartitionByKey Partitioner = iota
 	// PartitionRoundRobin takes the partitions in turn.
 	PartitionRoundRobin
 )
 
-// choose places a record of the topic. The producer's lock is held.
-func (t *producerTopic) choose(how Partitioner, r *Record, rand *env.Rand) int32 {
+// choose places a record of the topic. sticky says that it should go elsewhere
+// if it does not fit into the partition's open batch: see moveOn. The
+// producer's lock is held.
+func (t *producerTopic) choose(how Partitioner, r *Record, rand *env.Rand) (index int32, sticky bool) {
 	n := int32(len(t.parts))
 	switch {
 	case how == PartitionRoundRobin:
 		t.next = (t.next + 1) % n
-		return t.next
+		return t.next, false
 	case r.Key != nil:
-		return int32(murmur2(r.Key)&0x7fffffff) % n
+		return int32(murmur2(r.Key)&0x7fffffff) % n, false
 	}
-	if t.parts[t.next].open() == nil {
-		t.next = int32(rand.Intn(int(n)))
-		// A partition without leader gets no more than its share by chance.
-		for i := int32(0); i < n && t.parts[t.next].leader < 0; i++ {
-			t.next = (t.next + 1) % n
-		}
+	return t.sticky(rand)
+}
+
+// sticky is choose for a record without a key.
+func (t *producerTopic) sticky(rand *env.Rand) (index int32, sticky bool) {
+	if !t.stuck {
+		return t.moveOn(rand), false
+	}
+	return t.next, true
+}
+
+// moveOn leaves the sticky partition for another one, at random, as Kafka's
+// clients from 2.4 to 3.2 do whenever a batch would have to be begun (KIP-480,
+// StickyPartitionCache.nextPartition). The producer's lock is held.
+func (t *producerTopic) moveOn(rand *env.Rand) int32 {
+	n := int32(len(t.parts))
+	switch {
+	case !t.stuck:
+		t.next, t.stuck = int32(rand.Intn(int(n))), true
+	case n > 1:
+		t.next = (t.next + 1 + int32(rand.Intn(int(n-1)))) % n
+	}
+	// A partition without leader gets no more than its share by chance.
+	for i := int32(0); i < n && t.parts[t.next].leader < 0; i++ {
+		t.next = (t.next + 1) % n
 	}
 	return t.next
 }

@@ -22,6 +22,7 @@ type produceRequest struct {
 	s       *sender
 	version int16
 	batches []*batch // sorted by topic, as in the request
+	size    int      // of the batches, in bytes
 }
 
 // appendProduce encodes a request as a frame whose batches are shared, not

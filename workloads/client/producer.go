@@ -40,7 +40,7 @@ type Producer struct {
 	order    []*sender // in the order they came into use
 	rand     *env.Rand
 
-	buffered int64 // bytes of records without a result
+	buffered int64 // bytes charged to batches without a result
 	blocked  int   // tasks waiting for memory
 	flushing int   // tasks waiting in Flush: nothing lingers meanwhile
 	stopped  bool
@@ -58,6 +58,7 @@ type Producer struct {
 type producerTopic struct {
 	parts []*partition
 	next  int32 // the sticky or last partition
+	stuck bool  // next is a sticky partition that has been chosen
 }
 
 // NewProducer starts a producer.
@@ -112,6 +113,7 @@ func (p *Producer) ProduceSync(r *Record) Result {
 }
 
 func (p *Producer) enqueue(r *Record, done func(*Record, Result)) error {
+	p.e.Work("client.record", 1)
 	ts := r.TimestampMillis
 	if ts == 0 {
 		ts = p.e.Wall().UnixMilli()
@@ -123,24 +125,86 @@ func (p *Producer) enqueue(r *Record, done func(*Record, Result)) error {
 		return err
 	}
 	// An upper bound: the deltas take no more than this.
-	charge := int64(recordBytes(r, 1<<40, 1<<30)) + 5
-	if charge+batchHeaderBytes > int64(p.cfg.MaxRequestBytes) {
-		return fmt.Errorf("record of %d bytes is larger than max.request.size (%d bytes)", charge, p.cfg.MaxRequestBytes)
-	}
-	if err := p.reserve(charge); err != nil {
+	need := recordBytes(r, 1<<40, 1<<30) + 5
+	if err := p.checkSize(need); err != nil {
 		return err
 	}
-	index := r.Partition
+	index, sticky := r.Partition, false
 	if index == PartitionAny {
-		index = t.choose(p.cfg.Partitioner, r, p.rand)
+		index, sticky = t.choose(p.cfg.Partitioner, r, p.rand)
 	}
 	if index < 0 || int(index) >= len(t.parts) {
-		return fmt.Errorf("topic %q has partitions 0 to %d, not %d", r.Topic, len(t.parts)-1, index)
+		return errNoPartition(r.Topic, len(t.parts), index)
 	}
-	p.buffered += charge
-	p.outstanding.Add(1)
-	p.add(t.parts[index], r, ts, charge, done)
+	end := p.e.Now() + p.cfg.MaxBlock
+	for {
+		pt := t.parts[index]
+		b := pt.open()
+		if b != nil {
+			if size := recordBytes(r, ts-b.firstTS, b.count); b.stream == nil && b.holds(size, p.cfg.BatchBytes) {
+				p.outstanding.Add(1)
+				b.add(r, ts, size, done)
+				return nil
+			}
+			pt.complete(b)
+		}
+		if sticky {
+			index, sticky = t.moveOn(p.rand), false
+			continue
+		}
+		memory := p.batchMemory(need)
+		if waited, err := p.reserve(memory, end); err != nil {
+			return err
+		} else if waited {
+			continue // somebody else may have begun a batch meanwhile
+		}
+		size := recordBytes(r, 0, 0)
+		room := size
+		if p.cfg.Linger > 0 {
+			room = max(size, min(int(p.cfg.BatchBytes), 4*size))
+		}
+		p.outstanding.Add(1)
+		next := newBatch(pt, room)
+		next.add(r, ts, size, done)
+		p.begin(next, memory)
+		return nil
+	}
+}
+
+func errNoPartition(topic string, count int, index int32) error {
+	return fmt.Errorf("topic %q has partitions 0 to %d, not %d", topic, count-1, index)
+}
+
+// checkSize refuses a record that no request can hold. need is an upper bound
+// of its size in a batch.
+func (p *Producer) checkSize(need int) error {
+	if need+batchHeaderBytes > int(p.cfg.MaxRequestBytes) {
+		return fmt.Errorf("record of %d bytes is larger than max.request.size (%d bytes)", need, p.cfg.MaxRequestBytes)
+	}
 	return nil
+}
+
+// batchMemory is what a batch that begins with a record is charged to
+// buffer.memory: all of batch.size at once, as Kafka's BufferPool does it.
+func (p *Producer) batchMemory(need int) int64 {
+	return min(int64(max(int(p.cfg.BatchBytes), need+batchHeaderBytes)), p.cfg.BufferBytes)
+}
+
+// begin queues a batch that has its first record. The lock is held.
+func (p *Producer) begin(b *batch, memory int64) {
+	pt := b.to
+	now := p.e.Now()
+	p.buffered += memory
+	b.memory = memory
+	b.ripe = now + p.cfg.Linger
+	b.deadline = now + p.cfg.DeliveryTimeout
+	b.ordinal = pt.nextOrdinal
+	pt.nextOrdinal++
+	pt.queue = append(pt.queue, b)
+	if len(pt.queue) == 1 {
+		pt.activate()
+	}
+	p.expireBy(b.deadline)
 }
 
 // topic returns a topic's partitions, waiting for metadata if they are not
@@ -179,61 +243,26 @@ func (p *Producer) grow(name string, t *producerTopic, count int) {
 	}
 }
 
-// reserve waits until n bytes of buffer memory are free. The lock is held, and
-// released meanwhile.
-func (p *Producer) reserve(n int64) error {
+// reserve waits until n bytes of buffer memory are free, or end, and reports
+// whether it had to wait. The lock is held, and released meanwhile.
+func (p *Producer) reserve(n int64, end time.Duration) (waited bool, err error) {
 	if p.buffered == 0 || p.buffered+n <= p.cfg.BufferBytes {
-		return nil
+		return false, nil
 	}
-	end := p.e.Now() + p.cfg.MaxBlock
 	p.blocked++
 	defer func() { p.blocked-- }()
 	p.wakeAll() // nothing lingers while somebody waits for memory
 	for p.buffered > 0 && p.buffered+n > p.cfg.BufferBytes {
 		left := end - p.e.Now()
 		if left <= 0 {
-			return fmt.Errorf("%w: no room for %d bytes within %s (buffer.memory is %d bytes)", ErrMaxBlock, n, p.cfg.MaxBlock, p.cfg.BufferBytes)
+			return true, fmt.Errorf("%w: no room for %d bytes within %s (buffer.memory is %d bytes)", ErrMaxBlock, n, p.cfg.MaxBlock, p.cfg.BufferBytes)
 		}
 		p.changed.WaitTimeout(left)
 		if p.stopped {
-			return ErrClosed
+			return true, ErrClosed
 		}
 	}
-	return nil
-}
-
-// add encodes the record into the partition's open batch or a new one. The
-// lock is held.
-func (p *Producer) add(pt *partition, r *Record, ts int64, charge int64, done func(*Record, Result)) {
-	b := pt.open()
-	if b != nil {
-		size := recordBytes(r, ts-b.firstTS, b.count)
-		if len(b.buf)+size+varintLen(int64(size)) <= int(p.cfg.BatchBytes) {
-			b.add(r, ts, size, done)
-			b.memory += charge
-			return
-		}
-		b.seal()
-		b.ripe = 0
-	}
-	size := recordBytes(r, 0, 0)
-	room := size
-	if p.cfg.Linger > 0 {
-		room = max(size, min(int(p.cfg.BatchBytes), 4*size))
-	}
-	now := p.e.Now()
-	next := newBatch(pt, room)
-	next.add(r, ts, size, done)
-	next.memory = charge
-	next.ripe = now + p.cfg.Linger
-	next.deadline = now + p.cfg.DeliveryTimeout
-	next.ordinal = pt.nextOrdinal
-	pt.nextOrdinal++
-	pt.queue = append(pt.queue, next)
-	if b != nil || len(pt.queue) == 1 {
-		pt.activate()
-	}
-	p.expireBy(next.deadline)
+	return true, nil
 }
 
 // expireBy makes sure that the expirer looks at the instant at. The lock is
@@ -385,7 +414,7 @@ func (p *Producer) unlockAndTell() {
 }
 
 func (p *Producer) tell(b *batch) {
-	n := int64(len(b.records))
+	n := int64(b.count)
 	b.tell()
 	if p.outstanding.Add(-n) == 0 {
 		p.mu.Lock()

@@ -63,6 +63,7 @@ func (s *sender) run() {
 func (s *sender) step(now time.Duration) {
 	p := s.p
 	r := s.request()
+	r.size = 0
 	wait := s.collect(now, r)
 	if len(p.settled) > 0 { // a renewed sequence has given up batches
 		p.unlockAndTell()
@@ -93,8 +94,9 @@ func (s *sender) request() *produceRequest {
 }
 
 // collect moves one batch of each partition that may send into the request, up
-// to max.request.size. If there is none, it says how long to wait; zero means
-// that a connection is needed first.
+// to max.request.size. What lingers goes along with what does not, as in
+// Kafka's RecordAccumulator.drain. If there is none, collect says how long to
+// wait; zero means that a connection is needed first.
 func (s *sender) collect(now time.Duration, r *produceRequest) time.Duration {
 	for i := 0; i < len(s.active); {
 		if len(s.active[i].queue) == 0 {
@@ -103,32 +105,13 @@ func (s *sender) collect(now time.Duration, r *produceRequest) time.Duration {
 			i++
 		}
 	}
-	wait := env.Forever
-	size := 0
 	s.turn++
 	if s.turn >= len(s.active) {
 		s.turn = 0
 	}
-	for i := range s.active {
-		at := s.turn + i
-		if at >= len(s.active) {
-			at -= len(s.active)
-		}
-		pt := s.active[at]
-		ok, d := pt.sendable(now, s.conn)
-		switch {
-		case !ok:
-			if d != env.Forever && (wait == env.Forever || d < wait) {
-				wait = d
-			}
-			continue
-		case s.conn == nil:
-			return 0
-		case size > 0 && size+len(pt.queue[0].buf) > int(s.p.cfg.MaxRequestBytes):
-			continue
-		}
-		size += len(pt.queue[0].buf)
-		r.batches = append(r.batches, pt.take(now, s.conn, r))
+	wait, lingering := s.gather(now, r, false)
+	if lingering && len(r.batches) > 0 {
+		s.gather(now, r, true)
 	}
 	if len(r.batches) > 1 {
 		slices.SortStableFunc(r.batches, func(a, b *batch) int {
@@ -142,6 +125,45 @@ func (s *sender) collect(now time.Duration, r *produceRequest) time.Duration {
 		})
 	}
 	return wait
+}
+
+// gather is one round over the partitions: of those that do not linger, or of
+// all. It reports whether any was left lingering.
+func (s *sender) gather(now time.Duration, r *produceRequest, all bool) (wait time.Duration, lingering bool) {
+	wait = env.Forever
+	for i := range s.active {
+		at := s.turn + i
+		if at >= len(s.active) {
+			at -= len(s.active)
+		}
+		pt := s.active[at]
+		if len(pt.queue) == 0 || all && len(pt.inflight) > 0 && pt.inflight[len(pt.inflight)-1].in == r {
+			continue // it has given one
+		}
+		ok, d := true, time.Duration(0)
+		if !all {
+			if d = pt.lingers(now); d > 0 {
+				ok, lingering = false, true
+			}
+		}
+		if ok {
+			ok, d = pt.sendable(now, s.conn)
+		}
+		switch {
+		case !ok:
+			if d != env.Forever && (wait == env.Forever || d < wait) {
+				wait = d
+			}
+			continue
+		case s.conn == nil:
+			return 0, lingering
+		case r.size > 0 && r.size+len(pt.queue[0].buf) > int(s.p.cfg.MaxRequestBytes):
+			continue
+		}
+		r.size += len(pt.queue[0].buf)
+		r.batches = append(r.batches, pt.take(now, s.conn, r))
+	}
+	return wait, lingering
 }
 
 // drop removes an idle partition from the active ones.
@@ -195,6 +217,7 @@ func (s *sender) send(r *produceRequest) {
 		to = nil
 	}
 	p.mu.Unlock()
+	p.e.Work("client.send", int64(size))
 	err := k.send(frame, size, r.version >= 9, p.c.cfg.RequestTimeout, to)
 	p.mu.Lock()
 	clear(frame)

@@ -89,7 +89,7 @@ func TestEveryFlippedBitIsFound(t *testing.T) {
 	for bit := batchMagic * 8; bit < len(b.buf)*8; bit++ {
 		bad := bytes.Clone(b.buf)
 		bad[bit/8] ^= 1 << (bit % 8)
-		_, whole, err := readBatch(bad)
+		_, whole, err := readBatch(bad, false)
 		require.ErrorIs(t, err, ErrCorrupt, "bit %d", bit)
 		require.False(t, whole)
 	}
