@@ -72,7 +72,7 @@ func RunLocal(ctx context.Context, o Options) (*Outcome, error) {
 		}
 		d.fill(out, "")
 		out.Verdict = linearizability.Verdict{Status: linearizability.Unknown, Findings: d.findings}
-		return out, c.tellEvents(d.sink, started)
+		return out, c.tellEvents(d.sink, started, out.Usage, d.loadStart+d.s.Load.WarmUp, d.loadEnd)
 	}
 	if d.scanned {
 		scans, err := c.replicas(e)
@@ -83,7 +83,7 @@ func RunLocal(ctx context.Context, o Options) (*Outcome, error) {
 			d.log.AddScan(s)
 		}
 	}
-	if err := c.tellEvents(d.sink, started); err != nil {
+	if err := c.tellEvents(d.sink, started, d.usage, d.loadStart+d.s.Load.WarmUp, d.loadEnd); err != nil {
 		return nil, err
 	}
 	out.Blind = "the local target sees nothing inside running brokers"

@@ -18,6 +18,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/weirlab/weir/env"
+	"github.com/weirlab/weir/env/osenv"
 	"github.com/weirlab/weir/faults"
 	"github.com/weirlab/weir/linearizability"
 	"github.com/weirlab/weir/workloads/client"
@@ -339,9 +340,36 @@ func pauseAll(list []*process, detail string) (*strike, error) {
 	}}, nil
 }
 
-// tellEvents tells the sink what the brokers logged, in order of time. A line
+// tellEvents tells the sink what the brokers logged, in order of time, and
+// adds to used what they did in the window of time that it is about. A line
 // cut short by SIGKILL is left out.
-func (c *localCluster) tellEvents(sink Sink, started time.Time) error {
+func (c *localCluster) tellEvents(sink Sink, started time.Time, used []Usage, from, to time.Duration) error {
+	events, err := c.logged()
+	if err != nil {
+		return err
+	}
+	told := map[string]*usageCurve{}
+	for _, ev := range events {
+		at := max(0, ev.Wall.Sub(started))
+		if ev.Name == osenv.UsageEvent {
+			if told[ev.Node] == nil {
+				told[ev.Node] = &usageCurve{}
+			}
+			told[ev.Node].add(at, osenv.ParseUsage(ev.Attrs))
+			continue
+		}
+		sink.Event(ev.Node, at, ev.Name, ev.Attrs)
+	}
+	for i := range used {
+		if curve := told[used[i].Name]; curve != nil {
+			curve.fill(&used[i], from, to)
+		}
+	}
+	return nil
+}
+
+// logged is all that the brokers logged, in order of time.
+func (c *localCluster) logged() ([]LoggedEvent, error) {
 	var events []LoggedEvent
 	for _, p := range c.processes {
 		f, err := os.Open(p.events)
@@ -349,7 +377,7 @@ func (c *localCluster) tellEvents(sink Sink, started time.Time) error {
 			continue
 		}
 		if err != nil {
-			return err
+			return nil, err
 		}
 		lines := bufio.NewScanner(f)
 		lines.Buffer(nil, 1<<20)
@@ -360,12 +388,9 @@ func (c *localCluster) tellEvents(sink Sink, started time.Time) error {
 			}
 		}
 		if err := errors.Join(lines.Err(), f.Close()); err != nil {
-			return fmt.Errorf("%s: %w", p.events, err)
+			return nil, fmt.Errorf("%s: %w", p.events, err)
 		}
 	}
 	slices.SortStableFunc(events, func(a, b LoggedEvent) int { return a.Wall.Compare(b.Wall) })
-	for _, ev := range events {
-		sink.Event(ev.Node, max(0, ev.Wall.Sub(started)), ev.Name, ev.Attrs)
-	}
-	return nil
+	return events, nil
 }

@@ -153,6 +153,7 @@ func newRun(s *scenario.Scenario, target string, started time.Time, planted []fa
 		Interrupted: "the run did not come to its end",
 		Provenance:  provenance(),
 		Settings:    settings(s),
+		WarmUp:      s.Load.WarmUp,
 		Verdict:     linearizability.Verdict{Status: statusUnknown},
 	}
 	for _, bug := range planted {
@@ -162,6 +163,9 @@ func newRun(s *scenario.Scenario, target string, started time.Time, planted []fa
 		b := reports.Broker{ID: int32(i + 1), Name: name, Machine: "a process on this machine"}
 		if target == targetSim {
 			b.Machine, b.Storage = "simulated", workloads.StorageName(s.Cluster)
+			if s.Cluster.Machine != "" {
+				b.Machine = "simulated " + s.Cluster.Machine
+			}
 		}
 		r.Brokers = append(r.Brokers, b)
 	}
@@ -226,12 +230,21 @@ func settings(s *scenario.Scenario) []reports.Setting {
 		reports.Setting{Name: "records per second", Value: fmt.Sprint(s.Load.Producers.Rate.Value())},
 		reports.Setting{Name: "record size in bytes", Value: fmt.Sprint(s.Load.Producers.RecordSize.Value())},
 	)
+	if s.Load.Producers.Arrivals != "" {
+		list = append(list, reports.Setting{Name: "arrivals", Value: s.Load.Producers.Arrivals})
+	}
+	list = append(list, reports.Setting{Name: "history", Value: recording(s.Load)})
 	add("topic: ", s.Topic.Configs)
 	add("broker: ", s.Cluster.Properties)
 	add("client: ", s.Load.Properties)
 	add("producer: ", s.Load.Producers.Properties)
 	add("consumer: ", s.Load.Consumers.Properties)
 	return list
+}
+
+// recording says how much of what clients did is in the history.
+func recording(l scenario.Load) string {
+	return linearizability.Recording{Mode: linearizability.RecordingMode(l.History), Every: l.SampleEvery}.String()
 }
 
 // provenance is what this program was built from and runs on.
