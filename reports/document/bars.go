@@ -19,9 +19,9 @@ const (
 // drawnBars is a bar chart: the groups from top to bottom, the quantity from
 // left to right.
 func (f *Figure) drawnBars() *drawing.Figure {
-	d := &drawing.Figure{Name: f.Name, Title: f.Title, About: f.About, Width: drawing.FullWidth, Bottom: 42, Right: 84}
+	d := &drawing.Figure{Name: f.Name, Title: f.Title, About: f.About, Width: wideWidth, Bottom: 42, Right: 84}
 	if f.Half {
-		d.Width = drawing.HalfWidth
+		d.Width = halfWidth
 	}
 	groups := len(f.X.Categories)
 	group := vg.Length(len(f.Series))*(barHeight+barGap) + groupGap
@@ -63,7 +63,7 @@ func (f *Figure) barAxes(n int) (groups, values drawing.Axis) {
 	if !f.Y.Log {
 		low = min(low, 0)
 	}
-	values = f.Y.ticks(low, high, n, true)
+	values = f.Y.ticks(low, high, n, true, false)
 	values.Label = f.Y.name()
 	return groups, values
 }

@@ -155,7 +155,7 @@ func TestWriteDirAndReadBack(t *testing.T) {
 		if strings.HasSuffix(name, ".png") {
 			img, err := png.Decode(bytes.NewReader(b))
 			require.NoError(t, err)
-			require.Greater(t, img.Bounds().Dx(), 1000)
+			require.Greater(t, img.Bounds().Dx(), 800)
 		}
 		if strings.HasSuffix(name, ".svg") {
 			require.Contains(t, string(b), "model: ", "the caption is inside the picture")

@@ -82,14 +82,20 @@ func (f *Figure) line(i int) draw.LineStyle {
 	return s
 }
 
+// Widths in points. A page is wider than that, so that letters grow on it.
+const (
+	wideWidth = 900
+	halfWidth = 438
+)
+
 // drawn is the figure as package drawing draws it.
 func (f *Figure) drawn() *drawing.Figure {
 	if f.Kind == Bars {
 		return f.drawnBars()
 	}
-	d := &drawing.Figure{Name: f.Name, Title: f.Title, About: f.About, Width: drawing.FullWidth, Height: 300, Bottom: 42}
+	d := &drawing.Figure{Name: f.Name, Title: f.Title, About: f.About, Width: wideWidth, Height: 280, Bottom: 42}
 	if f.Half {
-		d.Width, d.Height = drawing.HalfWidth, 250
+		d.Width, d.Height = halfWidth, 230
 	}
 	d.X, d.Y = f.axes(int(d.Width / 90))
 	d.Data = append(d.Data, f.behind(d.X)...)
@@ -214,10 +220,10 @@ func (f *Figure) axes(n int) (x, y drawing.Axis) {
 	if f.Kind == Percentiles {
 		x = drawing.PercentileAxis(max(10, depth(highX)))
 	} else {
-		x = f.X.ticks(lowX, highX, n, false)
+		x = f.X.ticks(lowX, highX, n, false, f.Kind == Scatter)
 	}
 	lowY, highY := extent(f.Y.Log, ys...)
-	y = f.Y.ticks(lowY, highY, 5, true)
+	y = f.Y.ticks(lowY, highY, 5, true, false)
 	x.Label, y.Label = f.X.name(), f.Y.name()
 	return x, y
 }
@@ -254,9 +260,9 @@ func secondsText(v float64) string {
 	return drawing.Milliseconds(v * 1000)
 }
 
-// ticks makes an axis over what must be seen. Headroom leaves a little space
-// above it.
-func (a *Axis) ticks(low, high float64, n int, headroom bool) drawing.Axis {
+// ticks makes an axis over what must be seen. With headroom it begins at 0 and
+// leaves a little space above, padded it leaves some on both sides.
+func (a *Axis) ticks(low, high float64, n int, headroom, padded bool) drawing.Axis {
 	fixed := a.Min != a.Max
 	if fixed {
 		low, high = a.Min, a.Max
@@ -268,20 +274,31 @@ func (a *Axis) ticks(low, high float64, n int, headroom bool) drawing.Axis {
 			low = high / 1000
 		}
 		d.Ticks, d.Min, d.Max = drawing.LogTicks(low, max(high, low*1.01), a.write)
+		if d.Max/d.Min <= 100 {
+			for i, t := range d.Ticks {
+				d.Ticks[i].Label = a.write(t.At)
+			}
+		}
 		return d
 	}
 	if !fixed && headroom && low >= 0 {
-		// Ticks of hours and minutes are round in their own unit.
-		d.Ticks, d.Max = drawing.NiceTicks(high*1.04, n, a.write)
+		if a.Unit != "%" || high > 100 {
+			high *= 1.04
+		}
+		d.Ticks, d.Max = drawing.NiceTicks(high, n, a.write)
 		return d
 	}
 	if !fixed && high <= low {
 		high = low + 1
 	}
 	d.Min, d.Max = low, high
-	if !fixed && headroom {
+	if !fixed && (headroom || padded) {
 		d.Min, d.Max = low-(high-low)*0.05, high+(high-low)*0.05
+		if low >= 0 {
+			d.Min = max(0, d.Min)
+		}
 	}
+	// Ticks of hours are round in their own unit.
 	step := 1.0
 	if a.Unit == "s" && high >= 7200 {
 		step = 3600

@@ -56,7 +56,7 @@ func TicksBetween(low, high float64, n int, format func(float64) string) []Tick 
 	}
 	step := niceStep(high-low, n)
 	var ticks []Tick
-	for i := math.Ceil(low/step - 1e-9); i*step <= high+step*1e-9; i++ {
+	for i := math.Ceil(low/step-1e-9) + 0; i*step <= high+step*1e-9; i++ {
 		ticks = append(ticks, Tick{At: i * step, Label: format(i * step)})
 	}
 	return ticks
