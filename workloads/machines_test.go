@@ -1,0 +1,84 @@
+package workloads_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/weirlab/weir/linearizability"
+	"github.com/weirlab/weir/workloads"
+	"github.com/weirlab/weir/workloads/scenario"
+)
+
+func onMachine(t *testing.T, c scenario.Cluster) *workloads.Outcome {
+	t.Helper()
+	s := &scenario.Scenario{
+		Name: "machines", Seed: 1, Recovery: time.Minute, Cluster: c,
+		Topic: scenario.Topic{Name: "t", Partitions: scenario.Exactly(2), ReplicationFactor: 3},
+		Load: scenario.Load{
+			Duration:  scenario.ExactSpan(2 * time.Second),
+			WarmUp:    500 * time.Millisecond,
+			Producers: scenario.Producers{Count: 2, Rate: scenario.Exactly(500), RecordSize: scenario.Exactly(100)},
+			Consumers: scenario.Consumers{Count: 1},
+		},
+	}
+	s.Cluster.Brokers = 3
+	text, err := s.YAML()
+	require.NoError(t, err)
+	s, err = scenario.Parse("machines.yaml", text)
+	require.NoError(t, err)
+	out, err := workloads.RunSim(context.Background(), workloads.Options{Scenario: s})
+	require.NoError(t, err)
+	require.Equal(t, linearizability.Pass, out.Verdict.Status, "%+v", out.Verdict.Findings)
+	require.EqualValues(t, 1000, out.Acked)
+	return out
+}
+
+func TestEveryStorageCarriesALightLoad(t *testing.T) {
+	for _, c := range []scenario.Cluster{
+		{Machine: "i3en.2xlarge", Storage: scenario.InstanceStore},
+		{Machine: "i4i.2xlarge", Storage: scenario.InstanceStore},
+		{Machine: "m5.2xlarge", Storage: "gp2", Volume: scenario.Volume{SizeGiB: 100}},
+		{Machine: "m5.2xlarge", Storage: "gp3"},
+		{Machine: "m5.2xlarge", Storage: "io2", Volume: scenario.Volume{SizeGiB: 100, IOPS: 3000}},
+		{Machine: "m5.2xlarge", Storage: "st1", Volume: scenario.Volume{SizeGiB: 1024}},
+		{Storage: "gp2", Volume: scenario.Volume{SizeGiB: 100}},
+		{Storage: "st1", Volume: scenario.Volume{SizeGiB: 1024}},
+	} {
+		t.Run(c.Machine+" "+c.Storage, func(t *testing.T) {
+			out := onMachine(t, c)
+			require.Len(t, out.Usage, 3)
+			for _, u := range out.Usage {
+				require.Equal(t, 1500*time.Millisecond, u.Over)
+				if c.Machine != "" {
+					require.Positive(t, u.CPU, "%s costs processor time", u.Name)
+					require.Equal(t, 8, u.Cores)
+				}
+			}
+		})
+	}
+}
+
+func TestProcessesOfOneMachineShareIt(t *testing.T) {
+	out := onMachine(t, scenario.Cluster{Machine: "i3en.2xlarge", Storage: scenario.InstanceStore, Together: true})
+	require.Len(t, out.Usage, 4, "the clients are on the machine too")
+	require.Equal(t, "clients", out.Usage[3].Name)
+	require.Positive(t, out.Usage[3].CPU)
+}
+
+func TestMistakesAboutMachines(t *testing.T) {
+	for _, c := range []struct {
+		cluster scenario.Cluster
+		says    string
+	}{
+		{scenario.Cluster{Machine: "i99.huge", Storage: "gp3"}, "i99.huge"},
+		{scenario.Cluster{Machine: "nowhere.json", Storage: scenario.MachineStorage}, "nowhere.json"},
+		{scenario.Cluster{Machine: "i3en.2xlarge", Storage: scenario.MachineStorage}, "weir calibrate"},
+		{scenario.Cluster{Machine: "i3en.2xlarge", Storage: "gp3", Costs: "free"}, "free"},
+	} {
+		_, err := workloads.MachineOf(c.cluster)
+		require.ErrorContains(t, err, c.says)
+	}
+}
