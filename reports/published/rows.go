@@ -277,3 +277,12 @@ func choose(rows []Row, names []string) ([]Row, error) {
 	}
 	return chosen, nil
 }
+
+// Select finds rows by ID or slug; no names are all rows.
+func Select(names []string) ([]Row, error) {
+	rows, err := Rows()
+	if err != nil {
+		return nil, err
+	}
+	return choose(rows, names)
+}

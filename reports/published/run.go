@@ -1,0 +1,185 @@
+package published
+
+import (
+	"context"
+	"errors"
+	"runtime"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/weirlab/weir/sim/machine"
+	"github.com/weirlab/weir/workloads"
+	"github.com/weirlab/weir/workloads/measure"
+	"github.com/weirlab/weir/workloads/scenario"
+)
+
+// CostTable is the name of the table of processor costs of Kafka on the JVM.
+const CostTable = "kafka-jvm"
+
+// Options are what to simulate and how.
+type Options struct {
+	// Only names the rows to run, by ID or by slug; empty is all of them.
+	Only []string
+
+	Seed scenario.Seed
+
+	// Throughput and Latency are the windows of saturated and other rows; the
+	// zero value is [ThroughputWindows] and [LatencyWindows].
+	Throughput, Latency Windows
+
+	// Costs are tried in place of the table [CostTable], by a fit.
+	Costs *machine.Costs
+
+	// Parallel is how many rows run at once; 0 is one per processor.
+	Parallel int
+
+	// Progress, if set, is told when a row begins (r nil) and when it is done.
+	// It is called by one goroutine at a time.
+	Progress func(row Row, r *RowResult)
+}
+
+// Result is what a comparison found. It survives a round trip through JSON.
+type Result struct {
+	Schema string        `json:"schema"`
+	Seed   scenario.Seed `json:"seed"`
+	// Rows are in the order of the data.
+	Rows []RowResult `json:"rows"`
+	// Costs is the table that was used, and Fitted the rows that it was fitted
+	// on.
+	Costs  machine.Costs `json:"costs"`
+	Fitted []string      `json:"fitted"`
+	Wall   time.Duration `json:"wall"`
+}
+
+// Schema is the value of Result.Schema that this version writes and reads.
+const Schema = "weir-published-1"
+
+// RowResult is one row with its simulation.
+type RowResult struct {
+	Row         Row                  `json:"row"`
+	Fitted      bool                 `json:"fitted"`
+	Scenario    string               `json:"scenario"` // as it ran, in YAML
+	Measurement *measure.Measurement `json:"measurement,omitempty"`
+	// Error says why there is no measurement.
+	Error string `json:"error,omitempty"`
+}
+
+// Run simulates the rows. A row that cannot be simulated is no error of Run;
+// its result says why.
+func Run(ctx context.Context, o Options) (*Result, error) {
+	rows, err := Rows()
+	if err != nil {
+		return nil, err
+	}
+	if rows, err = choose(rows, o.Only); err != nil {
+		return nil, err
+	}
+	if o.Throughput == (Windows{}) {
+		o.Throughput = ThroughputWindows
+	}
+	if o.Latency == (Windows{}) {
+		o.Latency = LatencyWindows
+	}
+	if o.Costs == nil {
+		costs, err := machine.CostTable(CostTable)
+		if err != nil {
+			return nil, err
+		}
+		o.Costs = &costs
+	}
+	started := time.Now()
+	result := &Result{Schema: Schema, Seed: o.Seed, Rows: make([]RowResult, len(rows)), Costs: *o.Costs, Fitted: Fitted()}
+	runAll(ctx, o, rows, result.Rows)
+	if err := ctx.Err(); err != nil {
+		return nil, context.Cause(ctx)
+	}
+	result.Wall = time.Since(started)
+	return result, nil
+}
+
+// runAll runs rows side by side, the longest first, so that the end does not
+// wait for one.
+func runAll(ctx context.Context, o Options, rows []Row, results []RowResult) {
+	workers := o.Parallel
+	if workers <= 0 {
+		workers = runtime.GOMAXPROCS(0)
+	}
+	order := make([]int, len(rows))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortStableFunc(order, func(a, b int) int { return int(rows[b].AckedPerSecond - rows[a].AckedPerSecond) })
+	var telling sync.Mutex
+	tell := func(row Row, r *RowResult) {
+		if o.Progress != nil {
+			telling.Lock()
+			defer telling.Unlock()
+			o.Progress(row, r)
+		}
+	}
+	next := make(chan int)
+	var done sync.WaitGroup
+	for range min(workers, len(rows)) {
+		done.Go(func() {
+			for i := range next {
+				tell(rows[i], nil)
+				results[i] = runRow(ctx, o, rows[i])
+				tell(rows[i], &results[i])
+			}
+		})
+	}
+	for _, i := range order {
+		if ctx.Err() != nil {
+			break
+		}
+		next <- i
+	}
+	close(next)
+	done.Wait()
+}
+
+func runRow(ctx context.Context, o Options, row Row) RowResult {
+	r := RowResult{Row: row, Fitted: slices.Contains(Fitted(), row.ID)}
+	windows := o.Latency
+	if row.Saturated() {
+		windows = o.Throughput
+	}
+	s := row.Scenario(o.Seed, o.Costs.Name, windows)
+	text, err := s.YAML()
+	if err == nil {
+		r.Scenario = string(text)
+		r.Measurement, err = simulate(ctx, row, s, *o.Costs)
+	}
+	if err != nil {
+		r.Error = err.Error()
+	}
+	return r
+}
+
+func simulate(ctx context.Context, row Row, s *scenario.Scenario, costs machine.Costs) (*measure.Measurement, error) {
+	profile, err := row.machine(costs)
+	if err != nil {
+		return nil, err
+	}
+	m, err := measure.Run(ctx, s, measure.Target{Kind: measure.Sim, Options: workloads.Options{Machine: &profile}})
+	if err != nil {
+		return nil, err
+	}
+	if m.ProduceUncorrected.Count() == 0 {
+		return nil, errors.New("no record was acknowledged in the window")
+	}
+	return m, nil
+}
+
+// machine is the row's broker.
+func (r Row) machine(costs machine.Costs) (machine.Profile, error) {
+	p, err := machine.EC2(r.Instance, machine.Storage{Class: machine.InstanceStore})
+	if err != nil {
+		return p, err
+	}
+	p.Costs = costs
+	p.Sources = slices.DeleteFunc(p.Sources, func(s machine.Source) bool { return s.What == "CPU costs" })
+	p.Sources = append(p.Sources, costs.Source)
+	return p, nil
+}
