@@ -53,7 +53,7 @@ func (c *cache) charge(d *Disk, ch *chunk) {
 
 // memory is what a chunk would occupy.
 func (ch *chunk) memory() int32 {
-	if ch.foreign {
+	if ch.foreign || ch.packed != nil {
 		return chunkBytes
 	}
 	return int32(cap(ch.data))
@@ -119,7 +119,7 @@ func (d *Disk) load(f *inode, from, to int64) {
 	for ci := first; ci <= last && ci < int64(len(f.chunks)); ci++ {
 		c := &f.chunks[ci]
 		c.touched = true
-		if !c.resident && len(c.data) > 0 {
+		if !c.resident && c.size() > 0 {
 			missing = true
 		}
 		until = max(until, c.loaded)
@@ -134,8 +134,8 @@ func (d *Disk) load(f *inode, from, to int64) {
 	for ci := first; ci <= last; ci++ {
 		run := ci
 		var end int64
-		for ; run <= last && !f.chunks[run].resident && len(f.chunks[run].data) > 0; run++ {
-			end = run*chunkBytes + int64(len(f.chunks[run].data))
+		for ; run <= last && !f.chunks[run].resident && f.chunks[run].size() > 0; run++ {
+			end = run*chunkBytes + int64(f.chunks[run].size())
 		}
 		if run == ci {
 			continue

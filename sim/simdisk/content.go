@@ -17,9 +17,11 @@ const (
 	maxFileBytes  = 1 << 36
 )
 
-// chunk is a stretch of a file. Bytes behind the end of data are zeros.
+// chunk is a stretch of a file. Bytes behind the end of data are zeros. A full
+// chunk may be compressed instead; see packer.
 type chunk struct {
 	data      []byte
+	packed    []byte
 	allocated uint16        // a bit for each page that occupies disk space
 	resident  bool          // in the page cache
 	charged   int32         // bytes it counts as there
@@ -90,6 +92,8 @@ func (d *Disk) read(f *inode, p []byte, off int64) (int, error) {
 		d.load(f, off, min(f.size, off+int64(len(p))))
 	}
 	n := int(min(max(0, f.size-off), int64(len(p))))
+	d.stats.Reads++
+	d.stats.ReadOutBytes += int64(n)
 	f.copyOut(p[:n], off)
 	if n < len(p) {
 		return n, io.EOF
@@ -103,7 +107,7 @@ func (f *inode) copyOut(p []byte, off int64) {
 		n := min(len(p), chunkBytes-at)
 		got := 0
 		if ci < int64(len(f.chunks)) {
-			if data := f.chunks[ci].data; at < len(data) {
+			if data := f.d.pack.view(&f.chunks[ci]); at < len(data) {
 				got = copy(p[:n], data[at:])
 			}
 		}
@@ -137,8 +141,13 @@ func (d *Disk) write(f *inode, p []byte, off int64) (int, error) {
 			if pos < f.durableSize {
 				f.preserve(ci)
 			}
-			d.grow(f, ci, at+size)
+			d.pack.unpack(c)
+			fresh := len(c.data) < chunkBytes
+			d.grow(f, ci, at, at+size)
 			copy(c.data[at:], p[n:n+size])
+			if fresh && len(c.data) == chunkBytes {
+				d.pack.full(f, ci)
+			}
 			c.touched = true
 			if !c.resident {
 				d.mem.cache.enter(f, ci)
@@ -166,26 +175,30 @@ func (d *Disk) extend(f *inode, ci int64) {
 	}
 }
 
-// grow makes sure that chunk ci has memory for its first n bytes. The first
-// chunk of a file doubles, so that small files are small; others are made
-// whole.
-func (d *Disk) grow(f *inode, ci int64, n int) {
+// grow makes sure that chunk ci has memory for its first n bytes, those from
+// at on to be overwritten. The first chunk of a file doubles, so that small
+// files are small; others are made whole.
+func (d *Disk) grow(f *inode, ci int64, at, n int) {
 	c := &f.chunks[ci]
-	if n <= len(c.data) {
+	had := len(c.data)
+	if n <= had {
 		return
 	}
-	if n <= cap(c.data) {
-		c.data = c.data[:n] // zeros: nothing was ever behind the end
-		return
+	if n > cap(c.data) {
+		var data []byte
+		if room := max(sectorBytes, 2*cap(c.data), 1<<bits.Len(uint(n-1))); ci == 0 && room < chunkBytes {
+			data = make([]byte, room)
+		} else {
+			data = d.pack.buffer()
+		}
+		copy(data, c.data)
+		c.data = data
+		d.mem.cache.charge(d, c)
 	}
-	room := chunkBytes
-	if ci == 0 {
-		room = min(chunkBytes, max(sectorBytes, 2*cap(c.data), 1<<bits.Len(uint(n-1))))
+	c.data = c.data[:n]
+	if had < at {
+		clear(c.data[had:at])
 	}
-	data := make([]byte, n, room)
-	copy(data, c.data)
-	c.data = data
-	d.mem.cache.charge(d, c)
 }
 
 // awaitStable waits while the device reads bytes that are about to change
@@ -261,7 +274,9 @@ func (f *inode) keepOld(ci int64) bool {
 	if f.old == nil {
 		f.old = make(map[int64][]byte)
 	}
-	f.old[ci] = f.chunks[ci].data
+	c := &f.chunks[ci]
+	f.d.pack.unpack(c)
+	f.old[ci] = c.data
 	return true
 }
 
@@ -288,11 +303,11 @@ func (d *Disk) truncate(f *inode, size int64) error {
 		keep := uint16(0)
 		if at := int(max(0, size-ci*chunkBytes)); at > 0 {
 			keep = pageMask(0, (at-1)/pageBytes)
-			if at < len(c.data) {
+			if at < c.size() {
 				if durable {
 					f.preserve(ci)
 				}
-				clear(c.data[at:])
+				d.pack.unpack(c)
 				c.data = c.data[:at]
 			}
 		} else {
@@ -300,7 +315,7 @@ func (d *Disk) truncate(f *inode, size int64) error {
 				f.keepOld(ci)
 			}
 			d.mem.cache.leave(d, c)
-			c.data = nil
+			c.data, c.packed = nil, nil
 		}
 		d.usedBytes -= int64(bits.OnesCount16(c.allocated&^keep)) * pageBytes
 		c.allocated &= keep

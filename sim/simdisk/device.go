@@ -181,6 +181,23 @@ func (d *Device) reset() {
 // submit queues a transfer of parts of a file at time at and returns when it
 // is done.
 func (d *Device) submit(dir direction, at time.Duration, file uint64, parts spans, stats *Stats) time.Duration {
+	latency := &d.p.WriteLatency
+	if dir == reading {
+		latency = &d.p.ReadLatency
+	}
+	return d.transfer(dir, latency, at, file, parts, stats)
+}
+
+// commit is submit for a commit of a journal.
+func (d *Device) commit(at time.Duration, file uint64, parts spans, stats *Stats) time.Duration {
+	latency := &d.p.CommitLatency
+	if latency.IsZero() {
+		latency = &d.p.WriteLatency
+	}
+	return d.transfer(writing, latency, at, file, parts, stats)
+}
+
+func (d *Device) transfer(dir direction, latency *sim.Quantiles, at time.Duration, file uint64, parts spans, stats *Stats) time.Duration {
 	slot := 0
 	for i, free := range d.slots {
 		if free <= at {
@@ -208,10 +225,6 @@ func (d *Device) submit(dir direction, at time.Duration, file uint64, parts span
 	}
 	if d.volume != nil {
 		passed = max(start, passed-d.p.Burst)
-	}
-	latency := d.p.WriteLatency
-	if dir == reading {
-		latency = d.p.ReadLatency
 	}
 	done := passed + scale(latency.Draw(d.rand), d.slowdownPercent)
 	d.slots[slot] = done

@@ -30,6 +30,7 @@ type Disk struct {
 	capacityBytes int64
 
 	faults      []*Injection
+	pack        packer
 	cachedBytes int64 // in the page cache
 	dirtyBytes  int64 // of them in memory only
 	underway    int   // background write-backs
@@ -69,6 +70,7 @@ func NewOn(k *sim.Kernel, n *sim.Node, dev *Device, p Profile) *Disk {
 	default:
 		d.mem = dev.mem
 	}
+	d.pack.hot = hotChunks
 	d.root = d.newInode(true)
 	d.root.links = 1
 	n.OnCrash(func(kind sim.CrashKind) {
@@ -89,6 +91,7 @@ type Stats struct {
 
 	CacheHitBytes, CacheMissBytes int64
 	Writes, WrittenBytes          int64 // WriteAt calls and their bytes
+	Reads, ReadOutBytes           int64 // ReadAt calls and their bytes
 	Syncs, SyncDirs               int64
 	JournalCommits                int64
 	Throttled                     time.Duration // writers waited for write-back

@@ -140,7 +140,8 @@ func (d *Disk) FlipBit(name string, off int64, bit uint) error {
 	}
 	ci, at := off/chunkBytes, int(off%chunkBytes)
 	d.extend(f, ci)
-	d.grow(f, ci, at+1)
+	d.pack.unpack(&f.chunks[ci])
+	d.grow(f, ci, at+1, at+1)
 	f.chunks[ci].data[at] ^= 1 << (bit % 8)
 	if old := f.old[ci]; at < len(old) {
 		old[at] ^= 1 << (bit % 8)

@@ -1,15 +1,30 @@
 package simdisk
 
 import (
+	"time"
+
 	"github.com/weirlab/weir/sim"
 )
 
 // memory is the part of a machine's memory that holds file content: which of
 // it is there, and which of that the device does not have yet.
 type memory struct {
-	cache cache
-	flush flusher
+	cache   cache
+	flush   flusher
+	journal journalSlot
 }
+
+// journalSlot is when the latest commit of the journal starts and ends. File
+// systems that share a machine's memory are directories of one file system, so
+// their commits are one.
+type journalSlot struct {
+	start, done time.Duration
+	by          *Disk // that handed it in, nil if there was none
+	generation  uint64
+}
+
+// lost reports whether there is no such commit, or power went before its end.
+func (s *journalSlot) lost() bool { return s.by == nil || s.generation != s.by.generation }
 
 // SoilForeign begins as on a machine that has been under load for long: the
 // page cache holds n dirty bytes besides, of an old file that nobody will read,

@@ -118,6 +118,7 @@ func TestContentAgainstAModel(t *testing.T) {
 		p.DirtyBackgroundBytes = 200_000
 		p.DirtyLimitBytes = 300_000
 		k, n, d := machine(t, rapid.Uint64().Draw(rt, "seed"), p)
+		d.SetHotChunks(rapid.SampledFrom([]int{1, 2, 512}).Draw(rt, "hot chunks"))
 		m := &fileModel{content: []byte{}}
 		run(rt, k, n, func(e env.Env) {
 			f, err := e.FS().Create("f")
@@ -132,6 +133,7 @@ func TestContentAgainstAModel(t *testing.T) {
 			for range rapid.IntRange(1, 15).Draw(rt, "calls") {
 				call := step(rt, m, size)
 				run(rt, k, n, func(e env.Env) { call(e, f) })
+				require.Equal(rt, d.ChargedBytes(), d.CachedBytes())
 			}
 			require.Equal(rt, m.content, readAll(rt, d, "f"))
 			if rapid.Bool().Draw(rt, "crash only") {
@@ -151,6 +153,7 @@ func TestContentAgainstAModel(t *testing.T) {
 			total, free, err := e.FS().Usage()
 			require.NoError(rt, err)
 			require.Equal(rt, total, free, "nothing leaks")
+			require.Zero(rt, d.CachedBytes(), "nor does memory")
 		})
 	})
 }
@@ -161,8 +164,12 @@ func step(rt *rapid.T, m *fileModel, size int) func(e env.Env, f env.File) {
 	put := func(off, n int) func(e env.Env, f env.File) {
 		p := make([]byte, n)
 		_, _ = env.NewRand(rapid.Uint64Range(0, 1000).Draw(rt, "content"), "", "").Read(p)
+		repeat := rapid.SampledFrom([]int{7, 100, 1 << 20}).Draw(rt, "repeat")
 		for i := range p {
 			p[i] |= 1 // never zero, so that a lost byte shows
+			if i >= repeat {
+				p[i] = p[i-repeat] // compresses
+			}
 		}
 		if n > 0 {
 			m.write(p, off)

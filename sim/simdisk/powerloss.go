@@ -85,6 +85,10 @@ func (d *Disk) settleCut(f *inode) {
 // loseBytes decides what of a file's unsynced content survives, and makes the
 // result clean.
 func (d *Disk) loseBytes(name string, f *inode) {
+	for i := range f.chunks {
+		c := &f.chunks[i]
+		c.resident, c.charged, c.touched, c.loaded = false, 0, false, 0
+	}
 	unsynced := slices.Clone(f.dirty)
 	for _, w := range f.writes {
 		for _, s := range w.spans {
@@ -128,7 +132,6 @@ func (d *Disk) loseBytes(name string, f *inode) {
 	f.cut, f.durableSize = -1, f.size
 	for i := range f.chunks {
 		c := &f.chunks[i]
-		c.resident, c.charged, c.touched, c.loaded = false, 0, false, 0
 		d.usedBytes += int64(bits.OnesCount16(c.allocated)) * pageBytes
 	}
 }
@@ -155,8 +158,9 @@ func (f *inode) revert(from, to int64) {
 	at, end := int(from-ci*chunkBytes), int(to-ci*chunkBytes)
 	old := f.old[ci]
 	c := &f.chunks[ci]
+	f.d.pack.unpack(c)
 	if need := min(end, len(old)); need > len(c.data) {
-		c.data = append(c.data, make([]byte, need-len(c.data))...)
+		f.d.grow(f, ci, need, need)
 		c.allocated |= pageMask(0, (need-1)/pageBytes)
 	}
 	for i := at; i < min(end, len(c.data)); i++ {
@@ -227,8 +231,8 @@ func (f *inode) shorten(pos int64) {
 			*c = chunk{}
 			continue
 		}
-		if at < int64(len(c.data)) {
-			clear(c.data[at:])
+		if at < int64(c.size()) {
+			f.d.pack.unpack(c)
 			c.data = c.data[:at]
 		}
 		c.allocated &= pageMask(0, int(at-1)/pageBytes)

@@ -48,6 +48,10 @@ type Profile struct {
 	// idle device.
 	WriteLatency, ReadLatency sim.Quantiles
 
+	// CommitLatency is that of a commit of the journal; the zero value is
+	// WriteLatency.
+	CommitLatency sim.Quantiles
+
 	// CacheBytes is the memory that holds file content.
 	CacheBytes int64
 

@@ -66,7 +66,7 @@ func (fl *flusher) undirty(d *Disk, n int64) {
 	d.dirtyBytes -= n
 	fl.dirtyBytes -= n
 	if fl.throttled.Len() > 0 && fl.dirtyBytes <= fl.p.DirtyLimitBytes {
-		fl.k.WakeAll(&fl.throttled)
+		fl.k.RouseAll(&fl.throttled)
 	}
 }
 
@@ -210,7 +210,7 @@ func (w *writeback) HandleEvent(uint64) {
 		clear(f.old)
 	}
 	d.mem.flush.undirty(d, w.spans.bytes())
-	d.k.WakeAll(&w.waiters)
+	d.k.RouseAll(&w.waiters)
 	if w.background {
 		fl := &d.mem.flush
 		fl.underway--
@@ -304,15 +304,19 @@ func (d *Disk) joinCommit() *commit {
 	if c != nil && now <= c.start {
 		return c
 	}
-	start := now
-	if c != nil {
-		start = max(start, c.done)
+	slot := &d.mem.journal
+	if slot.lost() || now > slot.start {
+		start := now
+		if !slot.lost() {
+			start = max(start, slot.done)
+		}
+		at := int64(d.stats.JournalCommits) * journalBytes
+		done := d.dev.commit(start, d.root.id, spans{{at, at + journalBytes}}, &d.stats)
+		*slot = journalSlot{start: start, done: done, by: d, generation: d.generation}
+		d.stats.JournalCommits++
 	}
-	c = &commit{d: d, start: start, generation: d.generation}
-	at := int64(d.stats.JournalCommits) * journalBytes
-	c.done = d.dev.submit(writing, start, d.root.id, spans{{at, at + journalBytes}}, &d.stats)
+	c = &commit{d: d, start: slot.start, done: slot.done, generation: d.generation}
 	d.journal = c
-	d.stats.JournalCommits++
 	d.k.Schedule(c.done, c, d.root.id)
 	return c
 }
@@ -338,7 +342,7 @@ func (c *commit) HandleEvent(uint64) {
 	for _, e := range c.dirs {
 		d.settleDir(e.dir, e.steps)
 	}
-	d.k.WakeAll(&c.waiters)
+	d.k.RouseAll(&c.waiters)
 }
 
 // clean forgets that a file is dirty.
