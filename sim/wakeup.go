@@ -42,27 +42,28 @@ func (n *Node) late(l *latency) time.Duration {
 func (n *Node) WakeupDelay() time.Duration { return n.late(&n.wakeup) }
 
 // RouseOne wakes the first task in l, if any, as an interrupt does: after the
-// wake-up delay of its machine, the receiver.
-func (n *Node) RouseOne(l *WaitList) {
+// wake-up delay of the task's machine. Networks and disks use it where package
+// sim's own lists use [Kernel.WakeOne].
+func (k *Kernel) RouseOne(l *WaitList) {
 	if t := l.Pop(); t != nil {
-		n.rouse(t)
+		k.rouse(t)
 	}
 }
 
 // RouseAll wakes all tasks in l, as RouseOne.
-func (n *Node) RouseAll(l *WaitList) {
+func (k *Kernel) RouseAll(l *WaitList) {
 	for t := l.Pop(); t != nil; t = l.Pop() {
-		n.rouse(t)
+		k.rouse(t)
 	}
 }
 
-func (n *Node) rouse(t *Task) {
-	d := n.WakeupDelay()
+func (k *Kernel) rouse(t *Task) {
+	d := t.proc.node.WakeupDelay()
 	if d <= 0 {
-		n.k.Wake(t)
+		k.Wake(t)
 		return
 	}
-	n.k.events.push(n.k.now+d, (*roused)(t), t.parks, t.proc)
+	k.events.push(k.now+d, (*roused)(t), t.parks, t.proc)
 }
 
 // roused is a task that is about to be woken, as the event that does so.

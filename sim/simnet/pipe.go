@@ -366,9 +366,9 @@ func (c *Conn) deliver(flight []segment) {
 		to.reset()
 	case last&flagFin != 0:
 		to.fin = true
-		to.host.node.RouseAll(&to.readers)
+		to.w.k.RouseAll(&to.readers)
 	case last&flagProbe == 0:
-		to.host.node.RouseOne(&to.readers)
+		to.w.k.RouseOne(&to.readers)
 	}
 }
 
@@ -409,7 +409,7 @@ func (c *Conn) update() {
 	c.updateFlying = false
 	c.peer.outstanding -= c.unreported
 	c.unreported = 0
-	c.remote.node.RouseAll(&c.peer.writers)
+	c.w.k.RouseAll(&c.peer.writers)
 }
 
 // sendSyn asks the other host for the connection.
@@ -456,7 +456,7 @@ func (c *Conn) synArrives() {
 		s.peer, c.peer = c, s
 		s.listener = l
 		l.backlog = append(l.backlog, s)
-		c.remote.node.RouseOne(&l.waiting)
+		c.w.k.RouseOne(&l.waiting)
 		s.sendSynAck()
 	}
 }
@@ -484,7 +484,7 @@ func (c *Conn) synAckArrives() {
 func (c *Conn) establish() {
 	c.state = established
 	c.w.stats.Connections++
-	c.host.node.RouseAll(&c.readers)
+	c.w.k.RouseAll(&c.readers)
 }
 
 // meetCut decides what becomes of the connection in a new partition.
