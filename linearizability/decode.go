@@ -39,6 +39,9 @@ type reader struct {
 	log  *Log
 	ops  map[int64]int64 // operation by index of its invocation
 	scan int             // the scan that chunks belong to, -1 before the first
+	// How many records or runs each scan is said to have.
+	sizes []int
+	runs  bool // the last one has runs
 }
 
 // ReadHistory reads JSON lines as written by a [Log]. An error names the line
@@ -67,10 +70,10 @@ func ReadHistory(r io.Reader) (*History, error) {
 		}
 	}
 	h := rd.log.History()
-	for _, s := range h.Scans {
-		if len(s.Records) < cap(s.Records) && h.CutShort == "" {
+	for i, s := range h.Scans {
+		if got, want := len(s.Records)+len(s.Runs), rd.sizes[i]; got < want && h.CutShort == "" {
 			h.CutShort = fmt.Sprintf("the scan of %s on broker %d has %d of %d records",
-				TopicPartition{s.Topic, s.Partition}, s.Broker, len(s.Records), cap(s.Records))
+				TopicPartition{s.Topic, s.Partition}, s.Broker, got, want)
 		}
 	}
 	return h, nil
@@ -167,6 +170,27 @@ func (rd *reader) value(op *Op, l *fileLine) error {
 			return errors.New("the value is null")
 		}
 		op.Offset, op.Value = orNone(pair[0]), *pair[1]
+	case SendBatch:
+		var micro [][3]json.RawMessage
+		if err := json.Unmarshal(l.Value, &micro); err != nil || len(micro) != 1 {
+			return fmt.Errorf(`want one [["send-batch", key, …]], got %.80s`, l.Value)
+		}
+		if err := json.Unmarshal(micro[0][1], &key); err != nil {
+			return err
+		}
+		if op.Type == Invoke {
+			if err := json.Unmarshal(micro[0][2], &op.Value); err != nil {
+				return err
+			}
+			break
+		}
+		var err error
+		if op.Runs, err = runs(micro[0][2]); err != nil {
+			return err
+		}
+		if op.Offset = None; len(op.Runs) > 0 {
+			op.Offset = op.Runs[0].Offset
+		}
 	case Poll:
 		if op.Type != OK {
 			key, op.Offset = l.Key, l.Position
@@ -175,6 +199,23 @@ func (rd *reader) value(op *Op, l *fileLine) error {
 		var micro [][2]json.RawMessage
 		if err := json.Unmarshal(l.Value, &micro); err != nil || len(micro) != 1 {
 			return fmt.Errorf(`want one [["poll", {key: [[offset, value], …]}]], got %.80s`, l.Value)
+		}
+		if bytes.Equal(micro[0][0], []byte(`"poll-runs"`)) {
+			var read map[string]json.RawMessage
+			if err := json.Unmarshal(micro[0][1], &read); err != nil {
+				return err
+			}
+			if len(read) != 1 {
+				return fmt.Errorf("%d keys: want one partition a poll", len(read))
+			}
+			for k, rows := range read {
+				var err error
+				if op.Runs, err = runs(rows); err != nil {
+					return err
+				}
+				key = k
+			}
+			break
 		}
 		var read map[string][][2]*int64
 		if err := json.Unmarshal(micro[0][1], &read); err != nil {
@@ -225,6 +266,35 @@ func (rd *reader) value(op *Op, l *fileLine) error {
 	return splitKey(op, key)
 }
 
+// runs reads rows of offset, value, stride, count.
+func runs(text json.RawMessage) ([]Run, error) {
+	var rows [][4]int64
+	if err := json.Unmarshal(text, &rows); err != nil {
+		return nil, err
+	}
+	all := make([]Run, len(rows))
+	for i, r := range rows {
+		all[i] = Run{Offset: r[0], Value: r[1], Stride: r[2], Count: r[3]}
+		if err := all[i].check(); err != nil {
+			return nil, fmt.Errorf("row %d: %w", i, err)
+		}
+	}
+	return all, nil
+}
+
+// check refuses what is no run.
+func (r Run) check() error {
+	switch {
+	case r.Count < 1 || r.Count > maxScanRecords:
+		return fmt.Errorf("a run of %d records: want 1 to %d", r.Count, maxScanRecords)
+	case r.Value < None || r.Offset < None:
+		return fmt.Errorf("value %d at offset %d: neither may be below -1", r.Value, r.Offset)
+	case r.Count > 1 && (r.Stride < 1 || r.Value == None || r.Stride > (1<<62-r.Value)/r.Count):
+		return fmt.Errorf("%d records from value %d on in steps of %d are not possible", r.Count, r.Value, r.Stride)
+	}
+	return nil
+}
+
 func (rd *reader) tail(op *Op, key string, offset any) error {
 	op.Offset = None
 	if n, ok := offset.(json.Number); ok {
@@ -261,6 +331,13 @@ func (rd *reader) fact(l *fileLine) error {
 	h := &rd.log.h
 	var err error
 	switch l.F {
+	case "recording":
+		var r Recording
+		if err = json.Unmarshal(l.Value, &r); err == nil {
+			if err = r.Check(); err == nil {
+				h.Recording = r
+			}
+		}
 	case "topic":
 		err = appendFact(&h.Topics, l.Value)
 	case "fault":
@@ -276,7 +353,7 @@ func (rd *reader) fact(l *fileLine) error {
 	case "scan-records":
 		err = rd.scanChunk(l.Value)
 	default:
-		return fmt.Errorf("f %q: want one of %s, topic, fault, partition-state, epoch-start, high-watermark, scan or scan-records",
+		return fmt.Errorf("f %q: want one of %s, recording, topic, fault, partition-state, epoch-start, high-watermark, scan or scan-records",
 			l.F, strings.Join(functionNames[:], ", "))
 	}
 	if err != nil {
@@ -303,14 +380,13 @@ func (rd *reader) scanHead(value json.RawMessage) error {
 	if err := json.Unmarshal(value, &v); err != nil {
 		return err
 	}
-	if v.Records < 0 || v.Records > maxScanRecords {
-		return fmt.Errorf("%d records: want 0 to %d", v.Records, maxScanRecords)
+	if v.Records < 0 || v.Records > maxScanRecords || v.Runs < 0 || v.Runs > maxScanRecords || v.Runs > 0 && v.Records > 0 {
+		return fmt.Errorf("%d records and %d runs: want 0 to %d of one of them", v.Records, v.Runs, maxScanRecords)
 	}
 	s := Scan{Topic: v.Topic, Partition: v.Partition, Broker: v.Broker, Leader: v.Leader,
 		LogStart: v.LogStart, HighWatermark: v.HighWatermark, LogEnd: v.LogEnd}
-	if v.Records > 0 {
-		s.Records = make([]ScanRecord, 0, v.Records)
-	}
+	rd.sizes = append(rd.sizes, v.Records+v.Runs)
+	rd.runs = v.Runs > 0
 	for _, e := range v.Epochs {
 		s.Epochs = append(s.Epochs, EpochStart{Topic: v.Topic, Partition: v.Partition,
 			LeaderEpoch: int32(e[0]), Leader: None, StartOffset: e[1]})
@@ -329,24 +405,42 @@ func (rd *reader) scanChunk(value json.RawMessage) error {
 		return errors.New("no scan came before these records")
 	}
 	s := &rd.log.h.Scans[rd.scan]
-	if v.From != len(s.Records) || v.Count < 0 || v.From+v.Count > cap(s.Records) {
-		return fmt.Errorf("records %d to %d do not follow the %d read so far of %d", v.From, v.From+v.Count, len(s.Records), cap(s.Records))
+	if got := len(s.Records) + len(s.Runs); v.From != got || v.Count < 0 || v.Count > rd.sizes[rd.scan]-got {
+		return fmt.Errorf("records %d to %d do not follow the %d read so far of %d", v.From, v.From+v.Count, got, rd.sizes[rd.scan])
 	}
 	if v.SameAs == nil {
 		if len(v.Rows) != v.Count {
 			return fmt.Errorf("%d rows where %d were announced", len(v.Rows), v.Count)
 		}
-		for _, r := range v.Rows {
-			s.Records = append(s.Records, ScanRecord{Offset: r[0], Value: r[1], LeaderEpoch: int32(r[2]),
-				ProducerID: r[3], ProducerEpoch: int16(r[4]), Sequence: int32(r[5])})
+		for i, r := range v.Rows {
+			switch {
+			case !rd.runs && len(r) == 6:
+				s.Records = append(s.Records, ScanRecord{Offset: r[0], Value: r[1], LeaderEpoch: int32(r[2]),
+					ProducerID: r[3], ProducerEpoch: int16(r[4]), Sequence: int32(r[5])})
+			case rd.runs && len(r) == 8:
+				run := Run{Offset: r[0], Value: r[1], Stride: r[6], Count: r[7]}
+				if err := run.check(); err != nil {
+					return fmt.Errorf("row %d: %w", i, err)
+				}
+				s.Runs = append(s.Runs, ScanRun{Run: run, LeaderEpoch: int32(r[2]),
+					ProducerID: r[3], ProducerEpoch: int16(r[4]), Sequence: int32(r[5])})
+			default:
+				return fmt.Errorf("row %d has %d numbers: want 6 for a record, 8 for a run", i, len(r))
+			}
 		}
 		return nil
 	}
 	for i := rd.scan - 1; i >= 0; i-- {
 		o := &rd.log.h.Scans[i]
-		if o.Topic == s.Topic && o.Partition == s.Partition && o.Broker == *v.SameAs && len(o.Records) >= v.From+v.Count {
-			s.Records = append(s.Records, o.Records[v.From:v.From+v.Count]...)
-			return nil
+		if o.Topic == s.Topic && o.Partition == s.Partition && o.Broker == *v.SameAs && max(len(o.Records), len(o.Runs)) >= v.From+v.Count {
+			if rd.runs && o.Runs != nil {
+				s.Runs = append(s.Runs, o.Runs[v.From:v.From+v.Count]...)
+				return nil
+			}
+			if !rd.runs && o.Records != nil {
+				s.Records = append(s.Records, o.Records[v.From:v.From+v.Count]...)
+				return nil
+			}
 		}
 	}
 	return fmt.Errorf("no earlier scan of this partition on broker %d holds them", *v.SameAs)

@@ -13,7 +13,7 @@ import (
 
 var typeNames = [...]string{Invoke: "invoke", OK: "ok", Fail: "fail", Info: "info"}
 
-var functionNames = [...]string{Send: "send", Poll: "poll", Commit: "commit", FetchOffset: "fetch-offset", ListOffsets: "list-offsets"}
+var functionNames = [...]string{Send: "send", Poll: "poll", Commit: "commit", FetchOffset: "fetch-offset", ListOffsets: "list-offsets", SendBatch: "send-batch"}
 
 // String is the type's name in a history file.
 func (t Type) String() string { return typeNames[t] }
@@ -44,6 +44,24 @@ func (b *lineBuilder) field(name string, v int64) {
 	b.raw(name)
 	b.raw(`":`)
 	b.int(v)
+}
+
+// runs writes rows of offset, value, stride, count.
+func (b *lineBuilder) runs(runs []Run) {
+	b.raw(`[`)
+	for i, r := range runs {
+		if i > 0 {
+			b.raw(`,`)
+		}
+		b.raw(`[`)
+		b.int(r.Offset)
+		for _, v := range [...]int64{r.Value, r.Stride, r.Count} {
+			b.raw(`,`)
+			b.int(v)
+		}
+		b.raw(`]`)
+	}
+	b.raw(`]`)
 }
 
 // key is a partition's name, quoted.
@@ -89,10 +107,28 @@ func (l *Log) writeOp(op *Op, invoke int64) {
 			b.int(op.Value)
 		}
 		b.raw(`]]`)
+	case SendBatch:
+		b.raw(`[["send-batch",`)
+		b.raw(l.key(op.Topic, op.Partition))
+		b.raw(`,`)
+		if invoke < 0 {
+			b.int(op.Value)
+		} else {
+			b.runs(op.Runs)
+		}
+		b.raw(`]]`)
 	case Poll:
 		if !done {
 			b.raw(`[["poll"]],"key":`)
 			b.raw(l.key(op.Topic, op.Partition))
+			break
+		}
+		if op.Runs != nil {
+			b.raw(`[["poll-runs",{`)
+			b.raw(l.key(op.Topic, op.Partition))
+			b.raw(`:`)
+			b.runs(op.Runs)
+			b.raw(`}]]`)
 			break
 		}
 		b.raw(`[["poll",{`)
@@ -134,7 +170,7 @@ func (l *Log) writeOp(op *Op, invoke int64) {
 	}
 	if invoke < 0 {
 		switch op.F {
-		case Send:
+		case Send, SendBatch:
 			b.field("acks", int64(op.Acks))
 		case Poll:
 			b.field("position", op.Offset)
@@ -143,7 +179,7 @@ func (l *Log) writeOp(op *Op, invoke int64) {
 	} else {
 		b.field("invoke", invoke)
 		switch op.F {
-		case Send:
+		case Send, SendBatch:
 			b.field("broker", int64(op.Broker))
 			b.field("epoch", int64(op.LeaderEpoch))
 			b.field("attempts", int64(op.Attempts))
@@ -172,7 +208,7 @@ func (l *Log) writeLine(b lineBuilder) {
 }
 
 var factProcess = map[string]string{
-	"topic": "controller", "fault": "nemesis", "partition-state": "controller",
+	"recording": "clients", "topic": "controller", "fault": "nemesis", "partition-state": "controller",
 	"epoch-start": "broker", "high-watermark": "broker", "scan": "broker", "scan-records": "broker",
 }
 
@@ -209,16 +245,19 @@ type scanHead struct {
 	LogEnd        int64      `json:"log_end"`
 	Epochs        [][2]int64 `json:"epochs,omitempty"` // leader epoch, start offset
 	Records       int        `json:"records"`
+	Runs          int        `json:"runs,omitempty"`
 }
 
 // scanChunk is a run of a scan's records: rows of offset, value, leader epoch,
-// producer id, producer epoch, sequence. Replicas hold the same records if all
-// is well, so a chunk equal to one of an earlier replica only names it.
+// producer id, producer epoch, sequence; of a scan that has runs, rows of
+// offset, value, leader epoch, producer id, producer epoch, sequence, stride,
+// count. Replicas hold the same records if all is well, so a chunk equal to
+// one of an earlier replica only names it.
 type scanChunk struct {
-	SameAs *int32     `json:"same_as,omitempty"` // broker
-	From   int        `json:"from"`              // place in the scan, counted in records
-	Count  int        `json:"count"`
-	Rows   [][6]int64 `json:"rows,omitempty"`
+	SameAs *int32    `json:"same_as,omitempty"` // broker
+	From   int       `json:"from"`              // place in the scan, counted in records
+	Count  int       `json:"count"`
+	Rows   [][]int64 `json:"rows,omitempty"`
 }
 
 const scanChunkRecords = 1024
@@ -230,32 +269,43 @@ func (l *Log) writeScan(n int) {
 	s := &l.h.Scans[n]
 	tp := TopicPartition{s.Topic, s.Partition}
 	head := scanHead{Topic: s.Topic, Partition: s.Partition, Broker: s.Broker, Leader: s.Leader,
-		LogStart: s.LogStart, HighWatermark: s.HighWatermark, LogEnd: s.LogEnd, Records: len(s.Records)}
+		LogStart: s.LogStart, HighWatermark: s.HighWatermark, LogEnd: s.LogEnd, Records: len(s.Records), Runs: len(s.Runs)}
 	for _, e := range s.Epochs {
 		head.Epochs = append(head.Epochs, [2]int64{int64(e.LeaderEpoch), e.StartOffset})
 	}
 	l.writeFact("scan", head)
-	for from := 0; from < len(s.Records); from += scanChunkRecords {
-		rows := s.Records[from:min(from+scanChunkRecords, len(s.Records))]
+	writeChunks(l, tp, s.Records, func(s *Scan) []ScanRecord { return s.Records }, func(r ScanRecord) []int64 {
+		return []int64{r.Offset, r.Value, int64(r.LeaderEpoch), r.ProducerID, int64(r.ProducerEpoch), int64(r.Sequence)}
+	})
+	writeChunks(l, tp, s.Runs, func(s *Scan) []ScanRun { return s.Runs }, func(r ScanRun) []int64 {
+		return []int64{r.Offset, r.Value, int64(r.LeaderEpoch), r.ProducerID, int64(r.ProducerEpoch), int64(r.Sequence), r.Stride, r.Count}
+	})
+	l.scanned[tp] = append(l.scanned[tp], n)
+}
+
+// writeChunks writes a scan's records or runs. of takes the same from another
+// scan.
+func writeChunks[T comparable](l *Log, tp TopicPartition, all []T, of func(*Scan) []T, row func(T) []int64) {
+	for from := 0; from < len(all); from += scanChunkRecords {
+		rows := all[from:min(from+scanChunkRecords, len(all))]
 		c := scanChunk{From: from, Count: len(rows)}
-		if same := l.equalChunk(tp, from, rows); same >= 0 {
+		if same := equalChunk(l, tp, from, rows, of); same >= 0 {
 			c.SameAs = &l.h.Scans[same].Broker
 		} else {
 			for _, r := range rows {
-				c.Rows = append(c.Rows, [6]int64{r.Offset, r.Value, int64(r.LeaderEpoch), r.ProducerID, int64(r.ProducerEpoch), int64(r.Sequence)})
+				c.Rows = append(c.Rows, row(r))
 			}
 		}
 		l.writeFact("scan-records", c)
 	}
-	l.scanned[tp] = append(l.scanned[tp], n)
 }
 
 // equalChunk finds an earlier scan of tp that holds the same rows at the same
 // place, or -1.
-func (l *Log) equalChunk(tp TopicPartition, from int, rows []ScanRecord) int {
+func equalChunk[T comparable](l *Log, tp TopicPartition, from int, rows []T, of func(*Scan) []T) int {
 next:
 	for _, n := range l.scanned[tp] {
-		other := l.h.Scans[n].Records
+		other := of(&l.h.Scans[n])
 		if from+len(rows) > len(other) {
 			continue
 		}

@@ -122,6 +122,8 @@ type Scan struct {
 	Epochs []EpochStart
 	// Records by ascending offset. Control records are left out.
 	Records []ScanRecord
+	// Runs instead of Records where batches are recorded.
+	Runs []ScanRun
 }
 
 // ScanRecord is one record found in a log.

@@ -29,6 +29,10 @@ type History struct {
 	Polls   []PollOp
 	Offsets []OffsetOp
 	Ends    []EndOp
+	Batches []BatchOp // instead of Sends where batches are recorded
+
+	// Recording is how much of the run the history holds.
+	Recording Recording
 
 	Topics         []Topic
 	Faults         []Fault
@@ -61,6 +65,13 @@ type SendOp struct {
 	Error         string
 }
 
+// BatchOp is one record batch sent. Value, Offset and Sequence are those of
+// its first record.
+type BatchOp struct {
+	SendOp
+	Runs []Run // nil if the operation was never completed
+}
+
 // PollOp is one fetch from one partition.
 type PollOp struct {
 	TP           TopicPartition
@@ -69,6 +80,7 @@ type PollOp struct {
 	Call, Return time.Duration
 	Position     int64 // asked from here
 	Records      []Record
+	Runs         []Run // instead of Records where batches are recorded
 	Outcome      Type
 	Error        string
 }

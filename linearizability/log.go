@@ -23,8 +23,8 @@ type Log struct {
 
 	// Index of the invoke line by operation, parallel to h's slices; only
 	// kept if there is a writer.
-	sendLine, pollLine, offsetLine, endLine []int64
-	keys                                    map[TopicPartition]string // quoted names
+	sendLine, pollLine, offsetLine, endLine, batchLine []int64
+	keys                                               map[TopicPartition]string // quoted names
 	// Scans already written, by partition, for writing equal chunks once.
 	scanned map[TopicPartition][]int
 
@@ -75,6 +75,11 @@ func (l *Log) Invoke(op Op) int64 {
 		}
 		l.h.Offsets = append(l.h.Offsets, OffsetOp{Group: op.Group, TP: tp, Process: op.Process,
 			Call: op.Time, Return: Never, Offset: off, Write: w, Outcome: Info})
+	case SendBatch:
+		n = len(l.h.Batches)
+		l.h.Batches = append(l.h.Batches, BatchOp{SendOp: SendOp{TP: tp, Process: op.Process, Call: op.Time, Return: Never,
+			Value: op.Value, Offset: None, Acks: op.Acks, Idempotent: op.Idempotent, ProducerID: None,
+			Sequence: None, Broker: None, LeaderEpoch: None, Outcome: Info}})
 	default:
 		n = len(l.h.Ends)
 		l.h.Ends = append(l.h.Ends, EndOp{TP: tp, Process: op.Process, Call: op.Time, Return: Never,
@@ -88,6 +93,8 @@ func (l *Log) Invoke(op Op) int64 {
 			l.pollLine = append(l.pollLine, l.index)
 		case Commit, FetchOffset:
 			l.offsetLine = append(l.offsetLine, l.index)
+		case SendBatch:
+			l.batchLine = append(l.batchLine, l.index)
 		default:
 			l.endLine = append(l.endLine, l.index)
 		}
@@ -117,31 +124,34 @@ func (l *Log) Complete(number int64, op Op) {
 	invoke := int64(-1)
 	switch op.F {
 	case Send:
-		s := &l.h.Sends[n]
-		s.Return, s.Outcome, s.Error = ret, op.Type, op.Error
-		s.Broker, s.LeaderEpoch, s.Attempts = op.Broker, op.LeaderEpoch, op.Attempts
-		if s.Idempotent = s.Idempotent || op.Idempotent; s.Idempotent {
-			s.ProducerID, s.ProducerEpoch, s.Sequence = op.ProducerID, op.ProducerEpoch, op.Sequence
-		}
-		if op.Type == OK {
-			s.Offset = op.Offset
-		}
-		if l.committed != nil && op.Type == OK && s.Acks == -1 && s.Offset >= 0 {
-			l.committed(s.TP, s.Offset+1, op.Time)
-		}
-		op.Process, op.Value, op.Acks, op.Idempotent = s.Process, s.Value, s.Acks, s.Idempotent
-		op.Topic, op.Partition = s.TP.Topic, s.TP.Partition
+		l.sent(&l.h.Sends[n], &op, ret, 1)
 		if l.out != nil {
 			invoke = l.sendLine[n]
+		}
+	case SendBatch:
+		b := &l.h.Batches[n]
+		b.Runs = op.Runs
+		records := int64(0)
+		for _, r := range op.Runs {
+			records += r.Count
+		}
+		l.sent(&b.SendOp, &op, ret, records)
+		if l.out != nil {
+			invoke = l.batchLine[n]
 		}
 	case Poll:
 		p := &l.h.Polls[n]
 		p.Return, p.Outcome, p.Error = ret, op.Type, op.Error
 		if op.Type == OK {
-			p.Records = op.Records
+			p.Records, p.Runs = op.Records, op.Runs
 		}
-		if k := len(p.Records); l.committed != nil && k > 0 {
-			l.committed(p.TP, p.Records[k-1].Offset+1, op.Time)
+		if l.committed != nil {
+			if k := len(p.Records); k > 0 {
+				l.committed(p.TP, p.Records[k-1].Offset+1, op.Time)
+			}
+			if k := len(p.Runs); k > 0 {
+				l.committed(p.TP, p.Runs[k-1].end(), op.Time)
+			}
 		}
 		op.Process, op.Session = p.Process, p.Session
 		op.Topic, op.Partition = p.TP.Topic, p.TP.Partition
@@ -173,6 +183,34 @@ func (l *Log) Complete(number int64, op Op) {
 	}
 	if l.out != nil {
 		l.writeOp(&op, invoke)
+	}
+}
+
+// sent takes down the end of an operation that sent records.
+func (l *Log) sent(s *SendOp, op *Op, ret time.Duration, records int64) {
+	s.Return, s.Outcome, s.Error = ret, op.Type, op.Error
+	s.Broker, s.LeaderEpoch, s.Attempts = op.Broker, op.LeaderEpoch, op.Attempts
+	if s.Idempotent = s.Idempotent || op.Idempotent; s.Idempotent {
+		s.ProducerID, s.ProducerEpoch, s.Sequence = op.ProducerID, op.ProducerEpoch, op.Sequence
+	}
+	if op.Type == OK {
+		s.Offset = op.Offset
+	}
+	if l.committed != nil && op.Type == OK && s.Acks == -1 && s.Offset >= 0 {
+		l.committed(s.TP, s.Offset+records, op.Time)
+	}
+	op.Process, op.Value, op.Acks, op.Idempotent = s.Process, s.Value, s.Acks, s.Idempotent
+	op.Topic, op.Partition = s.TP.Topic, s.TP.Partition
+}
+
+// SetRecording says how much of the run is recorded. Call before recording
+// starts; without it, everything is.
+func (l *Log) SetRecording(r Recording) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.h.Recording = r
+	if r.mode() != RecordRecords {
+		l.writeFact("recording", r)
 	}
 }
 

@@ -31,6 +31,9 @@ const (
 	FetchOffset
 	// ListOffsets asks for the end of a partition (the high watermark).
 	ListOffsets
+	// SendBatch appends one record batch to a partition. The values of one
+	// process rise in the order in which it sends.
+	SendBatch
 )
 
 // None marks an offset, value, broker, epoch, producer id or sequence that is
@@ -46,6 +49,10 @@ const None = -1
 //	Commit      Group Topic Partition Offset        –
 //	FetchOffset Group Topic Partition               Offset (None if the group has none)
 //	ListOffsets Topic Partition                     Offset
+//	SendBatch   as Send, of the first record        Runs, and as Send, of the first record
+//
+// A Poll has Runs instead of Records where batches are recorded. On Fail and
+// Info a SendBatch has Runs too, without offsets.
 //
 // On Fail and Info, Error holds the reason.
 type Op struct {
@@ -87,6 +94,8 @@ type Op struct {
 	Session int64
 	// Records read, in the order received.
 	Records []Record
+	// Runs are the records of a batch, or of a poll where batches are recorded.
+	Runs []Run
 
 	// Error is Kafka's name of an error code (REQUEST_TIMED_OUT), or a word
 	// for what is not one (disconnected, timeout, stopped).

@@ -53,9 +53,13 @@ func AppendPayload(dst []byte, value int64, size int) []byte {
 	return binary.BigEndian.AppendUint32(dst, crc32.Checksum(dst[start:], castagnoli))
 }
 
-// ParsePayload returns the value inside a record, or false if the bytes are
-// not a payload or were changed.
+// ParsePayload returns the value inside a record, timed or not, or false if the
+// bytes are not a payload or were changed.
 func ParsePayload(b []byte) (int64, bool) {
+	if len(b) >= MinTimedPayload && binary.BigEndian.Uint32(b) == timedMagic {
+		v, _, ok := ParseTimedPayload(b)
+		return v, ok
+	}
 	if len(b) < MinPayload || binary.BigEndian.Uint32(b) != payloadMagic {
 		return None, false
 	}

@@ -43,6 +43,11 @@ func (r Recording) Check() error {
 	return nil
 }
 
+// Keeps says whether a sampled history has the operations on the record with a
+// value. Which records those are depends on nothing but their values, so that
+// producers, consumers and scans agree.
+func (r Recording) Keeps(value int64) bool { return r.mode() != RecordSampled || value%r.Every == 0 }
+
 func (r Recording) mode() RecordingMode {
 	if r.Mode == "" {
 		return RecordRecords
