@@ -7,11 +7,12 @@ import (
 	"github.com/pingcap/failpoint"
 )
 
-// Bug is a bug that can be planted in the broker, to show that the judge
-// finds it. Its code is compiled in only by "make faultbuild", which rewrites
+// Bug is a bug that can be planted in the broker, to show that a check finds
+// it: a wrong behaviour (B) that the judge must find, or a slowness (S) that
+// "weir regress" must. Its code is compiled in only by "make faultbuild", which rewrites
 // the failpoint markers.
 type Bug struct {
-	ID        string // of the bug bank, "B1"
+	ID        string // of the bug bank, "B1"; slowness begins with S
 	Name      string // what it is called on the command line
 	Failpoint string // path of the failpoint that turns it on
 	About     string // what goes wrong, in Kafka's terms
@@ -26,6 +27,11 @@ func Bugs() []Bug {
 		Name:      "truncate-to-high-watermark",
 		Failpoint: module + "broker/replication/truncateToHighWatermark",
 		About:     "a new follower truncates to its own high watermark instead of asking the leader where its epoch ends (KIP-101)",
+	}, {
+		ID:        "S1",
+		Name:      "slow-requests",
+		Failpoint: module + "env/osenv/slowRequests",
+		About:     "serving requests takes a real broker process 15 % more processor time than its work does; in simulation nothing changes",
 	}}
 }
 

@@ -19,6 +19,7 @@ import (
 	"github.com/weirlab/weir/broker"
 	"github.com/weirlab/weir/env"
 	"github.com/weirlab/weir/env/osenv"
+	"github.com/weirlab/weir/faults"
 	"github.com/weirlab/weir/workloads"
 	"github.com/weirlab/weir/workloads/scenario"
 )
@@ -33,6 +34,7 @@ type brokerFlags struct {
 	rack       string
 	properties []string
 	events     string
+	plant      []string
 }
 
 func brokerCommand(s streams) *cobra.Command {
@@ -55,6 +57,7 @@ func brokerCommand(s streams) *cobra.Command {
 	flags.StringVar(&f.rack, "rack", "", "broker.rack")
 	flags.StringArrayVar(&f.properties, "property", nil, "a broker setting by its Kafka name, as name=value; may be repeated")
 	flags.StringVar(&f.events, "events", "", "append elections, truncations and the like to this file, as JSON lines, and every second what the brokers have done and used")
+	flags.StringSliceVar(&f.plant, "plant", nil, "plant a bug in the brokers, such as S1 (needs a build made by \"make faultbuild\")")
 	return cmd
 }
 
@@ -62,6 +65,9 @@ func brokerCommand(s streams) *cobra.Command {
 func runBrokers(ctx context.Context, s streams, f brokerFlags) error {
 	configs, err := brokerConfigs(f)
 	if err != nil {
+		return err
+	}
+	if _, err := faults.Plant(f.plant); err != nil {
 		return err
 	}
 	events, err := openEventLog(f.events)

@@ -102,7 +102,10 @@ func (e *Env) FS() env.FS { return &e.files }
 
 // Work implements env.Env. It counts, for [Env.Usage]: real work takes real
 // time.
-func (e *Env) Work(op string, n int64) { e.work.count(op, n) }
+func (e *Env) Work(op string, n int64) {
+	e.work.count(op, n)
+	slowRequest(op)
+}
 
 // Rand implements env.Env. Asking again for a stream gives its next part, so
 // that two tasks neither share a generator nor draw the same numbers. Two Envs

@@ -1,0 +1,58 @@
+package osenv
+
+import (
+	"runtime"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/pingcap/failpoint"
+)
+
+// slowRequest is the planted slowdown S1: failpoint
+// github.com/weirlab/weir/env/osenv/slowRequests, with the term return(true)
+// for 15 % or return(n) for n percent. The marker compiles to nothing but in a
+// build with failpoints.
+func slowRequest(op string) {
+	failpoint.Inject("slowRequests", func(v failpoint.Value) {
+		percent, ok := v.(int)
+		if !ok {
+			percent = 15
+		}
+		if strings.HasPrefix(op, "request.") {
+			slowness.burn(percent)
+		}
+	})
+}
+
+// slowness belongs to the process, as the processor time does by which it is
+// measured.
+var slowness burner
+
+// burner makes a process need more processor time than its own work does, by a
+// fixed share: whoever serves a request burns what is owed.
+type burner struct {
+	mu    sync.Mutex
+	burnt time.Duration
+}
+
+// mostBurnt bounds what one request pays, so that a debt run up while nothing
+// was asked (background work) does not stall one client.
+const mostBurnt = time.Millisecond
+
+func (b *burner) burn(percent int) {
+	if !b.mu.TryLock() {
+		return // another request is paying
+	}
+	defer b.mu.Unlock()
+	runtime.LockOSThread() // the clock is the thread's
+	defer runtime.UnlockOSThread()
+	start := threadTime()
+	own := cpuTime() - b.burnt
+	owed := min(own*time.Duration(percent)/100-b.burnt, mostBurnt)
+	spent := threadTime() - start
+	for spent < owed {
+		spent = threadTime() - start
+	}
+	b.burnt += spent
+}
