@@ -109,6 +109,13 @@ func (m *Machine) SetEBSCredits(percent int64) {
 	m.pipeIOs.SetCredits(percent)
 }
 
+// SetNetworkCredits makes the network hold percent of the credits it can hold,
+// in and out. It is for the start of a run.
+func (m *Machine) SetNetworkCredits(percent int64) {
+	m.in.SetCredits(percent)
+	m.out.SetCredits(percent)
+}
+
 // Attach puts a volume behind the EBS pipe of the instance, which all attached
 // volumes share.
 func (m *Machine) Attach(v *Volume) *Attached {

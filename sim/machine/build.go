@@ -1,6 +1,9 @@
 package machine
 
 import (
+	"fmt"
+	"time"
+
 	"github.com/weirlab/weir/sim"
 	"github.com/weirlab/weir/sim/ec2"
 	"github.com/weirlab/weir/sim/simdisk"
@@ -12,34 +15,141 @@ type Machine struct {
 	Name    string
 	Profile Profile
 
-	k   *sim.Kernel
-	cpu *sim.Processor
-	ec2 *ec2.Machine // nil if it is no EC2 instance
+	k      *sim.Kernel
+	cpu    *sim.Processor
+	wakeup sim.Quantiles
+	timer  sim.Quantiles
+	disk   simdisk.Profile
+	device *simdisk.Device // nil if the profile has no disk
+	ec2    *ec2.Machine    // nil if it is no EC2 instance
 }
+
+// Linux's defaults of vm.dirty_background_ratio, vm.dirty_ratio and
+// vm.dirty_expire_centisecs, and ext4's of the commit= option.
+const (
+	dirtyBackgroundPercent = 10
+	dirtyPercent           = 20
+	dirtyExpire            = 30 * time.Second
+	journalInterval        = 5 * time.Second
+)
 
 // Build makes a machine of this profile in a world. Its name is for traces and
 // random streams and must be its own.
 func (p Profile) Build(k *sim.Kernel, name string) (*Machine, error) {
 	if err := p.Check(); err != nil {
-		return nil, err
+		return nil, fmt.Errorf("machine profile %s: %w", p.Name, err)
 	}
 	m := &Machine{Name: name, Profile: p, k: k, cpu: k.NewProcessor(name, p.Cores)}
+	var err error
+	if m.wakeup, err = distribution(p.Wakeup); err != nil {
+		return nil, err
+	}
+	if m.timer, err = distribution(p.Timer); err != nil {
+		return nil, err
+	}
+	if p.Instance != "" {
+		if err := m.rent(); err != nil {
+			return nil, err
+		}
+	}
+	if p.Disk != nil || p.Storage != nil {
+		if err := m.installDisk(); err != nil {
+			return nil, err
+		}
+	}
 	return m, nil
+}
+
+// rent makes it an EC2 instance.
+func (m *Machine) rent() error {
+	i, err := ec2.Default().Instance(m.Profile.Instance)
+	if err != nil {
+		return err
+	}
+	if m.ec2, err = ec2.NewMachine(i); err != nil {
+		return err
+	}
+	if s := m.Profile.Storage; s != nil {
+		m.ec2.SetEBSCredits(100 - s.CreditsSpent)
+		m.ec2.SetNetworkCredits(100 - s.CreditsSpent)
+	}
+	return nil
+}
+
+func (m *Machine) installDisk() error {
+	p, err := m.Profile.DiskProfile()
+	if err != nil {
+		return err
+	}
+	m.disk = p
+	m.device = simdisk.NewDevice(m.k, m.Name, p)
+	if p.Volume.Class != "" {
+		return m.device.Attach(m.ec2)
+	}
+	return nil
+}
+
+// DiskProfile is the machine's disk and page cache as package simdisk has them.
+func (p Profile) DiskProfile() (simdisk.Profile, error) {
+	var d simdisk.Profile
+	var err error
+	switch {
+	case p.Disk != nil:
+		d, err = p.Disk.profile()
+	case p.Storage != nil:
+		d, err = p.Storage.profile(p.Instance)
+	default:
+		err = fmt.Errorf("machine profile %s: it has neither a disk nor a storage", p.Name)
+	}
+	if err != nil {
+		return d, err
+	}
+	d.SharedCache = true
+	d.CacheBytes = p.MemoryBytes - p.HeapBytes
+	d.DirtyBackgroundBytes = d.CacheBytes * dirtyBackgroundPercent / 100
+	d.DirtyLimitBytes = d.CacheBytes * dirtyPercent / 100
+	d.DirtyExpire, d.JournalInterval = dirtyExpire, journalInterval
+	return d, nil
 }
 
 // Processor is the machine's processor.
 func (m *Machine) Processor() *sim.Processor { return m.cpu }
 
-// Host has the processes of a node run on this machine: its cores, prices and
-// wake-up delays.
-func (m *Machine) Host(n *sim.Node) { n.SetProcessor(m.cpu, m.Profile.Price) }
+// EC2 is the instance with its EBS pipe and its network, nil if it is none.
+func (m *Machine) EC2() *ec2.Machine { return m.ec2 }
+
+// Device is the machine's block device, nil if it has none.
+func (m *Machine) Device() *simdisk.Device { return m.device }
+
+// Host has the processes of a node run on this machine: its cores, prices, and
+// how late it wakes tasks up.
+func (m *Machine) Host(n *sim.Node) {
+	n.SetProcessor(m.cpu, m.Profile.Price)
+	n.SetWakeup(m.wakeup, m.timer)
+}
 
 // Join ties a host of a network to this machine: its network card, and
 // loopback to the other hosts of the machine.
-func (m *Machine) Join(net *simnet.Network, host string) {}
+func (m *Machine) Join(net *simnet.Network, host string) {
+	var loopback simnet.LinkOptions
+	if n := m.Profile.Network; n != nil {
+		if q, err := distribution(n.Loopback); err == nil && !q.IsZero() {
+			loopback = simnet.LinkOptions{Latency: &q, BytesPerSecond: n.LoopbackBytesPerSecond}
+		}
+		net.SetNIC(host, simnet.NIC{EgressBytesPerSecond: n.SendBytesPerSecond, IngressBytesPerSecond: n.ReceiveBytesPerSecond})
+	}
+	net.Colocate(host, m.Name, loopback)
+	if m.ec2 != nil {
+		net.SetLimiter(host, m.ec2)
+	}
+}
 
 // NewDisk makes a file system for a node on the machine's device. All file
-// systems of the machine share the device and the page cache.
+// systems of the machine share the device and the page cache, and their
+// journals commit together. It panics if the profile has no disk.
 func (m *Machine) NewDisk(n *sim.Node) *simdisk.Disk {
-	return simdisk.New(m.k, n, simdisk.GP3())
+	if m.device == nil {
+		panic("machine: profile " + m.Profile.Name + " has neither a disk nor a storage")
+	}
+	return simdisk.NewOn(m.k, n, m.device, m.disk)
 }

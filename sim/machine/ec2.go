@@ -2,8 +2,11 @@ package machine
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/weirlab/weir/sim/ec2"
+	"github.com/weirlab/weir/sim/simdisk"
 )
 
 // kafkaHeap is the memory that a broker's process takes from the page cache:
@@ -25,16 +28,46 @@ func EC2(instance string, s Storage) (Profile, error) {
 	memory := i.MemoryMiB << 20
 	p := Profile{
 		Schema: Schema, Name: instance,
-		Title: fmt.Sprintf("EC2 %s with %s", instance, s),
+		Title: fmt.Sprintf("EC2 %s, %s", instance, s),
 		Cores: int(i.VCPU), MemoryBytes: memory, HeapBytes: min(kafkaHeap, memory/4),
 		Costs: costs, Instance: instance, Storage: &s,
-		Sources: []Source{costs.Source, source("instance type", i.Provenance)},
 	}
+	storage, err := s.sources(instance)
+	if err != nil {
+		return Profile{}, err
+	}
+	p.Sources = slices.Concat([]Source{
+		costs.Source,
+		source("processors, memory, network and EBS limits of "+instance, i.Provenance),
+	}, storage, []Source{
+		source("network latency within a zone", ec2.MustLatency("same-zone").Provenance),
+		{What: "page cache", Basis: "assumption", Source: fmt.Sprintf("Linux defaults for a machine of %d GiB of which programs keep %d GiB", memory>>30, p.HeapBytes>>30)},
+	})
 	return p, p.Check()
 }
 
 func source(what string, p ec2.Provenance) Source {
 	return Source{What: what, Basis: p.Basis.String(), Source: p.Source}
+}
+
+// sources is where the figures of a storage are from. It is an error if the
+// instance or AWS does not have it.
+func (s Storage) sources(instance string) ([]Source, error) {
+	write := func(class string) Source {
+		return source("disk latency of "+class, ec2.MustLatency(class+"-write").Provenance)
+	}
+	if s.Class == InstanceStore {
+		l, err := ec2.Default().LocalDisk(instance)
+		if err != nil {
+			return nil, err
+		}
+		return []Source{source("disk limits of the instance store of "+instance, l.Provenance), write(InstanceStore)}, nil
+	}
+	l, err := s.volume().Limits()
+	if err != nil {
+		return nil, err
+	}
+	return []Source{source("disk limits and credits of "+l.Spec.Class, l.Class.Provenance), write(strings.TrimSuffix(s.Class, "-until-2025"))}, nil
 }
 
 // String describes the storage: "gp3, 500 GiB".
@@ -47,4 +80,39 @@ func (s Storage) String() string {
 
 func (s Storage) volume() ec2.VolumeSpec {
 	return ec2.VolumeSpec{Class: s.Class, GiB: s.GiB, IOPS: s.IOPS, MiBps: s.MiBps}
+}
+
+func (s Storage) check() error {
+	if s.CreditsSpent < 0 || s.CreditsSpent > 100 {
+		return fmt.Errorf("credits_spent_percent: %d is not from 0 to 100", s.CreditsSpent)
+	}
+	if s.Class == InstanceStore && (s.GiB != 0 || s.IOPS != 0 || s.MiBps != 0) {
+		return fmt.Errorf("class: an instance store comes with its instance; leave gib, iops and mibps out")
+	}
+	return nil
+}
+
+// profile is the storage of an instance as one disk of the simulator. The
+// disks of an instance store are striped.
+func (s Storage) profile(instance string) (simdisk.Profile, error) {
+	if s.Class != InstanceStore {
+		p, err := simdisk.EBS(s.volume())
+		p.CreditPercent = 100 - s.CreditsSpent
+		return p, err
+	}
+	i, err := ec2.Default().Instance(instance)
+	if err != nil {
+		return simdisk.Profile{}, err
+	}
+	p, err := simdisk.LocalDisk(instance)
+	if err != nil {
+		return p, err
+	}
+	p.CapacityBytes *= i.Disks
+	p.QueueDepth *= int(i.Disks)
+	for _, l := range []*simdisk.Limit{&p.Write, &p.Read} {
+		l.IOPS *= i.Disks
+		l.BytesPerSecond *= i.Disks
+	}
+	return p, nil
 }

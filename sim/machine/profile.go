@@ -206,6 +206,11 @@ func (p Profile) Check() error {
 	case p.Storage != nil && p.Instance == "":
 		return errors.New("storage: needs an instance type; for a disk that was measured use disk")
 	}
+	if p.Storage != nil {
+		if err := p.Storage.check(); err != nil {
+			return fmt.Errorf("storage.%w", err)
+		}
+	}
 	if err := p.Costs.check(); err != nil {
 		return fmt.Errorf("costs: %w", err)
 	}
