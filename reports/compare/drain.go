@@ -21,14 +21,6 @@ type Demand struct {
 // ioBytes is the size of its average write.
 func (d Demand) ioBytes() int64 { return max(1, d.WriteBytes/max(1, d.WriteIOs)) }
 
-// scaled is d, percent by percent.
-func (d Demand) scaled(percent int64) Demand {
-	return Demand{
-		WriteBytes: d.WriteBytes * percent / 100, WriteIOs: d.WriteIOs * percent / 100,
-		InBytes: d.InBytes * percent / 100, OutBytes: d.OutBytes * percent / 100,
-	}
-}
-
 // Course is how a demand fares over hours.
 type Course struct {
 	Demand Demand        `json:"demand"`
@@ -88,7 +80,7 @@ type gauge struct {
 }
 
 // gauges are the limits of m that have credits.
-func (m *machine) gauges() []gauge {
+func (m *limits) gauges() []gauge {
 	var all []gauge
 	if m.volume != nil {
 		v := m.volume.Volume()
@@ -108,7 +100,7 @@ func (m *machine) gauges() []gauge {
 
 // write queues writes of one size at the storage and returns when they have
 // passed.
-func (m *machine) write(now time.Duration, size, count int64) (end time.Duration) {
+func (m *limits) write(now time.Duration, size, count int64) (end time.Duration) {
 	if count <= 0 {
 		return now
 	}
@@ -126,7 +118,7 @@ func (m *machine) write(now time.Duration, size, count int64) (end time.Duration
 }
 
 // read queues a long read that the file system asks for in whole I/Os.
-func (m *machine) read(now time.Duration, bytes int64) (end time.Duration) {
+func (m *limits) read(now time.Duration, bytes int64) (end time.Duration) {
 	if m.volume != nil {
 		_, end = m.volume.Admit(now, bytes)
 		return end
@@ -154,7 +146,7 @@ func portion(perSecond, n int64) int64 {
 // full credits. A demand that is not met waits: producers are held back as a
 // full buffer holds them back.
 func Drain(c Configuration, d Demand, hours int) (*Course, error) {
-	m, err := c.machine()
+	m, err := c.limits()
 	if err != nil {
 		return nil, err
 	}
@@ -222,7 +214,7 @@ type ending struct {
 }
 
 // storageLimit is the name of the storage as one limit.
-func (m *machine) storageLimit() string {
+func (m *limits) storageLimit() string {
 	if m.volume != nil {
 		return "EBS"
 	}
@@ -231,12 +223,12 @@ func (m *machine) storageLimit() string {
 
 // heldBack is what held a demand back since some moment.
 type heldBack struct {
-	m      *machine
+	m      *limits
 	by     map[string]time.Duration // by storage as a whole and network
 	before []ec2.Held
 }
 
-func (m *machine) held() *heldBack {
+func (m *limits) held() *heldBack {
 	h := &heldBack{m: m, by: map[string]time.Duration{}}
 	if m.volume != nil {
 		h.before = slices.Clone(m.volume.Held())

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/weirlab/weir/sim/ec2"
+	"github.com/weirlab/weir/sim/machine"
+	"github.com/weirlab/weir/workloads/scenario"
 )
 
 // Kinds of storage, as the command line names them.
@@ -57,14 +59,14 @@ func (c Configuration) String() string {
 	return c.Volume.String() + ", on " + c.Instance
 }
 
-// machine is an instance of the configuration with its disks.
-type machine struct {
+// limits are an instance of the configuration with its disks, as buckets.
+type limits struct {
 	*ec2.Machine
 	volume *ec2.Attached
 	disks  []*ec2.LocalDisk
 }
 
-func (c Configuration) machine() (*machine, error) {
+func (c Configuration) limits() (*limits, error) {
 	i, err := ec2.Default().Instance(c.Instance)
 	if err != nil {
 		return nil, err
@@ -73,7 +75,7 @@ func (c Configuration) machine() (*machine, error) {
 	if err != nil {
 		return nil, err
 	}
-	own := &machine{Machine: m}
+	own := &limits{Machine: m}
 	if c.Volume != nil {
 		v, err := ec2.NewVolume(*c.Volume)
 		if err != nil {
@@ -97,7 +99,7 @@ func (c Configuration) machine() (*machine, error) {
 }
 
 // capacity is how many bytes a broker can keep.
-func (m *machine) capacity() int64 {
+func (m *limits) capacity() int64 {
 	if m.volume != nil {
 		return m.volume.Volume().Limits().Spec.GiB << 30
 	}
@@ -113,7 +115,16 @@ type Plan struct {
 	MinISR            int `json:"min_insync_replicas"`
 	Partitions        int `json:"partitions"`
 
+	// Producers and Consumers are how many clients there are; consumers read
+	// everything once.
+	Producers   int   `json:"producers"`
+	Consumers   int   `json:"consumers"`
 	RecordBytes int64 `json:"record_bytes"`
+	// BatchBytes and Linger are the producers' batch.size and linger.ms.
+	BatchBytes int64         `json:"batch_bytes"`
+	Linger     time.Duration `json:"linger"`
+	// Costs names the table of what requests cost a broker's processor.
+	Costs string `json:"costs"`
 	// LoadBytesPerSecond is what producers send to the whole cluster.
 	LoadBytesPerSecond int64 `json:"load_bytes_per_s"`
 	// StoredBytes is what each broker keeps, replicas included.
@@ -127,12 +138,10 @@ type Plan struct {
 	// CrossZone adds what it costs to replicate the load between zones.
 	CrossZone bool `json:"cross_zone"`
 
-	// Seconds is the simulated time that each measurement takes after its
+	// Window is the simulated time that each measurement takes after its
 	// warm-up. Longer is slower and steadier.
-	Seconds time.Duration `json:"seconds"`
-	Seed    uint64        `json:"-"`
-	// Workers is how many simulations run at a time.
-	Workers int `json:"-"`
+	Window time.Duration `json:"window"`
+	Seed   scenario.Seed `json:"seed"`
 }
 
 // DefaultPlan compares what AWS sells for the purpose: the two instance types
@@ -150,9 +159,10 @@ func DefaultPlan() Plan {
 			volume("gp2", 0), volume("gp3", 0), volume("io2", 4000), volume("st1", 0),
 		},
 		Brokers: 3, ReplicationFactor: 3, MinISR: 2, Partitions: 12,
-		RecordBytes: 1024, LoadBytesPerSecond: 20_000_000, StoredBytes: 350 << 30,
+		Producers: 4, Consumers: 3, RecordBytes: 1024, BatchBytes: 128 << 10, Linger: 5 * time.Millisecond, Costs: "kafka-jvm",
+		LoadBytesPerSecond: 20_000_000, StoredBytes: 350 << 30,
 		Away: 10 * time.Minute, Hours: 12,
-		Seconds: 4 * time.Second, Seed: 1, Workers: 2,
+		Window: 3 * time.Second, Seed: 1,
 	}
 }
 
@@ -167,8 +177,13 @@ func (p Plan) Check() error {
 		return fmt.Errorf("compare: min.insync.replicas %d is not within 1 and the replication factor of %d", p.MinISR, p.ReplicationFactor)
 	case p.Partitions < 1 || p.RecordBytes < 1 || p.LoadBytesPerSecond < p.RecordBytes || p.StoredBytes < 1:
 		return errors.New("compare: partitions, record size, load and stored bytes must be positive")
-	case p.Seconds < time.Second || p.Hours < 1 || p.Hours > 24*30 || p.Away < 0 || p.Workers < 1:
-		return errors.New("compare: a measurement takes a second at least, a course 1 to 720 hours, and there is one worker at least")
+	case p.Producers < 1 || p.Consumers < 0 || p.BatchBytes < 1 || p.Linger < 0:
+		return errors.New("compare: there is at least one producer, and batch.size is positive")
+	case p.Window < time.Second || p.Hours < 1 || p.Hours > 24*30 || p.Away < 0:
+		return errors.New("compare: a measurement takes a second at least, and a course 1 to 720 hours")
+	}
+	if _, err := machine.CostTable(p.Costs); err != nil {
+		return err
 	}
 	var names []string
 	for _, c := range p.Configurations {
@@ -176,7 +191,7 @@ func (p Plan) Check() error {
 			return fmt.Errorf("compare: %s is there twice; tables could not tell them apart", c.Name())
 		}
 		names = append(names, c.Name())
-		m, err := c.machine()
+		m, err := c.limits()
 		if err != nil {
 			return err
 		}

@@ -91,12 +91,12 @@ func Refill(p Plan, c Configuration, loss Loss, catchUp int64) (*Rebuild, error)
 	if p.ReplicationFactor < 2 {
 		return nil, errors.New("compare: with one replica of each partition a lost broker has nobody to fetch from")
 	}
-	fresh, err := c.machine()
+	fresh, err := c.limits()
 	if err != nil {
 		return nil, err
 	}
 	// The other brokers are alike: one of them, with its share of the work.
-	other, err := c.machine()
+	other, err := c.limits()
 	if err != nil {
 		return nil, err
 	}
@@ -201,7 +201,7 @@ func ruling(held map[string]time.Duration, byFetching bool) string {
 
 // rebuildLimits is the arithmetic that a reader can repeat: each limit less
 // what the load takes of it.
-func rebuildLimits(p Plan, m *machine, catchUp int64) []RebuildLimit {
+func rebuildLimits(p Plan, m *limits, catchUp int64) []RebuildLimit {
 	load := p.brokerLoad()
 	sources := int64(p.Brokers - 1)
 	serves := p.LoadBytesPerSecond / int64(p.Brokers) * int64(p.ReplicationFactor-1)

@@ -114,7 +114,7 @@ func TestPlanMistakes(t *testing.T) {
 		"min.insync.replicas 4":        func(p *Plan) { p.MinISR = 4 },
 		"keeps 500 GiB":                func(p *Plan) { p.StoredBytes = 600 << 30 },
 		"must be positive":             func(p *Plan) { p.Partitions = 0 },
-		"a measurement takes a second": func(p *Plan) { p.Seconds = 0 },
+		"a measurement takes a second": func(p *Plan) { p.Window = 0 },
 	} {
 		p := DefaultPlan()
 		require.NoError(t, p.Check())

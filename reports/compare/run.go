@@ -1,0 +1,274 @@
+package compare
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"time"
+)
+
+// Schema is the version of the JSON form of a [Result].
+const Schema = "weir-compare-1"
+
+// Result is a comparison. It survives a round trip through JSON.
+type Result struct {
+	Schema         string        `json:"schema"`
+	Plan           Plan          `json:"plan"`
+	Configurations []*Entry      `json:"configurations"`
+	Wall           time.Duration `json:"wall"`
+	Simulated      time.Duration `json:"simulated"` // time that passed in all simulations together
+}
+
+// Entry is what was found out about a configuration.
+type Entry struct {
+	Configuration Configuration `json:"configuration"`
+	Bill          Bill          `json:"bill"`
+
+	// Off is without fsync, On with an fsync of every batch.
+	Off Pattern `json:"fsync_off"`
+	On  Pattern `json:"fsync_on"`
+
+	CatchUp *CatchUp `json:"catch_up,omitempty"`
+	// Host is the rebuild after a host was lost, Storage after a disk or volume
+	// was.
+	Host     *Rebuild `json:"host_lost"`
+	Storage  *Rebuild `json:"storage_lost"`
+	Exposure Exposure `json:"exposure"`
+}
+
+// Patterns are both patterns of e.
+func (e *Entry) Patterns() [2]*Pattern { return [2]*Pattern{&e.Off, &e.On} }
+
+// Pattern is how a cluster fares with fsync, or without.
+type Pattern struct {
+	Fsync bool `json:"fsync"`
+	// Ceiling is the most that it takes, with all credits.
+	Ceiling *Figures `json:"ceiling"`
+	// Course is how the demand of Ceiling fares over hours.
+	Course *Course `json:"course"`
+	// Spent is the most that it takes without credits, nil if none run out.
+	Spent *Figures `json:"credits_spent,omitempty"`
+	// Common is the load of the plan.
+	Common *Figures `json:"common"`
+
+	// Between is a load half way between Ceiling and Spent: the burst carries
+	// it and the baseline does not. Before and After are with all credits and
+	// with none.
+	Before        *Figures `json:"between_before,omitempty"`
+	After         *Figures `json:"between_after,omitempty"`
+	BetweenCourse *Course  `json:"between_course,omitempty"`
+}
+
+// Sustained is the throughput that goes on forever, in bytes of record values
+// per second.
+func (p *Pattern) Sustained() int64 {
+	if p.Spent != nil {
+		return min(p.Spent.Acked, p.Ceiling.Acked)
+	}
+	return p.Ceiling.Acked
+}
+
+// Bottleneck is what rules when the burst is over.
+func (p *Pattern) Bottleneck() string {
+	if p.Spent != nil {
+		return p.Spent.Bottleneck
+	}
+	return p.Ceiling.Bottleneck
+}
+
+// Carries tells whether the load of the plan can go on forever.
+func (p *Pattern) Carries(plan Plan) bool {
+	return p.Sustained() >= plan.LoadBytesPerSecond && len(p.Common.Broken) == 0
+}
+
+// Options say who is told how far a comparison is.
+type Options struct {
+	// Workers is how many simulations run at a time; 0 is two.
+	Workers int
+	// Progress, if set, is called when a simulation begins, from many
+	// goroutines, one at a time.
+	Progress func(done int, what string)
+}
+
+// gap is from which share of the ceiling on a loss of burst is worth a look.
+const gap = 0.97
+
+// Run compares the configurations of a plan.
+func Run(ctx context.Context, p Plan, o Options) (*Result, error) {
+	if err := p.Check(); err != nil {
+		return nil, err
+	}
+	if o.Workers <= 0 {
+		o.Workers = 2
+	}
+	started := time.Now()
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	r := &Result{Schema: Schema, Plan: p}
+	desk := &desk{p: p, o: o, seats: make(chan struct{}, o.Workers), cancel: cancel}
+
+	var all sync.WaitGroup
+	for _, c := range p.Configurations {
+		e := &Entry{Configuration: c, Off: Pattern{}, On: Pattern{Fsync: true}}
+		r.Configurations = append(r.Configurations, e)
+		for _, pattern := range e.Patterns() {
+			all.Go(func() { desk.fail(desk.pattern(ctx, c, pattern)) })
+		}
+		all.Go(func() { desk.fail(desk.after(ctx, e)) })
+	}
+	all.Wait()
+	if err := context.Cause(ctx); err != nil {
+		return nil, err
+	}
+	r.Wall, r.Simulated = time.Since(started), desk.simulated
+	return r, nil
+}
+
+// desk hands out the processors to simulations.
+type desk struct {
+	p      Plan
+	o      Options
+	seats  chan struct{}
+	cancel context.CancelCauseFunc
+
+	mu        sync.Mutex
+	begun     int
+	simulated time.Duration
+}
+
+func (d *desk) fail(err error) {
+	if err != nil {
+		d.cancel(err)
+	}
+}
+
+// sit waits for a processor and does something on it.
+func (d *desk) sit(ctx context.Context, what string, do func() (time.Duration, error)) error {
+	select {
+	case d.seats <- struct{}{}:
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	defer func() { <-d.seats }()
+	if err := ctx.Err(); err != nil {
+		return context.Cause(ctx)
+	}
+	d.mu.Lock()
+	if d.o.Progress != nil {
+		d.o.Progress(d.begun, what)
+	}
+	d.begun++
+	d.mu.Unlock()
+	simulated, err := do()
+	d.mu.Lock()
+	d.simulated += simulated
+	d.mu.Unlock()
+	return err
+}
+
+func (d *desk) simulate(ctx context.Context, c Configuration, t trial) (*Figures, error) {
+	t.window = d.p.Window
+	if t.fsync {
+		t.name += "-fsync"
+	}
+	var f *Figures
+	err := d.sit(ctx, c.Name()+": "+t.name, func() (_ time.Duration, err error) {
+		f, err = d.p.simulate(ctx, c, t)
+		if err != nil {
+			return 0, err
+		}
+		return f.WarmUp + f.Window, nil
+	})
+	return f, err
+}
+
+// pattern finds out how a configuration fares with fsync, or without.
+func (d *desk) pattern(ctx context.Context, c Configuration, p *Pattern) (err error) {
+	// After hours of a load that is more than the disk takes the page cache is
+	// as dirty as it may be. With fsync nothing is left to get dirty.
+	dirty := 100
+	if p.Fsync {
+		dirty = 0
+	}
+	if p.Ceiling, err = d.simulate(ctx, c, trial{name: "ceiling", fsync: p.Fsync, dirty: dirty}); err != nil {
+		return err
+	}
+	if p.Common, err = d.simulate(ctx, c, trial{name: "load", fsync: p.Fsync, load: d.p.LoadBytesPerSecond}); err != nil {
+		return err
+	}
+	if p.Course, err = Drain(c, p.Ceiling.Demand, d.p.Hours); err != nil || len(p.Course.Exhausted) == 0 {
+		return err
+	}
+	spent, err := d.simulate(ctx, c, trial{name: "ceiling-without-credits", fsync: p.Fsync, dirty: dirty, creditsSpent: true})
+	if err != nil {
+		return err
+	}
+	p.Spent = spent
+	if float64(spent.Acked) > gap*float64(p.Ceiling.Acked) {
+		return nil
+	}
+	between := (spent.Acked + p.Ceiling.Acked) / 2
+	if p.Before, err = d.simulate(ctx, c, trial{name: "between", fsync: p.Fsync, load: between}); err != nil {
+		return err
+	}
+	if p.After, err = d.simulate(ctx, c, trial{name: "between-without-credits", fsync: p.Fsync, load: between, dirty: dirty, creditsSpent: true}); err != nil {
+		return err
+	}
+	p.BetweenCourse, err = Drain(c, p.Before.Demand, d.p.Hours)
+	return err
+}
+
+// after finds out what is when a broker was lost, and what all of it costs.
+func (d *desk) after(ctx context.Context, e *Entry) (err error) {
+	if e.Bill, err = Price(d.p, e.Configuration); err != nil {
+		return err
+	}
+	if d.p.ReplicationFactor < 2 {
+		return errors.New("compare: with one replica of each partition there is nothing to rebuild from; use a replication factor of two or more")
+	}
+	what := e.Configuration.Name() + ": catching up"
+	if err := d.sit(ctx, what, func() (_ time.Duration, err error) {
+		e.CatchUp, err = d.p.catchUp(ctx, e.Configuration)
+		if err != nil {
+			return 0, err
+		}
+		return e.CatchUp.Simulated, nil
+	}); err != nil {
+		return err
+	}
+	if e.Host, err = Refill(d.p, e.Configuration, HostLost, e.CatchUp.BytesPerSecond); err != nil {
+		return err
+	}
+	if e.Storage, err = Refill(d.p, e.Configuration, StorageLost, e.CatchUp.BytesPerSecond); err != nil {
+		return err
+	}
+	e.Exposure, err = Expose(d.p, e.Configuration, e.Host)
+	return err
+}
+
+// JSON writes the result so that [Read] gives it back.
+func (r *Result) JSON(w io.Writer) error {
+	b, err := json.MarshalIndent(r, "", " ")
+	if err != nil {
+		return err
+	}
+	_, err = w.Write(append(b, '\n'))
+	return err
+}
+
+// Read takes in what [Result.JSON] wrote.
+func Read(from io.Reader) (*Result, error) {
+	var r Result
+	dec := json.NewDecoder(from)
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(&r); err != nil {
+		return nil, fmt.Errorf("compare: %w", err)
+	}
+	if r.Schema != Schema {
+		return nil, fmt.Errorf("compare: schema %q, but this version of weir reads %q; compare again", r.Schema, Schema)
+	}
+	return &r, nil
+}
