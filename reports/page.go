@@ -131,7 +131,7 @@ func (r *result) html(figures []*drawing.Figure, docs [][]byte) ([]byte, error) 
 		Provenance:      r.provenance(),
 		Data:            r.crosshair(),
 		Style:           template.CSS(drawing.Style + pageStyle), //nolint:gosec // our own file
-		Script:          template.JS(pageScript), //nolint:gosec // our own file
+		Script:          template.JS(pageScript),                 //nolint:gosec // our own file
 	}
 	if run.WarmUp > 0 {
 		p.WarmUp = run.WarmUp.String()

@@ -60,7 +60,7 @@ var layers = []layer{
 	{"reports/compare", patterns{"sim/...", "faults", "workloads/...", "linearizability", "reports/document"}},
 	{"reports/published", patterns{"sim/...", "faults", "workloads/...", "linearizability", "reports/document"}},
 	{"reports/versus", patterns{"sim/...", "faults", "workloads/...", "linearizability", "reports/document"}},
-	{"reports/results", patterns{"sim/...", "workloads/...", "reports/..."}},
+	{"reports/results", patterns{"env", "sim/...", "workloads/...", "reports/..."}},
 	{"reports", patterns{"linearizability/...", "reports/drawing"}},
 
 	{"cmd/weirlint", nil},

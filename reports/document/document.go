@@ -126,7 +126,8 @@ const (
 	// X.Categories; Series.X is the index of the group, all of them in order
 	// if it is empty. They are drawn lying, so that names have room.
 	Bars Kind = "bars"
-	// Scatter draws points; a Series.Names entry labels its point.
+	// Scatter draws points; a Series.Names entry labels its point. A series
+	// from a specification is drawn as a line, for bounds and diagonals.
 	Scatter Kind = "scatter"
 )
 

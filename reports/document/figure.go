@@ -152,7 +152,7 @@ func depth(percent float64) float64 { return 1 / (1 - percent/100) }
 func (f *Figure) plotters(i int) []plot.Plotter {
 	s, line := &f.Series[i], f.line(i)
 	var all []plot.Plotter
-	if f.Kind == Scatter {
+	if f.Kind == Scatter && s.Basis != Specification {
 		return []plot.Plotter{whiskers{points: f.points(s, s.Y), low: s.Low, high: s.High, ink: f.ink(i), filled: s.Basis != Simulated}}
 	}
 	if len(s.Low) > 0 {

@@ -10,12 +10,19 @@ import (
 // Markdown writes the document as a Markdown file that finds the figures'
 // PNG files in imageDir, a path relative to the file.
 func (d *Document) Markdown(w io.Writer, imageDir string) error {
+	return d.MarkdownBelow(w, imageDir, 1)
+}
+
+// MarkdownBelow writes the document as a part of a larger Markdown file: its
+// title is a heading of the level given, its sections are one level deeper.
+func (d *Document) MarkdownBelow(w io.Writer, imageDir string, level int) error {
 	if err := d.Check(); err != nil {
 		return err
 	}
 	var b strings.Builder
 	p := func(format string, args ...any) { fmt.Fprintf(&b, format, args...) }
-	p("# %s\n", d.Title)
+	title := strings.Repeat("#", level)
+	p("%s %s\n", title, d.Title)
 	if d.Subtitle != "" {
 		p("\n%s\n", d.Subtitle)
 	}
@@ -24,7 +31,7 @@ func (d *Document) Markdown(w io.Writer, imageDir string) error {
 	}
 	for i := range d.Sections {
 		s := &d.Sections[i]
-		p("\n## %s\n", s.Title)
+		p("\n%s# %s\n", title, s.Title)
 		for _, text := range s.Text {
 			p("\n%s\n", text)
 		}
@@ -45,14 +52,14 @@ func (d *Document) Markdown(w io.Writer, imageDir string) error {
 		for _, s := range d.Provenance {
 			t.Rows = append(t.Rows, []Cell{Words(s.What), Words(s.Basis), Words(s.Source), Words(s.Validated)})
 		}
-		p("\n## Where the figures come from\n%s", t.markdown())
+		p("\n%s# Where the figures come from\n%s", title, t.markdown())
 	}
 	if len(d.Facts) > 0 {
 		t := Table{Columns: []Column{{Name: "made with"}, {Name: ""}}}
 		for _, f := range d.Facts {
 			t.Rows = append(t.Rows, []Cell{Words(f.Name), Words(f.Value)})
 		}
-		p("\n## Provenance\n%s", t.markdown())
+		p("\n%s# Provenance\n%s", title, t.markdown())
 	}
 	_, err := io.WriteString(w, b.String())
 	return err

@@ -1,0 +1,167 @@
+package results
+
+import (
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/weirlab/weir/reports/document"
+	"github.com/weirlab/weir/sim"
+	"github.com/weirlab/weir/sim/machine"
+	"github.com/weirlab/weir/workloads/calibrate"
+)
+
+const ms = time.Millisecond
+
+var made = Made{Command: "weir versus", Date: time.Date(2026, 11, 21, 9, 0, 0, 0, time.UTC), Took: 500 * time.Second,
+	Version: "devel", Commit: "0123456789abcdef0123-dirty", Go: "go1.26", Machine: "2 cores | 24 GB"}
+
+func part(name, title string) *Part {
+	return &Part{Name: name, Made: made, Document: &document.Document{Title: title, Summary: []string{"It took " + name + "."},
+		Facts: []document.Fact{{Name: "only", Value: "alone"}},
+		Sections: []document.Section{{Title: "One", Figures: []document.Figure{{Name: "f", Title: "F", Kind: document.Lines,
+			X: document.Axis{Label: "time", Unit: "s"}, Y: document.Axis{Label: "rate", Unit: "MB/s"}, Basis: document.Simulated, Model: "m", Validated: document.NeverCompared,
+			Series: []document.Series{{Name: "a", Basis: document.Simulated, X: []float64{0, 1}, Y: []float64{1, 2}}}}}}}}}
+}
+
+func TestResultsAreRenderedFromTheirParts(t *testing.T) {
+	root := t.TempDir()
+	_, err := Render(root)
+	require.ErrorContains(t, err, "docs/results/data holds no results; run weir results")
+	require.NoError(t, Save(root, part("compare", "Storage on EC2")))
+	require.NoError(t, Save(root, part("versus", "Real (and) simulated")))
+	stale := filepath.Join(root, FigureDir, "old.png")
+	require.NoError(t, os.WriteFile(stale, nil, 0o644))
+	files, err := Render(root)
+	require.NoError(t, err)
+	require.Equal(t, []string{File, FigureDir + "/versus-f.png", FigureDir + "/versus-f.svg", FigureDir + "/compare-f.png", FigureDir + "/compare-f.svg"}, files)
+	for _, f := range files {
+		require.FileExists(t, filepath.Join(root, f))
+	}
+	require.NoFileExists(t, stale)
+	b, err := os.ReadFile(filepath.Join(root, File))
+	require.NoError(t, err)
+	text := string(b)
+	for _, want := range []string{
+		"- [Real (and) simulated](#real-and-simulated): It took versus.\n- [Storage on EC2](#storage-on-ec2): It took compare.\n",
+		"## Real (and) simulated\n", "### One\n", "[![F](docs/results/versus-f.png)](docs/results/versus-f.svg)",
+		"| Storage on EC2 | `weir versus` | 2026-11-21 09:00 UTC | 8m20s | 0123456789ab-dirty | weir devel, go1.26 | 2 cores / 24 GB |",
+	} {
+		require.Contains(t, text, want)
+	}
+	require.NotContains(t, text, "alone", "facts of a part are in the table of all parts")
+	_, err = Render(root)
+	require.NoError(t, err)
+	again, err := os.ReadFile(filepath.Join(root, File))
+	require.NoError(t, err)
+	require.Equal(t, text, string(again))
+}
+
+func TestPartsThatAreNone(t *testing.T) {
+	root := t.TempDir()
+	require.ErrorContains(t, Save(root, part("other", "x")), `no part is called "other"; the parts are calibrate, versus`)
+	bad := part("versus", "x")
+	bad.Document.Sections[0].Figures[0].Model = ""
+	require.ErrorContains(t, Save(root, bad), "part versus: figure f: it shows a simulation and does not name the source of its model")
+	require.ErrorContains(t, Save(root, &Part{Name: "versus"}), "part versus has no document")
+	require.NoError(t, Save(root, part("versus", "x")))
+	file := filepath.Join(root, DataDir, "versus.json")
+	b, err := os.ReadFile(file)
+	require.NoError(t, err)
+	for text, want := range map[string]string{
+		"{": "docs/results/data/versus.json: unexpected end of JSON input; run weir results --only versus",
+		strings.Replace(string(b), Schema, "weir.results/0", 1):                                  `schema "weir.results/0"`,
+		strings.Replace(string(b), `"name": "versus"`, `"name": "compare"`, 1):                   `it holds part "compare"`,
+		strings.Replace(string(b), `"validated": "`+document.NeverCompared+`"`, `"note":"x"`, 1): "does not say whether the model was compared",
+	} {
+		require.NoError(t, os.WriteFile(file, []byte(text), 0o644))
+		_, err := Load(root)
+		require.ErrorContains(t, err, want)
+	}
+}
+
+// RESULTS.md and its pictures are what the committed data renders to: nothing
+// in them was typed or drawn by hand.
+func TestCommittedResults(t *testing.T) {
+	root := filepath.Join("..", "..")
+	parts, err := Load(root)
+	require.NoError(t, err)
+	text, err := os.ReadFile(filepath.Join(root, File))
+	if len(parts) == 0 {
+		require.ErrorIs(t, err, os.ErrNotExist, "RESULTS.md without the data that it was made from")
+		t.Skip("no results are committed yet")
+	}
+	require.NoError(t, err)
+	want, err := Markdown(parts)
+	require.NoError(t, err)
+	require.Equal(t, want, string(text), "run weir results --render")
+	fresh := t.TempDir()
+	for _, p := range parts {
+		require.NoError(t, Save(fresh, p))
+	}
+	files, err := Render(fresh)
+	require.NoError(t, err)
+	for _, f := range files {
+		committed, err := os.ReadFile(filepath.Join(root, f))
+		require.NoError(t, err, "run weir results --render")
+		drawn, err := os.ReadFile(filepath.Join(fresh, f))
+		require.NoError(t, err)
+		// Floating point differs in the last digit between architectures.
+		if runtime.GOARCH == "amd64" && strings.HasSuffix(f, ".svg") {
+			require.Equal(t, string(drawn), string(committed), "%s: run weir results --render", f)
+		}
+	}
+	left, err := filepath.Glob(filepath.Join(root, FigureDir, "*.??g"))
+	require.NoError(t, err)
+	require.Len(t, left, len(files)-1, "figures that no part has; run weir results --render")
+}
+
+func TestCalibrationDocument(t *testing.T) {
+	latency := func(p50 time.Duration) []sim.Quantile {
+		return []sim.Quantile{{PPM: 0, Value: p50 / 2}, {PPM: 100_000, Value: p50 / 2}, {PPM: 500_000, Value: p50}, {PPM: 990_000, Value: 5 * p50}, {PPM: 1_000_000, Value: 9 * p50}}
+	}
+	r := &calibrate.Result{Profile: machine.Profile{Title: "2 cores of a processor", MemoryBytes: 24e9, Wakeup: latency(ms / 20),
+		Disk: &machine.Disk{Title: "ext4", WriteBytesPerSecond: 4e8, ReadBytesPerSecond: 9e8, Series: []machine.DiskSeries{
+			{Op: machine.AppendSync, Bytes: 4 << 10, Depth: 1, Count: 900, BytesPerSecond: 4e6, Latency: latency(ms)},
+			{Op: machine.AppendSync, Bytes: 64 << 10, Depth: 1, Count: 900, BytesPerSecond: 4e7, Latency: latency(2 * ms)},
+			{Op: machine.AppendSync, Bytes: 4 << 10, Depth: 4, Count: 900, BytesPerSecond: 9e6, Latency: latency(3 * ms)},
+			{Op: machine.Append, Bytes: 4 << 10, Depth: 1, Latency: []sim.Quantile{{PPM: 1_000_000}}},
+		}},
+		Network: &machine.Network{LoopbackBytesPerSecond: 2e9},
+		Sources: []machine.Source{{What: "disk latency", Basis: "measurement", Source: "weir calibrate"}}},
+		Loopback: &calibrate.Loopback{RoundTrips: []calibrate.RoundTrips{{Bytes: 100, Latency: latency(ms / 10)}, {Bytes: 1000, Pause: 2 * ms, Latency: latency(ms / 5)}}},
+		Fit: calibrate.CostFit{Costs: machine.Costs{Operations: map[string]machine.Cost{"request.produce": {CallNanos: 25_000, UnitPicos: 300}}},
+			Observations: []calibrate.Fitted{{Workload: "a", Process: "broker-1", CPU: time.Second, Explained: 900 * ms}, {Workload: "b", Process: "broker-2", CPU: 2 * time.Second, Explained: 2 * time.Second}}}}
+	d := Calibration(r)
+	require.NoError(t, d.Check())
+	require.Equal(t, "2 cores of a processor: an append of 4 KiB is durable after 1 ms (p50) or 5 ms (p99); a task that waited runs 50 µs after what it waited for (p50).", d.Summary[0])
+	require.Len(t, d.Sections[0].Figures, 2)
+	require.Len(t, d.Sections[0].Figures[0].Series, 1, "a single point is no curve")
+	_, err := d.WriteDir(t.TempDir(), "calibrate")
+	require.NoError(t, err)
+}
+
+func TestBenchDocument(t *testing.T) {
+	d, err := Bench(strings.NewReader("goos: linux\ncpu: some\nBenchmarkEvents-2  100  160.5 ns/op  6229479 events/s\nBenchmarkEvents-2  100  180.5 ns/op  6000000 events/s\nPASS\n"))
+	require.NoError(t, err)
+	require.NoError(t, d.Check())
+	rows := d.Sections[0].Tables[0].Rows
+	require.Equal(t, []string{"Events-2", "170", "ns/op", "160", "180", "2"}, texts(rows[0]))
+	require.Equal(t, []string{"", "6.11 M", "events/s", "6 M", "6.23 M", "2"}, texts(rows[1]))
+	_, err = Bench(strings.NewReader("PASS\n"))
+	require.ErrorContains(t, err, "no benchmark results; give the output of go test -bench")
+	_, err = Bench(strings.NewReader("BenchmarkX 1 x ns/op\n"))
+	require.ErrorContains(t, err, `line 1: "x" is no number`)
+}
+
+func texts(row []document.Cell) (all []string) {
+	for _, c := range row {
+		all = append(all, c.Text)
+	}
+	return all
+}
