@@ -57,9 +57,9 @@ var layers = []layer{
 	{"reports/drawing", nil},
 	{"reports/document", patterns{"reports/drawing"}},
 	{"reports/regress", patterns{"env/...", "broker/...", "workloads/...", "linearizability", "reports/document"}},
-	{"reports/compare", patterns{"sim/...", "faults", "workloads/...", "linearizability", "reports/document"}},
-	{"reports/published", patterns{"sim/...", "faults", "workloads/...", "linearizability", "reports/document"}},
-	{"reports/versus", patterns{"sim/...", "faults", "workloads/...", "linearizability", "reports/document"}},
+	{"reports/compare", patterns{"env", "sim/...", "faults", "workloads/...", "linearizability", "reports/document"}},
+	{"reports/published", patterns{"env", "sim/...", "faults", "workloads/...", "linearizability", "reports/document"}},
+	{"reports/versus", patterns{"env", "sim/...", "faults", "workloads/...", "linearizability", "reports/document"}},
 	{"reports/results", patterns{"env", "sim/...", "workloads/...", "reports/..."}},
 	{"reports", patterns{"linearizability/...", "reports/drawing"}},
 
