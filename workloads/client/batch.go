@@ -230,6 +230,14 @@ func (b *batch) tell() {
 	b.records = nil
 }
 
+// AddSequence is the sequence number n records behind another; -1 stays -1.
+func AddSequence(sequence, n int32) int32 {
+	if sequence < 0 {
+		return sequence
+	}
+	return addSequence(sequence, n)
+}
+
 // addSequence adds to a sequence number, which wraps from the largest int32
 // to 0.
 func addSequence(sequence, n int32) int32 {

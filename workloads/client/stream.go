@@ -36,6 +36,10 @@ type StreamConfig struct {
 	// with the producer locked and must not call it. May be nil.
 	Opened func(partition int32, n int64) int64
 
+	// Placed is told of each record where it goes and when it was handed over,
+	// before it can be sent, on the same terms as Opened. May be nil.
+	Placed func(partition int32, n int64, sent time.Duration)
+
 	// Done is told once what became of each batch, mostly on one of the
 	// client's tasks: it must neither wait nor call Produce. The result is
 	// valid during the call.
@@ -109,6 +113,9 @@ func (s *Stream) Produce(first int64, n int, intended []time.Duration) {
 	for _, r := range refused {
 		if s.cfg.Opened != nil && r.Partition >= 0 {
 			r.Tag = s.cfg.Opened(r.Partition, r.Rows[0].First)
+		}
+		if s.cfg.Placed != nil && r.Partition >= 0 {
+			s.cfg.Placed(r.Partition, r.Rows[0].First, r.Times[0].Sent)
 		}
 		s.cfg.Done(r)
 	}
@@ -196,6 +203,9 @@ func (s *Stream) add(b *batch, number int64, times Times, ts int64, size int) {
 		b.firstTS, b.maxTS = ts, ts
 	}
 	b.maxTS = max(b.maxTS, ts)
+	if s.cfg.Placed != nil {
+		s.cfg.Placed(b.to.index, number, times.Sent)
+	}
 	p := b.buf
 	p = binary.AppendVarint(p, int64(size))
 	p = append(p, 0) // attributes: none are defined

@@ -21,6 +21,11 @@ type consuming struct {
 	c     *client.Client
 	k     *client.Consumer
 	index int
+
+	// Of pollBatches.
+	runs     []linearizability.Run
+	intended []time.Duration
+	bytes    int64
 }
 
 // consume reads until the load has ended and everything written is read, or
@@ -78,9 +83,13 @@ func (r *consuming) read() {
 	committed := r.e.Now()
 	var ends map[client.TopicPartition]int64 // once nothing more is written
 	for {
-		started := r.e.Now()
-		batch := r.k.Poll(pollTimeout)
-		r.record(&batch, started)
+		if w.cfg.bulk() {
+			r.pollBatches()
+		} else {
+			started := r.e.Now()
+			batch := r.k.Poll(pollTimeout)
+			r.record(&batch, started)
+		}
 		now := r.e.Now()
 		if w.cfg.Group != "" && now-committed >= commitEvery {
 			committed = now
@@ -151,37 +160,44 @@ func (r *consuming) record(batch *client.Batch, started time.Duration) {
 		records := make([]linearizability.Record, len(p.Records))
 		for j := range p.Records {
 			got := &p.Records[j]
-			v, ok := linearizability.ParsePayload(got.Value)
+			v, intended, ok := w.parse(got.Value)
 			records[j] = linearizability.Record{Offset: got.Offset, Value: v}
 			if !ok {
 				records[j].Value = linearizability.None
 				continue
 			}
 			if v>>valueBits < int64(w.cfg.Producers) {
-				w.meter.Consumed(w.intendedOf(v), now-w.origin, len(got.Value))
+				w.meter.Consumed(intended, now-w.origin, len(got.Value))
 			}
 		}
 		w.consumed.Add(int64(len(records)))
-		n := w.rec.Invoke(linearizability.Op{
-			Time: started, Process: w.pollProcess(r.index, p.Partition), F: linearizability.Poll,
-			Topic: p.Topic, Partition: p.Partition, Offset: p.Position, Session: p.Session,
-			Broker: linearizability.None, LeaderEpoch: linearizability.None,
-		})
+		n := r.invokePoll(started, p.TopicPartition, p.Position, p.Session)
 		w.rec.Complete(n, linearizability.Op{
 			Time: now, Type: linearizability.OK, Records: records,
 			Broker: linearizability.None, LeaderEpoch: linearizability.None,
 		})
 	}
-	for _, failed := range batch.Errors {
+	r.recordErrors(batch.Errors, started, now)
+}
+
+// invokePoll takes down the start of a poll.
+func (r *consuming) invokePoll(started time.Duration, tp client.TopicPartition, position, session int64) int64 {
+	return r.w.rec.Invoke(linearizability.Op{
+		Time: started, Process: r.w.pollProcess(r.index, tp.Partition), F: linearizability.Poll,
+		Topic: tp.Topic, Partition: tp.Partition, Offset: position, Session: session,
+		Broker: linearizability.None, LeaderEpoch: linearizability.None,
+	})
+}
+
+// recordErrors takes down what a poll has failed to read.
+func (r *consuming) recordErrors(errs []client.PartitionError, started, now time.Duration) {
+	w := r.w
+	for _, failed := range errs {
 		if failed.Topic == "" {
 			continue // of the group as a whole
 		}
 		position, _ := r.k.Position(failed.TopicPartition)
-		n := w.rec.Invoke(linearizability.Op{
-			Time: started, Process: w.pollProcess(r.index, failed.Partition), F: linearizability.Poll,
-			Topic: failed.Topic, Partition: failed.Partition, Offset: position,
-			Session: linearizability.None, Broker: linearizability.None, LeaderEpoch: linearizability.None,
-		})
+		n := r.invokePoll(started, failed.TopicPartition, position, linearizability.None)
 		w.rec.Complete(n, linearizability.Op{
 			Time: now, Type: linearizability.Fail, Error: reason(failed.Err),
 			Broker: linearizability.None, LeaderEpoch: linearizability.None,

@@ -8,20 +8,33 @@ import (
 	"github.com/weirlab/weir/workloads/client"
 )
 
-// intended is when producer i is to send its nth record, since the origin.
-// The producers share one regular schedule, each taking its turn.
-func (w *Workload) intended(i int, n int64) time.Duration {
-	slot := n*int64(w.cfg.Producers) + int64(i)
-	rate := w.cfg.RatePerSecond
-	return w.cfg.Start + time.Duration(slot/rate)*time.Second + time.Duration(slot%rate*int64(time.Second)/rate)
-}
-
 // value identifies producer i's nth record.
 func value(i int, n int64) int64 { return int64(i)<<valueBits | n }
 
-// intendedOf is when the record with a value was to be sent.
-func (w *Workload) intendedOf(v int64) time.Duration {
-	return w.intended(int(v>>valueBits), v&(1<<valueBits-1))
+// turn is the partition of producer i's nth record when each has its turn.
+func (w *Workload) turn(i int, n int64) int32 {
+	return int32((n + int64(i)) % int64(w.cfg.Partitions))
+}
+
+// payload appends the value of a record.
+func (w *Workload) payload(dst []byte, v int64, intended time.Duration) []byte {
+	if w.cfg.timed() {
+		return linearizability.AppendTimedPayload(dst, v, intended, w.cfg.RecordBytes)
+	}
+	return linearizability.AppendPayload(dst, v, w.cfg.RecordBytes)
+}
+
+// parse reads the value of a record, and when it was to be sent. It reports
+// false if nobody here wrote it.
+func (w *Workload) parse(b []byte) (v int64, intended time.Duration, ok bool) {
+	if w.cfg.timed() {
+		return linearizability.ParseTimedPayload(b)
+	}
+	v, ok = linearizability.ParsePayload(b)
+	if ok && v>>valueBits < int64(w.cfg.Producers) {
+		intended = w.intended(int(v>>valueBits), v&(1<<valueBits-1))
+	}
+	return v, intended, ok
 }
 
 // sending is one record under way.
@@ -52,11 +65,23 @@ func (w *Workload) produce(e env.Env, name string, i int) error {
 	if err != nil {
 		return err
 	}
+	if w.cfg.streams() {
+		w.stream(e, p, name, i)
+	} else {
+		w.sendEach(e, p, name, i)
+	}
+	p.Close(w.cfg.Drain)
+	return nil
+}
+
+// sendEach sends one record after the other, until the load ends.
+func (w *Workload) sendEach(e env.Env, p *client.Producer, name string, i int) {
 	run := &producing{w: w, e: e}
 	run.done = run.settled
+	schedule := w.newSchedule(e, name, i)
 	var payload []byte
 	for n := int64(0); ; n++ {
-		at := w.intended(i, n)
+		at := schedule.next()
 		if at >= w.end() {
 			break
 		}
@@ -66,11 +91,9 @@ func (w *Workload) produce(e env.Env, name string, i int) error {
 		if w.stop.Load() {
 			break
 		}
-		payload = linearizability.AppendPayload(payload[:0], value(i, n), w.cfg.RecordBytes)
+		payload = w.payload(payload[:0], value(i, n), at)
 		run.send(p, i, n, at, payload)
 	}
-	p.Close(w.cfg.Drain)
-	return nil
 }
 
 func (r *producing) send(p *client.Producer, i int, n int64, intended time.Duration, payload []byte) {
@@ -78,7 +101,7 @@ func (r *producing) send(p *client.Producer, i int, n int64, intended time.Durat
 	now := r.e.Now()
 	s := &sending{intended: intended, sent: now - w.origin}
 	s.rec.Topic = w.cfg.Topic
-	s.rec.Partition = int32((n + int64(i)) % int64(w.cfg.Partitions))
+	s.rec.Partition = w.turn(i, n)
 	s.rec.Value = payload
 	s.rec.Tag = s
 	s.number = w.rec.Invoke(linearizability.Op{
@@ -98,19 +121,29 @@ func (r *producing) settled(rec *client.Record, res client.Result) {
 	w := r.w
 	s := rec.Tag.(*sending)
 	now := r.e.Now()
-	w.rec.Complete(s.number, linearizability.Op{
+	w.rec.Complete(s.number, result(&res, now, nil))
+	w.count(res.Outcome, 1)
+	w.meter.Produced(s.intended, s.sent, now-w.origin, w.cfg.RecordBytes, res.Outcome)
+}
+
+// result is the end of an operation that sent records.
+func result(res *client.Result, now time.Duration, runs []linearizability.Run) linearizability.Op {
+	return linearizability.Op{
 		Time: now, Type: ended(res.Outcome), Offset: res.Offset,
 		Broker: res.LeaderID, LeaderEpoch: res.LeaderEpoch,
 		Idempotent: res.ProducerID >= 0, ProducerID: res.ProducerID, ProducerEpoch: res.ProducerEpoch,
-		Sequence: res.Sequence, Attempts: res.Attempts, Error: reason(res.Err),
-	})
-	switch res.Outcome {
-	case client.OutcomeOK:
-		w.acked.Add(1)
-	case client.OutcomeFail:
-		w.failed.Add(1)
-	default:
-		w.unknown.Add(1)
+		Sequence: res.Sequence, Attempts: res.Attempts, Error: reason(res.Err), Runs: runs,
 	}
-	w.meter.Produced(s.intended, s.sent, now-w.origin, w.cfg.RecordBytes, res.Outcome)
+}
+
+// count adds records by what became of them.
+func (w *Workload) count(o client.Outcome, records int64) {
+	switch o {
+	case client.OutcomeOK:
+		w.acked.Add(records)
+	case client.OutcomeFail:
+		w.failed.Add(records)
+	default:
+		w.unknown.Add(records)
+	}
 }

@@ -116,12 +116,17 @@ func (w *Workload) Scan(e env.Env, timeout time.Duration) ([]linearizability.Sca
 			position, _ := k.Position(parts[0])
 			return nil, fmt.Errorf("reading %s-%d to its end at %d: at offset %d after %s", parts[0].Topic, parts[0].Partition, scans[parts[0].Partition].HighWatermark, position, timeout)
 		}
-		batch := k.Poll(min(left, pollTimeout))
+		batch := k.PollBatches(min(left, pollTimeout))
 		for _, failed := range batch.Errors {
 			return nil, fmt.Errorf("reading %s-%d: %w", failed.Topic, failed.Partition, failed.Err)
 		}
 		for i := range batch.Partitions {
-			addScanned(&scans[batch.Partitions[i].Partition], batch.Partitions[i].Records)
+			p := &batch.Partitions[i]
+			for j := range p.Batches {
+				if err := w.keepScanned(&scans[p.Partition], &p.Batches[j]); err != nil {
+					return nil, fmt.Errorf("reading %s-%d: %w", p.Topic, p.Partition, err)
+				}
+			}
 		}
 		unfinished := parts[:0]
 		for _, tp := range parts {
@@ -134,19 +139,20 @@ func (w *Workload) Scan(e env.Env, timeout time.Duration) ([]linearizability.Sca
 	return scans, nil
 }
 
-func addScanned(s *linearizability.Scan, records []client.ConsumedRecord) {
-	for i := range records {
-		r := &records[i]
-		if r.Offset >= s.HighWatermark {
+// keepScanned adds a batch's records to a scan.
+func (w *Workload) keepScanned(s *linearizability.Scan, b *client.FetchedBatch) error {
+	return b.Each(func(offset int64, payload []byte) {
+		if offset >= s.HighWatermark {
 			return // written since: no concern of this scan
 		}
-		v, ok := linearizability.ParsePayload(r.Value)
+		v, ok := linearizability.ParsePayload(payload)
 		if !ok {
 			v = linearizability.None
 		}
-		s.Records = append(s.Records, linearizability.ScanRecord{
-			Offset: r.Offset, Value: v, LeaderEpoch: r.LeaderEpoch,
-			ProducerID: r.ProducerID, ProducerEpoch: r.ProducerEpoch, Sequence: r.Sequence,
+		id, epoch, sequence := b.Producer(offset)
+		s.Keep(w.cfg.History, linearizability.ScanRecord{
+			Offset: offset, Value: v, LeaderEpoch: b.LeaderEpoch(),
+			ProducerID: id, ProducerEpoch: epoch, Sequence: sequence,
 		})
-	}
+	})
 }

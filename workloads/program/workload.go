@@ -165,6 +165,11 @@ func New(cfg Config, rec linearizability.Recorder, meter Meter) (*Workload, erro
 		return nil, fmt.Errorf("workload: %w", err)
 	}
 	w := &Workload{cfg: cfg, rec: rec, meter: meter}
+	if l, ok := rec.(interface {
+		SetRecording(linearizability.Recording)
+	}); ok {
+		l.SetRecording(cfg.History)
+	}
 	w.running.Store(int64(cfg.Producers + cfg.Consumers + cfg.Registers))
 	w.producing.Store(int64(cfg.Producers))
 	return w, nil
@@ -206,7 +211,13 @@ func (cfg *Config) check() error {
 // does not follow from their number, or it is not worth working out.
 func (cfg *Config) timed() bool { return cfg.Arrivals != ArrivalsConstant || cfg.bulk() }
 
-// bulk says that records are sent and read by the batch.
+// streams says that records are sent by the batch: because that is how they are
+// recorded, or because only the client knows where each one goes.
+func (cfg *Config) streams() bool {
+	return cfg.bulk() || cfg.Sticky || cfg.Arrivals == ArrivalsSaturate
+}
+
+// bulk says that records are read, and what is read is recorded, by the batch.
 func (cfg *Config) bulk() bool {
 	return cfg.History.Mode == linearizability.RecordBatches || cfg.History.Mode == linearizability.RecordSampled
 }
