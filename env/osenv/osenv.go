@@ -59,7 +59,7 @@ var _ env.Env = (*Env)(nil)
 func New(o Options) (*Env, error) {
 	e := &Env{node: o.Node, seed: o.Seed, onEvent: o.OnEvent, asked: make(map[stream]uint64)}
 	e.origin = time.Now()
-	e.network.traffic = new(traffic)
+	e.traffic = new(traffic)
 	if e.node == "" {
 		name, err := os.Hostname()
 		if err != nil {

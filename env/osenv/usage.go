@@ -35,8 +35,8 @@ type WorkCount struct {
 func (e *Env) Usage() Usage {
 	return Usage{
 		CPU:              cpuTime(),
-		NetSentBytes:     e.network.sent.Load(),
-		NetReceivedBytes: e.network.received.Load(),
+		NetSentBytes:     e.sent.Load(),
+		NetReceivedBytes: e.received.Load(),
 		Work:             e.work.counts(),
 	}
 }

@@ -38,18 +38,18 @@ func TestUsageCountsTraffic(t *testing.T) {
 	require.NoError(t, err)
 	f, err := e.FS().Create("f")
 	require.NoError(t, err)
-	defer f.Close()
+	defer func() { _ = f.Close() }()
 	_, err = f.WriteAt(make([]byte, 1000), 0)
 	require.NoError(t, err)
 	l, err := e.Listen("127.0.0.1:0")
 	require.NoError(t, err)
-	defer l.Close()
+	defer func() { _ = l.Close() }()
 	accepted := e.Go("server", func() {
 		c, err := l.Accept()
 		if err != nil {
 			return
 		}
-		defer c.Close()
+		defer func() { _ = c.Close() }()
 		_, _ = io.Copy(io.Discard, struct{ io.Reader }{c})
 	})
 	before := e.Usage()

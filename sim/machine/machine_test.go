@@ -1,0 +1,410 @@
+package machine_test
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/weirlab/weir/env"
+	"github.com/weirlab/weir/sim"
+	"github.com/weirlab/weir/sim/machine"
+	"github.com/weirlab/weir/sim/simnet"
+)
+
+func world(t *testing.T) *sim.Kernel {
+	t.Helper()
+	k := sim.NewKernel(sim.Options{Seed: 3})
+	t.Cleanup(func() { require.NoError(t, k.Close()) })
+	return k
+}
+
+func run(t *testing.T, k *sim.Kernel) {
+	t.Helper()
+	require.NoError(t, k.Run())
+	require.Empty(t, k.Failures())
+}
+
+// flat is a distribution that is always d.
+func flat(d time.Duration) []sim.Quantile {
+	return []sim.Quantile{{PPM: 0, Value: d}, {PPM: 1_000_000, Value: d}}
+}
+
+// laptop is a machine with round figures.
+func laptop() machine.Profile {
+	series := func(op string, bytes, depth int64, latency time.Duration) machine.DiskSeries {
+		return machine.DiskSeries{
+			Op: op, Bytes: bytes, Depth: depth, Count: 1000, Latency: flat(latency),
+			BytesPerSecond: depth * bytes * int64(time.Second) / int64(latency),
+		}
+	}
+	costs := machine.Costs{
+		Name:       "round",
+		Operations: map[string]machine.Cost{"request.produce": {CallNanos: 10_000, UnitPicos: 500}},
+		Source:     machine.Source{What: "costs", Basis: "assumption", Source: "round figures"},
+	}
+	return machine.Profile{
+		Schema: machine.Schema, Name: "laptop", Title: "A laptop", Cores: 2, MemoryBytes: 8 << 30, HeapBytes: 2 << 30,
+		Costs: costs, Wakeup: flat(30 * time.Microsecond), Timer: flat(50 * time.Microsecond),
+		Disk: &machine.Disk{
+			Title: "a disk", CapacityBytes: 100 << 30, WriteBytesPerSecond: 500 << 20, ReadBytesPerSecond: 1000 << 20,
+			Series: []machine.DiskSeries{
+				series(machine.OverwriteSync, 4096, 1, 200*time.Microsecond),
+				series(machine.OverwriteSync, 4096, 8, 800*time.Microsecond), // 10,000 a second
+				series(machine.AppendSync, 4096, 1, 500*time.Microsecond),
+				series(machine.DirectRead, 4096, 1, 100*time.Microsecond),
+			},
+		},
+		Network: &machine.Network{Loopback: flat(10 * time.Microsecond), LoopbackBytesPerSecond: 2_000_000_000},
+		Sources: []machine.Source{costs.Source, {What: "disk latency", Basis: "measurement", Source: "a test", Validated: "itself"}},
+	}
+}
+
+func TestProfileSurvivesAFile(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "laptop.json")
+	require.NoError(t, laptop().Save(file))
+	p, err := machine.Load(file)
+	require.NoError(t, err)
+	require.Equal(t, laptop(), p)
+}
+
+func TestBadProfilesAreRefusedByName(t *testing.T) {
+	good, err := json.Marshal(laptop())
+	require.NoError(t, err)
+	for _, c := range []struct{ old, now, names string }{
+		{`"cores":2`, `"cores":-2`, "cores"},
+		{`"cores":2`, `"cores":2,"coers":2`, `"coers"`},
+		{`"name":"laptop"`, `"name":""`, "name"},
+		{`weir-machine-1`, `weir-machine-0`, "schema"},
+		{`"heap_bytes":2147483648`, `"heap_bytes":8589934592`, "heap_bytes"},
+		{`"call_ns":10000`, `"call_ns":-1`, "costs: operations.request.produce"},
+		{`"basis":"measurement"`, `"basis":"hearsay"`, `sources[1]: basis: "hearsay"`},
+		{`"wakeup":[{"ppm":0`, `"wakeup":[{"ppm":1`, "wakeup"},
+		{`"op":"overwrite+fdatasync"`, `"op":"overwrite"`, "series: overwrite+fdatasync"},
+		{`"write_bytes_per_s":524288000`, `"write_bytes_per_s":0`, "write_bytes_per_s"},
+		{`"disk":{`, `"storage":{"class":"gp3"},"disk":{`, "storage and disk"},
+		{`"loopback_bytes_per_s":2000000000`, `"loopback_bytes_per_s":-1`, "network"},
+	} {
+		require.Contains(t, string(good), c.old)
+		_, err := machine.Parse([]byte(strings.ReplaceAll(string(good), c.old, c.now)))
+		require.ErrorContains(t, err, c.names)
+	}
+	_, err = machine.Parse(append(good, '{'))
+	require.ErrorContains(t, err, "behind the end")
+
+	file := filepath.Join(t.TempDir(), "bad.json")
+	require.NoError(t, os.WriteFile(file, []byte(`{"schema": 3}`), 0o600))
+	_, err = machine.Load(file)
+	require.ErrorContains(t, err, "bad.json")
+}
+
+func TestCostTablesPriceEveryOperation(t *testing.T) {
+	require.Equal(t, []string{"kafka-jvm", "weir"}, machine.CostTables())
+	for _, name := range machine.CostTables() {
+		c, err := machine.CostTable(name)
+		require.NoError(t, err)
+		require.Equal(t, name, c.Name)
+		for op := range c.Operations {
+			require.Contains(t, machine.Operations(), op, "table %s prices an operation that no program tells of", name)
+		}
+	}
+	_, err := machine.CostTable("cobol")
+	require.ErrorContains(t, err, "use one of kafka-jvm, weir")
+}
+
+func TestPriceIsPerCallAndPerUnit(t *testing.T) {
+	c := machine.Costs{Operations: map[string]machine.Cost{"op": {CallNanos: 1000, UnitPicos: 250}}}
+	require.Equal(t, time.Duration(1000), c.Price("op", 0))
+	require.Equal(t, time.Duration(1250), c.Price("op", 1000))
+	require.Equal(t, time.Duration(1000), c.Price("op", 3), "fractions of a nanosecond are cut off")
+	require.Equal(t, 250*time.Second+time.Microsecond, c.Price("op", 1e12))
+	require.Zero(t, c.Price("other", 1000))
+	require.Positive(t, c.Price("op", 1<<62), "no overflow")
+	require.Equal(t, machine.Cost{CallNanos: 1150, UnitPicos: 287}, c.Scaled(115).Operations["op"])
+	require.Equal(t, machine.Cost{CallNanos: 1000, UnitPicos: 250}, c.Operations["op"], "Scaled leaves the table as it was")
+}
+
+// timeOf runs fn as a task of a machine and returns how long it took.
+func timeOf(t *testing.T, p machine.Profile, fn func(e env.Env)) (took time.Duration) {
+	t.Helper()
+	k := world(t)
+	m, err := p.Build(k, "m")
+	require.NoError(t, err)
+	n := k.NewNode("a")
+	m.Host(n)
+	n.SetFS(m.NewDisk(n))
+	n.Start("main", func(e env.Env) {
+		start := e.Now()
+		fn(e)
+		took = e.Now() - start
+	})
+	run(t, k)
+	return took
+}
+
+func TestMeasuredDiskTakesWhatWasMeasured(t *testing.T) {
+	p := laptop()
+	p.Wakeup = nil
+	write := func(e env.Env, name string, at int64, bytes int) env.File {
+		f, err := e.FS().OpenOrCreate(name)
+		require.NoError(t, err)
+		_, err = f.WriteAt(make([]byte, bytes), at)
+		require.NoError(t, err)
+		return f
+	}
+	appends := timeOf(t, p, func(e env.Env) {
+		for i := range int64(10) {
+			require.NoError(t, write(e, "log", i*4096, 4096).Sync())
+		}
+	})
+	require.InDelta(t, 10*500, appends.Microseconds(), 10*25)
+
+	both := timeOf(t, p, func(e env.Env) {
+		f := write(e, "log", 0, 4096)
+		require.NoError(t, f.Sync())
+		for range 9 {
+			require.NoError(t, write(e, "log", 0, 4096).Sync())
+		}
+	})
+	require.InDelta(t, 500+9*200, both.Microseconds(), 100)
+
+	large := timeOf(t, p, func(e env.Env) {
+		f := write(e, "log", 0, 64<<20)
+		require.NoError(t, f.Sync())
+	})
+	require.InDelta(t, 128, large.Milliseconds(), 5, "64 MiB at 500 MiB/s")
+
+	many := timeOf(t, p, func(e env.Env) {
+		var tasks []env.Task
+		for _, name := range []string{"a", "b", "c", "d", "e", "f", "g", "h"} {
+			require.NoError(t, write(e, name, 0, 4096).Sync())
+		}
+		start := e.Now()
+		for _, name := range []string{"a", "b", "c", "d", "e", "f", "g", "h"} {
+			tasks = append(tasks, e.Go(name, func() {
+				for range 100 {
+					if write(e, name, 0, 4096).Sync() != nil {
+						panic("sync failed")
+					}
+				}
+			}))
+		}
+		for _, w := range tasks {
+			w.Wait()
+		}
+		e.Sleep(0)
+		require.InDelta(t, 80, (e.Now() - start).Milliseconds(), 8, "800 overwrites at 10,000 a second")
+	})
+	require.Positive(t, many)
+}
+
+func TestProcessesOfAMachineShareItsDisk(t *testing.T) {
+	k := world(t)
+	p := laptop()
+	p.Wakeup = nil
+	m, err := p.Build(k, "m")
+	require.NoError(t, err)
+	var ends []time.Duration
+	for _, name := range []string{"a", "b"} {
+		n := k.NewNode(name)
+		m.Host(n)
+		n.SetFS(m.NewDisk(n))
+		n.Start("main", func(e env.Env) {
+			f, err := e.FS().Create("log")
+			require.NoError(t, err)
+			_, err = f.WriteAt(make([]byte, 50<<20), 0)
+			require.NoError(t, err)
+			require.NoError(t, f.Sync())
+			ends = append(ends, e.Now())
+		})
+	}
+	run(t, k)
+	require.Len(t, ends, 2)
+	require.InDelta(t, 200, ends[1].Milliseconds(), 10, "100 MiB at 500 MiB/s")
+	d, err := p.DiskProfile()
+	require.NoError(t, err)
+	require.Equal(t, p.MemoryBytes-p.HeapBytes, d.CacheBytes)
+}
+
+func TestEC2MachinesHaveTheirLimits(t *testing.T) {
+	p, err := machine.EC2("i3en.2xlarge", machine.Storage{Class: machine.InstanceStore})
+	require.NoError(t, err)
+	require.Equal(t, 8, p.Cores)
+	require.EqualValues(t, 64<<30, p.MemoryBytes)
+	d, err := p.DiskProfile()
+	require.NoError(t, err)
+	require.EqualValues(t, 2*2_500_000_000_000, d.CapacityBytes, "both disks")
+	require.EqualValues(t, 2*333_447_168, d.Write.BytesPerSecond)
+	for _, s := range p.Sources {
+		require.Contains(t, machine.Bases(), s.Basis)
+		require.Empty(t, s.Validated, "nothing of EC2 was ever compared with hardware")
+	}
+
+	_, err = machine.EC2("m5.2xlarge", machine.Storage{Class: machine.InstanceStore})
+	require.ErrorContains(t, err, "no instance store")
+	_, err = machine.EC2("m5.2xlarge", machine.Storage{Class: "gp3", GiB: 500, IOPS: 1})
+	require.Error(t, err)
+	_, err = machine.EC2("z9.huge", machine.Storage{Class: "gp3", GiB: 500})
+	require.ErrorContains(t, err, "z9.huge")
+}
+
+func TestEC2CreditsCanBeSpentAtTheStart(t *testing.T) {
+	writeTime := func(spent int64) time.Duration {
+		p, err := machine.EC2("m5.2xlarge", machine.Storage{Class: "gp2", GiB: 100, CreditsSpent: spent})
+		require.NoError(t, err)
+		return timeOf(t, p, func(e env.Env) {
+			f, err := e.FS().Create("log")
+			require.NoError(t, err)
+			for i := range int64(20) {
+				_, err = f.WriteAt(make([]byte, 4<<20), i*(4<<20))
+				require.NoError(t, err)
+				require.NoError(t, f.Sync())
+			}
+		})
+	}
+	full, empty := writeTime(0), writeTime(100)
+	require.Less(t, full, 2*time.Second, "bursts at 3,000 I/Os of 256 KiB")
+	require.Greater(t, empty, full)
+	require.InDelta(t, float64(80<<20)/(256<<10)/300, empty.Seconds(), 0.5, "300 I/Os a second of 256 KiB")
+}
+
+// transfer sends bytes from one machine to another and returns how long it
+// took.
+func transfer(t *testing.T, bytes int, join func(k *sim.Kernel, net *simnet.Network)) (took time.Duration) {
+	t.Helper()
+	k := world(t)
+	net := simnet.New(k, simnet.Options{WindowBytes: 8 << 20})
+	for _, name := range []string{"a", "b"} {
+		net.Attach(k.NewNode(name), name)
+	}
+	join(k, net)
+	k.Node("b").Start("receiver", func(e env.Env) {
+		l, err := e.Listen("b:1")
+		require.NoError(t, err)
+		c, err := l.Accept()
+		require.NoError(t, err)
+		buf := make([]byte, 1<<20)
+		for got := 0; got < bytes; {
+			n, err := c.Read(buf)
+			require.NoError(t, err)
+			got += n
+		}
+		took = e.Now()
+	})
+	k.Node("a").Start("sender", func(e env.Env) {
+		c, err := e.Dial("b:1", time.Second)
+		require.NoError(t, err)
+		for sent := 0; sent < bytes; sent += 1 << 20 {
+			_, err := c.Write(make([]byte, 1<<20))
+			require.NoError(t, err)
+		}
+	})
+	run(t, k)
+	require.GreaterOrEqual(t, net.Traffic("a").SentBytes, int64(bytes))
+	require.Equal(t, net.Traffic("a").SentBytes, net.Traffic("b").ReceivedBytes)
+	return took
+}
+
+func TestNetworkBurstsAreSpent(t *testing.T) {
+	const bytes = 500 << 20
+	send := func(spent int64) time.Duration {
+		return transfer(t, bytes, func(k *sim.Kernel, net *simnet.Network) {
+			for _, name := range []string{"a", "b"} {
+				p, err := machine.EC2("m5.2xlarge", machine.Storage{Class: "gp3", GiB: 500, CreditsSpent: spent})
+				require.NoError(t, err)
+				m, err := p.Build(k, name)
+				require.NoError(t, err)
+				m.Join(net, name)
+			}
+		})
+	}
+	require.InDelta(t, bytes/1.25e9, send(0).Seconds(), 0.02, "10 Gbit/s")
+	require.InDelta(t, bytes/312.5e6, send(100).Seconds(), 0.03, "2.5 Gbit/s")
+}
+
+func TestProcessesOfAMachineTalkOverLoopback(t *testing.T) {
+	const bytes = 200 << 20
+	var net *simnet.Network
+	took := transfer(t, bytes, func(k *sim.Kernel, w *simnet.Network) {
+		net = w
+		p := laptop()
+		p.Network.SendBytesPerSecond = 1000 // of the card, which nothing passes
+		m, err := p.Build(k, "laptop")
+		require.NoError(t, err)
+		m.Join(w, "a")
+		m.Join(w, "b")
+	})
+	require.InDelta(t, bytes/2e9, took.Seconds(), 0.01)
+	require.Zero(t, net.Traffic("a").CardSentBytes)
+}
+
+func TestTasksWakeUpLate(t *testing.T) {
+	p := laptop()
+	k := world(t)
+	net := simnet.New(k, simnet.Options{})
+	m, err := p.Build(k, "m")
+	require.NoError(t, err)
+	for _, name := range []string{"a", "b"} {
+		n := k.NewNode(name)
+		net.Attach(n, name)
+		m.Host(n)
+		m.Join(net, name)
+	}
+	k.Node("b").Start("echo", func(e env.Env) {
+		l, err := e.Listen("b:1")
+		require.NoError(t, err)
+		c, err := l.Accept()
+		require.NoError(t, err)
+		buf := make([]byte, 1)
+		for range 10 {
+			_, err := c.Read(buf)
+			require.NoError(t, err)
+			_, err = c.Write(buf)
+			require.NoError(t, err)
+		}
+	})
+	k.Node("a").Start("asker", func(e env.Env) {
+		c, err := e.Dial("b:1", time.Second)
+		require.NoError(t, err)
+		buf := make([]byte, 1)
+		start := e.Now()
+		for range 10 {
+			_, err := c.Write(buf)
+			require.NoError(t, err)
+			_, err = c.Read(buf)
+			require.NoError(t, err)
+		}
+		require.Equal(t, 10*2*(10+30)*time.Microsecond, (e.Now() - start).Truncate(time.Microsecond), "two ways and two wake-ups each")
+		start = e.Now()
+		e.Sleep(time.Millisecond)
+		require.Equal(t, 1050*time.Microsecond, e.Now()-start)
+	})
+	run(t, k)
+}
+
+func TestABusyMachineWakesNobodyUp(t *testing.T) {
+	k := world(t)
+	p := laptop()
+	p.Cores = 1
+	p.Costs.Operations = map[string]machine.Cost{"spin": {CallNanos: int64(time.Millisecond)}}
+	m, err := p.Build(k, "m")
+	require.NoError(t, err)
+	n := k.NewNode("a")
+	m.Host(n)
+	n.Start("main", func(e env.Env) {
+		e.Go("spinner", func() { e.Work("spin", 1) })
+		e.Yield()
+		start := e.Now()
+		e.Sleep(100 * time.Microsecond)
+		require.Equal(t, 100*time.Microsecond, e.Now()-start)
+		e.Work("spin", 1)
+		require.Equal(t, 2*time.Millisecond, e.Now()-start)
+	})
+	run(t, k)
+	require.Equal(t, 2*time.Millisecond, n.CPUTime())
+	require.Equal(t, 900*time.Microsecond, m.Processor().Stats().Wait)
+}
