@@ -2,11 +2,14 @@ package simdisk
 
 import "time"
 
-// readAheadChunks is how far a read from the device goes beyond what was
-// asked for: 128 KiB in all, as Linux does.
-const readAheadChunks = 1
+// evictTries is how many chunks are considered for each that comes. Dirty ones
+// cannot go; if there are many of them the cache may grow a little beyond its
+// limit before it finds what can.
+const evictTries = 64
 
-// cache decides which chunks are in memory: a clock with a second chance.
+// cache decides which chunks are in memory. It approximates least recently
+// used: a queue with a second chance for what was touched since it was last
+// considered.
 type cache struct {
 	limit int64
 	bytes int64 // memory of resident chunks
@@ -79,7 +82,7 @@ func (c *cache) evict() {
 	if c.bytes <= c.limit {
 		return
 	}
-	for tries := 2 * (len(c.ring) - c.head); tries > 0 && c.bytes > c.limit; tries-- {
+	for tries := min(evictTries, 2*(len(c.ring)-c.head)); tries > 0 && c.bytes > c.limit; tries-- {
 		e := c.ring[c.head]
 		c.ring[c.head] = cached{}
 		c.head++
@@ -110,10 +113,25 @@ func (f *inode) inMemoryOnly(ci int64) bool {
 	return false
 }
 
+// readAhead is what is known of the sequential reader of a file, in chunks.
+type readAhead struct {
+	next  int64 // what it will ask for
+	until int64 // before this everything was asked for ahead of it
+}
+
 // load blocks until the chunks of [from, to) are in memory. Chunks that
-// another task is reading already are waited for, not read again.
+// another task is reading already are waited for, not read again. Who reads in
+// sequence has the next chunks read ahead, so that they are there when it gets
+// to them.
 func (d *Disk) load(f *inode, from, to int64) {
 	first, last := from/chunkBytes, (to-1)/chunkBytes
+	window := d.p.ReadAheadBytes / chunkBytes
+	sequential := window > 0 && (first == f.ahead.next || first == f.ahead.next-1 || first == 0)
+	if !sequential {
+		f.ahead.until = 0
+	}
+	f.ahead.next = last + 1
+
 	var until time.Duration
 	missing := false
 	for ci := first; ci <= last && ci < int64(len(f.chunks)); ci++ {
@@ -124,31 +142,49 @@ func (d *Disk) load(f *inode, from, to int64) {
 		}
 		until = max(until, c.loaded)
 	}
-	if !missing {
+	if missing {
+		d.stats.CacheMissBytes += to - from
+		end := last + 1
+		if sequential {
+			end = max(end, first+window)
+			f.ahead.until = end
+		}
+		until = max(until, d.fetch(f, first, end))
+	} else {
 		d.stats.CacheHitBytes += to - from
-		d.waitFor("disk read", until)
-		return
 	}
-	d.stats.CacheMissBytes += to - from
-	last = min(last+readAheadChunks, int64(len(f.chunks))-1)
-	for ci := first; ci <= last; ci++ {
+	if sequential && f.ahead.until > 0 && last >= f.ahead.until-window {
+		// It has come to what was read ahead last: time for more, without
+		// waiting for it.
+		more := max(last+1, f.ahead.until)
+		d.fetch(f, more, more+window)
+		f.ahead.until = more + window
+	}
+	d.waitFor("disk read", until)
+}
+
+// fetch has the device read those of some chunks that are not in memory. It
+// returns when the last of them is there.
+func (d *Disk) fetch(f *inode, first, end int64) (done time.Duration) {
+	end = min(end, int64(len(f.chunks)))
+	for ci := first; ci < end; ci++ {
 		run := ci
-		var end int64
-		for ; run <= last && !f.chunks[run].resident && f.chunks[run].size() > 0; run++ {
-			end = run*chunkBytes + int64(f.chunks[run].size())
+		var to int64
+		for ; run < end && !f.chunks[run].resident && f.chunks[run].size() > 0; run++ {
+			to = run*chunkBytes + int64(f.chunks[run].size())
 		}
 		if run == ci {
 			continue
 		}
-		part := [1]span{{ci * chunkBytes, end}}
-		done := d.dev.submit(reading, d.k.Now(), f.id, part[:], &d.stats)
-		until = max(until, done)
+		part := [1]span{{ci * chunkBytes, to}}
+		loaded := d.dev.submit(reading, d.k.Now(), f.id, part[:], &d.stats)
+		done = max(done, loaded)
 		for ; ci < run; ci++ {
-			f.chunks[ci].loaded = done
+			f.chunks[ci].loaded = loaded
 			d.mem.cache.enter(f, ci)
 		}
 	}
-	d.waitFor("disk read", until)
+	return done
 }
 
 // pages rounds up to whole pages.

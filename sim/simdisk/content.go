@@ -51,6 +51,7 @@ type inode struct {
 
 	dirty          spans         // written, not yet on the way to the device
 	dirtySince     time.Duration // when dirty last became non-empty
+	owed           time.Duration // pauses for writes of it, not yet taken
 	queued         bool          // in the flusher's queue, between earlier and later
 	earlier, later *inode
 	writes         []*writeback // on the way
@@ -66,6 +67,8 @@ type inode struct {
 	// holds the chunks that were cut off.
 	cut      int64
 	cutSince time.Duration
+
+	ahead readAhead
 
 	mark uint64 // rolling checksum of the writes, noted in the trace by Sync
 }

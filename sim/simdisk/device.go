@@ -162,6 +162,26 @@ func (d *Device) Held() []ec2.Held {
 	return held
 }
 
+// promised is how many bytes per second can be written at first, as far as the
+// device tells; 0 if it does not.
+func (d *Device) promised() int64 {
+	l, ok := d.limits[writing].(interface{ Held() []ec2.Held })
+	if !ok {
+		return 0
+	}
+	var least int64
+	for _, h := range l.Held() {
+		rate := h.Rule.Burst
+		if d.volume != nil && d.p.CreditPercent == 0 {
+			rate = h.Rule.Baseline
+		}
+		if h.Rule.Unit == "bytes" && rate > 0 && (least == 0 || rate < least) {
+			least = rate
+		}
+	}
+	return least
+}
+
 // reset forgets what is under way when the device loses power, and when nobody
 // else uses it. Credits are not lost.
 func (d *Device) reset() {

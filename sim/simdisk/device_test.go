@@ -181,7 +181,7 @@ func TestForeignDirtyBytesGoThroughTheDevice(t *testing.T) {
 	require.Equal(t, d.DirtyBytes(), d.CachedBytes())
 	run(t, k, n, func(e env.Env) {
 		f := create(t, e, "f", 5_000_000)
-		e.Sleep(3 * time.Second)
+		e.Sleep(8 * time.Second)
 		assert.LessOrEqual(t, d.DirtyBytes(), int64(5_000_000), "the old bytes are expired")
 		assert.NoError(t, f.Sync())
 		list, err := e.FS().ReadDir(".")

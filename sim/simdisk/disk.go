@@ -63,9 +63,9 @@ func NewOn(k *sim.Kernel, n *sim.Node, dev *Device, p Profile) *Disk {
 	dev.disks++
 	switch {
 	case !dev.p.SharedCache:
-		d.mem = newMemory(k, p)
+		d.mem = newMemory(k, dev, p)
 	case dev.mem == nil:
-		dev.mem = newMemory(k, dev.p)
+		dev.mem = newMemory(k, dev, dev.p)
 		fallthrough
 	default:
 		d.mem = dev.mem
@@ -144,7 +144,7 @@ func (d *Disk) timed() bool { return d.k.Current() != nil }
 // waitFor blocks a task until time at.
 func (d *Disk) waitFor(why string, at time.Duration) {
 	if d.timed() && at > d.k.Now() {
-		d.k.ParkUntil(why, at)
+		d.k.ParkUntil(why, at+d.node.WakeupDelay())
 	}
 }
 

@@ -65,6 +65,7 @@ func TestCachedCallsTakeNoTimeAndNoEvents(t *testing.T) {
 func TestDirtyBytesAreWrittenBackOncePerPeriod(t *testing.T) {
 	p := steady()
 	p.DirtyExpire = time.Second
+	p.FlushInterval = 100 * time.Millisecond
 	k, n, d := machine(t, 1, p)
 	run(t, k, n, func(e env.Env) {
 		f := create(t, e, "f", 1000)
@@ -172,6 +173,7 @@ func TestReadsOfWhatIsNotInMemoryTakeTime(t *testing.T) {
 		assert.NoError(t, f.Sync())
 		g := create(t, e, "hot", 2<<20)
 		assert.NoError(t, g.Sync())
+		assert.NoError(t, e.FS().SyncDir("."))
 		e.Sleep(time.Second)
 		buf := make([]byte, 1000)
 		assert.GreaterOrEqual(t, took(e, func() { _, _ = f.ReadAt(buf, 0) }), time.Millisecond)

@@ -6,15 +6,27 @@
 //
 // # What is modelled
 //
-// The page cache: writes go to memory and return at once; reads of what is in
-// memory do too. Neither costs an event of the kernel. Dirty bytes are
-// written back when they are old ([Profile.DirtyExpire]) or many
-// ([Profile.DirtyBackgroundBytes]), and writers wait when there are too many
-// ([Profile.DirtyLimitBytes]).
+// The page cache, as Linux has it: writes go to memory and return at once;
+// reads of what is in memory do too. Neither costs an event of the kernel. A
+// flusher wakes every [Profile.FlushInterval] and writes back what has been
+// dirty for [Profile.DirtyExpire]; beyond [Profile.DirtyBackgroundBytes] it
+// works all the time. From half way to [Profile.DirtyLimitBytes] on, writers
+// are slowed down to what the device does, by pauses of 10 to 200 ms, and at
+// the limit they stop. What was not used for longest leaves memory when
+// CacheBytes are full, if it is clean. Who reads in sequence has the next
+// [Profile.ReadAheadBytes] read ahead. So a consumer that catches up on old
+// data takes bandwidth from writers and memory from readers near the end.
+// [Disk.SoilForeign] begins with dirty bytes of an earlier load, as on a
+// machine that has been busy for long.
 //
-// The device: an I/O waits for a queue slot, for its turn under the IOPS and
-// the bandwidth limit, and then for a latency drawn from an integer quantile
-// table. Sync writes a file's dirty bytes and, if its length changed, waits
+// The device: an I/O waits for a queue slot, for its turn under the limits,
+// and then for a latency drawn from an integer quantile table. The limits are
+// an even spacing of I/Os and bytes ([Limit]), or those of an EBS volume with
+// its credits ([EBS]), perhaps behind the EBS pipe of an instance
+// ([Device.Attach]); [Device.Credits] and [Device.Held] tell what they do.
+// Several machines' file systems may be on one device, and share one page
+// cache ([NewDevice], [NewOn], [Profile.SharedCache]): brokers on one laptop.
+// Sync writes a file's dirty bytes and, if its length changed, waits
 // for a commit of the journal, which tasks that ask at the same time share.
 //
 // The file system: names become durable with SyncDir of their directory, or
@@ -49,6 +61,13 @@
 // the device, [Disk.FlipBit] corrupts what is stored. A write-back that fails
 // under Sync is reported once and then forgotten, as Linux does: the next
 // Sync succeeds although the bytes never reached the device.
+//
+// # What it costs to simulate
+//
+// A write is copied once. All but the newest 32 MiB of a disk are kept
+// compressed (S2), so that the log of a benchmark does not need its size in
+// memory; a read decompresses into a few chunks that are used again. Nothing
+// that a program or a trace sees depends on it.
 //
 // # Callers outside of tasks
 //

@@ -41,6 +41,7 @@ func (d *Disk) SoilForeign(n int64) {
 		f.chunks[ci].foreign = true
 	}
 	fl := &d.mem.flush
+	fl.pace.start(d.dev.promised())
 	f.dirty, _ = f.dirty.add(0, n)
 	f.dirtySince = d.k.Now() - d.p.DirtyExpire
 	fl.dirtyBytes += n
@@ -53,9 +54,11 @@ func (d *Disk) SoilForeign(n int64) {
 	fl.setAlarm()
 }
 
-func newMemory(k *sim.Kernel, p Profile) *memory {
-	return &memory{
+func newMemory(k *sim.Kernel, dev *Device, p Profile) *memory {
+	m := &memory{
 		cache: cache{limit: p.CacheBytes},
 		flush: flusher{k: k, p: &p},
 	}
+	m.flush.pace.start(dev.promised())
+	return m
 }

@@ -64,10 +64,19 @@ type Profile struct {
 	// (vm.dirty_expire_centisecs).
 	DirtyExpire time.Duration
 
+	// FlushInterval is how often it is looked for old dirty bytes
+	// (vm.dirty_writeback_centisecs).
+	FlushInterval time.Duration
+
 	// DirtyBackgroundBytes is how many dirty bytes there may be before
 	// write-back starts at once (vm.dirty_background_ratio), DirtyLimitBytes
 	// how many before writers wait (vm.dirty_ratio).
 	DirtyBackgroundBytes, DirtyLimitBytes int64
+
+	// ReadAheadBytes is how far the device reads ahead of who reads a file in
+	// sequence (the read_ahead_kb of the device), in whole chunks of 64 KiB; less
+	// is none.
+	ReadAheadBytes int64
 
 	// JournalInterval is how long names and lengths that nobody synced stay in
 	// memory alone (the commit= option of ext4).
@@ -99,12 +108,22 @@ func (p Profile) check() error {
 // linux is the part of a profile that the machine's kernel and memory decide:
 // a machine with 16 GiB and the defaults of Linux and ext4.
 func linux(p Profile) Profile {
-	p.CacheBytes = 8 << 30
 	p.DirtyExpire = 30 * time.Second
-	p.DirtyBackgroundBytes = 1600 << 20
-	p.DirtyLimitBytes = 3200 << 20
+	p.FlushInterval = 5 * time.Second
 	p.JournalInterval = 5 * time.Second
+	p.ReadAheadBytes = 128 << 10
 	p.Burst = 10 * time.Millisecond
+	return p.WithMemory(8 << 30)
+}
+
+// WithMemory is the profile on a machine that has so many bytes of memory for
+// files: all but what its programs use. The dirty limits are the shares of it
+// that Linux takes by default: vm.dirty_background_ratio=10 and
+// vm.dirty_ratio=20.
+func (p Profile) WithMemory(available int64) Profile {
+	p.CacheBytes = available
+	p.DirtyBackgroundBytes = available / 10
+	p.DirtyLimitBytes = available / 5
 	return p
 }
 

@@ -7,169 +7,8 @@ import (
 	"github.com/weirlab/weir/sim"
 )
 
-const (
-	// batchBytes is how much background write-back hands to the device at a
-	// time, and batches how often at once: enough to keep it busy, little
-	// enough for a Sync not to wait long behind it.
-	batchBytes = 1 << 20
-	batches    = 2
-
-	// journalBytes is what a commit of the journal writes.
-	journalBytes = 8 << 10
-)
-
-// flusher writes back in the background what is old or too much.
-type flusher struct {
-	k          *sim.Kernel
-	p          *Profile
-	dirtyBytes int64  // in memory only, on their way included
-	first      *inode // files with dirty bytes, the longest dirty first
-	last       *inode
-	underway   int
-	alarm      sim.Handle
-	alarmSet   bool
-	throttled  sim.WaitList
-}
-
-// soil marks bytes of a file dirty.
-func (d *Disk) soil(f *inode, from, to int64) {
-	if len(f.dirty) == 0 {
-		f.dirtySince = d.k.Now()
-	}
-	var added int64
-	f.dirty, added = f.dirty.add(from, to)
-	fl := &d.mem.flush
-	fl.dirtyBytes += added
-	d.dirtyBytes += added
-	if !f.queued {
-		fl.enqueue(f)
-		fl.setAlarm()
-	}
-	if fl.dirtyBytes > fl.p.DirtyBackgroundBytes {
-		fl.pump()
-		if fl.dirtyBytes > fl.p.DirtyLimitBytes {
-			fl.throttle(d)
-		}
-	}
-}
-
-// throttle makes a writer wait while there are too many dirty bytes.
-func (fl *flusher) throttle(d *Disk) {
-	begin := d.k.Now()
-	for d.timed() && fl.dirtyBytes > fl.p.DirtyLimitBytes && fl.underway > 0 {
-		d.waitIn("disk: too many dirty bytes", &fl.throttled)
-	}
-	d.stats.Throttled += d.k.Now() - begin
-}
-
-func (fl *flusher) undirty(d *Disk, n int64) {
-	d.dirtyBytes -= n
-	fl.dirtyBytes -= n
-	if fl.throttled.Len() > 0 && fl.dirtyBytes <= fl.p.DirtyLimitBytes {
-		fl.k.RouseAll(&fl.throttled)
-	}
-}
-
-// setAlarm schedules the moment when the oldest dirty bytes expire, unless
-// the end of an I/O comes first and looks again.
-func (fl *flusher) setAlarm() {
-	if !fl.alarmSet && fl.first != nil && fl.underway < batches {
-		fl.alarmSet = true
-		fl.alarm = fl.k.Schedule(fl.first.dirtySince+fl.p.DirtyExpire, fl, 0)
-	}
-}
-
-func (fl *flusher) enqueue(f *inode) {
-	f.queued = true
-	f.earlier = fl.last
-	if fl.last != nil {
-		fl.last.later = f
-	} else {
-		fl.first = f
-	}
-	fl.last = f
-}
-
-// enqueueFirst is enqueue for a file whose dirty bytes are the oldest.
-func (fl *flusher) enqueueFirst(f *inode) {
-	f.queued = true
-	f.later = fl.first
-	if fl.first != nil {
-		fl.first.earlier = f
-	} else {
-		fl.last = f
-	}
-	fl.first = f
-}
-
-func (fl *flusher) dequeue(f *inode) {
-	if !f.queued {
-		return
-	}
-	f.queued = false
-	if f.earlier != nil {
-		f.earlier.later = f.later
-	} else {
-		fl.first = f.later
-	}
-	if f.later != nil {
-		f.later.earlier = f.earlier
-	} else {
-		fl.last = f.earlier
-	}
-	f.earlier, f.later = nil, nil
-}
-
-// HandleEvent is the alarm.
-func (fl *flusher) HandleEvent(uint64) {
-	fl.alarmSet = false
-	fl.pump()
-	fl.setAlarm()
-}
-
-// TraceName names the alarm in traces.
-func (fl *flusher) TraceName() string { return "disk write-back" }
-
-// forget takes what a disk has dirty or on its way out of the accounts when its
-// machine loses power. Its writers that wait are left to the kernel, which takes
-// them out of the list as it ends them.
-func (fl *flusher) forget(d *Disk) {
-	for f := fl.first; f != nil; {
-		next := f.later
-		if f.d == d {
-			fl.dequeue(f)
-		}
-		f = next
-	}
-	fl.dirtyBytes -= d.dirtyBytes
-	fl.underway -= d.underway
-	d.dirtyBytes, d.underway = 0, 0
-	if fl.first == nil {
-		fl.k.Cancel(fl.alarm)
-		fl.alarm, fl.alarmSet = sim.Handle{}, false
-	}
-	// Other disks of the memory have room now.
-	fl.undirty(d, 0)
-	fl.pump()
-	fl.setAlarm()
-}
-
-// pump keeps the device busy while anything is due.
-func (fl *flusher) pump() {
-	for f := fl.first; f != nil && fl.underway < batches; f = fl.first {
-		if fl.dirtyBytes <= fl.p.DirtyBackgroundBytes && f.dirtySince+fl.p.DirtyExpire > fl.k.Now() {
-			return
-		}
-		taken, rest, _ := f.dirty.take(batchBytes)
-		f.dirty = rest
-		if len(rest) == 0 {
-			fl.dequeue(f)
-		}
-		fl.underway++
-		f.d.underway++
-		f.d.writeOut(f, taken).background = true
-	}
-}
+// journalBytes is what a commit of the journal writes.
+const journalBytes = 8 << 10
 
 // writeback is an I/O that carries bytes of a file to the device.
 type writeback struct {
@@ -209,7 +48,9 @@ func (w *writeback) HandleEvent(uint64) {
 	if len(f.dirty) == 0 && len(f.writes) == 0 && len(f.forgotten) == 0 {
 		clear(f.old)
 	}
-	d.mem.flush.undirty(d, w.spans.bytes())
+	n := w.spans.bytes()
+	d.mem.flush.undirty(d, n)
+	d.mem.flush.wrote(n)
 	d.k.RouseAll(&w.waiters)
 	if w.background {
 		fl := &d.mem.flush
@@ -217,6 +58,9 @@ func (w *writeback) HandleEvent(uint64) {
 		d.underway--
 		fl.pump()
 		fl.setAlarm()
+		if fl.underway == 0 {
+			fl.pace.busy = false
+		}
 	}
 	d.settleAged()
 }
