@@ -172,7 +172,15 @@ func (c *localCluster) usage(e env.Env) []Usage {
 		p.mu.Unlock()
 		all = append(all, u)
 	}
-	return append(all, Usage{Name: clientsName, Over: now, CPU: processCPU(os.Getpid())})
+	u := Usage{Name: clientsName, Over: now, CPU: processCPU(os.Getpid())}
+	if own, ok := e.(*osenv.Env); ok {
+		told := own.Usage()
+		u.NetSentBytes, u.NetReceivedBytes = told.NetSentBytes, told.NetReceivedBytes
+		for _, w := range told.Work {
+			u.Work = append(u.Work, WorkCount{Op: w.Op, Calls: w.Calls, Units: w.Units})
+		}
+	}
+	return append(all, u)
 }
 
 func (c *localCluster) bootstrap() []string { return c.addrs }

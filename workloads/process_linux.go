@@ -1,12 +1,9 @@
 package workloads
 
 import (
-	"bytes"
-	"fmt"
-	"os"
-	"strconv"
 	"syscall"
 	"time"
+	"unsafe"
 )
 
 // ownGroup keeps terminal signals from brokers, and brokers from outliving
@@ -15,27 +12,16 @@ func ownGroup() *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 }
 
-// clockTick is the unit of times in /proc: USER_HZ, 100 per second wherever
-// Go runs.
-const clockTick = 10 * time.Millisecond
-
 // processCPU is the processor time that a process has used, in user and in
-// system mode, or 0 if it has ended (proc_pid_stat(5)).
+// system mode, to the nanosecond, or 0 if it has ended. It reads the process's
+// CPU clock (clock_getcpuclockid(3)): times in /proc count hundredths of a
+// second, too coarse for a window of a few seconds.
 func processCPU(pid int) time.Duration {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	if err != nil {
+	const schedClock = 2 // CPUCLOCK_SCHED of linux/posix-timers.h
+	var t syscall.Timespec
+	clock := uintptr(^pid<<3 | schedClock)
+	if _, _, errno := syscall.Syscall(syscall.SYS_CLOCK_GETTIME, clock, uintptr(unsafe.Pointer(&t)), 0); errno != 0 {
 		return 0
 	}
-	// The name, in parentheses, may hold anything.
-	fields := bytes.Fields(text[bytes.LastIndexByte(text, ')')+1:])
-	const utime, stime = 14 - 3, 15 - 3
-	if len(fields) <= stime {
-		return 0
-	}
-	var ticks int64
-	for _, f := range [][]byte{fields[utime], fields[stime]} {
-		n, _ := strconv.ParseInt(string(f), 10, 64)
-		ticks += n
-	}
-	return time.Duration(ticks) * clockTick
+	return time.Duration(t.Nano())
 }
