@@ -1,0 +1,165 @@
+package calibrate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"time"
+
+	"github.com/weirlab/weir/sim"
+	"github.com/weirlab/weir/sim/machine"
+	"github.com/weirlab/weir/workloads"
+	"github.com/weirlab/weir/workloads/measure"
+)
+
+// Options says how to calibrate.
+type Options struct {
+	// Weir is this program with the arguments before its commands; it is run as
+	// brokers and as the other end of the loopback interface.
+	Weir []string
+	// Dir is a directory on the disk to measure; it must exist.
+	Dir string
+	// Rounds is how often the workloads are run; 3 if zero.
+	Rounds int
+	// Plan is how the workloads are run; DefaultPlan if zero.
+	Plan Plan
+	// Quick shortens what is measured of disk and network, for tests.
+	Quick bool
+	// Progress is told what is measured next; nil is fine.
+	Progress func(what string)
+}
+
+// Result is a machine profile with what it was made of.
+type Result struct {
+	Profile  machine.Profile
+	Disk     *Disk
+	Loopback *Loopback
+	Fit      CostFit
+}
+
+// EchoCommand is the command of Weir that calls Echo.
+const EchoCommand = "echo"
+
+// Run measures this machine. It takes about two minutes; what else the machine
+// does meanwhile ends up in the profile.
+func Run(ctx context.Context, o Options) (*Result, error) {
+	if o.Rounds <= 0 {
+		o.Rounds = 3
+	}
+	if o.Plan == (Plan{}) {
+		o.Plan = DefaultPlan()
+	}
+	if o.Progress == nil {
+		o.Progress = func(string) {}
+	}
+	r := &Result{}
+	var err error
+	series, bulk, fileBytes, timerSpan := 300*time.Millisecond, int64(256<<20), int64(64<<20), time.Second
+	if o.Quick {
+		series, bulk, fileBytes, timerSpan = 5*time.Millisecond, 4<<20, 2<<20, 10*time.Millisecond
+	}
+	if r.Disk, err = MeasureDisk(DiskOptions{Dir: o.Dir, PerSeries: series, BulkBytes: bulk, FileBytes: fileBytes, Progress: o.Progress}); err != nil {
+		return nil, err
+	}
+	if r.Loopback, err = MeasureLoopback(LoopbackOptions{
+		Echo: append(append([]string{}, o.Weir...), EchoCommand), PerSeries: 2 * series, BulkBytes: bulk, Progress: o.Progress,
+	}); err != nil {
+		return nil, err
+	}
+	o.Progress("timers")
+	timer := MeasureTimer(timerSpan)
+	seen, err := runWorkloads(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	if r.Fit, err = FitCosts(seen); err != nil {
+		return nil, err
+	}
+	r.Profile = r.profile(timer, time.Now())
+	return r, r.Profile.Check()
+}
+
+// runWorkloads runs the calibration half on real processes.
+func runWorkloads(ctx context.Context, o Options) ([]Observation, error) {
+	var seen []Observation
+	for round := range o.Rounds {
+		for _, w := range Workloads() {
+			if !w.Calibration() {
+				continue
+			}
+			for _, phase := range []Phase{Saturated, FixedRate} {
+				o.Progress(fmt.Sprintf("round %d of %d: %s, %s", round+1, o.Rounds, w.Title(), phase))
+				m, err := RunReal(ctx, o.Weir, o.Dir, w, phase, o.Plan)
+				if err != nil {
+					return nil, err
+				}
+				seen = append(seen, observations(w.Name()+"-"+string(phase), m.Machines)...)
+			}
+		}
+	}
+	return seen, nil
+}
+
+// RunReal runs a workload on real processes, whose files are made below dir and
+// removed again.
+func RunReal(ctx context.Context, weir []string, dir string, w Workload, phase Phase, p Plan) (_ *measure.Measurement, err error) {
+	run, err := os.MkdirTemp(dir, "weir-run-")
+	if err != nil {
+		return nil, fmt.Errorf("calibrate: making a directory for the brokers: %w", err)
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(run)) }()
+	// The machine's file is for the simulation; processes run on what there is.
+	s := w.Scenario(phase, p, filepath.Join(run, "none.json"), 1)
+	return measure.Run(ctx, s, measure.Target{Kind: measure.Local, Options: workloads.Options{Broker: weir, Dir: run}})
+}
+
+// profile puts together what was measured.
+func (r *Result) profile(timer []sim.Quantile, now time.Time) machine.Profile {
+	h := describeHost()
+	when := fmt.Sprintf("weir calibrate, %s, %s, %s, %s", now.UTC().Format(time.DateOnly), h.processor, h.kernel, r.Disk.FileSystem)
+	source := func(what, how string) machine.Source {
+		return machine.Source{What: what, Basis: "measurement", Source: how + " (" + when + ")"}
+	}
+	p := machine.Profile{
+		Schema: machine.Schema, Name: "this-machine",
+		Title: fmt.Sprintf("%s, %d cores, %s", h.processor, runtime.NumCPU(), r.Disk.FileSystem),
+		Cores: runtime.NumCPU(), MemoryBytes: h.memoryBytes,
+		Costs: r.Fit.Costs, Timer: timer,
+		Disk: &machine.Disk{
+			Title: r.Disk.FileSystem + " on the disk of this machine", CapacityBytes: r.Disk.CapacityBytes, Series: r.Disk.Series,
+			WriteBytesPerSecond: r.Disk.WriteBytesPerSecond, ReadBytesPerSecond: r.Disk.ReadBytesPerSecond,
+		},
+		Network: &machine.Network{LoopbackBytesPerSecond: r.Loopback.BytesPerSecond},
+	}
+	p.Network.Loopback, p.Wakeup = r.Loopback.split()
+	median, greatest := r.Fit.Error()
+	p.Costs.Source = source("CPU costs of Weir's broker and client",
+		fmt.Sprintf("non-negative least squares over %d observations of processes, median error %.0f%%, greatest %.0f%%", len(r.Fit.Observations), median, greatest))
+	p.Sources = []machine.Source{
+		p.Costs.Source,
+		source("disk latency and bandwidth", "write, fdatasync and O_DIRECT by size and depth"),
+		source("loopback network", "TCP round trips between two processes"),
+		source("wake-up and timers", "idle against busy round trips; sleeps of 0.2 to 4 ms"),
+	}
+	return p
+}
+
+// split takes round trips apart. A busy machine answers without waking a core
+// up, so half of the least round trip is the way of a packet; what an idle
+// machine takes longer is two wake-ups.
+func (l *Loopback) split() (oneWay, wakeup []sim.Quantile) {
+	const size = 1 << 10
+	busy, ok := l.Find(size, 0)
+	idle, ok2 := l.Find(size, IdlePause)
+	if !ok || !ok2 {
+		return nil, nil
+	}
+	way := at(busy.Latency, 10_000) / 2
+	for _, q := range idle.Latency {
+		wakeup = append(wakeup, sim.Quantile{PPM: q.PPM, Value: max(0, q.Value/2-way)})
+	}
+	return []sim.Quantile{{PPM: 0, Value: way}, {PPM: 1_000_000, Value: way}}, wakeup
+}
