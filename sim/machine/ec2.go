@@ -72,7 +72,12 @@ func (s Storage) sources(instance string) ([]Source, error) {
 
 // String describes the storage: "gp3, 500 GiB".
 func (s Storage) String() string {
-	if s.Class == InstanceStore {
+	switch {
+	case s.Class == InstanceStore && s.Disks == 1:
+		return "one disk of its instance store"
+	case s.Class == InstanceStore && s.Disks > 1:
+		return fmt.Sprintf("%d disks of its instance store", s.Disks)
+	case s.Class == InstanceStore:
 		return "instance store"
 	}
 	return s.volume().String()
@@ -85,6 +90,9 @@ func (s Storage) volume() ec2.VolumeSpec {
 func (s Storage) check() error {
 	if s.CreditsSpent < 0 || s.CreditsSpent > 100 {
 		return fmt.Errorf("credits_spent_percent: %d is not from 0 to 100", s.CreditsSpent)
+	}
+	if s.Disks < 0 || s.Disks > 0 && s.Class != InstanceStore {
+		return fmt.Errorf("disks: %d; how many are striped can only be said of an instance store", s.Disks)
 	}
 	if s.Class == InstanceStore && (s.GiB != 0 || s.IOPS != 0 || s.MiBps != 0) {
 		return fmt.Errorf("class: an instance store comes with its instance; leave gib, iops and mibps out")
@@ -108,11 +116,18 @@ func (s Storage) profile(instance string) (simdisk.Profile, error) {
 	if err != nil {
 		return p, err
 	}
-	p.CapacityBytes *= i.Disks
-	p.QueueDepth *= int(i.Disks)
+	disks := s.Disks
+	switch {
+	case disks == 0:
+		disks = i.Disks
+	case disks > i.Disks:
+		return p, fmt.Errorf("disks: %s has %d, not %d", instance, i.Disks, disks)
+	}
+	p.CapacityBytes *= disks
+	p.QueueDepth *= int(disks)
 	for _, l := range []*simdisk.Limit{&p.Write, &p.Read} {
-		l.IOPS *= i.Disks
-		l.BytesPerSecond *= i.Disks
+		l.IOPS *= disks
+		l.BytesPerSecond *= disks
 	}
 	return p, nil
 }

@@ -244,6 +244,19 @@ func TestEC2MachinesHaveTheirLimits(t *testing.T) {
 		require.Empty(t, s.Validated, "nothing of EC2 was ever compared with hardware")
 	}
 
+	one, err := machine.EC2("i3en.2xlarge", machine.Storage{Class: machine.InstanceStore, Disks: 1})
+	require.NoError(t, err)
+	single, err := one.DiskProfile()
+	require.NoError(t, err)
+	both, err := p.DiskProfile()
+	require.NoError(t, err)
+	require.Equal(t, both.Write.BytesPerSecond, 2*single.Write.BytesPerSecond)
+	one.Storage.Disks = 3
+	_, err = one.DiskProfile()
+	require.ErrorContains(t, err, "i3en.2xlarge has 2")
+	_, err = machine.EC2("m5.2xlarge", machine.Storage{Class: "gp3", GiB: 500, Disks: 1})
+	require.ErrorContains(t, err, "disks: 1")
+
 	_, err = machine.EC2("m5.2xlarge", machine.Storage{Class: machine.InstanceStore})
 	require.ErrorContains(t, err, "no instance store")
 	_, err = machine.EC2("m5.2xlarge", machine.Storage{Class: "gp3", GiB: 500, IOPS: 1})

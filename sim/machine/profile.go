@@ -58,6 +58,11 @@ type Profile struct {
 type Storage struct {
 	Class string `json:"class"` // InstanceStore or a class of ec2.VolumeSpec
 
+	// Disks is how many disks of an instance store are striped, 0 all. A
+	// program that keeps each file on one of several disks has one of them to
+	// itself if it has but one file.
+	Disks int64 `json:"disks,omitempty"`
+
 	// GiB, IOPS and MiBps are as in ec2.VolumeSpec; not for InstanceStore.
 	GiB   int64 `json:"gib,omitempty"`
 	IOPS  int64 `json:"iops,omitempty"`
