@@ -38,7 +38,7 @@ func (r *Result) summary() []string {
 	one := func(x *RowResult) bool { return x.Row.Partitions == 1 }
 	if median, n := r.MedianThroughputError(one, HeldOut); n > 0 {
 		all, rows := r.MedianThroughputError()
-		lines = append(lines, fmt.Sprintf("With StreamNative's %d rows of a single partition, all held out (median error %.1f%%), it is %.1f%% over %d rows.", n, 100*median, 100*all, rows))
+		lines = append(lines, fmt.Sprintf("With StreamNative's rows of a single partition, of which %d are held out (median error %.1f%%), it is %.1f%% over %d rows.", n, 100*median, 100*all, rows))
 	}
 	if p50, n := r.MedianLatencyError(Publish, 50); n > 0 {
 		held, heldOut := r.MedianLatencyError(Publish, 50, HeldOut)

@@ -66,7 +66,7 @@ func TestErrorsAreRelativeToThePublication(t *testing.T) {
 
 	r = asPublished(t, 1.2)
 	median, n = r.MedianThroughputError(Many, HeldOut)
-	assert.Equal(t, 5, n, "six rows of 100 partitions less one fitted")
+	assert.Equal(t, 6, n, "the rows of 100 partitions; none is fitted")
 	assert.InDelta(t, 0.2, median, 1e-9)
 	median, n = r.MedianLatencyError(EndToEnd, 99)
 	assert.Equal(t, 6, n)

@@ -174,7 +174,11 @@ func simulate(ctx context.Context, row Row, s *scenario.Scenario, costs machine.
 
 // machine is the row's broker.
 func (r Row) machine(costs machine.Costs) (machine.Profile, error) {
-	p, err := machine.EC2(r.Instance, machine.Storage{Class: machine.InstanceStore})
+	storage := machine.Storage{Class: machine.InstanceStore}
+	if r.Partitions == 1 {
+		storage.Disks = 1 // log.dirs puts a partition on one of them
+	}
+	p, err := machine.EC2(r.Instance, storage)
 	if err != nil {
 		return p, err
 	}

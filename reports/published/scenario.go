@@ -121,6 +121,7 @@ func Assumptions() []Assumption {
 		{"a partition fetcher per source broker", "the labs set num.replica.fetchers=8; Weir has one per source broker and lets it carry all partitions"},
 		{"processors of the clients as fast as those of the brokers", "c5n.2xlarge has as many cores as i3en.2xlarge, a generation newer"},
 		{"no garbage collection", "both labs ran G1 with a pause target of 10 ms; Weir's table of costs has means only, so pauses are missing above the 99th percentile"},
-		{"linger.ms is exact", "Kafka's producer counts whole milliseconds, in its clock as in its poll timeout, so its linger of 1 ms lasts up to 2 ms"},
+		{"requests are not handed from thread to thread",
+			"Kafka hands each from a network thread to a request thread and back; what that takes is in the fitted cost of a call"},
 	}
 }
