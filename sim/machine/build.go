@@ -2,7 +2,6 @@ package machine
 
 import (
 	"fmt"
-	"time"
 
 	"github.com/weirlab/weir/sim"
 	"github.com/weirlab/weir/sim/ec2"
@@ -23,15 +22,6 @@ type Machine struct {
 	device *simdisk.Device // nil if the profile has no disk
 	ec2    *ec2.Machine    // nil if it is no EC2 instance
 }
-
-// Linux's defaults of vm.dirty_background_ratio, vm.dirty_ratio and
-// vm.dirty_expire_centisecs, and ext4's of the commit= option.
-const (
-	dirtyBackgroundPercent = 10
-	dirtyPercent           = 20
-	dirtyExpire            = 30 * time.Second
-	journalInterval        = 5 * time.Second
-)
 
 // Build makes a machine of this profile in a world. Its name is for traces and
 // random streams and must be its own.
@@ -105,11 +95,7 @@ func (p Profile) DiskProfile() (simdisk.Profile, error) {
 		return d, err
 	}
 	d.SharedCache = true
-	d.CacheBytes = p.MemoryBytes - p.HeapBytes
-	d.DirtyBackgroundBytes = d.CacheBytes * dirtyBackgroundPercent / 100
-	d.DirtyLimitBytes = d.CacheBytes * dirtyPercent / 100
-	d.DirtyExpire, d.JournalInterval = dirtyExpire, journalInterval
-	return d, nil
+	return d.WithMemory(p.MemoryBytes - p.HeapBytes), nil
 }
 
 // Processor is the machine's processor.

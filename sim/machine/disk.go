@@ -68,6 +68,9 @@ const maxTransfer = 1280 << 10
 //   - The rate of small synced overwrites at the depth where it is highest is
 //     the limit of IOPS, that of long runs the bandwidth. No transfer gets
 //     ahead of them.
+//
+// Besides, it has the defaults of Linux and ext4: vm.dirty_expire_centisecs,
+// vm.dirty_writeback_centisecs, the commit= option and read_ahead_kb.
 func (d *Disk) profile() (simdisk.Profile, error) {
 	write, _ := d.Find(OverwriteSync, smallBytes, 1)
 	latency := less(write.Latency, constant(transferTime(smallBytes, d.WriteBytesPerSecond)))
@@ -78,6 +81,9 @@ func (d *Disk) profile() (simdisk.Profile, error) {
 		Read:          simdisk.Limit{IOPS: d.rate(DirectRead, smallBytes), BytesPerSecond: d.ReadBytesPerSecond},
 		IOBytes:       maxTransfer,
 		QueueDepth:    64,
+
+		DirtyExpire: 30 * time.Second, FlushInterval: 5 * time.Second,
+		JournalInterval: 5 * time.Second, ReadAheadBytes: 128 << 10,
 	}
 	var err error
 	if p.WriteLatency, err = sim.NewQuantiles(latency...); err != nil {
