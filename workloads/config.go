@@ -81,7 +81,7 @@ func programConfig(s *scenario.Scenario, bootstrap []string) (program.Config, er
 		Arrivals:           arrivals[l.Producers.Arrivals],
 		RampFrom:           l.Producers.RampFrom.Value(),
 		Sticky:             l.Producers.Partitioner == scenario.PartitionerSticky,
-		History:            linearizability.Recording{Mode: linearizability.RecordingMode(l.History), Every: l.SampleEvery},
+		History:            recording(s),
 		Duration:           l.Duration.Value(),
 		Drain:              drainPatience,
 	}
@@ -89,6 +89,11 @@ func programConfig(s *scenario.Scenario, bootstrap []string) (program.Config, er
 		cfg.TopicConfigs = append(cfg.TopicConfigs, client.TopicConfig{Name: name, Value: s.Topic.Configs[name]})
 	}
 	return cfg, nil
+}
+
+// recording is how much of what clients do a scenario wants in the history.
+func recording(s *scenario.Scenario) linearizability.Recording {
+	return linearizability.Recording{Mode: linearizability.RecordingMode(s.Load.History), Every: s.Load.SampleEvery}
 }
 
 // arrivals are by their names in scenarios.

@@ -131,7 +131,7 @@ func (c *localCluster) replicas(e env.Env) ([]linearizability.Scan, error) {
 			if err != nil {
 				return nil, fmt.Errorf("opening %s of %s after the run: %w", dir, p.name, err)
 			}
-			s, err := scanLog(t.Name, partition, int32(i+1), false, linearizability.None, log)
+			s, err := scanLog(recording(c.s), t.Name, partition, int32(i+1), false, linearizability.None, log)
 			if err = errors.Join(err, log.Close()); err != nil {
 				return nil, err
 			}

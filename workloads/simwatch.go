@@ -274,8 +274,9 @@ func eachBatch(log *storage.Log, from, to int64, fn func(storage.Batch) bool) er
 	return nil
 }
 
-// scanLog reads a whole replica for the judge.
-func scanLog(topic string, partition, brokerID int32, leader bool, highWatermark int64, log *storage.Log) (linearizability.Scan, error) {
+// scanLog reads a whole replica for the judge, keeping as much as the history
+// has.
+func scanLog(kept linearizability.Recording, topic string, partition, brokerID int32, leader bool, highWatermark int64, log *storage.Log) (linearizability.Scan, error) {
 	s := linearizability.Scan{
 		Topic: topic, Partition: partition, Broker: brokerID, Leader: leader,
 		LogStart: log.StartOffset(), HighWatermark: highWatermark, LogEnd: log.EndOffset(),
@@ -300,7 +301,7 @@ func scanLog(topic string, partition, brokerID int32, leader bool, highWatermark
 			if !ok {
 				value = linearizability.None
 			}
-			s.Records = append(s.Records, linearizability.ScanRecord{
+			s.Keep(kept, linearizability.ScanRecord{
 				Offset: r.Offset, Value: value, ProducerID: b.ProducerID(), LeaderEpoch: b.LeaderEpoch(),
 				Sequence: sequence, ProducerEpoch: b.ProducerEpoch(),
 			})
@@ -332,7 +333,7 @@ func (c *simCluster) replicas() ([]linearizability.Scan, error) {
 			if r.TP.Topic != c.s.Topic.Name {
 				continue
 			}
-			s, err := scanLog(r.TP.Topic, r.TP.Partition, int32(i+1), r.Role == replication.RoleLeader, r.HighWatermark, r.Log)
+			s, err := scanLog(recording(c.s), r.TP.Topic, r.TP.Partition, int32(i+1), r.Role == replication.RoleLeader, r.HighWatermark, r.Log)
 			if err != nil {
 				return nil, err
 			}
