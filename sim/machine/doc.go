@@ -20,9 +20,9 @@
 //	m.Join(net, "broker-1")      // network card, loopback within the machine
 //	n.SetFS(m.NewDisk(n))        // a file system on the machine's device
 //
-// Machines of one network see each other over its links; processes of one
-// machine over loopback. Afterwards n.CPUTime, n.WorkStats and [Machine.Usage]
-// say what was used, [Machine.Limits] of how much.
+// Machines of one network see each other over its links, processes of one
+// machine over loopback. Afterwards n.CPUTime and n.WorkStats
+// say what was used, [Machine.Limits] of how much there was.
 //
 // # Operations
 //
