@@ -3,6 +3,7 @@
 package workloads_test
 
 import (
+	"runtime"
 	"syscall"
 	"time"
 )
@@ -16,4 +17,16 @@ func cpuTime() (time.Duration, bool) {
 		return 0, false
 	}
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano()), true
+}
+
+// peakMemory is the most memory this process has had resident.
+func peakMemory() (bytes int64, ok bool) {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		return 0, false
+	}
+	if runtime.GOOS == "darwin" || runtime.GOOS == "ios" {
+		return int64(u.Maxrss), true
+	}
+	return int64(u.Maxrss) << 10, true
 }

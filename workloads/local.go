@@ -56,7 +56,7 @@ func RunLocal(ctx context.Context, o Options) (*Outcome, error) {
 
 	started := time.Now().Add(-e.Now())
 	directed := e.Go("director", func() { d.run(e) })
-	interrupted := d.accompany(ctx, e, o, directed)
+	interrupted := d.accompany(ctx, e, o, directed, c.rows)
 	if interrupted != "" {
 		d.workload.Stop()
 		if err := d.log.Flush(); err != nil {
@@ -91,7 +91,7 @@ func RunLocal(ctx context.Context, o Options) (*Outcome, error) {
 }
 
 // accompany shows progress and tells rows until the director is done.
-func (d *director) accompany(ctx context.Context, e env.Env, o Options, directed env.Task) (interrupted string) {
+func (d *director) accompany(ctx context.Context, e env.Env, o Options, directed env.Task, rows func() []BrokerRow) (interrupted string) {
 	const step = 100 * time.Millisecond
 	next := time.Second
 	for !directed.Done() {
@@ -101,7 +101,7 @@ func (d *director) accompany(ctx context.Context, e env.Env, o Options, directed
 		case <-time.After(step):
 		}
 		if e.Now() >= next {
-			d.meter.row(next, nil)
+			d.meter.row(next, rows())
 			next += time.Second
 		}
 		if o.Progress != nil {

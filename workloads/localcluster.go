@@ -51,6 +51,7 @@ type process struct {
 	ended   chan struct{}
 	stopped bool // by SIGSTOP
 	keptBy  *strike
+	told    time.Duration // processor time at the last row
 }
 
 // Patience with processes that were asked to end.
@@ -153,6 +154,23 @@ func (c *localCluster) shutDown() {
 		wg.Go(func() { p.end(syscall.SIGTERM) })
 	}
 	wg.Wait()
+}
+
+// rows is the processor time of the broker processes since the last rows.
+func (c *localCluster) rows() []BrokerRow {
+	var all []BrokerRow
+	for _, p := range c.processes {
+		p.mu.Lock()
+		var r BrokerRow
+		if p.isRunning() {
+			now := processCPU(p.cmd.Process.Pid)
+			r.CPU = max(0, now-p.told) // a new process starts from nothing
+			p.told = now
+		}
+		p.mu.Unlock()
+		all = append(all, r)
+	}
+	return all
 }
 
 // loadBegins changes nothing: the page cache is as this machine has left it.

@@ -63,9 +63,11 @@ func TestEveryStorageCarriesALightLoad(t *testing.T) {
 
 func TestProcessesOfOneMachineShareIt(t *testing.T) {
 	out := onMachine(t, scenario.Cluster{Machine: "i3en.2xlarge", Storage: scenario.InstanceStore, Together: true})
-	require.Len(t, out.Usage, 4, "the clients are on the machine too")
+	require.Len(t, out.Usage, 5, "the clients are on the machine too, and it is told of as a whole")
 	require.Equal(t, "clients", out.Usage[3].Name)
 	require.Positive(t, out.Usage[3].CPU)
+	require.Equal(t, "machine", out.Usage[4].Name)
+	require.Equal(t, 8, out.Usage[4].Cores)
 }
 
 func TestMistakesAboutMachines(t *testing.T) {

@@ -81,6 +81,12 @@ type Row struct {
 type BrokerRow struct {
 	DiskWrittenBytes, DiskSyncs, NetSentBytes int64
 	CPU                                       time.Duration
+
+	// CreditsPPM is what is left of the burst credits of its storage of which
+	// the least is left, in millionths, if HasCredits. Unlike the others it is
+	// the state at the end of the second.
+	CreditsPPM int64
+	HasCredits bool
 }
 
 // EventLoadBegins is told by the director when the clients are about to

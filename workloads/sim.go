@@ -188,7 +188,7 @@ func (c *simCluster) tellRows(d *director) {
 	c.k.After(time.Second, "row", func() {
 		var rows []BrokerRow
 		for _, b := range c.brokers {
-			rows = append(rows, b.row())
+			rows = append(rows, b.row(c.net))
 		}
 		d.meter.row(c.k.Now(), rows)
 		c.tellRows(d)

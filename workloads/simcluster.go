@@ -117,9 +117,6 @@ func (c *simCluster) equip(b *simBroker, m *machine.Profile) error {
 	return nil
 }
 
-// sharedName is the machine that all processes are on.
-const sharedName = "machine"
-
 func address(broker int) string {
 	return net.JoinHostPort(brokerName(broker), strconv.Itoa(brokerPort))
 }
@@ -334,55 +331,18 @@ func (c *simCluster) loadBegins() {
 	}
 }
 
-// usage is what the machines did so far.
-func (c *simCluster) usage(env.Env) []Usage {
-	var all []Usage
-	for _, b := range c.brokers {
-		all = append(all, b.usage(c.k.Now()))
-	}
-	if c.shared == nil {
-		return all
-	}
-	u := Usage{Name: clientsName, Over: c.k.Now(), Cores: c.shared.Processor().Stats().Cores}
-	work := map[string]WorkCount{}
-	for _, n := range c.clients {
-		u.CPU += n.CPUTime()
-		for _, w := range n.WorkStats() {
-			sum := work[w.Op]
-			work[w.Op] = WorkCount{Op: w.Op, Calls: sum.Calls + w.Calls, Units: sum.Units + w.Units}
-		}
-	}
-	for _, op := range env.SortedKeys(work) {
-		u.Work = append(u.Work, work[op])
-	}
-	return append(all, u)
-}
-
-func (b *simBroker) usage(now time.Duration) Usage {
-	d := b.disk.Stats()
-	u := Usage{
-		Name: b.name, Over: now,
-		DiskReadIOs: d.ReadIOs, DiskWriteIOs: d.WriteIOs, DiskReadBytes: d.ReadBytes, DiskWrittenBytes: d.WriteBytes,
-		DiskSyncs: d.Syncs, Throttled: d.Throttled,
-	}
-	if p := b.node.Processor(); p != nil {
-		s := p.Stats()
-		u.Cores, u.CPU, u.Waited = s.Cores, b.node.CPUTime(), s.Wait
-		u.Limits = append(u.Limits, LimitUse{Name: LimitProcessor, Unit: "ns/s", PerSecond: int64(s.Cores) * int64(time.Second)})
-	}
-	for _, w := range b.node.WorkStats() {
-		u.Work = append(u.Work, WorkCount{Op: w.Op, Calls: w.Calls, Units: w.Units})
-	}
-	return u
-}
-
 // row is what b's machine did since the last row.
-func (b *simBroker) row() BrokerRow {
+func (b *simBroker) row(net *simnet.Network) BrokerRow {
 	d := b.disk.Stats()
-	now := BrokerRow{DiskWrittenBytes: d.WriteBytes, DiskSyncs: d.Syncs}
+	now := BrokerRow{
+		DiskWrittenBytes: d.WriteBytes, DiskSyncs: d.Syncs,
+		NetSentBytes: net.Traffic(b.name).SentBytes, CPU: b.node.CPUTime(),
+	}
 	r := BrokerRow{
 		DiskWrittenBytes: now.DiskWrittenBytes - b.told.DiskWrittenBytes,
 		DiskSyncs:        now.DiskSyncs - b.told.DiskSyncs,
+		NetSentBytes:     now.NetSentBytes - b.told.NetSentBytes,
+		CPU:              now.CPU - b.told.CPU,
 	}
 	b.told = now
 	return r

@@ -59,10 +59,17 @@ func (l LimitUse) Percent() int64 {
 	return 100 * l.Used / l.PerSecond
 }
 
-// HeldBy is for how long transfers were under way because of a limit.
+// HeldBy is a limit that transfers had to pass: how many units did, and for how
+// long transfers were under way because of it.
 type HeldBy struct {
 	Limit string        `json:"limit"`
+	Unit  string        `json:"unit"` // "bytes", "I/Os"
+	Units int64         `json:"units"`
 	For   time.Duration `json:"for"`
+
+	// What may always pass, and while there are credits, per second.
+	Baseline int64 `json:"baseline_per_s"`
+	Burst    int64 `json:"burst_per_s"`
 }
 
 // CreditState is a bucket of burst credits.
@@ -106,12 +113,14 @@ func (u Usage) minus(b Usage) Usage {
 		u.Work[i].Calls -= w.Calls
 		u.Work[i].Units -= w.Units
 	}
-	held := map[string]time.Duration{}
+	held := map[string]HeldBy{}
 	for _, h := range b.Held {
-		held[h.Limit] = h.For
+		held[h.Limit] = h
 	}
 	for i := range u.Held {
-		u.Held[i].For -= held[u.Held[i].Limit]
+		h := held[u.Held[i].Limit]
+		u.Held[i].For -= h.For
+		u.Held[i].Units -= h.Units
 	}
 	u.fillLimits()
 	return u
@@ -119,43 +128,43 @@ func (u Usage) minus(b Usage) Usage {
 
 // fillLimits computes what was used of each limit per second.
 func (u *Usage) fillLimits() {
-	for i := range u.Limits {
-		l := &u.Limits[i]
-		l.Used = perSecond(u.amount(l.Name), u.Over)
+	u.Limits = nil
+	add := func(name, unit string, used, baseline, burst int64) {
+		l := LimitUse{Name: name, Unit: unit, Used: perSecond(used, u.Over), PerSecond: burst}
+		// Without credits a limit is its baseline; with them it is passed.
+		if l.Used <= baseline+baseline/50 && u.spent(name) {
+			l.PerSecond = baseline
+		}
+		u.Limits = append(u.Limits, l)
+	}
+	if u.Cores > 0 {
+		second := int64(u.Cores) * int64(time.Second)
+		add(LimitProcessor, "ns/s", int64(u.CPU), second, second)
+	}
+	for _, h := range u.Held {
+		add(h.Limit, h.Unit+"/s", h.Units, h.Baseline, h.Burst)
 	}
 }
 
-// clientsName is the Usage of all clients together.
-const clientsName = "clients"
+// spent reports whether the credits of a limit are used up. One without
+// credits has none to spend.
+func (u *Usage) spent(limit string) bool {
+	for _, c := range u.Credits {
+		if c.Name == limit {
+			return c.Saved <= c.Most/100
+		}
+	}
+	return false
+}
 
-// Names of limits.
+// Names of a Usage that is not a broker's.
 const (
-	LimitProcessor     = "processor"
-	LimitDiskBandwidth = "disk bandwidth"
-	LimitDiskReads     = "disk read bandwidth"
-	LimitDiskIOPS      = "disk I/Os"
-	LimitNetworkOut    = "network out"
-	LimitNetworkIn     = "network in"
+	clientsName = "clients" // all clients together
+	sharedName  = "machine" // the machine that all processes are on
 )
 
-// amount is what counts against a limit.
-func (u *Usage) amount(limit string) int64 {
-	switch limit {
-	case LimitProcessor:
-		return int64(u.CPU)
-	case LimitDiskBandwidth:
-		return u.DiskWrittenBytes
-	case LimitDiskReads:
-		return u.DiskReadBytes
-	case LimitDiskIOPS:
-		return u.DiskWriteIOs + u.DiskReadIOs
-	case LimitNetworkOut:
-		return u.NetSentBytes
-	case LimitNetworkIn:
-		return u.NetReceivedBytes
-	}
-	return 0
-}
+// LimitProcessor is the limit that a machine's cores are.
+const LimitProcessor = "processor"
 
 func perSecond(n int64, over time.Duration) int64 {
 	if over <= 0 {
