@@ -248,7 +248,7 @@ func (r *result) span() time.Duration {
 // there are none. dropped counts values that did not fit.
 func (r *result) merged(tag string) (h *hdrhistogram.Histogram, dropped int64) {
 	for _, i := range r.latency {
-		if i.tag != tag || i.start < r.run.WarmUp {
+		if i.tag != tag || i.start < r.run.countsFrom() {
 			continue
 		}
 		if h == nil {

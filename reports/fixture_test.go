@@ -59,7 +59,7 @@ func writeFixture(t testing.TB, dir string) {
 	names := []string{"broker-1", "broker-2", "broker-3"}
 	columns := []string{ColOffered, ColAcked, ColAckedBytes, ColFailed, ColUnknown, ColConsumed, ColConsumedBytes, ColLag}
 	for _, n := range names {
-		columns = append(columns, ColDiskWritten+":"+n, ColDiskSyncs+":"+n, ColNetSent+":"+n, ColCPU+":"+n)
+		columns = append(columns, ColDiskWritten+":"+n, ColDiskSyncs+":"+n, ColNetSent+":"+n, ColCPU+":"+n, ColCredits+":"+n)
 	}
 	series, err := NewSeries(create(SeriesFile), columns...)
 	require.NoError(t, err)
@@ -107,7 +107,7 @@ func writeFixture(t testing.TB, dir string) {
 				up = 0
 			}
 			v := up * r.acked
-			values = append(values, v*940+up*rnd.Int64n(20000), up*(6+rnd.Int64n(4)), v*1900+up*rnd.Int64n(50000), v*41000+up*rnd.Int64n(4_000_000))
+			values = append(values, v*940+up*rnd.Int64n(20000), up*(6+rnd.Int64n(4)), v*1900+up*rnd.Int64n(50000), v*41000+up*rnd.Int64n(4_000_000), max(0, 1_000_000-int64(i*(b+1))*11_000))
 		}
 		require.NoError(t, series.Row(time.Duration(i+1)*time.Second, values...))
 	}
@@ -184,7 +184,7 @@ func fixtureRun() *Run {
 		Scenario: "quickstart", Seed: "0x2a", Target: "sim",
 		Question: "Does a cluster with RF 3, acks=all and min.insync.replicas=2 keep every promise through crashes, a power loss and partitions?",
 		Command:  "weir run quickstart --seed 0x2a",
-		Started:  fixtureStart, Complete: true, ClusterTime: 44 * time.Second, WallTime: 6200 * ms, WarmUp: 2 * time.Second, LoadEnd: 41 * time.Second,
+		Started:  fixtureStart, Complete: true, ClusterTime: 44 * time.Second, WallTime: 6200 * ms, LoadStart: time.Second, WarmUp: 2 * time.Second, LoadEnd: 41 * time.Second,
 		Events: 9_412_003, TraceHash: "5be0cd19137e2179", Rerun: "same",
 		Provenance: Provenance{Version: "devel", Commit: "0c1d2e3f", Go: "go1.26.0", OS: "linux", Arch: "amd64", CPUs: 2},
 		Models: []Model{{What: "disk latency", Name: "EBS gp3", Source: "AWS EBS user guide", Checked: false},

@@ -134,7 +134,7 @@ func (r *result) html(figures []*drawing.Figure, docs [][]byte) ([]byte, error) 
 		Script:          template.JS(pageScript),                 //nolint:gosec // our own file
 	}
 	if run.WarmUp > 0 {
-		p.WarmUp = run.WarmUp.String()
+		p.WarmUp = seconds(run.WarmUp)
 	}
 	for _, f := range run.Verdict.Findings {
 		p.Findings = append(p.Findings, pageFinding{f, fmt.Sprintf("stands for %s", count(f.Count, "violation")), codeMeaning[f.Code]})

@@ -92,7 +92,7 @@ func TestReportIsGolden(t *testing.T) {
 	dir := fixture(t)
 	require.NoError(t, Write(dir))
 	golden(t, ReportFile, readFile(t, dir, ReportFile))
-	for _, plot := range []string{"throughput", "latency", "timeline", "percentiles", "lag", "disk", "syncs", "network", "cpu"} {
+	for _, plot := range []string{"throughput", "latency", "timeline", "percentiles", "lag", "disk", "syncs", "network", "cpu", "credits"} {
 		golden(t, plot+".svg", readFile(t, dir, plot+".svg"))
 		f, err := os.Open(filepath.Join(dir, plot+".png"))
 		require.NoError(t, err)

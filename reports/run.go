@@ -50,11 +50,15 @@ type Run struct {
 	// Time that passed for the cluster, and for whoever waited.
 	ClusterTime time.Duration `json:"cluster_time"`
 	WallTime    time.Duration `json:"wall_time"`
-	// WarmUp is excluded from percentiles.
-	WarmUp time.Duration `json:"warm_up,omitempty"`
+	// LoadStart is when clients began to produce, WarmUp how long they did so
+	// before anything counts: it is excluded from percentiles.
+	LoadStart time.Duration `json:"load_start,omitempty"`
+	WarmUp    time.Duration `json:"warm_up,omitempty"`
 	// LoadEnd is when clients stopped producing; what follows is healing,
 	// draining and scanning. 0 if not known.
 	LoadEnd time.Duration `json:"load_end,omitempty"`
+	// History is how much of what clients did was recorded and could be judged.
+	History linearizability.Recording `json:"history"`
 	// Events the simulator handled; 0 on a real target.
 	Events int64 `json:"events,omitempty"`
 	// TraceHash over every event of a simulation, in hexadecimal.
@@ -76,6 +80,14 @@ type Run struct {
 
 // Simulated says whether the cluster was a simulation.
 func (r *Run) Simulated() bool { return r.Target == "sim" }
+
+// countsFrom is when the warm-up was over.
+func (r *Run) countsFrom() time.Duration {
+	if r.WarmUp == 0 {
+		return 0
+	}
+	return r.LoadStart + r.WarmUp
+}
 
 // Broker is one broker of the cluster.
 type Broker struct {

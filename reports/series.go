@@ -28,6 +28,11 @@ const (
 	ColDiskSyncs   = "disk_syncs"         // per broker
 	ColNetSent     = "net_sent_bytes"     // per broker
 	ColCPU         = "cpu_ns"             // per broker, CPU time charged
+
+	// ColCredits is, per broker, what is left of the burst credits of which
+	// the least is left, in millionths of the most; -1 where there are none.
+	// Like the lag it is a state.
+	ColCredits = "burst_credits_ppm"
 )
 
 const colTime = "time_s"

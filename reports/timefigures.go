@@ -6,7 +6,9 @@ import (
 	"time"
 
 	"gonum.org/v1/plot"
+	"gonum.org/v1/plot/text"
 	"gonum.org/v1/plot/vg"
+	"gonum.org/v1/plot/vg/draw"
 
 	"github.com/weirlab/weir/linearizability"
 	"github.com/weirlab/weir/reports/drawing"
@@ -23,11 +25,14 @@ func faultEnd(f linearizability.Fault, span time.Duration) time.Duration {
 	return f.Start + span/400
 }
 
-// behind are the plotters that every time figure begins with: fault bands and
-// the end of the load. The moments of findings go on top, see ahead.
+// behind are the plotters that every time figure begins with: the warm-up,
+// fault bands and the end of the load. The moments of findings go on top, see ahead.
 func (r *result) behind() []plot.Plotter {
 	var ps []plot.Plotter
 	span := r.span()
+	if r.run.WarmUp > 0 {
+		ps = append(ps, drawing.Band{From: r.run.LoadStart.Seconds(), To: r.run.countsFrom().Seconds(), Fill: drawing.SlateInk.Alpha(0.12), Edge: drawing.AxisInk.RGB})
+	}
 	for _, f := range r.run.Faults {
 		i := faultInk(f.Kind)
 		ps = append(ps, drawing.Band{From: f.Start.Seconds(), To: faultEnd(f, span).Seconds(), Fill: i.Alpha(0.10), Edge: i.Alpha(0.45)})
@@ -50,8 +55,16 @@ func (r *result) ahead() []plot.Plotter {
 
 // timeFigure starts a figure over the time of the run.
 func (r *result) timeFigure(name, title string, width, height vg.Length) *drawing.Figure {
-	return &drawing.Figure{Name: name, Title: title, Width: width, Height: height,
+	f := &drawing.Figure{Name: name, Title: title, Width: width, Height: height,
 		X: timeAxis(r.span().Seconds(), int(width/90)), Data: r.behind(), Time: true}
+	if r.run.WarmUp > 0 {
+		f.Over = func(_, in draw.Canvas, p *plot.Plot) {
+			x, _ := p.Transforms(&in)
+			style := drawing.TextStyle(9.5, drawing.SlateInk, text.XLeft, text.YTop)
+			in.FillText(style, vg.Point{X: x(r.run.LoadStart.Seconds()) + 3, Y: in.Max.Y - 2}, "warm-up")
+		}
+	}
+	return f
 }
 
 // throughput is records per second offered, acknowledged and consumed, with
@@ -184,26 +197,59 @@ func (r *result) perBroker() []*drawing.Figure {
 		{"network", ColNetSent, "Network", "Bytes per second that each broker sent.", "MB/s", 1e-6},
 		{"cpu", ColCPU, "CPU", "Cores that each broker kept busy.", "cores", 1e-9},
 	} {
-		names, columns := r.series.perBroker(k.column)
-		f := r.timeFigure(k.name, k.title, drawing.HalfWidth, 160)
-		f.About = k.about
-		high := 0.0
-		for n, c := range columns {
-			ps := r.series.rates(c, k.scale)
-			for _, p := range ps {
-				high = max(high, p.Y)
-			}
-			f.Data = append(f.Data, drawing.Curve{Points: ps, Line: drawing.Solid(brokerInk(n), 1.25)})
-			f.Legend = append(f.Legend, drawing.Entry{Name: names[n], Ink: brokerInk(n), Thin: true})
-		}
-		if high == 0 {
-			continue // nothing was measured
-		}
-		f.Y = drawing.Axis{Label: k.unit}
-		f.Y.Ticks, f.Y.Max = drawing.NiceTicks(high*1.04, 3, drawing.SI)
-		all = append(all, f)
+		all = append(all, r.rateOfBrokers(k.name, k.column, k.title, k.about, k.unit, k.scale)...)
 	}
-	return all
+	return append(all, r.credits()...)
+}
+
+// rateOfBrokers is a figure of what each broker used; none if nothing was
+// measured.
+func (r *result) rateOfBrokers(name, column, title, about, unit string, scale float64) []*drawing.Figure {
+	names, columns := r.series.perBroker(column)
+	f := r.timeFigure(name, title, drawing.HalfWidth, 160)
+	f.About = about
+	high := 0.0
+	for n, c := range columns {
+		ps := r.series.rates(c, scale)
+		for _, p := range ps {
+			high = max(high, p.Y)
+		}
+		f.Data = append(f.Data, drawing.Curve{Points: ps, Line: drawing.Solid(brokerInk(n), 1.25)})
+		f.Legend = append(f.Legend, drawing.Entry{Name: names[n], Ink: brokerInk(n), Thin: true})
+	}
+	if high == 0 {
+		return nil
+	}
+	f.Y = drawing.Axis{Label: unit}
+	f.Y.Ticks, f.Y.Max = drawing.NiceTicks(high*1.04, 3, drawing.SI)
+	return []*drawing.Figure{f}
+}
+
+// credits is a figure of the brokers' burst credits; none if no storage has
+// any.
+func (r *result) credits() []*drawing.Figure {
+	names, columns := r.series.perBroker(ColCredits)
+	f := r.timeFigure("credits", "Burst credits", drawing.HalfWidth, 160)
+	f.About = "What is left of the burst credits of each broker's storage, of those that are the lowest."
+	for n, c := range columns {
+		var ps drawing.Points
+		for _, p := range r.series.states(c, 1e-4) {
+			if p.Y >= 0 {
+				ps = append(ps, p)
+			}
+		}
+		if len(ps) == 0 {
+			continue
+		}
+		f.Data = append(f.Data, drawing.Curve{Points: ps, Line: drawing.Solid(brokerInk(n), 1.25)})
+		f.Legend = append(f.Legend, drawing.Entry{Name: names[n], Ink: brokerInk(n), Thin: true})
+	}
+	if len(f.Legend) == 0 {
+		return nil
+	}
+	f.Y = drawing.Axis{Label: "percent"}
+	f.Y.Ticks, f.Y.Max = drawing.NiceTicks(100, 4, drawing.SI)
+	return []*drawing.Figure{f}
 }
 
 // caption says on every plot where its figures come from.

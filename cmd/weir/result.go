@@ -78,7 +78,7 @@ func seriesColumns(s *scenario.Scenario) []string {
 		reports.ColConsumed, reports.ColConsumedBytes, reports.ColLag,
 	}
 	for _, name := range s.BrokerNames() {
-		columns = append(columns, reports.ColDiskWritten+":"+name, reports.ColDiskSyncs+":"+name, reports.ColNetSent+":"+name, reports.ColCPU+":"+name)
+		columns = append(columns, reports.ColDiskWritten+":"+name, reports.ColDiskSyncs+":"+name, reports.ColNetSent+":"+name, reports.ColCPU+":"+name, reports.ColCredits+":"+name)
 	}
 	return columns
 }
@@ -96,7 +96,11 @@ func (r *result) Row(at time.Duration, row workloads.Row) {
 		if i < len(row.Brokers) {
 			b = row.Brokers[i]
 		}
-		values = append(values, b.DiskWrittenBytes, b.DiskSyncs, b.NetSentBytes, int64(b.CPU))
+		credits := int64(-1)
+		if b.HasCredits {
+			credits = b.CreditsPPM
+		}
+		values = append(values, b.DiskWrittenBytes, b.DiskSyncs, b.NetSentBytes, int64(b.CPU), credits)
 	}
 	if err := r.series.Row(at, values...); err != nil && r.rowErr == nil {
 		r.rowErr = err
@@ -154,6 +158,7 @@ func newRun(s *scenario.Scenario, target string, started time.Time, planted []fa
 		Provenance:  provenance(),
 		Settings:    settings(s),
 		WarmUp:      s.Load.WarmUp,
+		History:     linearizability.Recording{Mode: linearizability.RecordingMode(s.Load.History), Every: s.Load.SampleEvery},
 		Verdict:     linearizability.Verdict{Status: statusUnknown},
 	}
 	for _, bug := range planted {
@@ -180,7 +185,7 @@ func newRun(s *scenario.Scenario, target string, started time.Time, planted []fa
 // fill adds what the run came to.
 func (r runRecord) fill(o *workloads.Outcome, wall time.Duration) {
 	r.Complete, r.Interrupted = o.Complete, o.Interrupted
-	r.ClusterTime, r.WallTime, r.LoadEnd = o.ClusterTime, wall, o.LoadEnd
+	r.ClusterTime, r.WallTime, r.LoadStart, r.LoadEnd = o.ClusterTime, wall, o.LoadStart, o.LoadEnd
 	r.Faults, r.Verdict = o.Faults, o.Verdict
 	if o.Trace.Steps > 0 {
 		r.Events = int64(o.Trace.Steps)
