@@ -1,16 +1,17 @@
 package osenv
 
 import (
-	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
-// threadTime is the processor time of the calling thread.
+// threadTime is the processor time of the calling thread. Unlike getrusage(2)
+// this clock is up to date, not as of the last tick.
 func threadTime() time.Duration {
-	const rusageThread = 1 // RUSAGE_THREAD of getrusage(2)
-	var r syscall.Rusage
-	if syscall.Getrusage(rusageThread, &r) != nil {
+	var t unix.Timespec
+	if unix.ClockGettime(unix.CLOCK_THREAD_CPUTIME_ID, &t) != nil {
 		return 0
 	}
-	return time.Duration(r.Utime.Nano() + r.Stime.Nano())
+	return time.Duration(t.Nano())
 }
