@@ -32,6 +32,10 @@ func (o observation) String() string {
 // except where the loss of the record that was there first is excused. It also
 // finds records that nobody sent.
 func (c *court) agreement(p *partition) {
+	if c.runs() {
+		c.agreementRuns(p)
+		return
+	}
 	first := map[int64]observation{}
 	for _, s := range p.sends {
 		if s.Outcome == OK && s.Offset != None {
@@ -79,7 +83,18 @@ func (c *court) observe(p *partition, first map[int64]observation, offset int64,
 	if f.value == o.value {
 		return
 	}
-	// One of the two is gone. If its loss is excused, so is the disagreement.
+	if c.disagree(p, offset, f, o) {
+		return
+	}
+	if p.log.scan != nil && p.log.holds(p.topic, offset, o.value) {
+		first[offset] = o
+	}
+}
+
+// disagree handles two sightings of different records at one offset: one of
+// the two is gone, and if its loss is excused, so is the disagreement. It
+// reports whether that is a finding.
+func (c *court) disagree(p *partition, offset int64, f, o observation) bool {
 	for _, gone := range []observation{f, o} {
 		if p.log.scan != nil && p.log.holds(p.topic, offset, gone.value) {
 			continue
@@ -92,11 +107,9 @@ func (c *court) observe(p *partition, first map[int64]observation, offset int64,
 			continue
 		}
 		c.found(p, 0, offset, o.at, fmt.Sprintf("offset %d of %s is two records: %s and %s", offset, p.tp, f, o))
-		return
+		return true
 	}
-	if p.log.scan != nil && p.log.holds(p.topic, offset, o.value) {
-		first[offset] = o
-	}
+	return false
 }
 
 func when(at time.Duration) string {
@@ -109,15 +122,23 @@ func when(at time.Duration) string {
 // invented finds records that hold what nobody sent there.
 func (c *court) invented(p *partition, offset int64, o observation) {
 	i, ok := c.byValue[o.value]
-	if ok && c.h.Sends[i].TP == p.tp {
-		return
+	switch {
+	case !ok:
+		c.inventedAt(p, offset, o, nil)
+	case c.h.Sends[i].TP != p.tp:
+		c.inventedAt(p, offset, o, &c.h.Sends[i].TP)
 	}
+}
+
+// inventedAt is the finding of a record that nobody sent there. elsewhere is
+// where it was sent instead, nil if nowhere.
+func (c *court) inventedAt(p *partition, offset int64, o observation, elsewhere *TopicPartition) {
 	what := fmt.Sprintf("value %d, which nobody sent", o.value)
 	switch {
 	case o.value == None:
 		what = "bytes that no producer wrote: the record was corrupted"
-	case ok:
-		what = fmt.Sprintf("value %d, which was sent to %s", o.value, c.h.Sends[i].TP)
+	case elsewhere != nil:
+		what = fmt.Sprintf("value %d, which was sent to %s", o.value, elsewhere)
 	}
 	c.found(p, 2, offset, o.at, fmt.Sprintf("offset %d of %s, %s %d%s, holds %s", offset, p.tp, o.by, o.id, when(o.at), what))
 }
@@ -125,6 +146,10 @@ func (c *court) invented(p *partition, offset int64, o observation) {
 // honesty is K5's other half: a send that was refused with a definite error
 // must never show up.
 func (c *court) honesty(p *partition) {
+	if c.runs() {
+		c.honestyRuns(p)
+		return
+	}
 	refused := map[int64]*SendOp{}
 	for _, s := range p.sends {
 		if s.Outcome == Fail {
@@ -142,9 +167,7 @@ func (c *court) honesty(p *partition) {
 			return
 		}
 		told[r.Value] = true
-		c.found(p, 0, r.Offset, s.Return, fmt.Sprintf(
-			"client %d was told %s for value %d of %s at %s, which promises that nothing was appended, yet it is %s at offset %d",
-			s.Process, s.Error, s.Value, p.tp, clock(s.Return), where, r.Offset))
+		c.dishonest(p, s, r.Offset, where)
 	}
 	for _, poll := range p.polls {
 		for _, r := range poll.Records {
@@ -156,4 +179,10 @@ func (c *court) honesty(p *partition) {
 			tell(Record{r.Offset, r.Value}, fmt.Sprintf("in the final log of broker %d", l.Broker))
 		}
 	}
+}
+
+func (c *court) dishonest(p *partition, s *SendOp, offset int64, where string) {
+	c.found(p, 0, offset, s.Return, fmt.Sprintf(
+		"client %d was told %s for value %d of %s at %s, which promises that nothing was appended, yet it is %s at offset %d",
+		s.Process, s.Error, s.Value, p.tp, clock(s.Return), where, offset))
 }

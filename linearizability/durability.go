@@ -13,6 +13,10 @@ func (c *court) survival(p *partition) {
 		c.noScan(p)
 		return
 	}
+	if c.runs() {
+		c.survivalRuns(p)
+		return
+	}
 	var everywhere map[int64]int64 // value → offset in the final log
 	for _, s := range p.sends {
 		if s.Outcome != OK || s.Acks == 0 {
@@ -86,6 +90,10 @@ func (c *court) readsStay(p *partition) {
 		c.noScan(p)
 		return
 	}
+	if c.runs() {
+		c.readsStayRuns(p)
+		return
+	}
 	seen := map[Record]bool{}
 	for _, poll := range p.polls {
 		for _, r := range poll.Records {
@@ -98,17 +106,23 @@ func (c *court) readsStay(p *partition) {
 			if i, ok := c.byValue[r.Value]; ok {
 				call = c.h.Sends[i].Call
 			}
-			reason, ok, why := p.excuseCommitted(r.Offset, call)
-			if ok {
-				c.excused(p, r.Offset, reason)
-				continue
-			}
-			c.found(p, 0, r.Offset, poll.Return,
-				fmt.Sprintf("offset %d of %s (value %d) was read by client %d at %s and is not in the final log: it was readable before it was committed, or lost afterwards",
-					r.Offset, p.tp, r.Value, poll.Process, clock(poll.Return)),
-				append([]string{"final log: " + p.log.describe(r.Offset)}, why...)...)
+			c.readGone(p, poll, r, call)
 		}
 	}
+}
+
+// readGone handles a record that was read and is not in the final log. call is
+// when it was sent, -1 if not known.
+func (c *court) readGone(p *partition, poll *PollOp, r Record, call time.Duration) {
+	reason, ok, why := p.excuseCommitted(r.Offset, call)
+	if ok {
+		c.excused(p, r.Offset, reason)
+		return
+	}
+	c.found(p, 0, r.Offset, poll.Return,
+		fmt.Sprintf("offset %d of %s (value %d) was read by client %d at %s and is not in the final log: it was readable before it was committed, or lost afterwards",
+			r.Offset, p.tp, r.Value, poll.Process, clock(poll.Return)),
+		append([]string{"final log: " + p.log.describe(r.Offset)}, why...)...)
 }
 
 // aboveWatermark is the exact form of the same promise, for runs that recorded
@@ -123,13 +137,13 @@ func (c *court) aboveWatermark(p *partition) {
 	c.cur.Note = ""
 	marks := sortedMarks(p.marks)
 	for _, poll := range p.polls {
-		n := len(poll.Records)
-		if n == 0 || poll.Outcome != OK {
+		last, ok := poll.lastRead()
+		if !ok || poll.Outcome != OK {
 			continue
 		}
-		c.cur.Inputs += int64(n)
+		poll.runsRead(func(r Run) { c.cur.Inputs += r.Count })
 		high := markAt(marks, poll.Return)
-		if last := poll.Records[n-1]; last.Offset >= high {
+		if last.Offset >= high {
 			c.found(p, 0, last.Offset, poll.Return, fmt.Sprintf(
 				"offset %d of %s was read by client %d at %s, when no leader's high watermark had passed %d",
 				last.Offset, p.tp, poll.Process, clock(poll.Return), high))
@@ -144,6 +158,10 @@ func (c *court) unseen(p *partition) {
 		c.noScan(p)
 		return
 	}
+	if c.runs() {
+		c.unseenRuns(p)
+		return
+	}
 	read := map[int64]bool{}
 	for _, poll := range p.polls {
 		for _, r := range poll.Records {
@@ -156,14 +174,18 @@ func (c *court) unseen(p *partition) {
 		}
 		c.cur.Inputs++
 		if !read[s.Offset] {
-			c.found(p, 0, s.Offset, s.Return, fmt.Sprintf(
-				"offset %d of %s was acknowledged at %s and is in the log, but no consumer was ever given it", s.Offset, p.tp, clock(s.Return)))
+			c.neverGiven(p, s.Offset, s.Return)
 		}
 	}
 }
 
+func (c *court) neverGiven(p *partition, offset int64, acked time.Duration) {
+	c.found(p, 0, offset, acked, fmt.Sprintf(
+		"offset %d of %s was acknowledged at %s and is in the log, but no consumer was ever given it", offset, p.tp, clock(acked)))
+}
+
 func (c *court) noScan(p *partition) {
-	if len(p.sends)+len(p.polls) > 0 {
+	if len(p.sends)+len(p.batches)+len(p.polls) > 0 {
 		c.cur.Note = fmt.Sprintf("the final log of %s was not read, so nothing could be compared with it", p.tp)
 	}
 }

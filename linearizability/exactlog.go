@@ -91,37 +91,32 @@ func (c *court) exactLog(p *partition) {
 		c.noScan(p)
 		return
 	}
-	appends := make([]logAppend, len(l.Records))
-	senders := make([]*SendOp, len(l.Records))
-	placed := map[int64]bool{}
-	for i, r := range l.Records {
+	log := c.appended(p)
+	appends := make([]logAppend, len(log))
+	for i, a := range log {
 		appends[i] = logAppend{minTime, Never}
-		n, ok := c.byValue[r.Value]
-		if !ok || placed[r.Value] || c.h.Sends[n].TP != p.tp {
+		s := a.send
+		if s == nil {
 			continue
 		}
-		placed[r.Value] = true
-		s := &c.h.Sends[n]
-		senders[i] = s
 		appends[i].call = s.Call
 		if s.Outcome == OK && s.Acks != 0 {
 			appends[i].ret = s.Return
 		}
-		c.cur.Inputs++
+		c.cur.Inputs += a.records
 	}
 	var reads []logRead
 	var who []string
-	level := func(offset int64) int { // records below offset
-		n, _ := slices.BinarySearchFunc(l.Records, offset, func(r ScanRecord, o int64) int { return cmp.Compare(r.Offset, o) })
+	level := func(offset int64) int { // appends that begin below offset
+		n, _ := slices.BinarySearchFunc(log, offset, func(a appended, o int64) int { return cmp.Compare(a.offset, o) })
 		return n
 	}
 	for _, poll := range p.polls {
-		if n := len(poll.Records); poll.Outcome == OK && n > 0 {
-			last := poll.Records[n-1]
+		if last, ok := poll.lastRead(); poll.Outcome == OK && ok {
 			if p.log.at(last.Offset) == nil || !p.log.holds(p.topic, last.Offset, last.Value) {
 				continue // lost since, which other checks judge
 			}
-			reads = append(reads, logRead{poll.Call, poll.Return, level(last.Offset) + 1, false})
+			reads = append(reads, logRead{poll.Call, poll.Return, level(last.Offset + 1), false})
 			who = append(who, fmt.Sprintf("client %d read offset %d", poll.Process, last.Offset))
 		}
 	}
@@ -138,8 +133,8 @@ func (c *court) exactLog(p *partition) {
 	if v == nil {
 		return
 	}
-	s := senders[v.k]
-	offset := l.Records[v.k].Offset
+	s := log[v.k].send
+	offset := log[v.k].offset
 	name := fmt.Sprintf("the record at offset %d of %s (value %d of client %d)", offset, p.tp, s.Value, s.Process)
 	switch {
 	case v.read >= 0:
@@ -149,9 +144,9 @@ func (c *court) exactLog(p *partition) {
 		c.found(p, 1, offset, s.Return, fmt.Sprintf("%s was acknowledged at %s, but later, at %s, %s",
 			name, clock(s.Return), clock(reads[v.after].call), who[v.after]))
 	default:
-		b := senders[v.after]
+		b := log[v.after].send
 		c.found(p, 2, offset, s.Return, fmt.Sprintf("%s was acknowledged at %s, before the record at the lower offset %d (value %d of client %d) was sent at %s",
-			name, clock(s.Return), l.Records[v.after].Offset, b.Value, b.Process, clock(b.Call)))
+			name, clock(s.Return), log[v.after].offset, b.Value, b.Process, clock(b.Call)))
 	}
 }
 
@@ -170,5 +165,6 @@ func (p *partition) calm() bool {
 		}
 		epoch = s.LeaderEpoch
 	}
-	return !slices.ContainsFunc(p.sends, func(s *SendOp) bool { return s.Acks != -1 })
+	return !slices.ContainsFunc(p.sends, func(s *SendOp) bool { return s.Acks != -1 }) &&
+		!slices.ContainsFunc(p.batches, func(b *BatchOp) bool { return b.Acks != -1 })
 }

@@ -34,6 +34,7 @@ func Judge(ctx context.Context, h *History, o Options) Verdict {
 		c.byValue[h.Sends[i].Value] = i
 	}
 	parts := c.partitions()
+	c.parts = parts
 	for _, step := range []struct {
 		check
 		run func(*partition)
@@ -77,6 +78,9 @@ func Judge(ctx context.Context, h *History, o Options) Verdict {
 func (c *court) verdict() Verdict {
 	v := c.v
 	v.Status = Pass
+	if c.h.Recording.mode() != RecordRecords {
+		v.Recording = c.h.Recording.String()
+	}
 	for _, k := range v.Checks {
 		v.Status = worse(v.Status, k.Status)
 	}
@@ -112,7 +116,11 @@ type court struct {
 	index   int           // of cur
 	byValue map[int64]int // index into h.Sends
 	groups  map[groupKey]int
+	parts   []*partition
 }
+
+// runs says that batches are recorded, and what was read and found as runs.
+func (c *court) runs() bool { return c.h.Recording.mode() == RecordBatches }
 
 // groupKey is what makes two violations the same finding.
 type groupKey struct {
@@ -168,18 +176,22 @@ func (c *court) excused(p *partition, offset int64, reason string) {
 
 // partition is all that a history holds about one partition.
 type partition struct {
-	tp     TopicPartition
-	topic  Topic
-	sends  []*SendOp
-	polls  []*PollOp
-	ends   []*EndOp
-	states []PartitionState
-	scans  []*Scan
-	marks  []HighWatermark
-	log    finalLog
-	elect  []election
-	starts []EpochStart // known epoch starts, by epoch then offset
-	faults []Fault      // of the whole run
+	tp      TopicPartition
+	topic   Topic
+	sends   []*SendOp
+	batches []*BatchOp
+	polls   []*PollOp
+	ends    []*EndOp
+	states  []PartitionState
+	scans   []*Scan
+	marks   []HighWatermark
+	log     finalLog
+	elect   []election
+	starts  []EpochStart // known epoch starts, by epoch then offset
+	faults  []Fault      // of the whole run
+
+	// Where batches are recorded: the values sent, and those in the final log.
+	sent, stored valueIndex
 }
 
 func (c *court) partitions() []*partition {
@@ -196,6 +208,14 @@ func (c *court) partitions() []*partition {
 	for i := range h.Sends {
 		p := get(h.Sends[i].TP)
 		p.sends = append(p.sends, &h.Sends[i])
+	}
+	for i := range h.Batches {
+		b := &h.Batches[i]
+		p := get(b.TP)
+		p.batches = append(p.batches, b)
+		for _, r := range b.Runs {
+			p.sent.add(valueRow{Run: r, batch: b})
+		}
 	}
 	for i := range h.Polls {
 		p := get(h.Polls[i].TP)
@@ -229,6 +249,13 @@ func (c *court) partitions() []*partition {
 			return cmp.Or(cmp.Compare(a.LeaderEpoch, b.LeaderEpoch), cmp.Compare(a.StartOffset, b.StartOffset))
 		})
 		p.log = chooseFinal(p.scans)
+		if l := p.log.scan; l != nil {
+			for i := range l.Runs {
+				p.stored.add(valueRow{Run: l.Runs[i].Run, found: &l.Runs[i]})
+			}
+		}
+		p.sent.sort()
+		p.stored.sort()
 		p.elect = elections(p)
 		all = append(all, p)
 	}
@@ -272,6 +299,9 @@ func (s *Scan) lastEpoch() int32 {
 	if n := len(s.Records); n > 0 {
 		e = s.Records[n-1].LeaderEpoch
 	}
+	if n := len(s.Runs); n > 0 {
+		e = s.Runs[n-1].LeaderEpoch
+	}
 	if n := len(s.Epochs); n > 0 {
 		e = max(e, s.Epochs[n-1].LeaderEpoch)
 	}
@@ -282,6 +312,16 @@ func (s *Scan) lastEpoch() int32 {
 func (l *finalLog) at(offset int64) *ScanRecord {
 	if l.scan == nil {
 		return nil
+	}
+	var found *ScanRecord
+	if len(l.scan.Runs) > 0 {
+		eachRun(l.scan.Runs, Run{Offset: offset, Count: 1}, func(_ Run, in *ScanRun, place int64) {
+			if in != nil {
+				r := in.record(place)
+				found = &r
+			}
+		})
+		return found
 	}
 	r := l.scan.Records
 	if l.dense {

@@ -155,18 +155,20 @@ func TestPlantedViolations(t *testing.T) {
 			return s.final(1, rec(0, 5, 2), rec(1, 10, 1), rec(2, 15, 2))
 		}, "K11", "on broker 1 the leader epoch of orders-0 falls from 2 to 1 at offset 1"},
 	} {
-		t.Run(c.name, func(t *testing.T) {
-			v := Judge(context.Background(), c.plan(clean(t)).l.History(), Options{Drained: c.code == "K10"})
-			require.Equal(t, Failed, v.Status)
-			var all []string
-			for _, f := range v.Findings {
-				if f.Code == c.code {
-					all = append(all, f.Sentence)
+		for _, r := range recordings {
+			t.Run(c.name+", recorded "+r.String(), func(t *testing.T) {
+				v := Judge(context.Background(), recordedAs(t, r, c.plan(clean(t)).l.History()), Options{Drained: c.code == "K10"})
+				require.Equal(t, Failed, v.Status)
+				var all []string
+				for _, f := range v.Findings {
+					if f.Code == c.code {
+						all = append(all, f.Sentence)
+					}
 				}
-			}
-			require.NotEmpty(t, all, "%v", v.Findings)
-			require.Contains(t, strings.Join(all, "\n"), c.says)
-		})
+				require.NotEmpty(t, all, "%v", v.Findings)
+				require.Contains(t, strings.Join(all, "\n"), c.says)
+			})
+		}
 	}
 }
 
@@ -230,11 +232,13 @@ func TestNoFalseAlarms(t *testing.T) {
 			return s.acked(3, None, 0, 1, 1).final(1, append(cleanLog(), rec(3, 3, 1))...)
 		},
 	} {
-		t.Run(name, func(t *testing.T) {
-			v := plan(clean(t)).judge()
-			require.Empty(t, v.Findings)
-			require.Equal(t, Pass, v.Status)
-		})
+		for _, r := range recordings {
+			t.Run(name+", recorded "+r.String(), func(t *testing.T) {
+				v := Judge(context.Background(), recordedAs(t, r, plan(clean(t)).l.History()), Options{})
+				require.Empty(t, v.Findings)
+				require.Equal(t, Pass, v.Status)
+			})
+		}
 	}
 }
 

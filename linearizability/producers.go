@@ -10,6 +10,10 @@ func (c *court) duplicates(p *partition) {
 		c.noScan(p)
 		return
 	}
+	if c.runs() {
+		c.duplicatesRuns(p)
+		return
+	}
 	first := make(map[int64]*ScanRecord, len(p.log.scan.Records))
 	for i := range p.log.scan.Records {
 		r := &p.log.scan.Records[i]
@@ -23,15 +27,21 @@ func (c *court) duplicates(p *partition) {
 		if i, ok := c.byValue[r.Value]; ok {
 			s = &c.h.Sends[i]
 		}
-		switch {
-		case f.ProducerID != None && (f.ProducerID != r.ProducerID || f.ProducerEpoch != r.ProducerEpoch):
-			c.excused(p, r.Offset, "the producer began a new epoch and sent the record again, which ends the protection against duplicates")
-		case f.ProducerID == None && s != nil && s.Attempts != 1:
-			c.excused(p, r.Offset, "the producer is not idempotent and sent the record more than once")
-		default:
-			c.found(p, 0, r.Offset, 0, fmt.Sprintf("value %d of %s is in the log twice, at offsets %d and %d", r.Value, p.tp, f.Offset, r.Offset),
-				describeCopy(f), describeCopy(r), describeSend(s))
-		}
+		c.duplicate(p, f, r, s)
+	}
+}
+
+// duplicate handles a value that stands in the log twice. s is its sending,
+// nil if nobody sent it.
+func (c *court) duplicate(p *partition, f, r *ScanRecord, s *SendOp) {
+	switch {
+	case f.ProducerID != None && (f.ProducerID != r.ProducerID || f.ProducerEpoch != r.ProducerEpoch):
+		c.excused(p, r.Offset, "the producer began a new epoch and sent the record again, which ends the protection against duplicates")
+	case f.ProducerID == None && s != nil && s.Attempts != 1:
+		c.excused(p, r.Offset, "the producer is not idempotent and sent the record more than once")
+	default:
+		c.found(p, 0, r.Offset, 0, fmt.Sprintf("value %d of %s is in the log twice, at offsets %d and %d", r.Value, p.tp, f.Offset, r.Offset),
+			describeCopy(f), describeCopy(r), describeSend(s))
 	}
 }
 
@@ -58,6 +68,13 @@ func (c *court) sequences(p *partition) {
 		c.noScan(p)
 		return
 	}
+	switch c.h.Recording.mode() {
+	case RecordBatches:
+		c.sequencesRuns(p)
+		return
+	case RecordSampled:
+		c.cur.Note = "of the records sampled, that they rise: what lies between is not known"
+	}
 	last := map[producer]*ScanRecord{}
 	for i := range p.log.scan.Records {
 		r := &p.log.scan.Records[i]
@@ -68,12 +85,24 @@ func (c *court) sequences(p *partition) {
 		k := producer{r.ProducerID, r.ProducerEpoch}
 		l := last[k]
 		last[k] = r
-		if l == nil || r.Sequence == l.Sequence+1 || (l.Sequence == 1<<31-1 && r.Sequence == 0) {
+		if l == nil || r.Sequence == sequenceAfter(l.Sequence, 1) || c.h.Recording.mode() == RecordSampled && risen(l, r) {
 			continue
 		}
-		c.found(p, 0, r.Offset, 0, fmt.Sprintf("in %s, producer %d epoch %d goes from sequence %d at offset %d to sequence %d at offset %d",
-			p.tp, k.id, k.epoch, l.Sequence, l.Offset, r.Sequence, r.Offset))
+		c.sequenceBroken(p, k, l, r)
 	}
+}
+
+// risen says whether a record's sequence number may be that of a later record
+// of the same producer with others between: it rises with the offset, and no
+// faster.
+func risen(l, r *ScanRecord) bool {
+	up := (int64(r.Sequence) - int64(l.Sequence)) & (1<<31 - 1)
+	return up > 0 && up <= r.Offset-l.Offset
+}
+
+func (c *court) sequenceBroken(p *partition, k producer, l, r *ScanRecord) {
+	c.found(p, 0, r.Offset, 0, fmt.Sprintf("in %s, producer %d epoch %d goes from sequence %d at offset %d to sequence %d at offset %d",
+		p.tp, k.id, k.epoch, l.Sequence, l.Offset, r.Sequence, r.Offset))
 }
 
 // fifo is K4: records that one idempotent producer sent to a partition stand
@@ -81,6 +110,10 @@ func (c *court) sequences(p *partition) {
 func (c *court) fifo(p *partition) {
 	if p.log.scan == nil {
 		c.noScan(p)
+		return
+	}
+	if c.runs() {
+		c.fifoRuns(p)
 		return
 	}
 	// Sends stand in the order of invocation.
@@ -106,12 +139,17 @@ func (c *court) fifo(p *partition) {
 		c.cur.Inputs++
 		k := session{s.Process, producer{r.ProducerID, r.ProducerEpoch}}
 		if before, ok := last[k]; ok && n < before {
-			b := p.sends[before]
-			c.found(p, 0, r.Offset, s.Call, fmt.Sprintf(
-				"client %d sent value %d to %s at %s, before value %d at %s, yet it stands behind it: offset %d after %d",
-				s.Process, s.Value, p.tp, clock(s.Call), b.Value, clock(b.Call), r.Offset, at[k]))
+			c.disordered(p, r.Offset, s, p.sends[before], at[k])
 			continue
 		}
 		last[k], at[k] = n, r.Offset
 	}
+}
+
+// disordered is the finding that s stands at an offset behind b, which was sent
+// after it.
+func (c *court) disordered(p *partition, offset int64, s, b *SendOp, at int64) {
+	c.found(p, 0, offset, s.Call, fmt.Sprintf(
+		"client %d sent value %d to %s at %s, before value %d at %s, yet it stands behind it: offset %d after %d",
+		s.Process, s.Value, p.tp, clock(s.Call), b.Value, clock(b.Call), offset, at))
 }

@@ -19,6 +19,14 @@ func (c *court) replicas(p *partition) {
 		c.cur.Note = fmt.Sprintf("only %d of %d replicas of %s were read", len(p.scans), p.topic.ReplicationFactor, p.tp)
 	}
 	epoch := int32(None)
+	for _, r := range ref.Runs {
+		if r.LeaderEpoch < epoch {
+			c.found(p, 2, r.Offset, 0, fmt.Sprintf("on broker %d the leader epoch of %s falls from %d to %d at offset %d",
+				ref.Broker, p.tp, epoch, r.LeaderEpoch, r.Offset))
+			break
+		}
+		epoch = r.LeaderEpoch
+	}
 	for _, r := range ref.Records {
 		if r.LeaderEpoch < epoch {
 			c.found(p, 2, r.Offset, 0, fmt.Sprintf("on broker %d the leader epoch of %s falls from %d to %d at offset %d",
@@ -29,6 +37,10 @@ func (c *court) replicas(p *partition) {
 	}
 	for _, s := range p.scans {
 		if s == ref {
+			continue
+		}
+		if c.runs() {
+			c.replicaRuns(p, ref, s)
 			continue
 		}
 		a, b := from(ref.Records, s.LogStart), from(s.Records, ref.LogStart)
@@ -43,11 +55,32 @@ func (c *court) replicas(p *partition) {
 			c.found(p, 0, min(a[i].Offset, b[i].Offset), 0, fmt.Sprintf("replicas of %s differ from offset %d on: %s, %s",
 				p.tp, min(a[i].Offset, b[i].Offset), holding(ref, &a[i]), holding(s, &b[i])),
 				differences(a[i:], b[i:])...)
-		case len(a) != len(b) || ref.LogEnd != None && s.LogEnd != None && ref.LogEnd != s.LogEnd:
-			c.found(p, 1, min(ref.LogEnd, s.LogEnd), 0, fmt.Sprintf("replicas of %s did not converge: the log ends at offset %d on broker %d and at %d on broker %d",
-				p.tp, ref.LogEnd, ref.Broker, s.LogEnd, s.Broker))
+		case len(a) != len(b) || unequalEnds(ref, s):
+			c.unconverged(p, ref, s)
 		}
 	}
+}
+
+// replicaRuns compares a replica with the reference where runs are recorded.
+func (c *court) replicaRuns(p *partition, ref, s *Scan) {
+	n, a, b, longer := replicasRuns(ref.Runs, s.Runs, max(ref.LogStart, s.LogStart))
+	c.cur.Inputs += n
+	switch {
+	case a != nil:
+		c.found(p, 0, min(a.Offset, b.Offset), 0, fmt.Sprintf("replicas of %s differ from offset %d on: %s, %s",
+			p.tp, min(a.Offset, b.Offset), holding(ref, a), holding(s, b)))
+	case longer || unequalEnds(ref, s):
+		c.unconverged(p, ref, s)
+	}
+}
+
+func unequalEnds(a, b *Scan) bool {
+	return a.LogEnd != None && b.LogEnd != None && a.LogEnd != b.LogEnd
+}
+
+func (c *court) unconverged(p *partition, ref, s *Scan) {
+	c.found(p, 1, min(ref.LogEnd, s.LogEnd), 0, fmt.Sprintf("replicas of %s did not converge: the log ends at offset %d on broker %d and at %d on broker %d",
+		p.tp, ref.LogEnd, ref.Broker, s.LogEnd, s.Broker))
 }
 
 func from(records []ScanRecord, offset int64) []ScanRecord {

@@ -19,12 +19,14 @@ func (c *court) sessions(p *partition) {
 			continue
 		}
 		k := session{poll.Process, poll.Session}
-		for i, r := range poll.Records {
-			c.cur.Inputs++
-			if i == 0 && r.Offset < poll.Position {
+		begun := false
+		poll.runsRead(func(r Run) {
+			c.cur.Inputs += r.Count
+			if !begun && r.Offset < poll.Position {
 				c.found(p, 0, r.Offset, poll.Return, fmt.Sprintf("client %d asked for offset %d of %s and was given offset %d, at %s",
 					poll.Process, poll.Position, p.tp, r.Offset, clock(poll.Return)))
 			}
+			begun = true
 			from := max(poll.Position, 0)
 			l, ok := last[k]
 			if ok {
@@ -38,8 +40,8 @@ func (c *court) sessions(p *partition) {
 				c.found(p, 2, missed.Offset, poll.Return, fmt.Sprintf("client %d was to read %s from offset %d and was given offset %d at %s: offset %d (value %d), which is in the log, was skipped",
 					poll.Process, p.tp, from, r.Offset, clock(poll.Return), missed.Offset, missed.Value))
 			}
-			last[k] = max(l, r.Offset)
-		}
+			last[k] = max(l, r.end()-1)
+		})
 	}
 }
 
@@ -48,6 +50,16 @@ func (c *court) sessions(p *partition) {
 func (l *finalLog) between(from, to int64) *ScanRecord {
 	if l.scan == nil || from >= to {
 		return nil
+	}
+	if len(l.scan.Runs) > 0 {
+		var missed *ScanRecord
+		eachRun(l.scan.Runs, Run{Offset: from, Count: to - from}, func(_ Run, in *ScanRun, place int64) {
+			if in != nil && missed == nil {
+				r := in.record(place)
+				missed = &r
+			}
+		})
+		return missed
 	}
 	r := l.scan.Records
 	i, _ := slices.BinarySearchFunc(r, from, func(r ScanRecord, o int64) int { return cmp.Compare(r.Offset, o) })

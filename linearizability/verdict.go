@@ -13,8 +13,10 @@ const (
 
 // Verdict is what the judge found.
 type Verdict struct {
-	Status   Status    `json:"status"`
-	Findings []Finding `json:"findings,omitempty"`
+	Status Status `json:"status"`
+	// Recording says how much of the run the judge had before it, "" if all.
+	Recording string    `json:"recording,omitempty"`
+	Findings  []Finding `json:"findings,omitempty"`
 	// Excused are losses that the faults of the run permitted.
 	Excused []Excuse `json:"excused,omitempty"`
 	// Checks lists every check performed with what it looked at.

@@ -3,6 +3,7 @@ package program_test
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -125,6 +126,73 @@ func TestWorkload(t *testing.T) {
 	}
 }
 
+// TestLoadsAtSpeed runs every way of arriving with every way of recording, with
+// partitions chosen here and by the client.
+func TestLoadsAtSpeed(t *testing.T) {
+	for name, arrivals := range map[string]program.Arrivals{
+		"constant": program.ArrivalsConstant, "poisson": program.ArrivalsPoisson,
+		"ramp": program.ArrivalsRamp, "saturate": program.ArrivalsSaturate,
+	} {
+		for _, history := range []linearizability.Recording{
+			{}, {Mode: linearizability.RecordBatches}, {Mode: linearizability.RecordSampled, Every: 7},
+		} {
+			for _, sticky := range []bool{false, true} {
+				t.Run(fmt.Sprintf("%s %v sticky=%v", name, history, sticky), func(t *testing.T) {
+					cfg := program.Config{
+						Topic: "t", Partitions: 4, ReplicationFactor: 1,
+						Producers: 3, RatePerSecond: 20_000, RecordBytes: 100, Arrivals: arrivals,
+						Sticky: sticky, History: history, Producer: client.DefaultProducerConfig(),
+						Consumers: 2, Consumer: client.ConsumerConfig{OffsetReset: client.ResetEarliest},
+						Duration: 300 * time.Millisecond, Drain: 20 * time.Second,
+					}
+					want := int64(6000)
+					switch arrivals {
+					case program.ArrivalsSaturate:
+						cfg.RatePerSecond, want = 0, 0
+					case program.ArrivalsRamp:
+						cfg.RampFrom, want = 10_000, 4500
+					}
+					m, h, w := run(t, cfg)
+					p := w.Progress()
+					switch arrivals {
+					case program.ArrivalsConstant:
+						require.EqualValues(t, want, p.Sent)
+					case program.ArrivalsRamp:
+						require.InDelta(t, want, p.Sent, 2)
+					case program.ArrivalsPoisson:
+						require.InDelta(t, want, p.Sent, 400) // five standard deviations
+					default:
+						require.Greater(t, p.Sent, int64(1000))
+					}
+					require.Equal(t, p.Sent, p.Acked)
+					require.Equal(t, p.Sent, p.Consumed)
+					require.Equal(t, p.Sent, m.produced.Load())
+					require.Equal(t, p.Sent, m.consumed.Load())
+					require.False(t, m.early.Load(), "something happened before it was to")
+					recorded := int64(0)
+					for _, s := range h.Scans {
+						recorded += int64(len(s.Records))
+						for _, r := range s.Runs {
+							recorded += r.Count
+						}
+					}
+					if history.Every > 1 {
+						require.InDelta(t, p.Sent/history.Every, recorded, 3)
+						require.Len(t, h.Sends, int(recorded))
+					} else {
+						require.Equal(t, p.Sent, recorded)
+					}
+					if history.Mode == linearizability.RecordBatches {
+						require.Less(t, int64(len(h.Batches)), p.Sent)
+					}
+					verdict := linearizability.Judge(context.Background(), h, linearizability.Options{Drained: true})
+					require.Empty(t, verdict.Findings)
+				})
+			}
+		}
+	}
+}
+
 func TestConfigIsChecked(t *testing.T) {
 	good := program.Config{
 		Client: client.Config{Bootstrap: []string{"b:1"}}, Topic: "t", Partitions: 1,
@@ -139,6 +207,11 @@ func TestConfigIsChecked(t *testing.T) {
 		"at least 16 bytes":      func(c *program.Config) { c.RecordBytes = 3 },
 		"nor the duration zero":  func(c *program.Config) { c.Duration = 0 },
 		"a topic that has 1":     func(c *program.Config) { c.Registers = 1; c.RegisterPartitions = 2 },
+		"at least 24 bytes":      func(c *program.Config) { c.RecordBytes = 20; c.Arrivals = program.ArrivalsPoisson },
+		"none of the four":       func(c *program.Config) { c.Arrivals = 9 },
+		"have no rate":           func(c *program.Config) { c.Arrivals = program.ArrivalsSaturate },
+		"a ramp starts at 1":     func(c *program.Config) { c.Arrivals = program.ArrivalsRamp },
+		"one record in how":      func(c *program.Config) { c.History.Mode = linearizability.RecordSampled },
 		"can be told apart":      func(c *program.Config) { c.RatePerSecond = 1 << 31; c.Duration = time.Minute },
 	} {
 		cfg := good
