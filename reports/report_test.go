@@ -1,21 +1,19 @@
 package reports
 
 import (
-	"context"
 	"flag"
 	"image/png"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"runtime"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/weirlab/weir/linearizability"
+	"github.com/weirlab/weir/reports/internal/browsertest"
 )
 
 var rewrite = flag.Bool("rewrite", false, "write the fixture and the golden files anew")
@@ -208,40 +206,18 @@ func TestDirectoriesThatAreNone(t *testing.T) {
 
 // Chromium opens the page, its console stays silent, and the script works.
 func TestReportInABrowser(t *testing.T) {
-	browser := ""
-	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
-		if p, err := exec.LookPath(name); err == nil {
-			browser = p
-			break
-		}
-	}
-	if browser == "" {
-		t.Skip("no chromium on this machine: the page was not opened")
-	}
 	dir := fixture(t)
 	change(t, dir, failed)
 	require.NoError(t, Write(dir))
 	page := readFile(t, dir, ReportFile)
-	page = strings.Replace(page, "</body>", `<script>
+	dom := browsertest.Open(t, strings.Replace(page, "</body>", `<script>
 		const fig = document.querySelector("figure.time"), box = fig.getBoundingClientRect();
 		fig.dispatchEvent(new PointerEvent("pointermove", { clientX: box.left + box.width * .45, clientY: box.top + 20 }));
 		document.getElementById("theme").click();
 		document.getElementById("copy").click();
 		document.body.dataset.read = document.querySelector(".read").textContent;
-	</script></body>`, 1)
-	file := filepath.Join(dir, ReportFile)
-	require.NoError(t, os.WriteFile(file, []byte(page), 0o644))
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
-	defer cancel()
-	cmd := exec.CommandContext(ctx, browser, "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-		"--disable-background-networking", "--disable-component-update", "--disable-sync", "--user-data-dir="+t.TempDir(),
-		"--enable-logging=stderr", "--virtual-time-budget=5000", "--dump-dom", "file://"+file)
-	var complaints strings.Builder
-	cmd.Stderr = &complaints
-	dom, err := cmd.Output()
-	require.NoError(t, err, complaints.String())
-	require.NotContains(t, complaints.String(), "CONSOLE", "the console must stay silent")
-	require.Regexp(t, `data-read="19\.\d soffered420/s`, string(dom), "the crosshair reads the values under it")
-	require.Contains(t, string(dom), "power-loss2", "and the faults")
-	require.Regexp(t, `<html[^>]* data-theme="(dark|light)"`, string(dom))
+	</script></body>`, 1))
+	require.Regexp(t, `data-read="19\.\d soffered420/s`, dom, "the crosshair reads the values under it")
+	require.Contains(t, dom, "power-loss2", "and the faults")
+	require.Regexp(t, `<html[^>]* data-theme="(dark|light)"`, dom)
 }

@@ -2,20 +2,19 @@ package document
 
 import (
 	"bytes"
-	"context"
 	"flag"
 	"image/png"
 	"math"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"runtime"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/weirlab/weir/reports/internal/browsertest"
 )
 
 var rewrite = flag.Bool("rewrite", false, "write the golden files anew")
@@ -231,37 +230,12 @@ func TestOddFigures(t *testing.T) {
 	}
 }
 
-func chromium() string {
-	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
-		if p, err := exec.LookPath(name); err == nil {
-			return p
-		}
-	}
-	return ""
-}
-
 // Chromium opens the page, its console stays silent, and the script works.
 func TestPageInABrowser(t *testing.T) {
-	browser := chromium()
-	if browser == "" {
-		t.Skip("no chromium on this machine: the page was not opened")
-	}
 	var b bytes.Buffer
 	require.NoError(t, sample().HTML(&b))
-	page := strings.Replace(b.String(), "</body>", `<script>document.getElementById("theme").click();
-		document.body.dataset.wide = document.documentElement.scrollWidth <= innerWidth;</script></body>`, 1)
-	file := filepath.Join(t.TempDir(), "page.html")
-	require.NoError(t, os.WriteFile(file, []byte(page), 0o644))
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
-	defer cancel()
-	cmd := exec.CommandContext(ctx, browser, "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-		"--disable-background-networking", "--disable-component-update", "--disable-sync", "--user-data-dir="+t.TempDir(),
-		"--enable-logging=stderr", "--virtual-time-budget=5000", "--dump-dom", "file://"+file)
-	var complaints strings.Builder
-	cmd.Stderr = &complaints
-	dom, err := cmd.Output()
-	require.NoError(t, err, complaints.String())
-	require.NotContains(t, complaints.String(), "CONSOLE", "the console must stay silent")
-	require.Regexp(t, `<html[^>]* data-theme="(dark|light)"`, string(dom))
-	require.Contains(t, string(dom), `data-wide="true"`, "nothing sticks out of the page")
+	dom := browsertest.Open(t, strings.Replace(b.String(), "</body>", `<script>document.getElementById("theme").click();
+		document.body.dataset.fits = document.documentElement.scrollWidth <= innerWidth;</script></body>`, 1))
+	require.Regexp(t, `<html[^>]* data-theme="(dark|light)"`, dom)
+	require.Contains(t, dom, `data-fits="true"`, "nothing sticks out of the page")
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/weirlab/weir/reports/document"
+	"github.com/weirlab/weir/reports/internal/browsertest"
 	"github.com/weirlab/weir/sim"
 	"github.com/weirlab/weir/sim/machine"
 	"github.com/weirlab/weir/workloads/calibrate"
@@ -119,6 +120,19 @@ func TestCommittedResults(t *testing.T) {
 	left, err := filepath.Glob(filepath.Join(root, FigureDir, "*.??g"))
 	require.NoError(t, err)
 	require.Len(t, left, len(files)-1, "figures that no part has; run weir results --render")
+}
+
+// Every part that is committed can be read as a page.
+func TestCommittedResultsInABrowser(t *testing.T) {
+	parts, err := Load(filepath.Join("..", ".."))
+	require.NoError(t, err)
+	for _, p := range parts {
+		t.Run(p.Name, func(t *testing.T) {
+			var page strings.Builder
+			require.NoError(t, p.Document.HTML(&page))
+			require.Contains(t, browsertest.Open(t, page.String()), p.Document.Sections[0].Title)
+		})
+	}
 }
 
 func TestCalibrationDocument(t *testing.T) {
