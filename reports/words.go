@@ -223,14 +223,8 @@ func (r *result) notices() []string {
 		all = append(all, "A planted bug was switched on and not found in this run: "+strings.Join(r.run.Planted, ", ")+".")
 	}
 	if r.run.Simulated() {
-		var unchecked []string
-		for _, m := range r.run.Models {
-			if !m.Checked {
-				unchecked = append(unchecked, m.What+" ("+m.Name+")")
-			}
-		}
-		if len(unchecked) > 0 {
-			all = append(all, "Latencies and rates are simulated. They rest on published specifications that were never checked against hardware: "+strings.Join(unchecked, ", ")+".")
+		if unchecked := unchecked(r.run.Models); unchecked != "" {
+			all = append(all, "Latencies and rates are simulated. They rest on figures that were never checked against hardware: "+unchecked+".")
 		}
 	}
 	for _, c := range r.run.Validity {
@@ -242,4 +236,24 @@ func (r *result) notices() []string {
 		all = append(all, "Incomplete result directory: "+strings.Join(r.missing, "; ")+".")
 	}
 	return all
+}
+
+// unchecked lists the models that were never compared with hardware, those of
+// one name together.
+func unchecked(models []Model) string {
+	var names []string
+	whats := map[string][]string{}
+	for _, m := range models {
+		if m.Checked {
+			continue
+		}
+		if whats[m.Name] == nil {
+			names = append(names, m.Name)
+		}
+		whats[m.Name] = append(whats[m.Name], m.What)
+	}
+	for i, name := range names {
+		names[i] = strings.Join(whats[name], ", ") + " (" + name + ")"
+	}
+	return strings.Join(names, "; ")
 }
