@@ -60,6 +60,10 @@ planted: faultbuild ## the judge finds every planted bug, and its command reprod
 campaign: build ## SEEDS (200) seeds of the quickstart scenario
 	bin/weir campaign --seeds $(SEEDS)
 
+.PHONY: results
+results: build ## measure everything again and write RESULTS.md; leave the machine alone meanwhile
+	bin/weir results
+
 .PHONY: lint
 lint: ## golangci-lint (see .ci/run for the version)
 	golangci-lint run ./...

@@ -18,6 +18,7 @@ import (
 	"github.com/weirlab/weir/reports/document"
 	"github.com/weirlab/weir/reports/published"
 	"github.com/weirlab/weir/reports/results"
+	"github.com/weirlab/weir/reports/versus"
 	"github.com/weirlab/weir/sim/machine"
 	"github.com/weirlab/weir/workloads/calibrate"
 )
@@ -44,6 +45,7 @@ type resultMaker struct {
 
 var resultMakers = []resultMaker{
 	{"calibrate", "weir calibrate", makeCalibration},
+	{"versus", "weir versus --profile " + profileFile, makeVersus},
 	{"published", "weir published", makePublished},
 	{"compare", "weir compare ephemeral ebs", makeComparison},
 }
@@ -195,6 +197,23 @@ func calibrated(f *resultsFlags) (machine.Profile, error) {
 		return profile, fmt.Errorf("there is no machine profile in %s; run weir results --only calibrate first", profileFile)
 	}
 	return profile, err
+}
+
+func makeVersus(ctx context.Context, f *resultsFlags, p *steps) (*document.Document, error) {
+	profile, err := calibrated(f)
+	if err != nil {
+		return nil, err
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	r, err := versus.Run(ctx, versus.Options{Weir: []string{self}, Dir: f.root, Profile: profile, Repetitions: f.reps,
+		Progress: func(what string) { p.next("versus: " + what) }})
+	if err != nil {
+		return nil, err
+	}
+	return r.Document(), nil
 }
 
 func makePublished(ctx context.Context, _ *resultsFlags, p *steps) (*document.Document, error) {
