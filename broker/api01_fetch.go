@@ -28,7 +28,7 @@ import (
 //	v17 replica directory
 func (b *Broker) fetchAPI() protocol.API { return api(4, 17, b.fetch) }
 
-func (b *Broker) fetch(_ *protocol.Call, req *kmsg.FetchRequest) kmsg.Response {
+func (b *Broker) fetch(call *protocol.Call, req *kmsg.FetchRequest) kmsg.Response {
 	if isMetadataFetch(req) {
 		return b.controller.HandleFetch(req)
 	}
@@ -44,6 +44,7 @@ func (b *Broker) fetch(_ *protocol.Call, req *kmsg.FetchRequest) kmsg.Response {
 		MinBytes:      req.MinBytes,
 		MaxBytes:      req.MaxBytes,
 		ReadCommitted: req.IsolationLevel == 1,
+		Lend:          call.Lend,
 	}
 	if req.Version >= 15 {
 		params.ReplicaID, params.ReplicaEpoch = req.ReplicaState.ID, req.ReplicaState.Epoch

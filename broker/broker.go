@@ -114,11 +114,13 @@ func (b *Broker) open() error {
 		return err
 	}
 	b.replicas = replication.NewManager(e, replication.Config{
-		BrokerID:            cfg.NodeID,
-		Dir:                 cfg.Dir,
-		ReplicaLagTimeMax:   cfg.ReplicaLagTimeMax,
-		ReplicaFetchWaitMax: cfg.ReplicaFetchWaitMax,
-		MinInsyncReplicas:   cfg.MinInsyncReplicas,
+		BrokerID:             cfg.NodeID,
+		Dir:                  cfg.Dir,
+		ReplicaLagTimeMax:    cfg.ReplicaLagTimeMax,
+		ReplicaFetchWaitMax:  cfg.ReplicaFetchWaitMax,
+		ReplicaFetchers:      cfg.ReplicaFetchers,
+		ReplicaFetchMaxBytes: cfg.ReplicaFetchBytes,
+		MinInsyncReplicas:    cfg.MinInsyncReplicas,
 		Log: storage.Config{
 			SegmentBytes:       cfg.SegmentBytes,
 			IndexIntervalBytes: cfg.IndexIntervalBytes,

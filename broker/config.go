@@ -41,6 +41,8 @@ type Config struct {
 	MaxRequestBytes    int32         // socket.request.max.bytes
 
 	ReplicaLagTimeMax   time.Duration // replica.lag.time.max.ms
+	ReplicaFetchers     int           // num.replica.fetchers
+	ReplicaFetchBytes   int32         // replica.fetch.max.bytes
 	ReplicaFetchWaitMax time.Duration // replica.fetch.wait.max.ms
 	BrokerSession       time.Duration // broker.session.timeout.ms
 	BrokerHeartbeat     time.Duration // broker.heartbeat.interval.ms
@@ -78,6 +80,8 @@ func DefaultConfig() Config {
 		MaxMessageBytes:            1048588,
 		MaxRequestBytes:            100 << 20,
 		ReplicaLagTimeMax:          30 * time.Second,
+		ReplicaFetchers:            1,
+		ReplicaFetchBytes:          1 << 20,
 		ReplicaFetchWaitMax:        500 * time.Millisecond,
 		BrokerSession:              9 * time.Second,
 		BrokerHeartbeat:            2 * time.Second,
@@ -101,6 +105,8 @@ func (c Config) Check() error {
 		return fmt.Errorf("broker: default.replication.factor is %d; it must be at least 1", c.DefaultReplicationFactor)
 	case c.OffsetsPartitions < 1 || c.OffsetsReplicationFactor < 1:
 		return fmt.Errorf("broker: offsets.topic.num.partitions and offsets.topic.replication.factor must be at least 1")
+	case c.ReplicaFetchers < 1 || c.ReplicaFetchBytes < 1:
+		return fmt.Errorf("broker: num.replica.fetchers and replica.fetch.max.bytes must be at least 1")
 	case c.MinInsyncReplicas < 1:
 		return fmt.Errorf("broker: min.insync.replicas is %d; it must be at least 1", c.MinInsyncReplicas)
 	case c.BrokerHeartbeat >= c.BrokerSession:

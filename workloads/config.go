@@ -39,6 +39,8 @@ func ApplyBrokerProperties(c *broker.Config, p scenario.Properties) {
 	c.RetentionTime = p.Millis("log.retention.ms", c.RetentionTime)
 	c.MaxMessageBytes = int32(p.Int("message.max.bytes", int64(c.MaxMessageBytes)))
 	c.ReplicaLagTimeMax = p.Millis("replica.lag.time.max.ms", c.ReplicaLagTimeMax)
+	c.ReplicaFetchers = int(p.Int("num.replica.fetchers", int64(c.ReplicaFetchers)))
+	c.ReplicaFetchBytes = int32(p.Int("replica.fetch.max.bytes", int64(c.ReplicaFetchBytes)))
 	c.ReplicaFetchWaitMax = p.Millis("replica.fetch.wait.max.ms", c.ReplicaFetchWaitMax)
 	c.BrokerSession = p.Millis("broker.session.timeout.ms", c.BrokerSession)
 	c.BrokerHeartbeat = p.Millis("broker.heartbeat.interval.ms", c.BrokerHeartbeat)

@@ -45,6 +45,7 @@ func (c *Client) LendAnswers() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.lent = true
+	c.frames.keepLarge = true
 }
 
 // Request sends req, whose version must be set, and returns its answer. It

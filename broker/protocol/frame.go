@@ -41,6 +41,8 @@ type frameReader struct {
 	limitBytes int32
 	prefix     [4]byte
 	spare      []byte
+	pool       *pool // for frames beyond keepFrameBytes; may be nil
+	keepLarge  bool  // has few connections, whose frames are large: their memory is kept here
 }
 
 // next reads one frame. The slice returned is the caller's.
@@ -79,6 +81,16 @@ func (f *frameReader) take(n int) []byte {
 	switch {
 	case n <= cap(spare):
 		return spare[:n]
+	case n > keepFrameBytes && f.pool != nil:
+		if spare != nil {
+			f.spare = spare
+		}
+		if kept := f.pool.find(n); kept != nil {
+			return kept
+		}
+		if n <= trustedFrameBytes {
+			return f.pool.get(n)
+		}
 	case spare != nil && n <= keepFrameBytes:
 		// Frames are given back here, and have become longer.
 		return make([]byte, n, max(n, min(2*cap(spare), keepFrameBytes)))
@@ -89,8 +101,11 @@ func (f *frameReader) take(n int) []byte {
 // giveBack lets the next frame have the memory of one that nobody needs any
 // more.
 func (f *frameReader) giveBack(frame []byte) {
-	if cap(frame) <= keepFrameBytes {
+	switch {
+	case cap(frame) <= keepFrameBytes || f.keepLarge:
 		f.spare = frame[:0]
+	case f.pool != nil:
+		f.pool.put(frame)
 	}
 }
 

@@ -19,6 +19,7 @@ type Server struct {
 	listener net.Listener
 	table    *Table
 	maxBytes int32
+	pool     *pool
 
 	mu      env.Mutex
 	nextID  int64
@@ -30,7 +31,7 @@ type Server struct {
 // Serve starts answering requests that arrive on l with the APIs of table. The
 // server owns the listener. maxRequestBytes bounds a request's frame.
 func Serve(e env.Env, l net.Listener, table *Table, maxRequestBytes int32) *Server {
-	s := &Server{e: e, listener: l, table: table, maxBytes: maxRequestBytes, mu: e.NewMutex(), conns: map[int64]net.Conn{}}
+	s := &Server{e: e, listener: l, table: table, maxBytes: maxRequestBytes, pool: newPool(e), mu: e.NewMutex(), conns: map[int64]net.Conn{}}
 	s.idle = e.NewCond(s.mu)
 	e.Go("accept", s.accept)
 	return s
@@ -89,9 +90,9 @@ func (s *Server) accept() {
 
 // converse answers a connection's requests until it ends.
 func (s *Server) converse(conn net.Conn) {
-	call := Call{Remote: conn.RemoteAddr().String(), Local: conn.LocalAddr().String()}
-	frames := frameReader{r: conn, limitBytes: s.maxBytes}
-	var reply []byte // reused from answer to answer
+	call := Call{Remote: conn.RemoteAddr().String(), Local: conn.LocalAddr().String(), pool: s.pool}
+	frames := frameReader{r: conn, limitBytes: s.maxBytes, pool: s.pool}
+	var small []byte // for answers, one after the other
 	for {
 		frame, err := frames.next()
 		if err != nil {
@@ -102,7 +103,12 @@ func (s *Server) converse(conn net.Conn) {
 			return
 		}
 		call.lent = false
-		reply, err = s.answer(&call, frame, reply[:0])
+		reply, err := s.answer(&call, frame, func(n int) []byte {
+			if n > keepFrameBytes {
+				return env.Borrow(conn, n)
+			}
+			return small
+		})
 		if err != nil {
 			s.reject(&call, err)
 			return
@@ -117,9 +123,9 @@ func (s *Server) converse(conn net.Conn) {
 		switch {
 		case cap(reply) <= keepFrameBytes:
 			_, err = conn.Write(reply)
+			small = reply
 		default:
-			_, err = env.WriteBuffers(conn, [][]byte{reply})
-			reply = nil
+			_, err = env.WriteBorrowed(conn, reply)
 		}
 		if err != nil {
 			return
@@ -132,15 +138,15 @@ func (s *Server) reject(call *Call, err error) {
 }
 
 // answer handles one request frame and returns the frame to send back, empty
-// if there is none, in reply's memory if that is large enough.
-func (s *Server) answer(call *Call, frame, reply []byte) ([]byte, error) {
+// if there is none, in memory for about n bytes that lend gives.
+func (s *Server) answer(call *Call, frame []byte, lend func(n int) []byte) ([]byte, error) {
 	h, body, err := ParseHeader(frame)
 	if err != nil {
 		return nil, err
 	}
 	api, ok := s.table.Lookup(h.Key)
 	if h.Key == keyAPIVersions {
-		return s.answerAPIVersions(h, body, reply)
+		return s.answerAPIVersions(h, body, lend(0))
 	}
 	if !ok {
 		return nil, fmt.Errorf("protocol: request for API key %d, which this server does not offer", h.Key)
@@ -156,14 +162,17 @@ func (s *Server) answer(call *Call, frame, reply []byte) ([]byte, error) {
 	call.Request, call.ClientID = req, h.ClientID
 	resp := api.Handle(call)
 	call.Request, call.lent = nil, api.KeepsNothing
+	defer call.takeBack()
 	if resp == nil {
-		return reply, nil
+		return nil, nil
 	}
 	resp.SetVersion(h.Version)
-	if hint := responseSizeHint(resp); hint > cap(reply) {
+	hint := responseSizeHint(resp)
+	reply := lend(hint)
+	if hint > cap(reply) {
 		reply = make([]byte, 0, hint)
 	}
-	return AppendResponse(reply, h.CorrelationID, resp), nil
+	return AppendResponse(reply[:0], h.CorrelationID, resp), nil
 }
 
 // workOf is the operation under which a request is told to [env.Env.Work].
@@ -183,12 +192,12 @@ func workOf(req kmsg.Request) string {
 func (s *Server) answerAPIVersions(h Header, body, reply []byte) ([]byte, error) {
 	api, ok := s.table.Lookup(keyAPIVersions)
 	if !ok || h.Version < api.MinVersion || h.Version > api.MaxVersion {
-		return AppendResponse(reply, h.CorrelationID, s.table.unsupportedAPIVersions()), nil
+		return AppendResponse(reply[:0], h.CorrelationID, s.table.unsupportedAPIVersions()), nil
 	}
 	if _, err := ParseRequest(h, body); err != nil {
 		return nil, err
 	}
-	return AppendResponse(reply, h.CorrelationID, s.table.apiVersions(h.Version)), nil
+	return AppendResponse(reply[:0], h.CorrelationID, s.table.apiVersions(h.Version)), nil
 }
 
 // responseSizeHint sizes the buffer of a response so that record data is

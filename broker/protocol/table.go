@@ -19,7 +19,9 @@ type Call struct {
 	// Local is the "host:port" at which the peer reached this server.
 	Local string
 
-	lent bool // the request's bytes are free again
+	lent     bool // the request's bytes are free again
+	pool     *pool
+	borrowed [][]byte
 }
 
 // API is one request kind a server answers.

@@ -20,6 +20,7 @@ type Config struct {
 	ReplicaFetchBackoff     time.Duration // replica.fetch.backoff.ms, 100 ms
 	ReplicaFetchMaxBytes    int32         // replica.fetch.max.bytes, 1 MiB per partition
 	ReplicaFetchAnswerBytes int32         // replica.fetch.response.max.bytes, 10 MiB per request
+	ReplicaFetchers         int           // num.replica.fetchers, 1 for each broker to copy from
 	ReplicaSocketTimeout    time.Duration // replica.socket.timeout.ms, 30 s
 
 	CheckpointInterval     time.Duration // replica.high.watermark.checkpoint.interval.ms, 5 s
@@ -94,6 +95,9 @@ type FetchParams struct {
 	MinBytes      int32
 	MaxBytes      int32 // for all partitions; the first non-empty one may exceed it by one batch
 	ReadCommitted bool  // read up to the last stable offset
+
+	// Lend, if set, gives the memory of the records in the results.
+	Lend func(n int) []byte
 }
 
 // FetchPartition is one partition of a fetch request.

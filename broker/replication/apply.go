@@ -1,10 +1,12 @@
 package replication
 
 import (
+	"math"
 	"path"
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf16"
 
 	"github.com/weirlab/weir/broker/metadata"
 	"github.com/weirlab/weir/broker/storage"
@@ -158,22 +160,39 @@ func (m *Manager) reconnect(image *metadata.Image, delta metadata.Delta) {
 		if b == nil {
 			continue
 		}
-		if f := m.fetchers[id]; f != nil && m.lifes[id] != b.Epoch {
-			f.reconnect()
+		for _, f := range m.fetchers[id] {
+			if f != nil && m.lifes[id] != b.Epoch {
+				f.reconnect()
+			}
 		}
 		m.lifes[id] = b.Epoch
 	}
 }
 
-// fetcher is the task that copies from a broker, started when first needed.
-// It is called from Apply.
-func (m *Manager) fetcher(source int32) *fetcher {
-	f := m.fetchers[source]
-	if f == nil {
-		f = newFetcher(m, source)
-		m.fetchers[source] = f
+// fetcher is the task that copies a partition from a broker, started when
+// first needed. It is called from Apply.
+func (m *Manager) fetcher(source int32, tp metadata.TopicPartition) *fetcher {
+	of := m.fetchers[source]
+	if of == nil {
+		of = make([]*fetcher, m.cfg.ReplicaFetchers)
+		m.fetchers[source] = of
 	}
-	return f
+	i := fetcherOf(tp, len(of))
+	if of[i] == nil {
+		of[i] = newFetcher(m, source)
+	}
+	return of[i]
+}
+
+// fetcherOf is which of n fetchers copies a partition, as Kafka's
+// AbstractFetcherManager.getFetcherId has it: partitions of one topic go round.
+func fetcherOf(tp metadata.TopicPartition, n int) int {
+	var hash int32
+	for _, c := range utf16.Encode([]rune(tp.Topic)) {
+		hash = 31*hash + int32(c)
+	}
+	// Kafka takes the absolute value by clearing the sign.
+	return int(((31*hash + tp.Partition) & math.MaxInt32) % int32(n))
 }
 
 // logDir is the directory of a replica's log. It names the topic's id, so that

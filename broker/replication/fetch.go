@@ -110,7 +110,11 @@ func (r *fetchRound) look(req *FetchPartition, result *FetchResult) {
 	if !read {
 		return
 	}
-	records, err := log.Read(req.FetchOffset, upTo, max(room, 0), minOne)
+	lend := r.params.Lend
+	if lend == nil {
+		lend = func(n int) []byte { return make([]byte, n) }
+	}
+	records, err := log.ReadInto(lend, req.FetchOffset, upTo, max(room, 0), minOne)
 	// What was read without the lock counts only if nobody can have cut the
 	// log meanwhile (KAFKA-18723).
 	if p.leading.Load() != epoch {

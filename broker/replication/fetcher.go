@@ -14,8 +14,9 @@ import (
 // (KIP-516) and the replica with its broker epoch (KIP-903).
 const fetchVersion = 16
 
-// fetcher copies from one broker all partitions that it leads and that have a
-// replica here: one task, one connection, one request at a time.
+// fetcher copies from one broker partitions that it leads and that have a
+// replica here, all of them or its share (num.replica.fetchers): one task, one
+// connection, one request at a time.
 type fetcher struct {
 	m      *Manager
 	source int32

@@ -27,7 +27,7 @@ type Manager struct {
 	mu         env.Mutex // held by Apply and Stop
 	caughtUp   bool      // an image with this broker's registration was applied
 	stopped    bool
-	fetchers   map[int32]*fetcher
+	fetchers   map[int32][]*fetcher    // by broker to copy from; nil where none is needed yet
 	lifes      map[int32]int64         // broker epochs as of the last image
 	checkpoint map[checkpointKey]int64 // as last written or read
 	changes    []leadershipChange      // to tell listeners of
@@ -47,7 +47,7 @@ type leadershipChange struct {
 func NewManager(e env.Env, cfg Config, deps Deps) *Manager {
 	m := &Manager{
 		e: e, cfg: cfg.withDefaults(), deps: deps,
-		mu: e.NewMutex(), fetchers: map[int32]*fetcher{}, lifes: map[int32]int64{}, stopping: e.NewSignal(),
+		mu: e.NewMutex(), fetchers: map[int32][]*fetcher{}, lifes: map[int32]int64{}, stopping: e.NewSignal(),
 	}
 	m.parts.Store(&map[metadata.TopicPartition]*partition{})
 	m.proposer = newProposer(m)
@@ -82,6 +82,9 @@ func (c Config) withDefaults() Config {
 	if c.MinInsyncReplicas <= 0 {
 		c.MinInsyncReplicas = 1
 	}
+	if c.ReplicaFetchers <= 0 {
+		c.ReplicaFetchers = 1
+	}
 	return c
 }
 
@@ -107,9 +110,13 @@ func (m *Manager) Stop() error {
 		return nil
 	}
 	m.stopped = true
-	fetchers := make([]*fetcher, 0, len(m.fetchers))
+	var fetchers []*fetcher
 	for _, id := range env.SortedKeys(m.fetchers) {
-		fetchers = append(fetchers, m.fetchers[id])
+		for _, f := range m.fetchers[id] {
+			if f != nil {
+				fetchers = append(fetchers, f)
+			}
+		}
 	}
 	m.mu.Unlock()
 

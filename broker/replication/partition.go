@@ -50,7 +50,7 @@ func (p *partition) carryOut() {
 		case OutFollow:
 			p.beginToFollow(o)
 		case OutStartFetch:
-			p.fetchFrom(p.m.fetcher(o.Leader), o.Epoch)
+			p.fetchFrom(p.m.fetcher(o.Leader, p.tp), o.Epoch)
 		case OutStopFetch:
 			p.fetchFrom(nil, 0)
 		case OutTruncate:

@@ -21,6 +21,12 @@ import (
 // Errors: *OffsetOutOfRangeError if off is not in [StartOffset, EndOffset],
 // *CorruptError if the file does not hold what was written, *IOError.
 func (l *Log) Read(off, upTo int64, maxBytes int32, minOneBatch bool) ([]byte, error) {
+	return l.ReadInto(func(n int) []byte { return make([]byte, n) }, off, upTo, maxBytes, minOneBatch)
+}
+
+// ReadInto is Read into memory that lend gives, whatever is in it. It may ask
+// for more than one buffer.
+func (l *Log) ReadInto(lend func(n int) []byte, off, upTo int64, maxBytes int32, minOneBatch bool) ([]byte, error) {
 	maxBytes = max(maxBytes, 0)
 	for rebuilt := false; ; {
 		w, err := l.locate(off, upTo)
@@ -28,7 +34,7 @@ func (l *Log) Read(off, upTo int64, maxBytes int32, minOneBatch bool) ([]byte, e
 			return nil, err
 		}
 		w.maxBytes, w.minOneBatch = int64(maxBytes), minOneBatch
-		out, err := w.read()
+		out, err := w.read(lend)
 		if l.gen.Load() != w.gen {
 			continue // bytes were removed or replaced meanwhile
 		}
@@ -116,10 +122,10 @@ func (l *Log) segmentFor(off int64) *segment {
 }
 
 // read returns the verified batches of the window.
-func (w *window) read() ([]byte, error) {
+func (w *window) read(lend func(n int) []byte) ([]byte, error) {
 	want := w.maxBytes + w.slack
 	for {
-		buf := make([]byte, min(max(want, HeaderBytes), w.end-w.pos))
+		buf := lend(int(min(max(want, HeaderBytes), w.end-w.pos)))
 		if err := readFull(w.file, buf, w.pos); err != nil {
 			if errors.Is(err, io.ErrUnexpectedEOF) {
 				return nil, w.corrupt(w.pos, "the file ends before the segment does")

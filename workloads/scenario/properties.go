@@ -46,6 +46,8 @@ var brokerProperties = map[string]kind{
 	"log.retention.ms":                      wholeNumber,
 	"message.max.bytes":                     wholeNumber,
 	"replica.lag.time.max.ms":               wholeNumber,
+	"num.replica.fetchers":                  wholeNumber,
+	"replica.fetch.max.bytes":               wholeNumber,
 	"replica.fetch.wait.max.ms":             wholeNumber,
 	"broker.session.timeout.ms":             wholeNumber,
 	"broker.heartbeat.interval.ms":          wholeNumber,
