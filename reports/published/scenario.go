@@ -23,8 +23,10 @@ var (
 // Steady states of the page cache, in percent of the dirty limit.
 const (
 	// saturatedDirty is that of a disk that is written as fast as it goes:
-	// writers are throttled at the limit.
-	saturatedDirty = 100
+	// Linux holds writers to the disk's rate where dirty pages are half way
+	// between the free run, which ends at 75% with the default ratios, and the
+	// limit.
+	saturatedDirty = 88
 	// modestDirty is that of 200 MB/s without fsync: pages expire after 30 s,
 	// which are 6 GB, about the background limit, half of the dirty limit.
 	modestDirty = 50
@@ -39,7 +41,9 @@ func (r Row) Scenario(seed scenario.Seed, costs string, w Windows) *scenario.Sce
 		Cluster: scenario.Cluster{
 			Brokers: r.Brokers, Machine: r.Instance, Storage: scenario.InstanceStore, Costs: costs,
 			DirtyPercent: r.dirtyPercent(),
-			Properties:   scenario.Properties{"message.max.bytes": "10485760"},
+			Properties: scenario.Properties{
+				"num.replica.fetchers": "8", "message.max.bytes": "10485760", "replica.fetch.max.bytes": "10485760",
+			},
 		},
 		Topic: scenario.Topic{
 			Name: "bench", Partitions: scenario.Exactly(r.Partitions), ReplicationFactor: r.ReplicationFactor,
@@ -118,7 +122,7 @@ func Assumptions() []Assumption {
 			"the drivers in the labs' repositories; a batch larger than that is still fetched, but only one per request"},
 		{"records without keys go to one partition until their batch is full (KIP-480)", "OMB's NO_KEY distribution on Kafka 2.4 and later"},
 		{"a broker's two disks are one stripe", "the labs gave Kafka two log.dirs; with 50 replicas on each the loads of the two are nearly equal"},
-		{"a partition fetcher per source broker", "the labs set num.replica.fetchers=8; Weir has one per source broker and lets it carry all partitions"},
+		{"num.replica.fetchers is 8, message.max.bytes and replica.fetch.max.bytes are 10 MiB", "the server.properties of StreamNative's repository; Confluent's notes say the same of the fetchers"},
 		{"processors of the clients as fast as those of the brokers", "c5n.2xlarge has as many cores as i3en.2xlarge, a generation newer"},
 		{"no garbage collection", "both labs ran G1 with a pause target of 10 ms; Weir's table of costs has means only, so pauses are missing above the 99th percentile"},
 		{"requests are not handed from thread to thread",
