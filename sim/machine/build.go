@@ -92,7 +92,7 @@ func (p Profile) DiskProfile() (simdisk.Profile, error) {
 	var err error
 	switch {
 	case p.Disk != nil:
-		d, err = p.Disk.profile()
+		d, err = p.Disk.profile(p.Wakeup)
 	case p.Storage != nil:
 		d, err = p.Storage.profile(p.Instance)
 	default:

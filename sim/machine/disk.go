@@ -1,17 +1,22 @@
 package machine
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/weirlab/weir/sim"
 	"github.com/weirlab/weir/sim/simdisk"
 )
 
-// smallBytes is the size of a transfer whose time is nearly all latency, and
-// what rates of I/Os are measured with.
-const smallBytes = 4 << 10
+const (
+	// smallBytes is what rates of I/Os are measured with.
+	smallBytes = 4 << 10
+	// mostlyLatency is the largest transfer whose time is nearly all latency.
+	mostlyLatency = 16 << 10
+)
 
 func (d *Disk) check() error {
 	if d.CapacityBytes <= 0 {
@@ -19,6 +24,9 @@ func (d *Disk) check() error {
 	}
 	if d.WriteBytesPerSecond <= 0 || d.ReadBytesPerSecond <= 0 {
 		return errors.New("write_bytes_per_s and read_bytes_per_s: must be positive")
+	}
+	if d.AppendBytesPerSecond < 0 {
+		return fmt.Errorf("append_bytes_per_s: %d is negative", d.AppendBytesPerSecond)
 	}
 	for i, s := range d.Series {
 		if s.Bytes <= 0 || s.Depth <= 0 || s.BytesPerSecond < 0 || len(s.Latency) == 0 {
@@ -44,6 +52,19 @@ func (d *Disk) Find(op string, bytes, depth int64) (DiskSeries, bool) {
 	return DiskSeries{}, false
 }
 
+// small is the series of small calls of an operation, one at a time: the
+// quickest of those whose time is nearly all latency, for whatever else the
+// machine did made the others slower.
+func (d *Disk) small(op string) (DiskSeries, bool) {
+	var best DiskSeries
+	for _, s := range d.Series {
+		if s.Op == op && s.Depth == 1 && s.Bytes <= mostlyLatency && (best.Bytes == 0 || median(s.Latency) < median(best.Latency)) {
+			best = s
+		}
+	}
+	return best, best.Bytes > 0
+}
+
 // rate is the most calls a second of an operation that were seen at any depth,
 // 0 if it was not measured.
 func (d *Disk) rate(op string, bytes int64) int64 {
@@ -60,47 +81,87 @@ func (d *Disk) rate(op string, bytes int64) int64 {
 // (max_sectors_kb is 1280 by default).
 const maxTransfer = 1280 << 10
 
-// profile makes a disk of the simulator of what was measured:
+// profile makes a disk of the simulator of what was measured. wakeup is how
+// long a task takes to notice the end of an I/O: the simulator adds it, and it
+// is in what was measured.
 //
 //   - What a small overwrite and its sync take is the latency of a write.
 //   - What a small append and its sync take longer is the commit of the
 //     journal, which has to come after the data.
+//   - What a large append and its sync take longer than a small one is the
+//     speed at which a single write moves.
 //   - The rate of small synced overwrites at the depth where it is highest is
-//     the limit of IOPS, that of long runs the bandwidth. No transfer gets
-//     ahead of them.
+//     the limit of IOPS, that of long runs of appends the bandwidth: logs are
+//     only appended to. No transfer gets ahead of them.
 //
 // Besides, it has the defaults of Linux and ext4: vm.dirty_expire_centisecs,
 // vm.dirty_writeback_centisecs, the commit= option and read_ahead_kb.
-func (d *Disk) profile() (simdisk.Profile, error) {
-	write, _ := d.Find(OverwriteSync, smallBytes, 1)
-	latency := less(write.Latency, constant(transferTime(smallBytes, d.WriteBytesPerSecond)))
+func (d *Disk) profile(wakeup []sim.Quantile) (simdisk.Profile, error) {
+	noticed := constant(median(wakeup))
+	write, _ := d.small(OverwriteSync)
 	p := simdisk.Profile{
 		Name:          "disk",
 		CapacityBytes: d.CapacityBytes,
-		Write:         simdisk.Limit{IOPS: d.rate(OverwriteSync, smallBytes), BytesPerSecond: d.WriteBytesPerSecond},
+		Write:         simdisk.Limit{IOPS: d.rate(OverwriteSync, smallBytes), BytesPerSecond: cmp.Or(d.AppendBytesPerSecond, d.WriteBytesPerSecond)},
 		Read:          simdisk.Limit{IOPS: d.rate(DirectRead, smallBytes), BytesPerSecond: d.ReadBytesPerSecond},
 		IOBytes:       maxTransfer,
 		QueueDepth:    64,
+		WriteStream:   d.stream(),
 
 		DirtyExpire: 30 * time.Second, FlushInterval: 5 * time.Second,
 		JournalInterval: 5 * time.Second, ReadAheadBytes: 128 << 10,
 	}
+	each := p.Write.BytesPerSecond
+	if p.WriteStream > 0 {
+		each = min(each, p.WriteStream)
+	}
+	moved := constant(transferTime(write.Bytes, each))
 	var err error
-	if p.WriteLatency, err = sim.NewQuantiles(latency...); err != nil {
+	if p.WriteLatency, err = sim.NewQuantiles(less(less(write.Latency, noticed), moved)...); err != nil {
 		return p, err
 	}
 	p.ReadLatency = p.WriteLatency
 	if s, ok := d.Find(DirectRead, smallBytes, 1); ok {
-		if p.ReadLatency, err = sim.NewQuantiles(less(s.Latency, constant(transferTime(smallBytes, d.ReadBytesPerSecond)))...); err != nil {
+		moved := constant(transferTime(smallBytes, d.ReadBytesPerSecond))
+		if p.ReadLatency, err = sim.NewQuantiles(less(less(s.Latency, noticed), moved)...); err != nil {
 			return p, err
 		}
 	}
-	if s, ok := d.Find(AppendSync, smallBytes, 1); ok {
-		if p.CommitLatency, err = sim.NewQuantiles(less(s.Latency, write.Latency)...); err != nil {
+	if s, ok := d.small(AppendSync); ok {
+		if p.CommitLatency, err = sim.NewQuantiles(less(less(remainder(s.Latency, write.Latency), noticed), constant(transferTime(simdisk.JournalBytes, each)))...); err != nil {
 			return p, err
 		}
 	}
 	return p, nil
+}
+
+// stream is how fast a single synced append moves, from the medians of the
+// smallest and the largest; 0 if only one size was measured, or if size made
+// no difference.
+func (d *Disk) stream() int64 {
+	small, ok := d.small(AppendSync)
+	if !ok {
+		return 0
+	}
+	large := small
+	for _, s := range d.Series {
+		if s.Op == AppendSync && s.Depth == 1 && s.Bytes > large.Bytes {
+			large = s
+		}
+	}
+	longer := median(large.Latency) - median(small.Latency)
+	if longer <= 0 {
+		return 0
+	}
+	return (large.Bytes - small.Bytes) * int64(time.Second) / int64(longer)
+}
+
+// median is 0 of an empty distribution.
+func median(points []sim.Quantile) time.Duration {
+	if len(points) == 0 {
+		return 0
+	}
+	return valueAt(points, 500_000)
 }
 
 func transferTime(bytes, perSecond int64) time.Duration {
@@ -121,6 +182,63 @@ func less(a, b []sim.Quantile) []sim.Quantile {
 		list = append(list, sim.Quantile{PPM: q.PPM, Value: last})
 	}
 	return list
+}
+
+// remainder is what a takes longer than b if a is b and something else after
+// it, independent of b. Up to the median that is the difference. Above it, where
+// few are slow and hardly ever both are, it is the share of those of a that are
+// slow and not because of b.
+func remainder(a, b []sim.Quantile) []sim.Quantile {
+	const half, all = 500_000, 1_000_000
+	middle := max(0, median(a)-median(b))
+	var at []time.Duration // where the distributions bend, above the median of a
+	for _, q := range a {
+		at = append(at, q.Value)
+	}
+	for _, q := range b {
+		at = append(at, q.Value+middle)
+	}
+	slices.Sort(at)
+	at = slices.DeleteFunc(slices.Compact(at), func(d time.Duration) bool { return d <= median(a) })
+
+	// From the slowest down: as many are slower than something as than
+	// something yet slower, at least.
+	var tail []sim.Quantile
+	var slower int64
+	for _, d := range slices.Backward(at) {
+		if more := shareUpTo(b, d-middle) - shareUpTo(a, d); more > slower {
+			if len(tail) == 0 {
+				tail = append(tail, sim.Quantile{PPM: all, Value: at[len(at)-1] - median(b)})
+			}
+			slower = min(more, half-1)
+			tail = append(tail, sim.Quantile{PPM: all - slower, Value: d - median(b)})
+		}
+	}
+	slices.Reverse(tail)
+	list := []sim.Quantile{{PPM: 0, Value: min(max(0, a[0].Value-b[0].Value), middle)}, {PPM: half, Value: middle}}
+	for _, q := range tail {
+		if q.PPM > list[len(list)-1].PPM {
+			q.Value = max(q.Value, list[len(list)-1].Value)
+			list = append(list, q)
+		}
+	}
+	if last := list[len(list)-1]; last.PPM < all {
+		list = append(list, sim.Quantile{PPM: all, Value: last.Value})
+	}
+	return list
+}
+
+// shareUpTo is how many in a million of a distribution are at most d.
+func shareUpTo(points []sim.Quantile, d time.Duration) int64 {
+	if d < points[0].Value {
+		return 0
+	}
+	for i := 1; i < len(points); i++ {
+		if a, b := points[i-1], points[i]; d < b.Value {
+			return a.PPM + (b.PPM-a.PPM)*int64(d-a.Value)/int64(b.Value-a.Value)
+		}
+	}
+	return 1_000_000
 }
 
 // valueAt is the value of a distribution at a quantile.

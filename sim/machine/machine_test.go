@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -420,4 +421,52 @@ func TestABusyMachineWakesNobodyUp(t *testing.T) {
 	run(t, k)
 	require.Equal(t, 2*time.Millisecond, n.CPUTime())
 	require.Equal(t, 900*time.Microsecond, m.Processor().Stats().Wait)
+}
+
+func TestReplayFitsWhatWasMeasured(t *testing.T) {
+	p := laptop()
+	fast := machine.DiskSeries{Op: machine.AppendSync, Bytes: 1 << 20, Depth: 1, Count: 100, Latency: flat(4500 * time.Microsecond), BytesPerSecond: 233_000_000}
+	p.Disk.Series = append(p.Disk.Series, fast)
+	p.Disk.AppendBytesPerSecond = 400_000_000
+	all, err := p.Replay(200)
+	require.NoError(t, err)
+	require.Len(t, all, 4, "synced appends and overwrites")
+	for _, r := range all {
+		if r.Measured.Depth == 1 {
+			require.InEpsilon(t, r.Measured.Latency[1].Value, r.Simulated.Latency[1].Value, 0.05, "%s of %d bytes at depth %d", r.Measured.Op, r.Measured.Bytes, r.Measured.Depth)
+		}
+		require.InEpsilon(t, r.Measured.BytesPerSecond, r.Simulated.BytesPerSecond, 0.05, "%s of %d bytes at depth %d", r.Measured.Op, r.Measured.Bytes, r.Measured.Depth)
+	}
+}
+
+// TestReplayFitsTails has writes and commits that are slow now and then,
+// independent of each other, as write-backs of a journal are.
+func TestReplayFitsTails(t *testing.T) {
+	write := []sim.Quantile{{PPM: 0, Value: 180_000}, {PPM: 500_000, Value: 200_000}, {PPM: 950_000, Value: 220_000}, {PPM: 990_000, Value: 1_000_000}, {PPM: 1_000_000, Value: 4_000_000}}
+	commit := []sim.Quantile{{PPM: 0, Value: 280_000}, {PPM: 500_000, Value: 300_000}, {PPM: 900_000, Value: 400_000}, {PPM: 980_000, Value: 3_000_000}, {PPM: 1_000_000, Value: 9_000_000}}
+	r := env.NewRand(5, "test", "tails")
+	var sums []time.Duration
+	for range 50_000 {
+		sums = append(sums, sim.MustQuantiles(write...).Draw(r)+sim.MustQuantiles(commit...).Draw(r))
+	}
+	slices.Sort(sums)
+	var both []sim.Quantile
+	for _, ppm := range []int64{0, 10_000, 100_000, 250_000, 500_000, 750_000, 900_000, 950_000, 980_000, 990_000, 999_000, 1_000_000} {
+		both = append(both, sim.Quantile{PPM: ppm, Value: sums[ppm*49_999/1_000_000]})
+	}
+	p := laptop()
+	p.Wakeup = nil
+	p.Disk.Series = []machine.DiskSeries{
+		{Op: machine.OverwriteSync, Bytes: 4096, Depth: 1, Count: 1, BytesPerSecond: 40_000_000, Latency: write},
+		{Op: machine.AppendSync, Bytes: 4096, Depth: 1, Count: 1, BytesPerSecond: 40_000_000, Latency: both},
+	}
+	all, err := p.Replay(20_000)
+	require.NoError(t, err)
+	for _, r := range all {
+		for i, q := range r.Measured.Latency {
+			if r.Measured.Op == machine.AppendSync && q.PPM >= 10_000 && q.PPM <= 990_000 {
+				require.InEpsilon(t, q.Value, r.Simulated.Latency[i].Value, 0.15, "%s: %d ppm", r.Measured.Op, q.PPM)
+			}
+		}
+	}
 }

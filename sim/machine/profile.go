@@ -98,9 +98,13 @@ type Disk struct {
 	Series []DiskSeries `json:"series"`
 
 	// WriteBytesPerSecond and ReadBytesPerSecond are of long sequential runs
-	// past the page cache.
+	// past the page cache, inside files that have their blocks.
 	WriteBytesPerSecond int64 `json:"write_bytes_per_s"`
 	ReadBytesPerSecond  int64 `json:"read_bytes_per_s"`
+	// AppendBytesPerSecond is of a long run of appends through the page cache,
+	// until all of it is durable. New blocks can take longer than old ones. 0
+	// is WriteBytesPerSecond.
+	AppendBytesPerSecond int64 `json:"append_bytes_per_s,omitempty"`
 }
 
 // Operations of DiskSeries.Op.

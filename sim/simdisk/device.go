@@ -246,6 +246,9 @@ func (d *Device) transfer(dir direction, latency *sim.Quantiles, at time.Duratio
 	if d.volume != nil {
 		passed = max(start, passed-d.p.Burst)
 	}
+	if each := d.p.WriteStream; each > 0 && dir == writing {
+		passed = max(passed, start+scale(perSecond(bytes, each), d.slowdownPercent))
+	}
 	done := passed + scale(latency.Draw(d.rand), d.slowdownPercent)
 	d.slots[slot] = done
 	d.count(dir, at, done, ios, bytes, stats)

@@ -48,6 +48,10 @@ type Profile struct {
 	// idle device.
 	WriteLatency, ReadLatency sim.Quantiles
 
+	// WriteStream is how many bytes per second a single write moves at most,
+	// however little else the device has to do; 0 is no limit of its own.
+	WriteStream int64
+
 	// CommitLatency is that of a commit of the journal; the zero value is
 	// WriteLatency.
 	CommitLatency sim.Quantiles

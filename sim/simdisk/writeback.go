@@ -7,8 +7,8 @@ import (
 	"github.com/weirlab/weir/sim"
 )
 
-// journalBytes is what a commit of the journal writes.
-const journalBytes = 8 << 10
+// JournalBytes is what a commit of the journal writes.
+const JournalBytes = 8 << 10
 
 // writeback is an I/O that carries bytes of a file to the device.
 type writeback struct {
@@ -154,8 +154,8 @@ func (d *Disk) joinCommit() *commit {
 		if !slot.lost() {
 			start = max(start, slot.done)
 		}
-		at := int64(d.stats.JournalCommits) * journalBytes
-		done := d.dev.commit(start, d.root.id, spans{{at, at + journalBytes}}, &d.stats)
+		at := int64(d.stats.JournalCommits) * JournalBytes
+		done := d.dev.commit(start, d.root.id, spans{{at, at + JournalBytes}}, &d.stats)
 		*slot = journalSlot{start: start, done: done, by: d, generation: d.generation}
 		d.stats.JournalCommits++
 	}
