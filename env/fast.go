@@ -12,6 +12,34 @@ type BufferWriter interface {
 	WriteBuffers(bufs [][]byte) (int64, error)
 }
 
+// BufferLender is a connection that lends memory for what is to be written,
+// and so saves both a copy and new memory for every write.
+type BufferLender interface {
+	// Borrow returns n bytes of memory, with anything in them.
+	Borrow(n int) []byte
+
+	// WriteBorrowed writes b, the beginning of what Borrow returned, and takes
+	// the memory back whether it succeeds or not.
+	WriteBorrowed(b []byte) (int, error)
+}
+
+// Borrow returns n bytes of memory to be written to c with [WriteBorrowed].
+func Borrow(c net.Conn, n int) []byte {
+	if l, ok := c.(BufferLender); ok {
+		return l.Borrow(n)
+	}
+	return make([]byte, n)
+}
+
+// WriteBorrowed writes to c what [Borrow] returned for it, or any other bytes
+// that will never change again.
+func WriteBorrowed(c net.Conn, b []byte) (int, error) {
+	if l, ok := c.(BufferLender); ok {
+		return l.WriteBorrowed(b)
+	}
+	return c.Write(b)
+}
+
 // FileSender is a connection that can send part of a file without the bytes
 // passing through the program (sendfile).
 type FileSender interface {

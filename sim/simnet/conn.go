@@ -67,6 +67,7 @@ type Conn struct {
 var (
 	_ net.Conn         = (*Conn)(nil)
 	_ env.BufferWriter = (*Conn)(nil)
+	_ env.BufferLender = (*Conn)(nil)
 	_ env.FileSender   = (*Conn)(nil)
 )
 
@@ -163,6 +164,20 @@ func (c *Conn) Write(p []byte) (int, error) {
 // the peer has read them.
 func (c *Conn) WriteBuffers(bufs [][]byte) (int64, error) { return c.write(bufs, kept) }
 
+// Borrow implements env.BufferLender.
+func (c *Conn) Borrow(n int) []byte {
+	if n == 0 {
+		return nil
+	}
+	return c.w.pool.get(n)
+}
+
+// WriteBorrowed implements env.BufferLender.
+func (c *Conn) WriteBorrowed(b []byte) (int, error) {
+	n, err := c.write([][]byte{b}, adopted)
+	return int(n), err
+}
+
 // sendFileChunk is how much of a file is read at a time.
 const sendFileChunk = 256 << 10
 
@@ -221,7 +236,10 @@ func (c *Conn) write(bufs [][]byte, from origin) (int64, error) {
 func (c *Conn) writeAll(bufs [][]byte, from origin) (int64, error) {
 	var total int64
 	for _, b := range bufs {
-		whole := true
+		var of *lent
+		if from == adopted {
+			of = &lent{bytes: b, parts: 1}
+		}
 		for len(b) > 0 {
 			room := c.w.opts.WindowBytes - c.outstanding
 			if room <= 0 {
@@ -237,12 +255,14 @@ func (c *Conn) writeAll(bufs [][]byte, from origin) (int64, error) {
 			n := len(b)
 			if int64(n) > room {
 				n = int(room)
-				whole = false
 			}
-			c.out.add(c.w, b[:n], from, whole)
+			c.out.add(c.w, b[:n], from, of)
 			c.outstanding += int64(n)
 			total += int64(n)
 			b = b[n:]
+		}
+		if of != nil {
+			of.release(&c.w.pool)
 		}
 	}
 	return total, nil

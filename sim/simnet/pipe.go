@@ -14,7 +14,8 @@ import (
 // travel together as a flight.
 type segment struct {
 	bytes []byte
-	read  int // of bytes, by the receiver
+	read  int   // of bytes, by the receiver
+	of    *lent // what bytes are a part of, if that goes back to the pool
 	flags flags
 }
 
@@ -31,6 +32,9 @@ const (
 func (w *Network) recycle(s *segment) {
 	if s.flags&flagPooled != 0 {
 		w.pool.put(s.bytes)
+	}
+	if s.of != nil {
+		s.of.release(&w.pool)
 	}
 	*s = segment{}
 }
@@ -54,17 +58,17 @@ type pipe struct {
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// add appends bytes to the flight in the making. whole tells that b is all of
-// its buffer: a part must not take an adopted buffer back to the pool.
-func (p *pipe) add(w *Network, b []byte, from origin, whole bool) {
-	s := segment{bytes: b}
+// add appends bytes to the flight in the making. They are part of a buffer
+// that goes back to the pool, of nil, or copied.
+func (p *pipe) add(w *Network, b []byte, from origin, of *lent) {
+	s := segment{bytes: b, of: of}
 	switch {
 	case from == copied:
 		s.bytes = w.pool.get(len(b))
 		copy(s.bytes, b)
 		s.flags = flagPooled
-	case from == adopted && whole:
-		s.flags = flagPooled
+	case of != nil:
+		of.parts++
 	}
 	p.crc = crc32.Update(p.crc, castagnoli, b)
 	p.unsentBytes += int64(len(b))

@@ -10,10 +10,10 @@ type pool struct {
 
 const (
 	minClass = 8  // 256 bytes
-	maxClass = 20 // 1 MiB; larger buffers are left to the collector
+	maxClass = 24 // 16 MiB; larger buffers are left to the collector
 
 	// keepBytes bounds what one class keeps.
-	keepBytes = 4 << 20
+	keepBytes = 64 << 20
 )
 
 func class(n int) int { return max(minClass, bits.Len(uint(n-1))) }
@@ -33,11 +33,24 @@ func (p *pool) get(n int) []byte {
 	return b[:n]
 }
 
-// put takes back a buffer from get.
+// put takes back a buffer from get. Others are left to the collector.
 func (p *pool) put(b []byte) {
 	c := class(cap(b))
-	if c > maxClass || len(p.free[c]) >= keepBytes>>c {
+	if cap(b) != 1<<c || c > maxClass || len(p.free[c]) >= keepBytes>>c {
 		return
 	}
 	p.free[c] = append(p.free[c], b)
+}
+
+// lent is a buffer of the pool that several segments are parts of.
+type lent struct {
+	bytes []byte
+	parts int // segments under way or not yet read, and one for the write until it is done
+}
+
+// release gives up one part.
+func (l *lent) release(p *pool) {
+	if l.parts--; l.parts == 0 {
+		p.put(l.bytes)
+	}
 }
