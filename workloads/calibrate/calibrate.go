@@ -131,6 +131,7 @@ func (r *Result) profile(timer []sim.Quantile, now time.Time) machine.Profile {
 		Disk: &machine.Disk{
 			Title: r.Disk.FileSystem + " on the disk of this machine", CapacityBytes: r.Disk.CapacityBytes, Series: r.Disk.Series,
 			WriteBytesPerSecond: r.Disk.WriteBytesPerSecond, ReadBytesPerSecond: r.Disk.ReadBytesPerSecond,
+			AppendBytesPerSecond: r.Disk.WriteBackBytesPerSecond,
 		},
 		Network: &machine.Network{LoopbackBytesPerSecond: r.Loopback.BytesPerSecond},
 	}
