@@ -21,13 +21,6 @@ type Machine struct {
 	disk   simdisk.Profile
 	device *simdisk.Device // nil if the profile has no disk
 	ec2    *ec2.Machine    // nil if it is no EC2 instance
-	hosts  []joined
-}
-
-// joined is a host of a network that is on the machine.
-type joined struct {
-	net  *simnet.Network
-	name string
 }
 
 // Build makes a machine of this profile in a world. Its name is for traces and
@@ -124,7 +117,6 @@ func (m *Machine) Host(n *sim.Node) {
 // Join ties a host of a network to this machine: its network card, and
 // loopback to the other hosts of the machine.
 func (m *Machine) Join(net *simnet.Network, host string) {
-	m.hosts = append(m.hosts, joined{net, host})
 	var loopback simnet.LinkOptions
 	if n := m.Profile.Network; n != nil {
 		if q, err := distribution(n.Loopback); err == nil && !q.IsZero() {

@@ -21,8 +21,12 @@
 //	n.SetFS(m.NewDisk(n))        // a file system on the machine's device
 //
 // Machines of one network see each other over its links, processes of one
-// machine over loopback. Afterwards n.CPUTime and n.WorkStats
-// say what was used, [Machine.Limits] of how much there was.
+// machine over loopback. Afterwards n.CPUTime, n.WorkStats and
+// [Machine.Processor] say what the programs used, [Machine.Device] and
+// [Machine.EC2] what held them back and which burst credits are left.
+//
+// [Profile.Replay] shows how well the model of a measured disk fits what it was
+// made of.
 //
 // # Operations
 //
