@@ -231,11 +231,12 @@ func (r *result) credits() []*drawing.Figure {
 	names, columns := r.series.perBroker(ColCredits)
 	f := r.timeFigure("credits", "Burst credits", drawing.HalfWidth, 160)
 	f.About = "What is left of the burst credits of each broker's storage, of those that are the lowest."
+	high := 0.0
 	for n, c := range columns {
 		var ps drawing.Points
 		for _, p := range r.series.states(c, 1e-4) {
 			if p.Y >= 0 {
-				ps = append(ps, p)
+				ps, high = append(ps, p), max(high, p.Y)
 			}
 		}
 		if len(ps) == 0 {
@@ -248,7 +249,7 @@ func (r *result) credits() []*drawing.Figure {
 		return nil
 	}
 	f.Y = drawing.Axis{Label: "percent"}
-	f.Y.Ticks, f.Y.Max = drawing.NiceTicks(100, 4, drawing.SI)
+	f.Y.Ticks, f.Y.Max = drawing.NiceTicks(high, 4, drawing.SI)
 	return []*drawing.Figure{f}
 }
 

@@ -10,8 +10,12 @@ func leastCredits(c simdisk.Credits) (ppm int64, ok bool) {
 		if most <= 0 {
 			continue
 		}
-		// most may be too large to multiply by a million.
-		share := min(saved/max(most/1_000_000, 1), 1_000_000)
+		var share int64
+		if most < 1<<40 {
+			share = saved * 1_000_000 / most
+		} else {
+			share = min(saved/(most/1_000_000), 1_000_000) // the product would overflow
+		}
 		if !ok || share < ppm {
 			ppm, ok = share, true
 		}

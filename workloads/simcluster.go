@@ -344,6 +344,7 @@ func (b *simBroker) row(net *simnet.Network) BrokerRow {
 		NetSentBytes:     now.NetSentBytes - b.told.NetSentBytes,
 		CPU:              now.CPU - b.told.CPU,
 	}
+	r.CreditsPPM, r.HasCredits = leastCredits(b.disk.Device().Credits())
 	b.told = now
 	return r
 }
