@@ -187,7 +187,7 @@ func fixtureRun() *Run {
 		Started:  fixtureStart, Complete: true, ClusterTime: 44 * time.Second, WallTime: 6200 * ms, LoadStart: time.Second, WarmUp: 2 * time.Second, LoadEnd: 41 * time.Second,
 		Events: 9_412_003, TraceHash: "5be0cd19137e2179", Rerun: "same",
 		Provenance: Provenance{Version: "devel", Commit: "0c1d2e3f", Go: "go1.26.0", OS: "linux", Arch: "amd64", CPUs: 2},
-		Models: []Model{{What: "disk latency", Name: "EBS gp3", Source: "AWS EBS user guide", Checked: false},
+		Models: []Model{{What: "disk latency", Name: "EBS gp3", Source: "specification: AWS EBS user guide", Checked: false},
 			{What: "network latency", Name: "one availability zone", Source: "AWS documentation", Checked: false}},
 		Settings: []Setting{{"partitions", "6"}, {"replication.factor", "3"}, {"topic: min.insync.replicas", "2"}, {"producer: acks", "all"},
 			{"producer: enable.idempotence", "true"}, {"producer: linger.ms", "5"}, {"records per second", "420"}},

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/weirlab/weir/linearizability"
@@ -115,6 +116,16 @@ type Model struct {
 	Source string `json:"source"` // where the figures come from
 	// Checked says that they were compared with hardware; if not, plots say so.
 	Checked bool `json:"checked"`
+}
+
+// basis is what kind of figures these are, from the beginning of the source
+// ("specification: AWS EBS user guide"), in brackets.
+func (m *Model) basis() string {
+	basis, _, ok := strings.Cut(m.Source, ":")
+	if !ok || strings.Contains(basis, " ") {
+		return ""
+	}
+	return " (" + basis + ")"
 }
 
 // Setting is one effective setting, by its Kafka property name where it has one.

@@ -3,6 +3,7 @@ package reports
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"gonum.org/v1/plot"
@@ -258,11 +259,21 @@ func (r *result) caption() string {
 	if !r.run.Simulated() {
 		return fmt.Sprintf("%s · measured on real processes (%s) · seed %s", r.run.Scenario, r.run.Target, r.run.Seed)
 	}
-	c := fmt.Sprintf("%s · simulated · seed %s", r.run.Scenario, r.run.Seed)
-	for _, m := range r.run.Models {
-		if !m.Checked {
-			return c + " · models from specifications, not checked against hardware"
+	parts := []string{fmt.Sprintf("%s · simulated · seed %s", r.run.Scenario, r.run.Seed)}
+	for _, checked := range []bool{false, true} {
+		var models []string
+		for _, m := range r.run.Models {
+			if m.Checked == checked {
+				models = append(models, m.What+m.basis())
+			}
+		}
+		switch {
+		case len(models) == 0:
+		case checked:
+			parts = append(parts, "compared with hardware: "+strings.Join(models, ", "))
+		default:
+			parts = append(parts, "models never compared with hardware: "+strings.Join(models, ", "))
 		}
 	}
-	return c
+	return strings.Join(parts, " · ")
 }
