@@ -35,7 +35,7 @@ load:
     arrivals: saturate
     partitioner: sticky
     record-size: 1024
-    properties: {acks: all, enable.idempotence: false, batch.size: 131072, linger.ms: 10, buffer.memory: 134217728, max.request.size: 1048576}
+    properties: {acks: all, enable.idempotence: false, batch.size: 131072, linger.ms: 10, max.request.size: 1048576}
   consumers:
     count: 4
 recovery: 1m

@@ -10,9 +10,9 @@ import (
 // decompressing takes no time of the world. How small S2 makes a chunk may
 // differ between architectures, so nothing may depend on it.
 const (
-	// hotChunks of a disk, 32 MiB, were filled last and are not compressed:
+	// hotChunks of a disk, 64 MiB, were filled last and are not compressed:
 	// followers and consumers are about to read them.
-	hotChunks = 512
+	hotChunks = 1024
 
 	// viewChunks of a disk are the decompressed chunks that were read last.
 	viewChunks = 32
