@@ -235,10 +235,10 @@ func TestEC2MachinesHaveTheirLimits(t *testing.T) {
 	p, err := machine.EC2("i3en.2xlarge", machine.Storage{Class: machine.InstanceStore})
 	require.NoError(t, err)
 	require.Equal(t, 8, p.Cores)
-	require.EqualValues(t, 64<<30, p.MemoryBytes)
+	require.Equal(t, int64(64<<30), p.MemoryBytes)
 	d, err := p.DiskProfile()
 	require.NoError(t, err)
-	require.EqualValues(t, 2*2_500_000_000_000, d.CapacityBytes, "both disks")
+	require.Equal(t, int64(2*2_500_000_000_000), d.CapacityBytes, "both disks")
 	require.EqualValues(t, 2*333_447_168, d.Write.BytesPerSecond)
 	for _, s := range p.Sources {
 		require.Contains(t, machine.Bases(), s.Basis)
