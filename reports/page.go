@@ -62,6 +62,7 @@ type pageFigure struct {
 	Time               bool
 	Width              int
 	SVG                template.HTML
+	Basis              string
 }
 
 type pagePercentiles struct {
@@ -144,7 +145,7 @@ func (r *result) html(figures []*drawing.Figure, docs [][]byte) ([]byte, error) 
 	}
 	for i, f := range figures {
 		pf := pageFigure{f.Name, f.Title, f.About, f.Legend, f.Time, int(f.Width),
-			template.HTML(drawing.InlineSVG(docs[i], f.Title))} //nolint:gosec // drawn here; texts are escaped by the canvas
+			template.HTML(drawing.InlineSVG(docs[i], f.Title)), r.basis()} //nolint:gosec // drawn here; texts are escaped by the canvas
 		if f.Width < drawing.FullWidth {
 			p.Small = append(p.Small, pf)
 		} else {

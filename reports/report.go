@@ -36,12 +36,12 @@ func Write(dir string) error {
 		if docs[i], err = f.SVG(); err != nil {
 			return fmt.Errorf("plot %s: %w", f.Name, err)
 		}
-		var png bytes.Buffer
-		if err := f.PNG(&png, r.caption()); err != nil {
+		var png, svg bytes.Buffer
+		if err := errors.Join(f.PNG(&png, r.caption()), f.WholeSVG(&svg, r.caption())); err != nil {
 			return fmt.Errorf("plot %s: %w", f.Name, err)
 		}
 		err := errors.Join(
-			os.WriteFile(filepath.Join(dir, f.Name+".svg"), docs[i], 0o644),
+			os.WriteFile(filepath.Join(dir, f.Name+".svg"), svg.Bytes(), 0o644),
 			os.WriteFile(filepath.Join(dir, f.Name+".png"), png.Bytes(), 0o644))
 		if err != nil {
 			return err

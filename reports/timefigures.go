@@ -254,6 +254,18 @@ func (r *result) credits() []*drawing.Figure {
 	return []*drawing.Figure{f}
 }
 
+// basis says under every plot of the page what kind of figures it shows. What
+// the models are is said once, above.
+func (r *result) basis() string {
+	switch {
+	case !r.run.Simulated():
+		return "measured on real processes"
+	case slices.ContainsFunc(r.run.Models, func(m Model) bool { return !m.Checked }):
+		return "simulated, on models that were never compared with hardware: see provenance"
+	}
+	return "simulated, on models that were compared with hardware: see provenance"
+}
+
 // caption says on every plot where its figures come from.
 func (r *result) caption() string {
 	if !r.run.Simulated() {
