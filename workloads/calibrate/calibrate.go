@@ -75,14 +75,25 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	if r.Fit, err = FitCosts(seen); err != nil {
+	prior, err := machine.CostTable("weir")
+	if err != nil {
+		return nil, err
+	}
+	if r.Fit, err = FitCosts(seen, prior); err != nil {
 		return nil, err
 	}
 	r.Profile = r.profile(timer, time.Now())
 	return r, r.Profile.Check()
 }
 
-// runWorkloads runs the calibration half on real processes.
+// costBatches are the values of batch.size that costs are fitted at, besides
+// what workloads have: the default. Requests of different sizes tell what a
+// request costs from what its bytes cost.
+var costBatches = []int64{0, 2 << 10, 128 << 10}
+
+// runWorkloads runs the calibration half on real processes, saturated. At a low
+// rate an operation costs more, since programs and cores go to sleep between
+// them; but there the processor decides nothing.
 func runWorkloads(ctx context.Context, o Options) ([]Observation, error) {
 	var seen []Observation
 	for round := range o.Rounds {
@@ -90,13 +101,22 @@ func runWorkloads(ctx context.Context, o Options) ([]Observation, error) {
 			if !w.Calibration() {
 				continue
 			}
-			for _, phase := range []Phase{Saturated, FixedRate} {
-				o.Progress(fmt.Sprintf("round %d of %d: %s, %s", round+1, o.Rounds, w.Title(), phase))
-				m, err := RunReal(ctx, o.Weir, o.Dir, w, phase, o.Plan)
+			for _, batch := range costBatches {
+				if batch > 0 && w.Fsync {
+					continue // waits for the disk and shows little else
+				}
+				p := o.Plan
+				p.Batch = batch
+				what := fmt.Sprintf("%s, batch.size %d", w.Title(), batch)
+				if batch == 0 {
+					what = w.Title()
+				}
+				o.Progress(fmt.Sprintf("round %d of %d: %s", round+1, o.Rounds, what))
+				m, err := RunReal(ctx, o.Weir, o.Dir, w, Saturated, p)
 				if err != nil {
 					return nil, err
 				}
-				seen = append(seen, observations(w.Name()+"-"+string(phase), m.Machines)...)
+				seen = append(seen, observations(what, m.Machines)...)
 			}
 		}
 	}

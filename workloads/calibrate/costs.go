@@ -33,17 +33,22 @@ type Fitted struct {
 	CPU, Explained    time.Duration
 }
 
-// shrinkage is how strongly the fit prefers many moderate costs to few great
-// ones, where the observations do not tell them apart: relative to columns of
-// size 1, so that it decides ties and little else.
-const shrinkage = 1e-3
+// trust is how much the prior counts against the observations: as much as an
+// observation that is off by this share of its CPU time counts, a cost counts
+// that is off by all of its prior. Costs that the observations tell apart are
+// theirs; those that always come together keep the proportions of the prior.
+const trust = 0.05
 
 // FitCosts finds what each operation costs per call and per unit so that the
 // CPU time of the observations is explained as well as non-negative costs can.
 // Every observation counts the same, however much CPU time it is: an error of a
 // tenth is as bad in a busy process as in an idle one.
-func FitCosts(observations []Observation) (CostFit, error) {
-	columns := columnsOf(observations)
+//
+// prior is what to believe of operations that the observations cannot tell
+// apart. Only its proportions count, and an operation that it gives no cost per
+// unit has none.
+func FitCosts(observations []Observation, prior machine.Costs) (CostFit, error) {
+	columns := columnsOf(observations, prior)
 	var a [][]float64
 	var b []float64
 	for _, o := range observations {
@@ -56,23 +61,46 @@ func FitCosts(observations []Observation) (CostFit, error) {
 		}
 		row := make([]float64, len(columns))
 		for j, c := range columns {
-			row[j] = c.amount(counts[c.op]) / float64(o.CPU)
+			row[j] = c.amount(counts[c.op]) * c.prior / float64(o.CPU)
 		}
 		a, b = append(a, row), append(b, 1)
 	}
-	x, err := fit(a, b, shrinkage)
+	scale, err := overall(a)
+	if err != nil {
+		return CostFit{}, err
+	}
+	for _, row := range a {
+		for j := range row {
+			row[j] *= scale
+		}
+	}
+	for j := range columns {
+		row := make([]float64, len(columns))
+		row[j] = trust
+		a, b = append(a, row), append(b, trust)
+	}
+	x, err := fit(a, b)
 	if err != nil {
 		return CostFit{}, err
 	}
 	operations := map[string]machine.Cost{}
 	for j, c := range columns {
+		nanos := x[j] * scale * c.prior
 		cost := operations[c.op]
 		if c.units {
-			cost.UnitPicos = int64(math.Round(x[j] * 1000))
+			cost.UnitPicos = int64(math.Round(nanos * 1000))
 		} else {
-			cost.CallNanos = int64(math.Round(x[j]))
+			cost.CallNanos = int64(math.Round(nanos))
 		}
 		operations[c.op] = cost
+	}
+	// What no workload did costs what the prior says of it, at the pace of this
+	// machine.
+	for _, op := range env.SortedKeys(prior.Operations) {
+		if _, fitted := operations[op]; !fitted {
+			p := prior.Operations[op]
+			operations[op] = machine.Cost{CallNanos: int64(float64(p.CallNanos) * scale), UnitPicos: int64(float64(p.UnitPicos) * scale)}
+		}
 	}
 	f := CostFit{Costs: machine.Costs{Name: "weir", Operations: operations}}
 	for _, o := range observations {
@@ -81,6 +109,25 @@ func FitCosts(observations []Observation) (CostFit, error) {
 		})
 	}
 	return f, nil
+}
+
+// overall is by how much the prior is off everywhere: the one factor that
+// brings the sums of the rows closest to 1.
+func overall(a [][]float64) (float64, error) {
+	var sums [][]float64
+	ones := make([]float64, 0, len(a))
+	for _, row := range a {
+		sum := 0.0
+		for _, v := range row {
+			sum += v
+		}
+		sums, ones = append(sums, []float64{sum}), append(ones, 1)
+	}
+	x, err := fit(sums, ones)
+	if err != nil {
+		return 0, err
+	}
+	return x[0], nil
 }
 
 // explained is the CPU time that costs make of counted work.
@@ -93,11 +140,11 @@ func explained(c machine.Costs, work []workloads.WorkCount) time.Duration {
 	return time.Duration(sum)
 }
 
-// column is one unknown: the cost of an operation per call or per unit, in
-// nanoseconds.
+// column is one unknown: the cost of an operation per call or per unit.
 type column struct {
 	op    string
 	units bool
+	prior float64 // nanoseconds
 }
 
 func (c column) amount(w workloads.WorkCount) float64 {
@@ -107,29 +154,31 @@ func (c column) amount(w workloads.WorkCount) float64 {
 	return float64(w.Calls)
 }
 
-// columnsOf lists what can be fitted. An operation that always has one unit has
-// no cost of its own per unit.
-func columnsOf(observations []Observation) []column {
-	type total struct {
-		calls int64
-		vary  bool
-	}
-	totals := map[string]total{}
+// unknownNanos is what an operation costs per call before anything is known.
+const unknownNanos = 10_000
+
+// columnsOf lists what can be fitted.
+func columnsOf(observations []Observation, prior machine.Costs) []column {
+	calls := map[string]int64{}
 	for _, o := range observations {
 		for _, w := range o.Work {
-			t := totals[w.Op]
-			t.calls += w.Calls
-			t.vary = t.vary || w.Units != w.Calls && w.Units > 0
-			totals[w.Op] = t
+			calls[w.Op] += w.Calls
 		}
 	}
 	var columns []column
-	for _, op := range env.SortedKeys(totals) {
-		if t := totals[op]; t.calls > 0 {
-			columns = append(columns, column{op: op})
-			if t.vary {
-				columns = append(columns, column{op: op, units: true})
-			}
+	for _, op := range env.SortedKeys(calls) {
+		if calls[op] == 0 {
+			continue
+		}
+		p, known := prior.Operations[op]
+		if !known {
+			p.CallNanos = unknownNanos
+		}
+		if p.CallNanos > 0 {
+			columns = append(columns, column{op: op, prior: float64(p.CallNanos)})
+		}
+		if p.UnitPicos > 0 {
+			columns = append(columns, column{op: op, units: true, prior: float64(p.UnitPicos) / 1000})
 		}
 	}
 	return columns

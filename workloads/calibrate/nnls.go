@@ -13,11 +13,7 @@ var errNothingToFit = errors.New("calibrate: there is no equation to fit costs t
 // equation. It is the non-negative least squares of Lawson and Hanson
 // ("Solving Least Squares Problems", 1974, ch. 23): their active-set method, on
 // the normal equations of columns scaled to the same size.
-//
-// Columns that cannot be told apart share what they explain: a small penalty
-// (shrink, relative to each column's own size; 0 for none) prefers many
-// moderate costs to few great ones.
-func fit(a [][]float64, b []float64, shrink float64) ([]float64, error) {
+func fit(a [][]float64, b []float64) ([]float64, error) {
 	if len(a) == 0 || len(a) != len(b) {
 		return nil, errNothingToFit
 	}
@@ -35,9 +31,6 @@ func fit(a [][]float64, b []float64, shrink float64) ([]float64, error) {
 	}
 	if trace == 0 {
 		return nil, errors.New("calibrate: every coefficient is zero, so no cost can be fitted")
-	}
-	for j := range n {
-		h[j][j] += shrink * float64(len(a)) / float64(max(n, 1))
 	}
 	x := solve(h, f)
 	for j := range x {
