@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/weirlab/weir/workloads"
 	"github.com/weirlab/weir/workloads/measure"
 )
 
@@ -41,11 +42,15 @@ var (
 )
 
 func saturated(value func(*measure.Measurement) float64) func(*Case) (real, sim []float64) {
-	return func(c *Case) (real, sim []float64) { return each(c.Saturated.Real, value), each(c.Saturated.Sim, value) }
+	return func(c *Case) (real, sim []float64) {
+		return each(c.Saturated.Real, value), each(c.Saturated.Sim, value)
+	}
 }
 
 func fixed(value func(*measure.Measurement) float64) func(*Case) (real, sim []float64) {
-	return func(c *Case) (real, sim []float64) { return each(c.FixedRate.Real, value), each(c.FixedRate.Sim, value) }
+	return func(c *Case) (real, sim []float64) {
+		return each(c.FixedRate.Real, value), each(c.FixedRate.Sim, value)
+	}
 }
 
 func each(list []*measure.Measurement, value func(*measure.Measurement) float64) []float64 {
@@ -58,9 +63,21 @@ func each(list []*measure.Measurement, value func(*measure.Measurement) float64)
 
 func millis(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
 
+// processes is what brokers and clients did. The simulation also tells of the
+// machine that they share, which is their sum.
+func processes(m *measure.Measurement) []workloads.Usage {
+	var list []workloads.Usage
+	for _, u := range m.Machines {
+		if len(u.Work) > 0 {
+			list = append(list, u)
+		}
+	}
+	return list
+}
+
 func cpuPerRecord(m *measure.Measurement) float64 {
 	var cpu, over time.Duration
-	for _, u := range m.Machines {
+	for _, u := range processes(m) {
 		cpu += u.CPU
 		over = u.Over
 	}

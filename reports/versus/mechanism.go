@@ -23,12 +23,12 @@ type busy struct {
 func busyOf(m *measure.Measurement) busy {
 	b := busy{operations: map[string]float64{}, perRecord: cpuPerRecord(m)}
 	var over time.Duration
-	for _, u := range m.Machines {
+	for _, u := range processes(m) {
 		over = u.Over
 		b.cores += u.CPU.Seconds() / u.Over.Seconds()
 	}
 	b.records = m.AckedPerSecond * over.Seconds()
-	for _, u := range m.Machines {
+	for _, u := range processes(m) {
 		for _, w := range u.Work {
 			b.operations[w.Op] += float64(w.Calls) / max(b.records, 1)
 		}
@@ -197,4 +197,3 @@ func (r *Result) operationsTable() document.Table {
 	}
 	return t
 }
-
