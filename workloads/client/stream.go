@@ -76,8 +76,8 @@ func (p *Producer) NewStream(cfg StreamConfig) *Stream { return &Stream{p: p, cf
 // handed over.
 func (s *Stream) Produce(first int64, n int, intended []time.Duration) {
 	p := s.p
-	p.e.Work("client.record", int64(n))
 	sent := p.e.Now() - s.cfg.Origin
+	p.e.Work("client.record", int64(n))
 	ts := p.e.Wall().UnixMilli()
 	var refused []*BatchResult
 	var at *batch
