@@ -55,7 +55,7 @@
 //	                    reading and parsing the other.
 //	client.send         a request of a client: bytes of its frame.
 //	client.receive      an answer to a client: bytes of its frame.
-//	client.record       a record that a client makes or takes: 1 each.
+//	client.record       records that a client makes or takes together: how many.
 //
 // On the operating system the same calls are counted and free (see package
 // osenv), so that a calibration can fit the prices to the CPU time that the
