@@ -27,8 +27,9 @@ type Env interface {
 
 	// Work charges the CPU time of one operation of kind op over n units
 	// (usually bytes). In simulation the machine profile prices it and the
-	// task gives up a core for that long; on the operating system it is free,
-	// since there the work itself takes the time.
+	// task occupies a core for that long; on the operating system it is free,
+	// since there the work itself takes the time, and only counted. Package
+	// sim/machine lists the operations.
 	Work(op string, n int64)
 
 	// Rand is the random stream for one purpose of one entity. The same

@@ -27,10 +27,18 @@
 // these ask of the machine is not done. A panic in a task kills its process
 // and is kept as a [Failure].
 //
+// By itself everything that a program computes takes no time. A [Processor],
+// given with [Node.SetProcessor], has cores, which the operations of
+// [env.Env.Work] occupy for as long as a price table says; [Node.SetWakeup]
+// makes tasks late that waited for network, disk or a timer. Nodes that share a
+// processor are processes of one machine. Package machine makes both from
+// descriptions of machines.
+//
 // Network and file system are given to a node with [Node.SetNetwork] and
 // [Node.SetFS]; packages simnet and simdisk make them. They rest on the lower
 // half of this package's API: [Kernel.Schedule], [Kernel.Park], [Kernel.Wake],
-// [WaitList], [Kernel.Note], [Kernel.CallerDead], [Node.OnCrash].
+// [WaitList], [Kernel.RouseAll], [Kernel.Note], [Kernel.CallerDead],
+// [Node.OnCrash].
 //
 // # The world
 //

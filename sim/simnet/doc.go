@@ -11,6 +11,8 @@
 //   - Bytes of one connection arrive in order; nothing is ordered across
 //     connections. Each flight draws its latency from the link's quantiles and
 //     queues for the bandwidth of link and network cards.
+//   - Cards may have burst credits ([Network.SetLimiter]), and several hosts may
+//     be processes of one machine ([Network.Colocate]), which meet over loopback.
 //   - A sender may be a window ahead of its reader, then Write blocks.
 //   - Close sends FIN, or RST if unread bytes are thrown away. Bytes that reach
 //     a closed socket are answered with RST.
