@@ -35,8 +35,7 @@ const (
 	missedRate  = 100_000_000
 )
 
-// catchUp simulates the return of a broker. Its storage is what the instance
-// type has that is fastest, since it is the fetching that is measured.
+// catchUp simulates the return of a broker.
 func (p Plan) catchUp(ctx context.Context, c Configuration) (*CatchUp, error) {
 	s := p.scenario(c, trial{name: "catch-up", load: missedRate, window: missedBytes*time.Second/missedRate - warmUp})
 	lost := fmt.Sprintf("broker-%d", p.Brokers)

@@ -26,7 +26,7 @@ func (r *Result) Document() *document.Document {
 	d.Sections = []document.Section{
 		r.glance(), r.throughput(), r.latency(), r.burst(), r.loss(), r.exposed(), r.cost(), r.advice(), r.method(),
 	}
-	d.Provenance = r.sources()
+	d.Provenance, d.Facts = r.sources(), r.Facts
 	return d
 }
 

@@ -21,6 +21,12 @@ type Demand struct {
 // ioBytes is the size of its average write.
 func (d Demand) ioBytes() int64 { return max(1, d.WriteBytes/max(1, d.WriteIOs)) }
 
+// scaled is d times n/of.
+func (d Demand) scaled(n, of int64) Demand {
+	share := func(v int64) int64 { return int64(float64(v) * float64(n) / float64(of)) }
+	return Demand{share(d.WriteBytes), share(d.WriteIOs), share(d.InBytes), share(d.OutBytes)}
+}
+
 // Course is how a demand fares over hours.
 type Course struct {
 	Demand Demand        `json:"demand"`

@@ -162,7 +162,7 @@ func DefaultPlan() Plan {
 		Producers: 4, Consumers: 3, RecordBytes: 1024, BatchBytes: 128 << 10, Linger: 5 * time.Millisecond, Costs: "kafka-jvm",
 		LoadBytesPerSecond: 20_000_000, StoredBytes: 350 << 30,
 		Away: 10 * time.Minute, Hours: 12,
-		Window: 3 * time.Second, Seed: 1,
+		Window: 2 * time.Second, Seed: 1,
 	}
 }
 

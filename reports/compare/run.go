@@ -8,6 +8,8 @@ import (
 	"io"
 	"sync"
 	"time"
+
+	"github.com/weirlab/weir/reports/document"
 )
 
 // Schema is the version of the JSON form of a [Result].
@@ -20,6 +22,8 @@ type Result struct {
 	Configurations []*Entry      `json:"configurations"`
 	Wall           time.Duration `json:"wall"`
 	Simulated      time.Duration `json:"simulated"` // time that passed in all simulations together
+	// Facts tell how it was made, for whoever reads it later.
+	Facts []document.Fact `json:"facts,omitempty"`
 }
 
 // Entry is what was found out about a configuration.
@@ -93,6 +97,10 @@ type Options struct {
 	Progress func(done int, what string)
 }
 
+// patience is how many times longer a run at a modest load is, for the tail of
+// its latencies: such a run is quick.
+const patience = 3
+
 // gap is from which share of the ceiling on a loss of burst is worth a look.
 const gap = 0.97
 
@@ -108,7 +116,7 @@ func Run(ctx context.Context, p Plan, o Options) (*Result, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	r := &Result{Schema: Schema, Plan: p}
-	desk := &desk{p: p, o: o, seats: make(chan struct{}, o.Workers), cancel: cancel}
+	desk := &desk{p: p, o: o, seats: make(chan struct{}, o.Workers), cancel: cancel, returns: map[string]func() (*CatchUp, error){}}
 
 	var all sync.WaitGroup
 	for _, c := range p.Configurations {
@@ -135,6 +143,7 @@ type desk struct {
 	cancel context.CancelCauseFunc
 
 	mu        sync.Mutex
+	returns   map[string]func() (*CatchUp, error) // by instance type
 	begun     int
 	simulated time.Duration
 }
@@ -171,6 +180,9 @@ func (d *desk) sit(ctx context.Context, what string, do func() (time.Duration, e
 
 func (d *desk) simulate(ctx context.Context, c Configuration, t trial) (*Figures, error) {
 	t.window = d.p.Window
+	if t.load > 0 && !t.settled {
+		t.window *= patience
+	}
 	if t.fsync {
 		t.name += "-fsync"
 	}
@@ -187,13 +199,8 @@ func (d *desk) simulate(ctx context.Context, c Configuration, t trial) (*Figures
 
 // pattern finds out how a configuration fares with fsync, or without.
 func (d *desk) pattern(ctx context.Context, c Configuration, p *Pattern) (err error) {
-	// After hours of a load that is more than the disk takes the page cache is
-	// as dirty as it may be. With fsync nothing is left to get dirty.
-	dirty := 100
-	if p.Fsync {
-		dirty = 0
-	}
-	if p.Ceiling, err = d.simulate(ctx, c, trial{name: "ceiling", fsync: p.Fsync, dirty: dirty}); err != nil {
+	settled := !p.Fsync // with fsync nothing is left to get dirty
+	if p.Ceiling, err = d.simulate(ctx, c, trial{name: "ceiling", fsync: p.Fsync, settled: settled}); err != nil {
 		return err
 	}
 	if p.Common, err = d.simulate(ctx, c, trial{name: "load", fsync: p.Fsync, load: d.p.LoadBytesPerSecond}); err != nil {
@@ -202,22 +209,24 @@ func (d *desk) pattern(ctx context.Context, c Configuration, p *Pattern) (err er
 	if p.Course, err = Drain(c, p.Ceiling.Demand, d.p.Hours); err != nil || len(p.Course.Exhausted) == 0 {
 		return err
 	}
-	spent, err := d.simulate(ctx, c, trial{name: "ceiling-without-credits", fsync: p.Fsync, dirty: dirty, creditsSpent: true})
+	spent, err := d.simulate(ctx, c, trial{name: "ceiling-without-credits", fsync: p.Fsync, settled: settled, creditsSpent: true})
 	if err != nil {
 		return err
 	}
 	p.Spent = spent
-	if float64(spent.Acked) > gap*float64(p.Ceiling.Acked) {
+	if c.Volume == nil || float64(spent.Acked) > gap*float64(p.Ceiling.Acked) {
 		return nil
 	}
 	between := (spent.Acked + p.Ceiling.Acked) / 2
 	if p.Before, err = d.simulate(ctx, c, trial{name: "between", fsync: p.Fsync, load: between}); err != nil {
 		return err
 	}
-	if p.After, err = d.simulate(ctx, c, trial{name: "between-without-credits", fsync: p.Fsync, load: between, dirty: dirty, creditsSpent: true}); err != nil {
+	if p.After, err = d.simulate(ctx, c, trial{name: "between-without-credits", fsync: p.Fsync, load: between, settled: settled, creditsSpent: true}); err != nil {
 		return err
 	}
-	p.BetweenCourse, err = Drain(c, p.Before.Demand, d.p.Hours)
+	// A page cache that is not settled writes late; over hours it writes as at
+	// the ceiling, less of it.
+	p.BetweenCourse, err = Drain(c, p.Ceiling.Demand.scaled(between, p.Ceiling.Acked), d.p.Hours)
 	return err
 }
 
@@ -229,14 +238,7 @@ func (d *desk) after(ctx context.Context, e *Entry) (err error) {
 	if d.p.ReplicationFactor < 2 {
 		return errors.New("compare: with one replica of each partition there is nothing to rebuild from; use a replication factor of two or more")
 	}
-	what := e.Configuration.Name() + ": catching up"
-	if err := d.sit(ctx, what, func() (_ time.Duration, err error) {
-		e.CatchUp, err = d.p.catchUp(ctx, e.Configuration)
-		if err != nil {
-			return 0, err
-		}
-		return e.CatchUp.Simulated, nil
-	}); err != nil {
+	if e.CatchUp, err = d.caughtUp(ctx, e.Configuration); err != nil {
 		return err
 	}
 	if e.Host, err = Refill(d.p, e.Configuration, HostLost, e.CatchUp.BytesPerSecond); err != nil {
@@ -247,6 +249,26 @@ func (d *desk) after(ctx context.Context, e *Entry) (err error) {
 	}
 	e.Exposure, err = Expose(d.p, e.Configuration, e.Host)
 	return err
+}
+
+// caughtUp simulates the return of a broker once for each instance type.
+func (d *desk) caughtUp(ctx context.Context, c Configuration) (*CatchUp, error) {
+	d.mu.Lock()
+	once := d.returns[c.Instance]
+	if once == nil {
+		once = sync.OnceValues(func() (u *CatchUp, err error) {
+			err = d.sit(ctx, c.Instance+": catching up", func() (time.Duration, error) {
+				if u, err = d.p.catchUp(ctx, c); err != nil {
+					return 0, err
+				}
+				return u.Simulated, nil
+			})
+			return u, err
+		})
+		d.returns[c.Instance] = once
+	}
+	d.mu.Unlock()
+	return once()
 }
 
 // JSON writes the result so that [Read] gives it back.

@@ -4,12 +4,12 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"maps"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
+	"github.com/weirlab/weir/sim/ec2"
 	"github.com/weirlab/weir/sim/machine"
 	"github.com/weirlab/weir/workloads"
 	"github.com/weirlab/weir/workloads/measure"
@@ -92,13 +92,59 @@ type trial struct {
 	fsync        bool
 	load         int64 // bytes per second, 0 to saturate
 	creditsSpent bool
-	dirty        int // percent
-	window       time.Duration
+	// settled starts with page caches as they are after hours of a load that is
+	// more than the disks take.
+	settled bool
+	window  time.Duration
 }
 
 // warmUp is excluded from figures: connections, first batches, and with them
 // the time until throttled writers have found their pace.
 const warmUp = time.Second
+
+// setPoint is at how many percent of what Linux allows the dirty pages settle
+// under such a load: half way between the limit and where writers are first
+// slowed down, which is half way between the limit and the half of it at which
+// write-back begins.
+const setPoint = 87
+
+func (t trial) dirtyPercent() int {
+	if t.settled {
+		return setPoint
+	}
+	return 0
+}
+
+// settledSeconds is for how many seconds of writing there are dirty pages in a
+// machine that is to settle within its warm-up. How much memory a machine has
+// decides how long its cache takes to fill, and not at what rate a disk that
+// cannot keep up lets it be written; with all of it a run would take minutes
+// to get there.
+const settledSeconds = 4
+
+// settle makes the page cache of a machine so small.
+func (c Configuration) settle(m *machine.Profile, creditsSpent bool) error {
+	l, err := c.limits()
+	if err != nil {
+		return err
+	}
+	const dirtyShare = 5 // vm.dirty_ratio is 20 percent
+	m.MemoryBytes = min(m.MemoryBytes, m.HeapBytes+dirtyShare*settledSeconds*l.writing(creditsSpent))
+	return nil
+}
+
+// writing is what the disks write per second.
+func (m *limits) writing(creditsSpent bool) int64 {
+	if m.volume == nil {
+		return m.disks[0].Limits().WriteThroughput.Baseline * int64(len(m.disks))
+	}
+	volume := m.volume.Volume().Limits().Throughput
+	pipe, _ := m.EBSRules()
+	if creditsSpent {
+		return min(volume.Baseline, pipe.Baseline+pipe.Earn)
+	}
+	return min(volume.Burst, pipe.Burst)
+}
 
 // scenario is the run of a trial on a configuration.
 func (p Plan) scenario(c Configuration, t trial) *scenario.Scenario {
@@ -108,7 +154,7 @@ func (p Plan) scenario(c Configuration, t trial) *scenario.Scenario {
 		Seed:     p.Seed,
 		Recovery: time.Minute,
 		Cluster: scenario.Cluster{
-			Brokers: p.Brokers, Storage: storage, Machine: c.Instance, Costs: p.Costs, DirtyPercent: t.dirty,
+			Brokers: p.Brokers, Storage: storage, Machine: c.Instance, Costs: p.Costs, DirtyPercent: t.dirtyPercent(),
 			Properties: scenario.Properties{
 				"min.insync.replicas":              strconv.Itoa(p.MinISR),
 				"offsets.topic.num.partitions":     "3",
@@ -167,6 +213,9 @@ func (p Plan) profile(c Configuration, creditsSpent bool) (*machine.Profile, err
 // simulate runs a trial.
 func (p Plan) simulate(ctx context.Context, c Configuration, t trial) (*Figures, error) {
 	m, err := p.profile(c, t.creditsSpent)
+	if err == nil && t.settled {
+		err = c.settle(m, t.creditsSpent)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -175,6 +224,7 @@ func (p Plan) simulate(ctx context.Context, c Configuration, t trial) (*Figures,
 		return nil, fmt.Errorf("%v, %s: %w", c, t.name, err)
 	}
 	f := figures(run)
+	f.look(brokersOf(run), c, t.creditsSpent)
 	f.Fsync, f.Requested, f.CreditsSpent = t.fsync, t.load, t.creditsSpent
 	return f, nil
 }
@@ -196,29 +246,34 @@ func figures(m *measure.Measurement) *Figures {
 			f.Broken = append(f.Broken, "not met: "+c.Name+" ("+c.Note+")")
 		}
 	}
-	brokers := slices.DeleteFunc(slices.Clone(m.Machines), func(u workloads.Usage) bool { return !strings.HasPrefix(u.Name, "broker") })
-	f.look(brokers)
 	return f
 }
 
+// brokersOf are the machines of the brokers.
+func brokersOf(m *measure.Measurement) []workloads.Usage {
+	return slices.DeleteFunc(slices.Clone(m.Machines), func(u workloads.Usage) bool { return !strings.HasPrefix(u.Name, "broker") })
+}
+
 // look finds what the brokers' machines were busy with.
-func (f *Figures) look(brokers []workloads.Usage) {
+func (f *Figures) look(brokers []workloads.Usage, c Configuration, creditsSpent bool) {
 	if len(brokers) == 0 {
 		return
 	}
-	held := map[string]time.Duration{}
 	most := map[string]int64{}
 	for _, u := range brokers {
-		d := &f.Demand
-		d.WriteBytes += per(u.DiskWrittenBytes, u.Over)
-		d.WriteIOs += per(u.DiskWriteIOs, u.Over)
-		d.InBytes += per(u.NetReceivedBytes, u.Over)
-		d.OutBytes += per(u.NetSentBytes, u.Over)
-		for _, l := range u.Limits {
-			most[l.Name] = max(most[l.Name], l.Percent())
+		d := Demand{
+			WriteBytes: per(u.DiskWrittenBytes, u.Over), WriteIOs: per(u.DiskWriteIOs, u.Over),
+			InBytes: per(u.NetReceivedBytes, u.Over), OutBytes: per(u.NetSentBytes, u.Over),
 		}
-		for _, h := range u.Held {
-			held[h.Limit] += h.For
+		f.Demand.add(d)
+		for _, l := range u.Limits {
+			if l.Name == workloads.LimitProcessor {
+				most[l.Name] = max(most[l.Name], l.Percent())
+			}
+		}
+		reads := Demand{WriteBytes: per(u.DiskReadBytes, u.Over), WriteIOs: per(u.DiskReadIOs, u.Over)}
+		for _, l := range c.used(d, reads, creditsSpent) {
+			most[l.Name] = max(most[l.Name], l.Percent)
 		}
 	}
 	n := int64(len(brokers))
@@ -229,39 +284,62 @@ func (f *Figures) look(brokers []workloads.Usage) {
 	slices.SortFunc(f.Used, func(a, b LimitUse) int {
 		return cmp.Or(cmp.Compare(b.Percent, a.Percent), cmp.Compare(a.Name, b.Name))
 	})
-	f.Bottleneck = bottleneck(f.Used, held)
+	f.Bottleneck = waiting
+	if len(f.Used) > 0 && f.Used[0].Percent >= busy {
+		f.Bottleneck = f.Used[0].Name
+	}
 }
 
-// busy is from how many percent of a limit on it may be what holds back.
+func (d *Demand) add(o Demand) {
+	d.WriteBytes += o.WriteBytes
+	d.WriteIOs += o.WriteIOs
+	d.InBytes += o.InBytes
+	d.OutBytes += o.OutBytes
+}
+
+// used is how much of each limit of a machine its demand takes, while credits
+// last or without them.
+func (c Configuration) used(writes, reads Demand, creditsSpent bool) []LimitUse {
+	m, err := c.limits()
+	if err != nil {
+		return nil // it was simulated, so there is one
+	}
+	var all []LimitUse
+	add := func(r ec2.Rule, name string, times, n int64) {
+		limit := r.Burst
+		if creditsSpent {
+			limit = r.Baseline + r.Earn
+		}
+		all = append(all, LimitUse{name, min(100, 100*n/max(1, limit*times))})
+	}
+	if m.volume != nil {
+		l := m.volume.Volume().Limits()
+		ios, bytes := writes.WriteIOs+reads.WriteIOs, writes.WriteBytes+reads.WriteBytes
+		pipe, pipeIOs := m.EBSRules()
+		add(l.IOPS, l.IOPS.Name, 1, ios)
+		add(pipe, pipe.Name, 1, bytes)
+		add(pipeIOs, pipeIOs.Name, 1, ios)
+		if l.WholeBlocks {
+			bytes = max(bytes, ios*l.MergeBytes)
+		}
+		add(l.Throughput, l.Throughput.Name, 1, bytes)
+	} else {
+		l, n := m.disks[0].Limits(), int64(len(m.disks))
+		add(l.WriteIOPS, l.WriteIOPS.Name, n, writes.WriteIOs)
+		add(l.WriteThroughput, l.WriteThroughput.Name, n, writes.WriteBytes)
+		add(l.ReadIOPS, l.ReadIOPS.Name, n, reads.WriteIOs)
+		add(l.ReadThroughput, l.ReadThroughput.Name, n, reads.WriteBytes)
+	}
+	add(m.NetworkRule(), networkIn, 1, writes.InBytes)
+	add(m.NetworkRule(), networkOut, 1, writes.OutBytes)
+	return all
+}
+
+// busy is from how many percent of a limit on it is what holds back.
 const busy = 85
 
-// bottleneck names what held a cluster back. A volume's limits say so
-// themselves; others are told by how much of them was used.
-func bottleneck(used []LimitUse, held map[string]time.Duration) string {
-	top := LimitUse{}
-	if len(used) > 0 {
-		top = used[0]
-	}
-	if top.Percent >= busy && !strings.HasPrefix(top.Name, "disk") {
-		return top.Name
-	}
-	limit, longest := "", time.Duration(0)
-	for _, name := range slices.Sorted(maps.Keys(held)) {
-		if held[name] > longest {
-			limit, longest = name, held[name]
-		}
-	}
-	switch {
-	case limit != "" && (top.Percent >= busy || top.Name == ""):
-		return limit
-	case top.Percent >= busy:
-		return top.Name
-	}
-	return waiting
-}
-
 // waiting is the bottleneck of a cluster that used up no limit.
-const waiting = "latency of the acknowledgements in flight"
+const waiting = "waiting for acknowledgements"
 
 func per(n int64, over time.Duration) int64 {
 	if over <= 0 {
