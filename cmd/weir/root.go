@@ -105,6 +105,7 @@ func newRoot(s streams) *cobra.Command {
 	root.AddCommand(
 		runCommand(s), campaignCommand(s), checkCommand(s), reportCommand(s),
 		calibrateCommand(s), echoCommand(s),
+		compareCommand(s),
 		regressCommand(s), regressProofCommand(s),
 		brokerCommand(s), topicsCommand(s), produceCommand(s), consumeCommand(s),
 	)
