@@ -2,6 +2,7 @@ package document
 
 import (
 	"fmt"
+	"html"
 	"io"
 	"path"
 	"strings"
@@ -38,13 +39,17 @@ func (d *Document) MarkdownBelow(w io.Writer, imageDir string, level int) error 
 		for k := range s.Tables {
 			p("%s", s.Tables[k].markdown())
 		}
-		for k := range s.Figures {
-			f := &s.Figures[k]
-			p("\n[![%s](%s)](%s)\n", inBrackets(f.Title), path.Join(imageDir, f.Name+".png"), path.Join(imageDir, f.Name+".svg"))
-			if f.About != "" {
-				p("\n%s\n", f.About)
+		for rest := s.Figures; len(rest) > 0; {
+			n := 1
+			for rest[0].Half && n < len(rest) && rest[n].Half {
+				n++
 			}
-			p("\n*%s*\n", f.Caption())
+			if rest[0].Half {
+				p("%s", pairs(rest[:n], imageDir))
+			} else {
+				p("%s", rest[0].markdown(imageDir))
+			}
+			rest = rest[n:]
 		}
 	}
 	if len(d.Provenance) > 0 {
@@ -63,6 +68,48 @@ func (d *Document) MarkdownBelow(w io.Writer, imageDir string, level int) error 
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+func (f *Figure) markdown(imageDir string) string {
+	file := path.Join(imageDir, f.Name)
+	text := fmt.Sprintf("\n[![%s](%s.png)](%s.svg)\n", inBrackets(f.Title), file, file)
+	if f.About != "" {
+		text += "\n" + f.About + "\n"
+	}
+	return text + "\n*" + f.Caption() + "*\n"
+}
+
+// pairs sets half figures two beside each other. A caption that is the same
+// for all of them is written once.
+func pairs(figures []Figure, imageDir string) string {
+	var b strings.Builder
+	same := true
+	for i := range figures {
+		same = same && figures[i].Caption() == figures[0].Caption()
+	}
+	b.WriteString("\n<table>\n")
+	for i := range figures {
+		f, file := &figures[i], path.Join(imageDir, figures[i].Name)
+		if i%2 == 0 {
+			b.WriteString("<tr>")
+		}
+		fmt.Fprintf(&b, `<td width="50%%"><a href="%s.svg"><img src="%s.png" alt="%s" width="438"></a>`, file, file, html.EscapeString(f.Title))
+		if f.About != "" {
+			b.WriteString("<br>" + html.EscapeString(f.About))
+		}
+		if !same {
+			b.WriteString("<br><em>" + html.EscapeString(f.Caption()) + "</em>")
+		}
+		b.WriteString("</td>")
+		if i%2 == 1 || i == len(figures)-1 {
+			b.WriteString("</tr>\n")
+		}
+	}
+	b.WriteString("</table>\n")
+	if same {
+		b.WriteString("\n*" + figures[0].Caption() + "*\n")
+	}
+	return b.String()
 }
 
 func inBrackets(s string) string { return strings.NewReplacer("[", "(", "]", ")").Replace(s) }
