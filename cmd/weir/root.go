@@ -104,7 +104,7 @@ func newRoot(s streams) *cobra.Command {
 	})
 	root.AddCommand(
 		runCommand(s), campaignCommand(s), checkCommand(s), reportCommand(s),
-		calibrateCommand(s), echoCommand(s),
+		calibrateCommand(s), echoCommand(s), versusCommand(s),
 		compareCommand(s),
 		regressCommand(s), regressProofCommand(s),
 		brokerCommand(s), topicsCommand(s), produceCommand(s), consumeCommand(s),
