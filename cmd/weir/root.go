@@ -107,6 +107,7 @@ func newRoot(s streams) *cobra.Command {
 		calibrateCommand(s), echoCommand(s), versusCommand(s),
 		compareCommand(s),
 		regressCommand(s), regressProofCommand(s),
+		resultsCommand(s),
 		brokerCommand(s), topicsCommand(s), produceCommand(s), consumeCommand(s),
 	)
 	return root
