@@ -5,6 +5,7 @@ SHELL := /bin/bash
 GO ?= go
 FUZZTIME ?= 60s
 SEEDS ?= 200
+REGRESS_RUNS ?= 20
 
 # Packages that run goroutines: the operating-system backend and what is
 # driven through it. The race detector sees nothing inside coroutines, so the
@@ -56,13 +57,21 @@ faultbuild: ## build bin/weir-faults, which has the planted bugs in it
 planted: faultbuild ## the judge finds every planted bug, and its command reproduces the find
 	WEIR_FAULTS=$(CURDIR)/bin/weir-faults $(GO) test ./cmd/weir -run '^TestPlantedBugs$$' -v -count=1 -timeout 20m
 
+.PHONY: regress-proof
+regress-proof: build faultbuild ## weir regress on equal builds and on a planted slowdown, REGRESS_RUNS (20) times each
+	bin/weir regress-proof --runs $(REGRESS_RUNS)
+
 .PHONY: campaign
 campaign: build ## SEEDS (200) seeds of the quickstart scenario
 	bin/weir campaign --seeds $(SEEDS)
 
 .PHONY: results
 results: build ## measure everything again and write RESULTS.md; leave the machine alone meanwhile
-	bin/weir results
+	$(GO) test -run '^$$' -bench 'Events|IdleCluster|AckedProduce' -benchtime 3s ./sim ./workloads | tee bin/bench.txt
+	for part in measured judged; do \
+		$(GO) test -run '^$$' -bench "SaturatedI3en/$$part" -benchtime 1x ./workloads | tee -a bin/bench.txt; \
+	done
+	bin/weir results --bench bin/bench.txt $(addprefix --add regress=,$(wildcard weir-out/regress/proof.json))
 
 .PHONY: lint
 lint: ## golangci-lint (see .ci/run for the version)

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -17,6 +18,7 @@ import (
 // regressFlags are the flags of "weir regress".
 type regressFlags struct {
 	rounds  int
+	time    time.Duration // of a round
 	old     []string
 	new     []string
 	scratch string
@@ -46,6 +48,7 @@ func regressCommand(s streams) *cobra.Command {
 	}
 	flags := cmd.Flags()
 	flags.IntVar(&f.rounds, "rounds", 0, fmt.Sprintf("rounds of two processes of each build; by default %d, and %d if something looks slower", regress.DefaultRounds, regress.DefaultMaxRounds))
+	flags.DurationVar(&f.time, "round-time", regress.DefaultRoundTime, "how long the slices of a round take; a round has at least four of each load for each process")
 	flags.StringArrayVar(&f.old, "old-arg", nil, "an argument for the old build's \"weir broker\"; may be repeated")
 	flags.StringArrayVar(&f.new, "new-arg", nil, "an argument for the new build's \"weir broker\"; may be repeated")
 	flags.StringVar(&f.scratch, "scratch", "", "directory for the brokers' data, up to 700 MB; by default that for temporary files")
@@ -55,9 +58,12 @@ func regressCommand(s streams) *cobra.Command {
 }
 
 func (f regressFlags) options() (regress.Options, error) {
-	o := regress.Options{Rounds: f.rounds, Dir: f.scratch}
+	o := regress.Options{Rounds: f.rounds, RoundTime: f.time, Dir: f.scratch}
 	if f.rounds != 0 && f.rounds < 3 {
 		return o, fmt.Errorf("--rounds %d cannot tell noise from change; use 4 or more", f.rounds)
+	}
+	if f.time < 0 {
+		return o, fmt.Errorf("--round-time %s: give a time above zero", f.time)
 	}
 	return o, nil
 }
@@ -168,7 +174,7 @@ func regressProofCommand(s streams) *cobra.Command {
 	flags.StringVar(&f.faults, "faults", "bin/weir-faults", "a build with planted bugs, to be compared with itself with S1 planted")
 	flags.IntVar(&f.runs, "runs", 20, "comparisons of each kind")
 	flags.StringVar(&f.scratch, "scratch", "", "directory for the brokers' data; by default that for temporary files")
-	flags.StringVar(&f.out, "out", "weir-out/regress-proof", "directory for the report and result.json")
+	flags.StringVar(&f.out, "out", "weir-out/regress", "directory for the report and proof-trials.json")
 	return cmd
 }
 
@@ -195,15 +201,15 @@ func runRegressProof(cmd *cobra.Command, s streams, f proofFlags) error {
 	if err != nil {
 		return internal(err)
 	}
-	page, err := writeDocument(proof.Document(), f.out, "regress-proof")
+	page, err := writeDocument(proof.Document(), f.out, "proof")
 	if err != nil {
 		return internal(err)
 	}
-	result := filepath.Join(f.out, "result.json")
-	if err := writeFile(result, proof.WriteJSON); err != nil {
+	if err := writeFile(filepath.Join(f.out, "proof-trials.json"), proof.WriteJSON); err != nil {
 		return internal(err)
 	}
-	_, _ = fmt.Fprintf(s.out, "%s\nreport: %s\nresult: %s\n", proof.Verdict(), page, result)
+	_, _ = fmt.Fprintf(s.out, "%s\nreport: %s\ninto RESULTS.md: %s results --only '' --add regress=%s\n",
+		proof.Verdict(), page, program(), filepath.Join(f.out, "proof.json"))
 	if !proof.Holds() {
 		return verdict(exitFailed)
 	}

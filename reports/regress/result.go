@@ -110,7 +110,7 @@ type Comparison struct {
 	Gate  float64 `json:"gate"`
 	// Alarm: Change is beyond the gate, and P small enough.
 	Alarm bool `json:"alarm"`
-	// Faster is the same in the other direction.
+	// Faster is the same with old and new exchanged.
 	Faster bool `json:"faster"`
 }
 
@@ -185,7 +185,7 @@ func (r *Result) compare(m Metric) (Comparison, bool) {
 func judge(m Metric, rounds []round, old, new []float64) Comparison {
 	d := change(rounds)
 	low, high := interval(rounds, confidence)
-	gate := max(math.Log1p(m.Least), aaGate(rounds, gateLevel))
+	gate := max(m.Least, math.Expm1(aaGate(rounds, gateLevel)))
 	mirrored := make([]round, len(rounds))
 	for i, r := range rounds {
 		mirrored[i] = round{r.new, r.old}
@@ -194,9 +194,9 @@ func judge(m Metric, rounds []round, old, new []float64) Comparison {
 	return Comparison{
 		Metric: m, Old: medianOf(old), New: medianOf(new),
 		Change: math.Expm1(d), Low: math.Expm1(low), High: math.Expm1(high),
-		P: p, Noise: noise(rounds), Gate: math.Expm1(gate),
-		Alarm:  d > gate && p <= rankLevel,
-		Faster: -d > gate && pValue(mirrored) <= rankLevel,
+		P: p, Noise: noise(rounds), Gate: gate,
+		Alarm:  math.Expm1(d) > gate && p <= rankLevel,
+		Faster: math.Expm1(-d) > gate && pValue(mirrored) <= rankLevel,
 	}
 }
 

@@ -66,9 +66,8 @@ type Process struct {
 // seats of a round: who sits where in the order of slices.
 var seats = [...]string{Old, New, Old, New}
 
-// orders of the slices of a block by seat. Each row is ABBA or BAAB, every seat
-// is in every place once in four blocks, and every seat follows each
-// other seat.
+// orders of the slices of a block by seat. Each row is ABBA or BAAB, and every
+// seat is in every place once in four blocks.
 var orders = [...][len(seats)]int{{0, 1, 3, 2}, {1, 2, 0, 3}, {2, 3, 1, 0}, {3, 0, 2, 1}}
 
 // Run compares two builds.

@@ -5,7 +5,7 @@ import (
 	"slices"
 )
 
-// Round is what one metric was in one round: two processes of each side, in
+// round is what one metric was in one round: two processes of each side, in
 // logarithms, so that differences are ratios.
 type round struct{ old, new [2]float64 }
 
@@ -120,6 +120,10 @@ func noise(rounds []round) float64 {
 	return medianPenalty * math.Sqrt(process/float64(len(rounds)))
 }
 
+// clipAt bounds what one pair of processes that differ much, because only one of
+// them met a neighbour, adds to the noise: so many medians. Change is a median
+// as well, and as little impressed. Of normal differences one in sixty is
+// beyond that.
 const clipAt = 3.5
 
 // medianPenalty is how much more change spreads than the mean difference
