@@ -139,7 +139,11 @@ func addResults(f *resultsFlags) error {
 		if err != nil {
 			return fmt.Errorf("--add %s: %s: %w", name, file, err)
 		}
-		if err := saveAdded(f, name, "weir "+name, file, d); err != nil {
+		command := "weir " + name
+		if name == "regress" {
+			command = "make regress-proof"
+		}
+		if err := saveAdded(f, name, command, file, d); err != nil {
 			return err
 		}
 	}
@@ -166,8 +170,11 @@ func saveAdded(f *resultsFlags, name, command, file string, d *document.Document
 	m := made(command, info.ModTime())
 	m.Took = 0
 	for _, fact := range d.Facts {
-		if fact.Name == "command" {
+		switch fact.Name {
+		case "command":
 			m.Command = fact.Value
+		case "commit":
+			m.Commit = fact.Value
 		}
 	}
 	return results.Save(f.root, &results.Part{Name: name, Document: d, Made: m})
