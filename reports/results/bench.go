@@ -63,6 +63,29 @@ func Bench(in io.Reader) (*document.Document, error) {
 	return benchDocument(lines, facts), nil
 }
 
+// median of the repetitions in one unit; false if the benchmark has none.
+func (l *benchLine) median(unit string) (float64, bool) {
+	vs := slices.Sorted(slices.Values(l.values[unit]))
+	n := len(vs)
+	if n == 0 {
+		return 0, false
+	}
+	return (vs[(n-1)/2] + vs[n/2]) / 2, true
+}
+
+// words tell what a benchmark of a whole simulation cost, "" of others.
+func (l *benchLine) words() string {
+	wall, _ := l.median("ns/op")
+	cpu, _ := l.median("cpu-s")
+	peak, ok := l.median("peak-MB")
+	simulated, also := l.median("cluster-s")
+	if !ok || !also {
+		return ""
+	}
+	return fmt.Sprintf("%s: %s simulated seconds took %s s on one core (%s s of processor time) and %s MB of memory.",
+		l.name, drawing.Trim(simulated), drawing.Trim(wall/1e9), drawing.Trim(cpu), drawing.Trim(peak))
+}
+
 func benchDocument(lines []*benchLine, facts []document.Fact) *document.Document {
 	t := document.Table{Name: "benchmarks", Title: "As printed by Go's benchmarks", Columns: []document.Column{
 		{Name: "benchmark"}, {Name: "median", Number: true}, {Name: "unit"}, {Name: "least", Number: true}, {Name: "most", Number: true}, {Name: "runs", Number: true}}}
@@ -71,12 +94,18 @@ func benchDocument(lines []*benchLine, facts []document.Fact) *document.Document
 		for _, unit := range l.units {
 			vs := slices.Sorted(slices.Values(l.values[unit]))
 			n := len(vs)
-			median := (vs[(n-1)/2] + vs[n/2]) / 2
+			median, _ := l.median(unit)
 			cell := func(v float64) document.Cell { return document.Quantity(v, unit, drawing.SI(v)) }
 			t.Rows = append(t.Rows, []document.Cell{document.Words(name), cell(median), document.Words(unit), cell(vs[0]), cell(vs[n-1]), document.Quantity(float64(n), "", strconv.Itoa(n))})
 			name = ""
 		}
 	}
-	return &document.Document{Title: "Speed of the simulator", Subtitle: "What a simulation costs on the machine that runs it.",
+	var summary []string
+	for _, l := range lines {
+		if words := l.words(); words != "" {
+			summary = append(summary, words)
+		}
+	}
+	return &document.Document{Title: "Speed of the simulator", Subtitle: "What a simulation costs on the machine that runs it.", Summary: summary,
 		Sections: []document.Section{{Title: "Benchmarks", Tables: []document.Table{t}}}, Facts: facts}
 }

@@ -167,6 +167,9 @@ func TestBenchDocument(t *testing.T) {
 	rows := d.Sections[0].Tables[0].Rows
 	require.Equal(t, []string{"Events-2", "170", "ns/op", "160", "180", "2"}, texts(rows[0]))
 	require.Equal(t, []string{"", "6.11 M", "events/s", "6 M", "6.23 M", "2"}, texts(rows[1]))
+	d, err = Bench(strings.NewReader("BenchmarkSaturatedI3en/measured \t 1\t 31200000000 ns/op\t 12.5 cluster-s\t 29.96 cpu-s\t 812 peak-MB\n"))
+	require.NoError(t, err)
+	require.Equal(t, []string{"SaturatedI3en/measured: 12.5 simulated seconds took 31.2 s on one core (30 s of processor time) and 812 MB of memory."}, d.Summary)
 	_, err = Bench(strings.NewReader("PASS\n"))
 	require.ErrorContains(t, err, "no benchmark results; give the output of go test -bench")
 	_, err = Bench(strings.NewReader("BenchmarkX 1 x ns/op\n"))
