@@ -67,7 +67,7 @@ campaign: build ## SEEDS (200) seeds of the quickstart scenario
 
 .PHONY: results
 results: build ## measure everything again and write RESULTS.md; leave the machine alone meanwhile
-	$(GO) test -run '^$$' -bench 'Events|IdleCluster|AckedProduce' -benchtime 3s ./sim ./workloads | tee bin/bench.txt
+	$(GO) test -run '^$$' -bench 'Events|IdleCluster|AckedProduce|OpenLoop' -benchtime 3s ./sim ./workloads | tee bin/bench.txt
 	for part in measured judged; do \
 		$(GO) test -run '^$$' -bench "SaturatedI3en/$$part" -benchtime 1x ./workloads | tee -a bin/bench.txt; \
 	done
