@@ -59,18 +59,6 @@ func (c Cost) Price(n int64) time.Duration {
 	return time.Duration(c.CallNanos + int64(min(nanos, math.MaxInt64>>2)))
 }
 
-// Scaled is the table of a processor that takes percent of the time of this
-// one.
-func (c Costs) Scaled(percent int64) Costs {
-	scaled := make(map[string]Cost, len(c.Operations))
-	for _, op := range env.SortedKeys(c.Operations) {
-		cost := c.Operations[op]
-		scaled[op] = Cost{CallNanos: cost.CallNanos * percent / 100, UnitPicos: cost.UnitPicos * percent / 100}
-	}
-	c.Operations = scaled
-	return c
-}
-
 func (c Costs) check() error {
 	for _, op := range env.SortedKeys(c.Operations) {
 		cost := c.Operations[op]

@@ -2,8 +2,11 @@ package machine_test
 
 import (
 	"encoding/json"
+	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -117,6 +120,29 @@ func TestCostTablesPriceEveryOperation(t *testing.T) {
 	require.ErrorContains(t, err, "use one of kafka-jvm, weir")
 }
 
+// TestOperationsAreThoseOfThePrograms holds the list of operations against the
+// names in the source of those who tell of them.
+func TestOperationsAreThoseOfThePrograms(t *testing.T) {
+	name := regexp.MustCompile(`"((?:request|storage|replica|peer|client)\.[a-z]+|response)"`)
+	told := map[string]bool{}
+	for _, dir := range []string{"broker", "workloads/client"} {
+		err := filepath.WalkDir(filepath.Join("..", "..", filepath.FromSlash(dir)), func(file string, entry fs.DirEntry, err error) error {
+			if err != nil || entry.IsDir() || filepath.Ext(file) != ".go" || strings.HasSuffix(file, "_test.go") {
+				return err
+			}
+			source, err := os.ReadFile(file)
+			if strings.Contains(string(source), ".Work(") {
+				for _, m := range name.FindAllStringSubmatch(string(source), -1) {
+					told[m[1]] = true
+				}
+			}
+			return err
+		})
+		require.NoError(t, err)
+	}
+	require.ElementsMatch(t, machine.Operations(), slices.Collect(maps.Keys(told)))
+}
+
 func TestPriceIsPerCallAndPerUnit(t *testing.T) {
 	c := machine.Costs{Operations: map[string]machine.Cost{"op": {CallNanos: 1000, UnitPicos: 250}}}
 	require.Equal(t, time.Duration(1000), c.Price("op", 0))
@@ -125,8 +151,6 @@ func TestPriceIsPerCallAndPerUnit(t *testing.T) {
 	require.Equal(t, 250*time.Second+time.Microsecond, c.Price("op", 1e12))
 	require.Zero(t, c.Price("other", 1000))
 	require.Positive(t, c.Price("op", 1<<62), "no overflow")
-	require.Equal(t, machine.Cost{CallNanos: 1150, UnitPicos: 287}, c.Scaled(115).Operations["op"])
-	require.Equal(t, machine.Cost{CallNanos: 1000, UnitPicos: 250}, c.Operations["op"], "Scaled leaves the table as it was")
 }
 
 // timeOf runs fn as a task of a machine and returns how long it took.
