@@ -143,16 +143,3 @@ func TestSentences(t *testing.T) {
 		require.Equal(t, c.want, (&result{run: &c.run}).sentence())
 	}
 }
-
-func TestTicks(t *testing.T) {
-	ticks, end := drawing.NiceTicks(931, 4, drawing.SI)
-	require.Equal(t, 1000.0, end)
-	require.Len(t, ticks, 5)
-	_, lo, hi := drawing.LogTicks(2.2, 3700, drawing.Milliseconds)
-	require.Equal(t, []float64{2, 5000}, []float64{lo, hi})
-	_, lo, hi = drawing.LogTicks(10, 10, drawing.Milliseconds)
-	require.Equal(t, []float64{10, 20}, []float64{lo, hi}, "an axis has a length")
-	ticks, lo, hi = drawing.LogTicks(2.2, 4, drawing.Milliseconds)
-	require.Equal(t, []float64{2, 10}, []float64{lo, hi}, "and a label")
-	require.Equal(t, "10 ms", ticks[len(ticks)-1].Label)
-}
