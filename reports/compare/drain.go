@@ -139,7 +139,7 @@ func (m *limits) read(now time.Duration, bytes int64) (end time.Duration) {
 
 // beat is the time between two portions that are put on the buckets. It is
 // short beside what is plotted and long beside an I/O.
-const beat = 250 * time.Millisecond
+const beat = time.Second
 
 // portion is what beat n has of so many units a second. All portions together
 // are exact.

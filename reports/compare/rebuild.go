@@ -125,7 +125,6 @@ func Refill(p Plan, c Configuration, loss Loss, catchUp int64) (*Rebuild, error)
 	if catchUp > 0 {
 		most = min(most, catchUp)
 	}
-	chunk := max(portion(most, 0), 1)
 	held := map[string]time.Duration{}
 	step, from, moved := time.Duration(0), time.Duration(0), int64(0)
 	missing := r.Bytes
@@ -138,15 +137,18 @@ func Refill(p Plan, c Configuration, loss Loss, catchUp int64) (*Rebuild, error)
 	r.Points = append(r.Points, RebuildPoint{Missing: missing})
 	now := time.Duration(0)
 	for missing > 0 {
-		copied := min(chunk, missing)
+		// Beats get longer as the rebuild does.
+		beat := max(beat, now/5000)
+		portion := func(perSecond int64) int64 { return int64(float64(perSecond) * beat.Seconds()) }
+		copied := min(max(portion(most), 1), missing)
 		// The load of the beat and then the copy, at every place they pass.
-		_, in := fresh.Receive(now, portion(load, 0)+copied)
-		_, out := other.Send(now, portion(serves, 0)+copied/sources)
+		_, in := fresh.Receive(now, portion(load)+copied)
+		_, out := other.Send(now, portion(serves)+copied/sources)
 		ends := []ending{
-			{storageWrites, fresh.write(now, refillWrite, max(1, (portion(load, 0)+copied)/refillWrite))},
+			{storageWrites, fresh.write(now, refillWrite, max(1, (portion(load)+copied)/refillWrite))},
 			{networkIn, in},
 			{limitSources, out},
-			{limitReads, max(other.write(now, refillWrite, max(1, portion(load, 0)/refillWrite)), other.read(now, copied/sources))},
+			{limitReads, max(other.write(now, refillWrite, max(1, portion(load)/refillWrite)), other.read(now, copied/sources))},
 		}
 		last := slices.MaxFunc(ends, func(a, b ending) int { return cmp.Compare(a.at, b.at) })
 		next := now + beat
