@@ -7,7 +7,11 @@ import (
 	"time"
 
 	"github.com/weirlab/weir/env"
+	"github.com/weirlab/weir/sim/machine"
 )
+
+// replayCalls is how many calls of each kind are simulated for the summary.
+const replayCalls = 2000
 
 // Summary is the result in a page of text.
 func (r *Result) Summary() string {
@@ -22,10 +26,22 @@ func (r *Result) Summary() string {
 		_, _ = fmt.Fprintln(w)
 	}
 	line("disk", "KiB", "at a time", "calls/s", "p50", "p99", "p99.9")
+	row := func(op string, s machine.DiskSeries) {
+		line(op, s.Bytes>>10, s.Depth, s.BytesPerSecond/s.Bytes, at(s.Latency, 500_000), at(s.Latency, 990_000), at(s.Latency, 999_000))
+	}
+	// Where the simulator has the operation, what it makes of the profile.
+	replayed, err := p.Replay(replayCalls)
 	for _, s := range p.Disk.Series {
-		line(s.Op, s.Bytes>>10, s.Depth, s.BytesPerSecond/s.Bytes, at(s.Latency, 500_000), at(s.Latency, 990_000), at(s.Latency, 999_000))
+		row(s.Op, s)
+		if len(replayed) > 0 && replayed[0].Measured.Op == s.Op && replayed[0].Measured.Bytes == s.Bytes && replayed[0].Measured.Depth == s.Depth {
+			row("simulated", replayed[0].Simulated)
+			replayed = replayed[1:]
+		}
 	}
 	_ = w.Flush()
+	if err != nil {
+		fmt.Fprintf(&b, "simulating the disk failed: %v\n", err)
+	}
 	fmt.Fprintf(&b, "long runs: %d MB/s written, %d MB/s read, %d MB/s through the page cache and synced\n\n",
 		p.Disk.WriteBytesPerSecond/1e6, p.Disk.ReadBytesPerSecond/1e6, r.Disk.WriteBackBytesPerSecond/1e6)
 	line("loopback", "bytes", "pause", "p50", "p99", "CPU")
