@@ -48,7 +48,7 @@ func regressCommand(s streams) *cobra.Command {
 	}
 	flags := cmd.Flags()
 	flags.IntVar(&f.rounds, "rounds", 0, fmt.Sprintf("rounds of two processes of each build; by default %d, and %d if something looks slower", regress.DefaultRounds, regress.DefaultMaxRounds))
-	flags.DurationVar(&f.time, "round-time", regress.DefaultRoundTime, "how long the slices of a round take; a round has at least four of each load for each process")
+	flags.DurationVar(&f.time, "round-time", regress.DefaultRoundTime, "how long the slices of a round take; each process has at least two of each load")
 	flags.StringArrayVar(&f.old, "old-arg", nil, "an argument for the old build's \"weir broker\"; may be repeated")
 	flags.StringArrayVar(&f.new, "new-arg", nil, "an argument for the new build's \"weir broker\"; may be repeated")
 	flags.StringVar(&f.scratch, "scratch", "", "directory for the brokers' data, up to 700 MB; by default that for temporary files")

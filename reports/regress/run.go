@@ -2,7 +2,6 @@ package regress
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -20,7 +19,7 @@ type Options struct {
 	Rounds, MaxRounds int
 
 	// RoundTime is how long the slices of one round may take; 0 means
-	// DefaultRoundTime. A round has at least four blocks of slices.
+	// DefaultRoundTime. Each process has at least two slices of each load.
 	RoundTime time.Duration
 
 	// Dir is where the brokers keep their data, 700 MB at a time at most; the
@@ -170,7 +169,10 @@ func (f *field) stop() {
 // run gives the clusters slices of load in turn.
 func (f *field) run(ctx context.Context, d time.Duration) ([]Process, error) {
 	fail := func(i int, err error) error {
-		return fmt.Errorf("the brokers of %s: %w", f.list[i].Side, errors.Join(f.clusters[i].gone(), err))
+		if gone := f.clusters[i].gone(); gone != nil {
+			err = gone // which explains the rest
+		}
+		return fmt.Errorf("the brokers of %s: %w", f.list[i].Side, err)
 	}
 	for i, c := range f.clusters {
 		if err := c.prepare(); err != nil {
@@ -187,7 +189,7 @@ func (f *field) run(ctx context.Context, d time.Duration) ([]Process, error) {
 	}
 	start := time.Now()
 	// Whole pairs of blocks, so that neither side is first more often.
-	for block := 0; block < len(orders) || block%2 == 1 || time.Since(start) < d; block++ {
+	for block := 0; block < 2 || block%2 == 1 || time.Since(start) < d; block++ {
 		for _, l := range loads {
 			for _, i := range orders[block%len(orders)] {
 				if err := ctx.Err(); err != nil {

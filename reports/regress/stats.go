@@ -122,7 +122,7 @@ func noise(rounds []round) float64 {
 
 // clipAt bounds what one pair of processes that differ much, because only one of
 // them met a neighbour, adds to the noise: so many medians. Change is a median
-// as well, and as little impressed. Of normal differences one in sixty is
+// as well, and as little impressed. Of normal differences one in 55 is
 // beyond that.
 const clipAt = 3.5
 
