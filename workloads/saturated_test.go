@@ -41,9 +41,16 @@ load:
 recovery: 1m
 `
 
-// BenchmarkSaturatedI3en simulates those 10 s on one processor, judge and all,
-// and reports what that took. Run it with -benchtime=1x.
+// BenchmarkSaturatedI3en simulates those 10 s on one processor and reports what
+// that took: only measured, as comparisons do, and with invariants watched,
+// replicas read back and all judged, as weir run does. Run it with
+// -benchtime=1x, and one of the two at a time: peak-MB is the process's.
 func BenchmarkSaturatedI3en(b *testing.B) {
+	b.Run("measured", func(b *testing.B) { saturated(b, true) })
+	b.Run("judged", func(b *testing.B) { saturated(b, false) })
+}
+
+func saturated(b *testing.B, brief bool) {
 	s, err := scenario.Parse("saturated.yaml", []byte(saturatedI3en))
 	require.NoError(b, err)
 	s = s.Resolve()
@@ -51,7 +58,7 @@ func BenchmarkSaturatedI3en(b *testing.B) {
 	for b.Loop() {
 		tally := &tally{}
 		cpu, _ := cpuTime()
-		o, err := workloads.RunSim(context.Background(), workloads.Options{Scenario: s, Sink: tally, Brief: true})
+		o, err := workloads.RunSim(context.Background(), workloads.Options{Scenario: s, Sink: tally, Brief: brief})
 		require.NoError(b, err)
 		require.True(b, o.Complete, o.Interrupted)
 		require.Empty(b, o.Verdict.Findings)
