@@ -31,7 +31,7 @@ func (r *result) distribution() *drawing.Figure {
 			line.Dashes = []vg.Length{5, 3}
 		}
 		f.Data = append(f.Data, drawing.Curve{Points: ps, Line: line})
-		f.Legend = append([]drawing.Entry{{Name: tagName(tag), Ink: inks[tag], Thin: true}}, f.Legend...)
+		f.Legend = append([]drawing.Entry{{Name: tagName(tag), Ink: inks[tag], Thin: true, Dashed: tag == TagProduceUncorrected}}, f.Legend...)
 	}
 	if high == 0 {
 		return nil

@@ -105,7 +105,7 @@ func (r *result) throughput() *drawing.Figure {
 		line := drawing.Solid(drawing.TextInk, 1)
 		line.Dashes = []vg.Length{3, 2.5}
 		f.Data = append(f.Data, drawing.Curve{Points: offered, Line: line})
-		f.Legend = append(f.Legend, drawing.Entry{Name: "offered", Ink: drawing.TextInk, Thin: true})
+		f.Legend = append(f.Legend, drawing.Entry{Name: "offered", Ink: drawing.TextInk, Thin: true, Dashed: true})
 	}
 	for _, b := range []struct {
 		ps   drawing.Points
