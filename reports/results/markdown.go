@@ -5,8 +5,6 @@ import (
 	"strings"
 	"time"
 	"unicode"
-
-	"github.com/weirlab/weir/reports/document"
 )
 
 // Markdown is RESULTS.md.
@@ -83,15 +81,4 @@ func anchor(heading string) string {
 		}
 	}
 	return b.String()
-}
-
-// Facts are lines for the document of a command that is run alone.
-func (m *Made) Facts() []document.Fact {
-	return []document.Fact{
-		{Name: "command", Value: m.Command},
-		{Name: "made", Value: m.Date.UTC().Format("2006-01-02 15:04 UTC") + ", in " + took(m.Took)},
-		{Name: "weir", Value: strings.TrimSpace(m.Version + " " + m.Commit)},
-		{Name: "built with", Value: m.Go},
-		{Name: "on", Value: m.Machine},
-	}
 }
