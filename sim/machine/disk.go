@@ -97,7 +97,9 @@ const maxTransfer = 1280 << 10
 // Besides, it has the defaults of Linux and ext4: vm.dirty_expire_centisecs,
 // vm.dirty_writeback_centisecs, the commit= option and read_ahead_kb.
 func (d *Disk) profile(wakeup []sim.Quantile) (simdisk.Profile, error) {
-	noticed := constant(median(wakeup))
+	if len(wakeup) == 0 {
+		wakeup = constant(0)
+	}
 	write, _ := d.small(OverwriteSync)
 	p := simdisk.Profile{
 		Name:          "disk",
@@ -117,18 +119,18 @@ func (d *Disk) profile(wakeup []sim.Quantile) (simdisk.Profile, error) {
 	}
 	moved := constant(transferTime(write.Bytes, each))
 	var err error
-	if p.WriteLatency, err = sim.NewQuantiles(less(less(write.Latency, noticed), moved)...); err != nil {
+	if p.WriteLatency, err = sim.NewQuantiles(less(remainder(write.Latency, wakeup), moved)...); err != nil {
 		return p, err
 	}
 	p.ReadLatency = p.WriteLatency
 	if s, ok := d.Find(DirectRead, smallBytes, 1); ok {
 		moved := constant(transferTime(smallBytes, d.ReadBytesPerSecond))
-		if p.ReadLatency, err = sim.NewQuantiles(less(less(s.Latency, noticed), moved)...); err != nil {
+		if p.ReadLatency, err = sim.NewQuantiles(less(remainder(s.Latency, wakeup), moved)...); err != nil {
 			return p, err
 		}
 	}
 	if s, ok := d.small(AppendSync); ok {
-		if p.CommitLatency, err = sim.NewQuantiles(less(less(remainder(s.Latency, write.Latency), noticed), constant(transferTime(simdisk.JournalBytes, each)))...); err != nil {
+		if p.CommitLatency, err = sim.NewQuantiles(less(remainder(remainder(s.Latency, write.Latency), wakeup), constant(transferTime(simdisk.JournalBytes, each)))...); err != nil {
 			return p, err
 		}
 	}
@@ -201,25 +203,30 @@ func remainder(a, b []sim.Quantile) []sim.Quantile {
 	slices.Sort(at)
 	at = slices.DeleteFunc(slices.Compact(at), func(d time.Duration) bool { return d <= median(a) })
 
-	// From the slowest down: as many are slower than something as than
+	// How many are slower, from the slowest down: as many as are slower than
 	// something yet slower, at least.
-	var tail []sim.Quantile
-	var slower int64
-	for _, d := range slices.Backward(at) {
-		if more := shareUpTo(b, d-middle) - shareUpTo(a, d); more > slower {
-			if len(tail) == 0 {
-				tail = append(tail, sim.Quantile{PPM: all, Value: at[len(at)-1] - median(b)})
-			}
-			slower = min(more, half-1)
-			tail = append(tail, sim.Quantile{PPM: all - slower, Value: d - median(b)})
-		}
+	slower := make([]int64, len(at))
+	var most int64
+	for i, d := range slices.Backward(at) {
+		most = min(max(most, shareUpTo(b, d-middle)-shareUpTo(a, d)), half-1)
+		slower[i] = most
 	}
-	slices.Reverse(tail)
 	list := []sim.Quantile{{PPM: 0, Value: min(max(0, a[0].Value-b[0].Value), middle)}, {PPM: half, Value: middle}}
-	for _, q := range tail {
-		if q.PPM > list[len(list)-1].PPM {
-			q.Value = max(q.Value, list[len(list)-1].Value)
-			list = append(list, q)
+	for i, d := range at {
+		last := &list[len(list)-1]
+		next := sim.Quantile{PPM: all - slower[i], Value: max(last.Value, d-median(b))}
+		switch {
+		case next.PPM > last.PPM:
+			list = append(list, next)
+		case last.PPM-1 > list[len(list)-2].PPM:
+			// Nothing lies between the two: the distribution jumps.
+			last.PPM--
+			list = append(list, next)
+		default:
+			last.Value = next.Value
+		}
+		if next.PPM == all {
+			break
 		}
 	}
 	if last := list[len(list)-1]; last.PPM < all {
