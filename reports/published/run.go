@@ -146,10 +146,12 @@ func runRow(ctx context.Context, o Options, row Row) RowResult {
 		windows = o.Throughput
 	}
 	s := row.Scenario(o.Seed, o.Costs.Name, windows)
-	text, err := s.YAML()
+	err := o.choosePageCache(ctx, row, s)
 	if err == nil {
-		r.Scenario = string(text)
 		r.Measurement, err = simulate(ctx, row, s, *o.Costs)
+	}
+	if text, e := s.YAML(); e == nil {
+		r.Scenario = string(text)
 	}
 	if err != nil {
 		r.Error = err.Error()
@@ -157,6 +159,37 @@ func runRow(ctx context.Context, o Options, row Row) RowResult {
 	return r
 }
 
+// probe is a run that finds out whether a load asks more of the disks than
+// they give.
+var probe = Windows{WarmUp: 500 * time.Millisecond, Measured: 500 * time.Millisecond}
+
+// choosePageCache has a saturated run without fsync begin with the page cache
+// that it would leave itself in the long run. A probe tells: if the brokers
+// take more than the disks do while the page cache has room, it fills until
+// writers are throttled.
+func (o Options) choosePageCache(ctx context.Context, row Row, s *scenario.Scenario) error {
+	if !row.Saturated() || row.Fsync {
+		return nil
+	}
+	m, err := simulate(ctx, row, row.Scenario(o.Seed, o.Costs.Name, probe), *o.Costs)
+	if err != nil {
+		return err
+	}
+	profile, err := row.machine(*o.Costs)
+	if err != nil {
+		return err
+	}
+	disk, err := profile.DiskProfile()
+	if err != nil {
+		return err
+	}
+	if m.AckedBytesPerSecond >= float64(disk.Write.BytesPerSecond) {
+		s.Cluster.DirtyPercent = int(throttled)
+	}
+	return nil
+}
+
+// simulate runs a scenario on the row's machines.
 func simulate(ctx context.Context, row Row, s *scenario.Scenario, costs machine.Costs) (*measure.Measurement, error) {
 	profile, err := row.machine(costs)
 	if err != nil {

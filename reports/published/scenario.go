@@ -14,33 +14,47 @@ type Windows struct {
 }
 
 // Default windows. A saturated cluster fills its producers' buffers within
-// 200 ms; the rest of the warm-up lets queues between the brokers settle.
+// 200 ms; the rest of the warm-up lets the queues between the brokers settle,
+// and the rates that the page cache holds its writers to.
 var (
-	ThroughputWindows = Windows{WarmUp: time.Second, Measured: 2 * time.Second}
+	ThroughputWindows = Windows{WarmUp: 2 * time.Second, Measured: 2 * time.Second}
 	LatencyWindows    = Windows{WarmUp: time.Second, Measured: 4 * time.Second}
 )
 
-// Steady states of the page cache, in percent of the dirty limit.
+// pageCache is how dirty page caches are when a run begins, in percent of the
+// dirty limit.
+type pageCache int
+
 const (
-	// saturatedDirty is that of a disk that is written as fast as it goes:
-	// Linux holds writers to the disk's rate where dirty pages are half way
-	// between the free run, which ends at 75% with the default ratios, and the
-	// limit.
-	saturatedDirty = 88
-	// modestDirty is that of 200 MB/s without fsync: pages expire after 30 s,
-	// which are 6 GB, about the background limit, half of the dirty limit.
-	modestDirty = 50
+	// clean is for runs that sync every batch.
+	clean pageCache = 0
+	// writtenBack is where a load below the disk's bandwidth leaves the cache:
+	// at the background limit, which is half of the dirty limit.
+	writtenBack pageCache = 50
+	// throttled is where a load above it does: Linux holds writers to the
+	// disk's rate where dirty pages are half way between the free run, which
+	// ends at 75% with the default ratios, and the limit.
+	throttled pageCache = 88
 )
 
-// Scenario is the row as a scenario under a table of processor costs.
+// Scenario is the row as a scenario under a table of processor costs. Page
+// caches begin as a load leaves them that the disks can follow.
 func (r Row) Scenario(seed scenario.Seed, costs string, w Windows) *scenario.Scenario {
+	cache := writtenBack
+	if r.Fsync {
+		cache = clean
+	}
+	return r.scenario(seed, costs, w, cache)
+}
+
+func (r Row) scenario(seed scenario.Seed, costs string, w Windows, cache pageCache) *scenario.Scenario {
 	s := &scenario.Scenario{
 		Name:     r.Slug(),
 		Question: fmt.Sprintf("What %s published as %s, on simulated machines", r.Lab, r.ID),
 		Seed:     seed,
 		Cluster: scenario.Cluster{
 			Brokers: r.Brokers, Machine: r.Instance, Storage: scenario.InstanceStore, Costs: costs,
-			DirtyPercent: r.dirtyPercent(),
+			DirtyPercent: int(cache),
 			Properties: scenario.Properties{
 				"num.replica.fetchers": "8", "message.max.bytes": "10485760", "replica.fetch.max.bytes": "10485760",
 			},
@@ -80,17 +94,6 @@ func (r Row) Scenario(seed scenario.Seed, costs string, w Windows) *scenario.Sce
 		s.Load.Producers.Rate = scenario.Exactly(int64(r.OfferedPerSecond))
 	}
 	return s
-}
-
-func (r Row) dirtyPercent() int {
-	switch {
-	case r.Saturated():
-		return saturatedDirty
-	case r.Fsync:
-		return 0
-	default:
-		return modestDirty
-	}
 }
 
 // partitionFetchBytes is max.partition.fetch.bytes of the drivers.
