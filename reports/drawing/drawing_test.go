@@ -89,6 +89,7 @@ func TestFigureStandsAlone(t *testing.T) {
 	var svg, img bytes.Buffer
 	require.NoError(t, f.WholeSVG(&svg, caption))
 	require.Contains(t, svg.String(), "A title")
+	require.Contains(t, svg.String(), "Liberation Sans,Arial")
 	require.Contains(t, svg.String(), "a long name of series 5")
 	require.Greater(t, strings.Count(svg.String(), "from a model"), 2, "a long caption takes several lines")
 	require.NoError(t, f.PNG(&img, caption))

@@ -159,7 +159,12 @@ func (f *Figure) WholeSVG(w io.Writer, caption string) error {
 	canvas := draw.New(c)
 	canvas.FillPolygon(color.White, Rectangle(0, 0, f.Width, s.height))
 	f.drawSheet(canvas, s)
-	_, err := c.WriteTo(w)
+	var b bytes.Buffer
+	if _, err := c.WriteTo(&b); err != nil {
+		return err
+	}
+	// Not every reader has the font.
+	_, err := w.Write(bytes.ReplaceAll(b.Bytes(), []byte("font-family:Liberation Sans;"), []byte("font-family:Liberation Sans,Arial,Helvetica,sans-serif;")))
 	return err
 }
 
