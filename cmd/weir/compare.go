@@ -206,7 +206,7 @@ func showCompare(s streams, f compareFlags, dir string, r *compare.Result) error
 	if f.json {
 		return internal(r.JSON(s.out))
 	}
-	if err := r.Document().Text(s.out, 120, isTerminal(s.out) && os.Getenv("NO_COLOR") == ""); err != nil {
+	if err := r.Brief().Text(s.out, 120, isTerminal(s.out) && os.Getenv("NO_COLOR") == ""); err != nil {
 		return internal(err)
 	}
 	_, err := fmt.Fprintf(s.out, "\nreport: %s\n", filepath.Join(dir, comparePage+".html"))

@@ -28,7 +28,7 @@ type Advice struct {
 //     the same size.
 func Advise(r *Result) []Advice {
 	return slices.Concat(
-		[]Advice{r.cheapest(false), r.cheapest(true), r.perThroughput(), r.quickest(), r.keeping()},
+		[]Advice{r.overall(), r.cheapest(false), r.cheapest(true), r.perThroughput(), r.quickest(), r.keeping()},
 		r.credits(),
 	)
 }
@@ -72,11 +72,45 @@ func withFsync(fsync bool) string {
 	return "without fsync"
 }
 
+// overall is the recommendation: the cheapest that carries the load, and when
+// it is to be the other kind of storage instead.
+func (r *Result) overall() Advice {
+	a := Advice{Question: fmt.Sprintf("Which storage for %s, with %s on each broker?", megabytes(r.Plan.LoadBytesPerSecond), gibibytes(r.Plan.StoredBytes))}
+	carry, _ := r.carrying(false, r.Configurations)
+	if len(carry) == 0 {
+		a.Answer = "None of these: no configuration sustains the load. Take larger ones or more brokers."
+		return a
+	}
+	best := carry[0]
+	a.Choice = best.name()
+	a.Answer = fmt.Sprintf("%s, for %s a month.", capital(best.Configuration.String()), dollars(best.Bill.USD()))
+	a.Reasons = append(a.Reasons, fmt.Sprintf("of the %d configurations that sustain the load it is the cheapest, and it sustains %s", len(carry), megabytes(best.Off.Sustained())))
+	other := slices.IndexFunc(carry, func(e *Entry) bool { return e.Configuration.Kind() != best.Configuration.Kind() })
+	if other < 0 {
+		return a
+	}
+	rival := carry[other]
+	a.Reasons = append(a.Reasons, fmt.Sprintf("the cheapest of the other kind, %s, costs %s a month more and sustains %s", rival.Configuration, dollars(rival.Bill.USD()-best.Bill.USD()), megabytes(rival.Off.Sustained())))
+	slow, quick := At(best.On.Common.Produce, 99), At(rival.On.Common.Produce, 99)
+	if quick > 0 && slow > 2*quick {
+		a.Reasons = append(a.Reasons, fmt.Sprintf("take %s instead if every batch has to be synced and latency matters: %s against %s at the 99th percentile", rival.name(), short(quick), short(slow)))
+	}
+	if load, from, to := r.turn(); load > 0 {
+		a.Reasons = append(a.Reasons, fmt.Sprintf("from %s on %s is cheaper than %s", megabytes(load), to.name(), from.name()))
+	}
+	ephemeral := best
+	if best.Configuration.Kind() == EBS {
+		ephemeral = rival
+	}
+	a.Reasons = append(a.Reasons, fmt.Sprintf("an instance store loses everything when all brokers are stopped; when one host fails, %s lacks a replica for %s", ephemeral.name(), long(ephemeral.Host.Exposed())))
+	return a
+}
+
 func (r *Result) cheapest(fsync bool) Advice {
 	a := Advice{Question: fmt.Sprintf("What carries %s for the least money, %s?", megabytes(r.Plan.LoadBytesPerSecond), withFsync(fsync))}
 	carry, rest := r.carrying(fsync, r.Configurations)
 	if len(carry) == 0 {
-		a.Answer = "None of the configurations carries this load for ever."
+		a.Answer = "None of the configurations sustains this load."
 		for _, e := range rest {
 			a.Reasons = append(a.Reasons, r.tooLittle(e, fsync))
 		}
@@ -86,7 +120,7 @@ func (r *Result) cheapest(fsync bool) Advice {
 	a.Choice = best.name()
 	a.Answer = fmt.Sprintf("%s: %s a month.", best.Configuration, dollars(best.Bill.USD()))
 	p := best.pattern(fsync)
-	a.Reasons = append(a.Reasons, fmt.Sprintf("it takes %s for ever, %.1f times the load; what holds it back there is %s", megabytes(p.Sustained()), float64(p.Sustained())/float64(r.Plan.LoadBytesPerSecond), p.Bottleneck()))
+	a.Reasons = append(a.Reasons, fmt.Sprintf("it sustains %s, %.1f times the load; what holds it back there is %s", megabytes(p.Sustained()), float64(p.Sustained())/float64(r.Plan.LoadBytesPerSecond), p.Bottleneck()))
 	a.Reasons = append(a.Reasons, fmt.Sprintf("at the load its produce latency is %s at the 99th percentile", short(At(p.Common.Produce, 99))))
 	if len(carry) > 1 {
 		next := carry[1]
@@ -120,7 +154,7 @@ func (r *Result) perThroughput() Advice {
 	slices.SortStableFunc(sorted, func(x, y *Entry) int { return cmp.Compare(x.dollarsPerMB(false), y.dollarsPerMB(false)) })
 	best := sorted[0]
 	a.Choice = best.name()
-	a.Answer = fmt.Sprintf("%s: %s a month for each MB/s that it takes for ever.", best.Configuration, dollars(best.dollarsPerMB(false)))
+	a.Answer = fmt.Sprintf("%s: %s a month for each MB/s that it sustains.", best.Configuration, dollars(best.dollarsPerMB(false)))
 	var others []string
 	for _, e := range sorted[1:] {
 		others = append(others, fmt.Sprintf("%s %s", e.name(), dollars(e.dollarsPerMB(false))))

@@ -71,7 +71,7 @@ func madeUpResult(t *testing.T) *Result {
 // TestAdviceFollowsTheFigures: the answers change when the figures do.
 func TestAdviceFollowsTheFigures(t *testing.T) {
 	r := madeUpResult(t)
-	by := func(question int) Advice { return Advise(r)[question] }
+	by := func(question int) Advice { return Advise(r)[question+1] } // after the one for all
 
 	// st1 is the cheapest volume, but is too slow once its credits are spent.
 	require.Equal(t, "gp3", by(0).Choice)
@@ -86,6 +86,11 @@ func TestAdviceFollowsTheFigures(t *testing.T) {
 	r.entry("i4i.2xlarge").Off.Spent.Acked = 1e6
 	require.NotEqual(t, "i4i.2xlarge", by(2).Choice)
 	r = madeUpResult(t)
+
+	all := Advise(r)[0]
+	require.Equal(t, "gp3", all.Choice)
+	require.Contains(t, all.sentence(9), "the cheapest of the other kind, instance store of i4i.2xlarge, costs $279 a month more")
+	require.Contains(t, all.sentence(9), "take i4i.2xlarge instead if every batch has to be synced and latency matters: 1.00 ms against 8.00 ms")
 
 	// What does not keep up is not quick.
 	require.Equal(t, "i4i.2xlarge", by(3).Choice)

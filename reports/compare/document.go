@@ -20,8 +20,13 @@ func (r *Result) Document() *document.Document {
 		Subtitle: fmt.Sprintf("%s compared for %d brokers with %d replicas, acks=all and min.insync.replicas=%d; %s of records of %d bytes, %s kept on each broker. Simulated with Weir's broker and the cost table %q; nothing here was measured on EC2.",
 			strings.Join(kinds, ", "), p.Brokers, p.ReplicationFactor, p.MinISR, megabytes(p.LoadBytesPerSecond), p.RecordBytes, gibibytes(p.StoredBytes), p.Costs),
 	}
-	for _, a := range Advise(r) {
-		d.Summary = append(d.Summary, a.sentence())
+	for i, a := range Advise(r) {
+		reasons := 1
+		if i == 0 {
+			d.Summary = append(d.Summary, a.Question+" "+a.Answer)
+			a.Question, a.Answer, reasons = "", "", len(a.Reasons)
+		}
+		d.Summary = append(d.Summary, strings.TrimSpace(a.sentence(reasons)))
 	}
 	d.Sections = []document.Section{
 		r.glance(), r.throughput(), r.latency(), r.burst(), r.loss(), r.exposed(), r.cost(), r.advice(), r.method(),
@@ -30,17 +35,38 @@ func (r *Result) Document() *document.Document {
 	return d
 }
 
-// sentence is an advice in one paragraph.
-func (a Advice) sentence() string {
+// Brief is the document for a terminal: the tables that answer questions,
+// without those that one looks things up in.
+func (r *Result) Brief() *document.Document {
+	d := r.Document()
+	var kept []document.Section
+	for _, s := range d.Sections {
+		s.Figures, s.Text = nil, nil
+		s.Tables = slices.DeleteFunc(s.Tables, func(t document.Table) bool {
+			return slices.Contains([]string{"bills", "simulations", "rebuild-limits"}, t.Name)
+		})
+		if len(s.Tables) > 0 {
+			kept = append(kept, s)
+		}
+	}
+	d.Sections = kept
+	d.Provenance, d.Facts = nil, nil
+	return d
+}
+
+// sentence is an advice in one paragraph, with as many of its reasons.
+func (a Advice) sentence(reasons int) string {
 	text := a.Question + " " + a.Answer
-	if len(a.Reasons) > 0 {
-		text += " " + capital(a.Reasons[0]) + "."
+	if n := min(reasons, len(a.Reasons)); n > 0 {
+		text += " Because: " + strings.Join(a.Reasons[:n], "; ") + "."
 	}
 	return text
 }
 
+// capital begins a sentence, unless with a name.
 func capital(s string) string {
-	if s == "" {
+	first, _, _ := strings.Cut(s, " ")
+	if s == "" || strings.ContainsAny(first, "0123456789") {
 		return s
 	}
 	return strings.ToUpper(s[:1]) + s[1:]
@@ -54,15 +80,15 @@ func (r *Result) glance() document.Section {
 	t := document.Table{
 		Name: "overview", Title: "At a glance",
 		Columns: []document.Column{
-			{Name: "storage"}, {Name: "ceiling", Unit: "MB/s", Number: true}, {Name: "for ever", Unit: "MB/s", Number: true}, {Name: "held back by"},
-			{Name: "ceiling, fsync", Unit: "MB/s", Number: true}, {Name: "p99", Unit: "ms", Number: true}, {Name: "p99, fsync", Unit: "ms", Number: true},
+			{Name: "storage"}, {Name: "ceiling", Unit: "MB/s", Number: true}, {Name: "sustained", Unit: "MB/s", Number: true}, {Name: "held back by"},
+			{Name: "sustained, fsync", Unit: "MB/s", Number: true}, {Name: "p99", Unit: "ms", Number: true}, {Name: "p99, fsync", Unit: "ms", Number: true},
 			{Name: "replica missing", Number: true}, {Name: "price", Unit: "$/month", Number: true}, {Name: "per MB/s", Unit: "$/month", Number: true},
 		},
 		Notes: []string{
-			"ceiling: record values acknowledged by the whole cluster when producers send as fast as they can, page caches dirty. For ever: the same with all burst credits spent.",
-			fmt.Sprintf("p99: produce latency at %s, from the intended sending. A cross means that the load was not sustained.", megabytes(r.Plan.LoadBytesPerSecond)),
+			"ceiling: record values acknowledged by the whole cluster when producers send as fast as they can, page caches dirty. Sustained: the same with all burst credits spent.",
+			fmt.Sprintf("p99: produce latency at %s, from the intended sending. A mark means that the load was not carried.", megabytes(r.Plan.LoadBytesPerSecond)),
 			fmt.Sprintf("replica missing: from the failure of a host until the replicas are in sync, with %v until a machine runs in its place.", r.Plan.Away),
-			"per MB/s: price over the throughput that goes on for ever, without fsync.",
+			"per MB/s: price over what is sustained without fsync.",
 		},
 	}
 	for _, e := range r.Configurations {
@@ -75,7 +101,7 @@ func (r *Result) glance() document.Section {
 			document.Quantity(e.dollarsPerMB(false), "$/month", fmt.Sprintf("%.2f", e.dollarsPerMB(false))),
 		})
 	}
-	return document.Section{Title: "At a glance", Tables: []document.Table{t}}
+	return document.Section{Title: "All of them", Tables: []document.Table{t}}
 }
 
 // title is a configuration in a table: "gp3 500 GiB".
@@ -121,7 +147,7 @@ func latencyCell(f *Figures, percent float64) document.Cell {
 
 func waitCell(b *Rebuild) document.Cell {
 	if b.Never {
-		return document.Words("for ever").Marked(document.Bad)
+		return document.Words("always").Marked(document.Bad)
 	}
 	return document.Quantity(b.Exposed().Seconds(), "s", long(b.Exposed()))
 }
@@ -169,8 +195,8 @@ func (r *Result) throughput() document.Section {
 	}
 	return document.Section{
 		Title: "Throughput",
-		Text: []string{fmt.Sprintf("%d producers send batches of up to %d KiB with linger.ms=%d to %d partitions as fast as buffer.memory lets them, for %v of simulated time after %v of warm-up; %d consumers read along. Without fsync the page caches start as dirty as Linux lets them become, as they are after a long time under a load that the disk cannot take: what is measured is the disk.",
-			r.Plan.Producers, r.Plan.BatchBytes>>10, r.Plan.Linger.Milliseconds(), r.Plan.Partitions, r.Plan.Window, warmUp, r.Plan.Consumers)},
+		Text: []string{fmt.Sprintf("%d producers send batches of up to %d KiB with linger.ms=%d to %d partitions as fast as buffer.memory lets them, for %v of simulated time after %v of warm-up; %d consumers read along. Without fsync the page caches start where hours of a load that the disk cannot take leave them: so dirty that Linux lets writers go no faster than the disk. For that they are only as large as the disk writes in %d seconds; how much memory there is decides how long a cache takes to fill, and not what the disk takes then.",
+			r.Plan.Producers, r.Plan.BatchBytes>>10, r.Plan.Linger.Milliseconds(), r.Plan.Partitions, r.Plan.Window, warmUp, r.Plan.Consumers, settledSeconds)},
 		Tables: []document.Table{t}, Figures: []document.Figure{fig},
 	}
 }

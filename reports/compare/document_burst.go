@@ -79,6 +79,9 @@ func (r *Result) burst() document.Section {
 		}
 		rates.Series = append(rates.Series, line)
 		for _, dry := range c.Exhausted {
+			if dry.Limit == networkOut && slices.ContainsFunc(c.Exhausted, func(o Exhaustion) bool { return o.Limit == networkIn && o.At == dry.At }) {
+				continue // replication: what comes in goes out
+			}
 			left := document.Series{Name: x.name() + ": " + dry.Limit, Basis: document.Simulated, X: []float64{0}, Y: []float64{100}}
 			for _, pt := range c.Points {
 				i := slices.IndexFunc(pt.Credits, func(k Credit) bool { return k.Limit == dry.Limit })
@@ -218,7 +221,7 @@ func (r *Result) loss() document.Section {
 func (r *Result) rebuildLimits() document.Table {
 	t := document.Table{
 		Name: "rebuild-limits", Title: "What each limit leaves for a rebuild",
-		Columns: []document.Column{{Name: "storage"}, {Name: "limit"}, {Name: "while it bursts", Unit: "MB/s", Number: true}, {Name: "for ever", Unit: "MB/s", Number: true}},
+		Columns: []document.Column{{Name: "storage"}, {Name: "limit"}, {Name: "while it bursts", Unit: "MB/s", Number: true}, {Name: "sustained", Unit: "MB/s", Number: true}},
 		Notes:   []string{"Each limit less what the load takes of it; for what the other brokers do, of all of them together."},
 	}
 	for _, e := range r.Configurations {

@@ -92,7 +92,7 @@ func (r *Result) cost() document.Section {
 			{Name: "storage"}, {Name: "instances", Unit: "$/month", Number: true}, {Name: "volumes", Unit: "$/month", Number: true}, {Name: "between zones", Unit: "$/month", Number: true}, {Name: "together", Unit: "$/month", Number: true},
 			{Name: "per MB/s", Unit: "$/month", Number: true}, {Name: "per MB/s, fsync", Unit: "$/month", Number: true}, {Name: "per GiB that fits", Unit: "$/month", Number: true},
 		},
-		Notes: []string{fmt.Sprintf("A month has %d hours. Per MB/s: of record values, for ever. Per GiB: of records that fit once, with all replicas.", ec2.HoursPerMonth)},
+		Notes: []string{fmt.Sprintf("A month has %d hours. Per MB/s: of record values, sustained. Per GiB: of records that fit once, with all replicas.", ec2.HoursPerMonth)},
 	}
 	usd := func(v float64) document.Cell {
 		return document.Quantity(v, "$/month", strings.TrimPrefix(dollars(v), "$"))
@@ -116,7 +116,7 @@ func (r *Result) cost() document.Section {
 	}
 	f := document.Figure{
 		Name: "cost", Title: "What a load costs", Kind: document.Steps,
-		About: "Each step is one more cluster of the same kind, for the throughput that goes on for ever without fsync.",
+		About: "Each step is one more cluster of the same kind, for the throughput that it sustains without fsync.",
 		X:     document.Axis{Label: "load", Unit: "MB/s"}, Y: document.Axis{Label: "price", Unit: "$/month"},
 		Basis: document.Simulated, Model: r.model(), Validated: document.NeverCompared,
 	}
@@ -168,13 +168,11 @@ func (r *Result) bills() document.Table {
 // advice is the recommendation with all of its reasons.
 func (r *Result) advice() document.Section {
 	s := document.Section{Title: "Recommendation", Text: []string{
-		"Computed from the figures above: a configuration carries a load if its ceiling without burst credits is not below it and the simulation at the load met all conditions; among those that do, the cheapest is the choice.",
+		"Computed from the figures above: a configuration sustains a load if its ceiling without burst credits is not below it and the simulation at the load met all conditions; among those that do, the cheapest is the choice.",
 	}}
-	t := document.Table{Name: "advice", Title: "Questions and answers", Columns: []document.Column{{Name: "question"}, {Name: "answer"}, {Name: "because"}}}
 	for _, a := range Advise(r) {
-		t.Rows = append(t.Rows, []document.Cell{document.Words(a.Question), document.Words(a.Answer), document.Words(strings.Join(a.Reasons, ". "))})
+		s.Text = append(s.Text, a.sentence(len(a.Reasons)))
 	}
-	s.Tables = []document.Table{t}
 	return s
 }
 
@@ -232,7 +230,7 @@ func (r *Result) sources() []document.Source {
 			add(source(s))
 		}
 		for _, x := range e.Exposure.Events {
-			add(document.Source{What: "what survives, " + e.Configuration.Class(), Basis: x.Basis, Source: x.Source})
+			add(document.Source{What: "what survives", Basis: x.Basis, Source: x.Source})
 		}
 		for _, l := range e.Bill.Lines {
 			add(document.Source{What: "prices", Basis: l.Basis, Source: l.Source})

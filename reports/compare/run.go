@@ -66,8 +66,8 @@ type Pattern struct {
 	BetweenCourse *Course  `json:"between_course,omitempty"`
 }
 
-// Sustained is the throughput that goes on forever, in bytes of record values
-// per second.
+// Sustained is the throughput that does not end with burst credits, in bytes of
+// record values per second.
 func (p *Pattern) Sustained() int64 {
 	if p.Spent != nil {
 		return min(p.Spent.Acked, p.Ceiling.Acked)
@@ -83,7 +83,7 @@ func (p *Pattern) Bottleneck() string {
 	return p.Ceiling.Bottleneck
 }
 
-// Carries tells whether the load of the plan can go on forever.
+// Carries tells whether the load of the plan is sustained.
 func (p *Pattern) Carries(plan Plan) bool {
 	return p.Sustained() >= plan.LoadBytesPerSecond && len(p.Common.Broken) == 0
 }
