@@ -106,8 +106,9 @@ func newRoot(s streams) *cobra.Command {
 		runCommand(s), campaignCommand(s), checkCommand(s), reportCommand(s),
 		calibrateCommand(s), echoCommand(s), versusCommand(s),
 		compareCommand(s),
-		regressCommand(s), regressProofCommand(s),
+		publishedCommand(s),
 		resultsCommand(s),
+		regressCommand(s), regressProofCommand(s),
 		brokerCommand(s), topicsCommand(s), produceCommand(s), consumeCommand(s),
 	)
 	return root
