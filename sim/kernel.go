@@ -70,6 +70,7 @@ type Kernel struct {
 
 	nodes  []*Node
 	byName map[string]*Node
+	shared map[any]any // see Shared
 
 	workers   []*worker // idle coroutines
 	tasksLive int64
@@ -141,7 +142,7 @@ func NewKernel(opts Options) *Kernel {
 	if opts.Watchdog == 0 {
 		opts.Watchdog = time.Minute
 	}
-	k := &Kernel{opts: opts, byName: make(map[string]*Node)}
+	k := &Kernel{opts: opts, byName: make(map[string]*Node), shared: make(map[any]any)}
 	k.trace.init(opts)
 	k.watch.init(k)
 	return k

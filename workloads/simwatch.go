@@ -251,10 +251,17 @@ func (v logView) Batches(from, to int64, yield func(linearizability.BatchID) boo
 }
 
 // eachBatch calls fn for every batch that begins in [from, to) until it
-// returns false.
+// returns false. A batch is valid during the call.
 func eachBatch(log *storage.Log, from, to int64, fn func(storage.Batch) bool) error {
+	var buf []byte
+	lend := func(n int) []byte {
+		if n > cap(buf) {
+			buf = make([]byte, n)
+		}
+		return buf[:n]
+	}
 	for from < to {
-		records, err := log.Read(from, to, readChunk, true)
+		records, err := log.ReadInto(lend, from, to, readChunk, true)
 		if err != nil {
 			return err
 		}

@@ -70,7 +70,7 @@ func NewOn(k *sim.Kernel, n *sim.Node, dev *Device, p Profile) *Disk {
 	default:
 		d.mem = dev.mem
 	}
-	d.pack.hot = hotChunks
+	d.pack.hot, d.pack.known = hotChunks, archiveOf(k)
 	d.root = d.newInode(true)
 	d.root.links = 1
 	n.OnCrash(func(kind sim.CrashKind) {

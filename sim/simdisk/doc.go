@@ -64,8 +64,8 @@
 //
 // # What it costs to simulate
 //
-// A write is copied once. All but the newest 64 MiB of a disk are kept
-// compressed (S2), so that the log of a benchmark does not need its size in
+// A write is copied once. All but the newest 32 MiB of a disk are kept
+// compressed (S2), once for all replicas of a log, so that the log of a benchmark does not need its size in
 // memory; a read decompresses into a few chunks that are used again. Nothing
 // that a program or a trace sees depends on it.
 //

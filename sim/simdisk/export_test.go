@@ -23,3 +23,16 @@ func (d *Disk) ChargedBytes() (n int64) {
 	walk(d.root)
 	return n
 }
+
+// SharedChunks is how many compressed chunks of a file another disk's file has
+// in the same memory.
+func (d *Disk) SharedChunks(name string, other *Disk) (n int) {
+	f, _ := d.find(name)
+	g, _ := other.find(name)
+	for i := range min(len(f.chunks), len(g.chunks)) {
+		if a, b := f.chunks[i].packed, g.chunks[i].packed; len(a) > 0 && len(b) > 0 && &a[0] == &b[0] {
+			n++
+		}
+	}
+	return n
+}

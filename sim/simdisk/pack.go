@@ -1,7 +1,13 @@
 package simdisk
 
 import (
+	"bytes"
+	"encoding/binary"
+
 	"github.com/klauspost/compress/s2"
+
+	"github.com/weirlab/weir/env"
+	"github.com/weirlab/weir/sim"
 )
 
 // What a disk holds would cost the memory of whoever runs the simulation, so
@@ -10,12 +16,17 @@ import (
 // decompressing takes no time of the world. How small S2 makes a chunk may
 // differ between architectures, so nothing may depend on it.
 const (
-	// hotChunks of a disk, 64 MiB, were filled last and are not compressed:
+	// hotChunks of a disk, 32 MiB, were filled last and are not compressed:
 	// followers and consumers are about to read them.
-	hotChunks = 1024
+	hotChunks = 512
 
 	// viewChunks of a disk are the decompressed chunks that were read last.
 	viewChunks = 32
+
+	// knownChunks of a world, 32 MiB, were compressed last and are remembered:
+	// replicas of a log have the same chunks at nearly the same time, and can
+	// share the memory.
+	knownChunks = 512
 )
 
 // packer compresses the chunks of one disk.
@@ -25,11 +36,66 @@ type packer struct {
 	oldest int
 	packed int64 // chunks, so far
 
-	free    [][]byte // chunks of memory to be used again
-	scratch []byte
+	known *archive
+	free  [][]byte // chunks of memory to be used again
 
 	views    [viewChunks]view
 	nextView int
+}
+
+// archive is the chunks that all disks of a world compressed last.
+type archive struct {
+	recent  [knownChunks]archived
+	oldest  int
+	byKey   map[uint64]int // places in recent
+	scratch []byte         // to compress into
+}
+
+type archived struct {
+	key          uint64
+	data, packed []byte
+}
+
+// archiveKey is where a world keeps its archive.
+type archiveKey struct{}
+
+func archiveOf(k *sim.Kernel) *archive {
+	return k.Shared(archiveKey{}, func() any {
+		return &archive{byKey: make(map[uint64]int), scratch: make([]byte, s2.MaxEncodedLen(chunkBytes))}
+	}).(*archive)
+}
+
+// keyOf is the same for equal chunks and seldom for others.
+func keyOf(data []byte) uint64 {
+	key := uint64(0)
+	for at := 0; at < chunkBytes; at += 512 {
+		key = env.Mix64(key ^ binary.LittleEndian.Uint64(data[at:]))
+	}
+	return key
+}
+
+// compress returns the compressed form of a chunk, which may be that of an
+// equal one, and a chunk of memory that is free for it. It returns nil if the
+// chunk does not become much smaller.
+func (a *archive) compress(data []byte) (packed, free []byte) {
+	key := keyOf(data)
+	if i, ok := a.byKey[key]; ok && bytes.Equal(a.recent[i].data, data) {
+		return a.recent[i].packed, data
+	}
+	small := s2.Encode(a.scratch, data)
+	if len(small) > chunkBytes*3/4 {
+		return nil, nil
+	}
+	packed = append(make([]byte, 0, len(small)), small...)
+	place := &a.recent[a.oldest]
+	if i, ok := a.byKey[place.key]; ok && i == a.oldest {
+		delete(a.byKey, place.key)
+	}
+	free = place.data
+	*place = archived{key, data, packed}
+	a.byKey[key] = a.oldest
+	a.oldest = (a.oldest + 1) % knownChunks
+	return packed, free
 }
 
 // view is a decompressed copy of a chunk.
@@ -82,17 +148,15 @@ func (p *packer) pack(e *cached) {
 	if _, kept := f.old[e.ci]; kept {
 		return
 	}
-	if p.scratch == nil {
-		p.scratch = make([]byte, s2.MaxEncodedLen(chunkBytes))
-	}
-	packed := s2.Encode(p.scratch, c.data)
-	if len(packed) > chunkBytes*3/4 {
+	packed, free := p.known.compress(c.data)
+	if packed == nil {
 		return
 	}
 	p.packed++
-	c.packed = append(make([]byte, 0, len(packed)), packed...)
-	p.free = append(p.free, c.data)
-	c.data = nil
+	c.packed, c.data = packed, nil
+	if free != nil {
+		p.free = append(p.free, free)
+	}
 }
 
 // view returns the bytes of a chunk for reading. They are valid until the

@@ -100,3 +100,30 @@ func TestWhatIsCompressedCountsAsWritten(t *testing.T) {
 	require.Greater(t, packed, int64(100))
 	require.Positive(t, plain.CacheMissBytes)
 }
+
+// TestReplicasShareWhatIsCompressed: equal chunks of two disks are one in
+// memory, and remain two files.
+func TestReplicasShareWhatIsCompressed(t *testing.T) {
+	k, _, nodes, disks := shared(t, steady())
+	content := make([]byte, 2_000_000)
+	for i := range content {
+		content[i] = byte(i >> 10 * 7)
+	}
+	for i := range disks {
+		disks[i].SetHotChunks(1)
+		nodes[i].Start("writer", func(e env.Env) {
+			f := create(t, e, "f", 0)
+			_, err := f.WriteAt(content, 0)
+			assert.NoError(t, err)
+		})
+	}
+	require.NoError(t, k.Run())
+	require.Greater(t, disks[0].SharedChunks("f", disks[1]), 25)
+	require.NoError(t, disks[0].FlipBit("f", 100_000, 3))
+	_, err := disks[1].Open("f")
+	require.NoError(t, err)
+	require.True(t, bytes.Equal(content, readAll(t, disks[1], "f")))
+	require.True(t, bytes.Equal(content, readAll(t, disks[2], "f")))
+	content[100_000] ^= 1 << 3
+	require.True(t, bytes.Equal(content, readAll(t, disks[0], "f")))
+}
