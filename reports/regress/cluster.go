@@ -47,11 +47,20 @@ const (
 	lastPort  = 32000
 )
 
-// freePorts finds a first port after which others are free too.
-func freePorts(n int) (int, error) {
+// ports gives every cluster of a comparison ports of its own: a broker that was
+// just started has not taken its ports yet.
+type ports struct{ next int }
+
+func newPorts() *ports { return &ports{firstPort + rand.IntN(lastPort-firstPort)} }
+
+// free finds a first port after which others are free too.
+func (p *ports) free(n int) (int, error) {
 	var last error
 	for range 100 {
-		port := firstPort + rand.IntN(lastPort-firstPort)
+		port := p.next
+		if p.next += n; p.next > lastPort {
+			p.next = firstPort
+		}
 		if last = portsFree(port, n); last == nil {
 			return port, nil
 		}
@@ -72,11 +81,11 @@ func portsFree(port, n int) error {
 
 // startCluster starts the binary as a cluster of three brokers over loopback.
 // It does not wait for it.
-func startCluster(b Build, dir string) (*cluster, error) {
+func startCluster(b Build, dir string, p *ports) (*cluster, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, err
 	}
-	port, err := freePorts(brokers)
+	port, err := p.free(brokers)
 	if err != nil {
 		return nil, err
 	}

@@ -171,3 +171,16 @@ func TestOrdersAreBalanced(t *testing.T) {
 		}
 	}
 }
+
+func TestClustersGetPortsOfTheirOwn(t *testing.T) {
+	p, seen := newPorts(), map[int]bool{}
+	for range 50 {
+		first, err := p.free(brokers)
+		require.NoError(t, err)
+		for port := first; port < first+brokers; port++ {
+			require.False(t, seen[port], "%d", port)
+			require.True(t, port >= firstPort && port <= lastPort+brokers, "%d", port)
+			seen[port] = true
+		}
+	}
+}

@@ -97,11 +97,12 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 		GOOS: runtime.GOOS, GOARCH: runtime.GOARCH, Go: runtime.Version(), CPUs: runtime.NumCPU(), CPU: cpuModel(),
 	}
 	wanted := func(n int) bool { return n < o.Rounds || n < o.MaxRounds && r.suspicious() }
-	next, err := o.start(dir, 0)
+	free := newPorts()
+	next, err := o.start(dir, 0, free)
 	defer func() { next.stop() }()
 	for n := 0; wanted(n); n++ {
 		if next == nil && err == nil {
-			next, err = o.start(dir, n)
+			next, err = o.start(dir, n, free)
 		}
 		if err != nil {
 			return nil, err
@@ -116,7 +117,7 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 		// Brokers elect a controller while this round's have their turn. Idle
 		// ones cost nothing that could be measured.
 		if wanted(n + 1) {
-			next, err = o.start(dir, n+1)
+			next, err = o.start(dir, n+1, free)
 		}
 		processes, failed := this.run(ctx, o.RoundTime)
 		this.stop()
@@ -138,14 +139,14 @@ type field struct {
 
 // start starts two clusters of each side. In odd rounds the sides change
 // seats, so that neither is always started first.
-func (o *Options) start(dir string, number int) (*field, error) {
+func (o *Options) start(dir string, number int, free *ports) (*field, error) {
 	f := new(field)
 	for i := range seats {
 		side, build := seats[(i+number)%len(seats)], o.Old
 		if side == New {
 			build = o.New
 		}
-		c, err := startCluster(build, filepath.Join(dir, fmt.Sprintf("%d-%d", number, i)))
+		c, err := startCluster(build, filepath.Join(dir, fmt.Sprintf("%d-%d", number, i)), free)
 		if err != nil {
 			f.stop()
 			return nil, err
