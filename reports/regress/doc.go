@@ -42,7 +42,8 @@
 //     otherwise.
 //
 // After four rounds without anything that looks slower the answer is no. If
-// something does, two more rounds decide, and only then is there an alarm.
+// something does and is not beyond doubt (the gate at one in 100,000), there are
+// up to two more.
 //
 // The tests of this package run the judgement on synthetic noise, with heavy
 // tails, bursts, processes in two modes and drift. "make regress-proof" runs

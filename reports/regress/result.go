@@ -49,6 +49,8 @@ const (
 	// gateLevel is how rarely a build may exceed the gate against itself, by
 	// the noise seen.
 	gateLevel = 1e-4
+	// sureLevel is the same for an alarm that needs no more rounds.
+	sureLevel = 1e-5
 	// rankLevel is how improbable the order of the processes must be, by the
 	// exact test, for an alarm.
 	rankLevel = 0.01
@@ -112,6 +114,8 @@ type Comparison struct {
 	Alarm bool `json:"alarm"`
 	// Faster is the same with old and new exchanged.
 	Faster bool `json:"faster"`
+
+	sure bool // an alarm that needs no more rounds
 }
 
 // Median of the processes of one side, in the metric's unit, with an interval
@@ -191,12 +195,14 @@ func judge(m Metric, rounds []round, old, new []float64) Comparison {
 		mirrored[i] = round{r.new, r.old}
 	}
 	p := pValue(rounds)
+	sure := max(m.Least, math.Expm1(aaGate(rounds, sureLevel)))
 	return Comparison{
 		Metric: m, Old: medianOf(old), New: medianOf(new),
 		Change: math.Expm1(d), Low: math.Expm1(low), High: math.Expm1(high),
 		P: p, Noise: noise(rounds), Gate: gate,
 		Alarm:  math.Expm1(d) > gate && p <= rankLevel,
 		Faster: math.Expm1(-d) > gate && pValue(mirrored) <= rankLevel,
+		sure:   math.Expm1(d) > sure && p <= rankLevel,
 	}
 }
 
@@ -205,15 +211,23 @@ func medianOf(values []float64) Median {
 	return Median{Value: mid, Low: low, High: high, All: values}
 }
 
-// suspicious reports whether something changed for the worse by as much as
-// would be worth an alarm, whether or not it is beyond the noise.
-func (r *Result) suspicious() bool {
+// suspicious reports whether it looks slower by as much as would be worth an
+// alarm, without being sure.
+func (c Comparison) suspicious() bool {
+	return !c.sure && c.Change > c.Least && math.Log1p(c.Change) > 2*c.Noise
+}
+
+// undecided reports whether more rounds could change the answer: something is
+// suspicious, and nothing is sure.
+func (r *Result) undecided() bool {
+	suspicious := false
 	for _, c := range r.Metrics {
-		if c.Change > c.Least {
-			return true
+		if c.sure {
+			return false
 		}
+		suspicious = suspicious || c.suspicious()
 	}
-	return false
+	return suspicious
 }
 
 // WriteJSON writes the result so that Read gives it back.

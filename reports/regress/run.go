@@ -14,8 +14,8 @@ type Options struct {
 	Old, New Build
 
 	// Rounds is how many rounds there are at least; 0 means DefaultRounds.
-	// MaxRounds is how many there are if something looks slower after that; 0
-	// means DefaultMaxRounds.
+	// MaxRounds is how many there are at most, if something looks slower without
+	// being beyond doubt; 0 means DefaultMaxRounds.
 	Rounds, MaxRounds int
 
 	// RoundTime is how long the slices of one round may take; 0 means
@@ -34,7 +34,7 @@ type Options struct {
 const (
 	DefaultRounds    = 4
 	DefaultMaxRounds = 6
-	DefaultRoundTime = 6500 * time.Millisecond
+	DefaultRoundTime = 6 * time.Second
 )
 
 // leastRounds is from where on intervals of 95 % are bounded.
@@ -96,7 +96,7 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 		Schema: Schema, Started: time.Now().UTC(), Old: o.Old, New: o.New,
 		GOOS: runtime.GOOS, GOARCH: runtime.GOARCH, Go: runtime.Version(), CPUs: runtime.NumCPU(), CPU: cpuModel(),
 	}
-	wanted := func(n int) bool { return n < o.Rounds || n < o.MaxRounds && r.suspicious() }
+	wanted := func(n int) bool { return n < o.Rounds || n < o.MaxRounds && r.undecided() }
 	free := newPorts()
 	next, err := o.start(dir, 0, free)
 	defer func() { next.stop() }()

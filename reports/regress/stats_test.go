@@ -68,13 +68,15 @@ func (s synthetic) rounds(r *rand.Rand, n int, slower float64) []round {
 	return list
 }
 
-// alarm is the decision of Run about one metric, with its two looks.
+// alarm is the decision of Run about one metric, round by round.
 func alarm(rounds []round) bool {
 	m := Metric{Name: "synthetic", Least: leastCPU}
-	if judge(m, rounds[:DefaultRounds], nil, nil).Change <= m.Least {
-		return false
+	for n := DefaultRounds; ; n++ {
+		c := judge(m, rounds[:n], nil, nil)
+		if n == len(rounds) || !c.suspicious() {
+			return c.Alarm
+		}
 	}
-	return judge(m, rounds, nil, nil).Alarm
 }
 
 func TestAlarmsOnSyntheticNoise(t *testing.T) {
