@@ -25,8 +25,8 @@ type Price func(op string, n int64) time.Duration
 //	used := p.Stats().Busy // of 2 × k.Now() there was
 //
 // An operation takes one core for all of its price. Operations begin in the
-// order in which tasks asked for them, whichever core is free first; none is
-// interrupted for another, so prices should be of single requests and not of
+// order in which tasks asked for them, whichever core is free first (but see
+// SetSlice); none is interrupted for another, so prices should be of single requests and not of
 // seconds. When a process dies, what it runs and what it has queued leaves
 // the processor at once. A pause does not: an operation that has begun runs to
 // its end, but those in the queue give way until the process goes on.
@@ -43,6 +43,7 @@ type Processor struct {
 	waited  time.Duration
 	ops     int64
 	longest int
+	slice   time.Duration
 }
 
 // core is what a core does.
@@ -50,6 +51,10 @@ type core struct {
 	task  *Task // nil if idle
 	since time.Duration
 	event Handle
+
+	home    *process      // that holds it, or held it last
+	held    time.Duration // since when
+	lingers bool          // idle, and kept for home for this instant
 }
 
 // job is a task's operation, queued or running.
@@ -190,11 +195,12 @@ func (p *process) Work(op string, n int64) {
 // occupy has the calling task's job done.
 func (p *Processor) occupy(t *Task) {
 	p.ops++
-	if p.full() {
+	switch {
+	case !p.full():
+		p.begin(t)
+	case !p.kept(t):
 		p.queue.Push(t)
 		p.longest = max(p.longest, p.queue.Len())
-	} else {
-		p.begin(t)
 	}
 	p.k.Park("cpu")
 }
@@ -210,27 +216,43 @@ func (p *Processor) begin(t *Task) {
 	}
 	i := p.free[len(p.free)-1]
 	p.free = p.free[:len(p.free)-1]
+	p.cores[i].held = p.k.now
+	p.run(i, t)
+}
+
+// run has a task's job begin on a core.
+func (p *Processor) run(i int, t *Task) {
 	now := p.k.now
 	j := &t.job
 	p.waited += now - j.asked
 	j.op.Wait += now - j.asked
 	j.op.cores++
 	j.op.running += now
-	p.cores[i] = core{task: t, since: now, event: p.k.events.push(now+j.price, p, uint64(i), nil)}
+	c := &p.cores[i]
+	c.task, c.since, c.home = t, now, t.proc
+	c.event = p.k.events.push(now+j.price, p, uint64(i), nil)
 }
 
-// HandleEvent is the end of the operation on a core.
-func (p *Processor) HandleEvent(i uint64) {
+// HandleEvent is the end of the operation on a core, or of its lingering.
+func (p *Processor) HandleEvent(arg uint64) {
+	if arg >= lingering {
+		p.lingerEnds(int(arg - lingering))
+		return
+	}
+	i := int(arg)
 	t := p.cores[i].task
-	p.leave(int(i))
+	p.leave(i)
 	p.k.Wake(t)
-	p.next()
+	if !p.linger(i) {
+		p.free = append(p.free, i)
+		p.next()
+	}
 }
 
 // TraceName names the processor in trace windows.
 func (p *Processor) TraceName() string { return "cpu " + p.name }
 
-// leave frees a core.
+// leave ends what a core does. Its next user is the caller's business.
 func (p *Processor) leave(i int) {
 	c := &p.cores[i]
 	used := p.k.now - c.since
@@ -239,8 +261,7 @@ func (p *Processor) leave(i int) {
 	o.Busy += used
 	o.cores--
 	o.running -= c.since
-	*c = core{}
-	p.free = append(p.free, i)
+	c.task, c.event = nil, Handle{}
 }
 
 // next has waiting operations begin on the cores that are free.
@@ -263,10 +284,18 @@ func (p *Processor) next() {
 func (p *Processor) drop(dead *process) {
 	for i := range p.cores {
 		c := &p.cores[i]
-		if c.task != nil && c.task.proc == dead {
+		switch {
+		case c.task != nil && c.task.proc == dead:
 			p.k.events.cancel(c.event)
 			p.leave(i)
+		case c.lingers && c.home == dead:
+			p.k.events.cancel(c.event)
+			c.lingers = false
+		default:
+			continue
 		}
+		c.home = nil
+		p.free = append(p.free, i)
 	}
 	// In the order of their numbers again, whatever the order they were freed in.
 	slices.SortFunc(p.free, func(a, b int) int { return b - a })

@@ -23,6 +23,11 @@ type Machine struct {
 	ec2    *ec2.Machine    // nil if it is no EC2 instance
 }
 
+// timeSlice is how long a process keeps a core that others wait for: about
+// what EEVDF's base slice of 0.7 ms × (1 + log2 of the cores) comes to, with
+// the timer tick of 4 ms of common kernels (HZ=250) in between.
+const timeSlice = 3 * time.Millisecond
+
 // Build makes a machine of this profile in a world. Its name is for traces and
 // random streams and must be its own.
 func (p Profile) Build(k *sim.Kernel, name string) (*Machine, error) {
@@ -30,6 +35,7 @@ func (p Profile) Build(k *sim.Kernel, name string) (*Machine, error) {
 		return nil, fmt.Errorf("machine profile %s: %w", p.Name, err)
 	}
 	m := &Machine{Name: name, Profile: p, k: k, cpu: k.NewProcessor(name, p.Cores)}
+	m.cpu.SetSlice(timeSlice)
 	var err error
 	if m.wakeup, err = distribution(p.Wakeup); err != nil {
 		return nil, err
