@@ -1,6 +1,8 @@
 package document
 
 import (
+	"slices"
+
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/text"
 	"gonum.org/v1/plot/vg"
@@ -23,15 +25,18 @@ func (f *Figure) drawnBars() *drawing.Figure {
 	if f.Half {
 		d.Width = halfWidth
 	}
-	groups := len(f.X.Categories)
-	group := vg.Length(len(f.Series))*(barHeight+barGap) + groupGap
-	d.Height = vg.Length(groups)*group + drawing.MarginTop + d.Bottom
+	rows := f.layBars()
+	height := vg.Length(0)
+	for _, r := range rows {
+		height = max(height, r.bottom)
+	}
+	d.Height = height + drawing.MarginTop + d.Bottom
 	style := drawing.TextStyle(10.5, drawing.TextInk, text.XRight, text.YCenter)
 	for _, c := range f.X.Categories {
 		d.Left = max(d.Left, style.Width(c)+18)
 	}
 	_, d.X = f.barAxes(int((d.Width - d.Left) / 90))
-	d.Y = drawing.Axis{Min: 0, Max: float64(groups), Bare: true}
+	d.Y = drawing.Axis{Min: 0, Max: 1, Bare: true}
 	f.legend(d, false)
 	d.Over = func(c, in draw.Canvas, p *plot.Plot) {
 		x, _ := p.Transforms(&in)
@@ -39,16 +44,41 @@ func (f *Figure) drawnBars() *drawing.Figure {
 			c.StrokeLine2(drawing.Solid(drawing.GridInk, 0.75), x(t.At), in.Min.Y, x(t.At), in.Max.Y)
 		}
 		for g, name := range f.X.Categories {
-			top := in.Max.Y - vg.Length(g)*group
-			c.FillText(style, vg.Point{X: in.Min.X - 8, Y: top - (group-groupGap)/2 - groupGap/2}, name)
+			c.FillText(style, vg.Point{X: in.Min.X - 8, Y: in.Max.Y - (rows[g].top+rows[g].bottom)/2}, name)
 		}
 		for i := range f.Series {
-			f.drawBars(c, in, x, i, d, group)
+			f.drawBars(c, in, x, i, d, rows)
 		}
 		c.StrokeLine2(drawing.Solid(drawing.AxisInk, 1), in.Min.X, in.Min.Y, in.Min.X, in.Max.Y)
 		f.barMarks(c, in, x)
 	}
 	return d
+}
+
+// group is where the bars of a category lie, from the top of the frame.
+type group struct {
+	top, bottom vg.Length
+	slot        []int // of each series, -1 without a bar
+}
+
+// layBars gives each category as much room as it has bars.
+func (f *Figure) layBars() []group {
+	rows := make([]group, len(f.X.Categories))
+	top := vg.Length(0)
+	for g := range rows {
+		r := &rows[g]
+		bars := 0
+		for i := range f.Series {
+			r.slot = append(r.slot, -1)
+			if s := &f.Series[i]; len(s.X) == 0 || slices.Contains(s.X, float64(g)) {
+				r.slot[i] = bars
+				bars++
+			}
+		}
+		r.top, r.bottom = top, top+vg.Length(max(bars, 1))*(barHeight+barGap)+groupGap
+		top = r.bottom
+	}
+	return rows
 }
 
 func (f *Figure) barAxes(n int) (groups, values drawing.Axis) {
@@ -68,7 +98,7 @@ func (f *Figure) barAxes(n int) (groups, values drawing.Axis) {
 	return groups, values
 }
 
-func (f *Figure) drawBars(c, in draw.Canvas, x func(float64) vg.Length, i int, d *drawing.Figure, group vg.Length) {
+func (f *Figure) drawBars(c, in draw.Canvas, x func(float64) vg.Length, i int, d *drawing.Figure, rows []group) {
 	s, ink := &f.Series[i], f.ink(i)
 	label := drawing.TextStyle(9.5, drawing.MutedInk, text.XLeft, text.YCenter)
 	base := in.Min.X
@@ -80,7 +110,7 @@ func (f *Figure) drawBars(c, in draw.Canvas, x func(float64) vg.Length, i int, d
 		if len(s.X) > 0 {
 			g = int(s.X[k])
 		}
-		top := in.Max.Y - vg.Length(g)*group - groupGap/2 - vg.Length(i)*(barHeight+barGap)
+		top := in.Max.Y - rows[g].top - groupGap/2 - vg.Length(rows[g].slot[i])*(barHeight+barGap)
 		bottom, end := top-barHeight, x(max(d.X.Min, min(v, d.X.Max)))
 		bar := drawing.Rectangle(base, bottom, end, top)
 		if s.Basis == Simulated && f.Basis != Simulated {
