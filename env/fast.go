@@ -23,6 +23,16 @@ type BufferLender interface {
 	WriteBorrowed(b []byte) (int, error)
 }
 
+// BufferReader is a connection that can hand over what has arrived without
+// copying it.
+type BufferReader interface {
+	// ReadBuffer reads exactly n bytes. Nobody may change them. release, which
+	// may be nil, gives the memory back when they are not needed any more;
+	// calling it is not required. Errors are those of Read; what was read
+	// before one is lost.
+	ReadBuffer(n int) (b []byte, release func(), err error)
+}
+
 // Borrow returns n bytes of memory to be written to c with [WriteBorrowed].
 func Borrow(c net.Conn, n int) []byte {
 	if l, ok := c.(BufferLender); ok {

@@ -40,12 +40,13 @@ func Dial(e env.Env, addr, clientID string, timeout time.Duration) (*Client, err
 }
 
 // LendAnswers makes the bytes in an answer valid only until the next request,
-// which saves memory where answers are large and soon dealt with.
+// which saves memory where answers are large and soon dealt with. Nobody may
+// change them then.
 func (c *Client) LendAnswers() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.lent = true
-	c.frames.keepLarge = true
+	c.frames.keepLarge, c.frames.direct = true, true
 }
 
 // Request sends req, whose version must be set, and returns its answer. It

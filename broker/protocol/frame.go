@@ -7,6 +7,8 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kbin"
 	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/weirlab/weir/env"
 )
 
 // trustedFrameBytes is how much of a frame is allocated on the sender's word
@@ -43,6 +45,10 @@ type frameReader struct {
 	spare      []byte
 	pool       *pool // for frames beyond keepFrameBytes; may be nil
 	keepLarge  bool  // has few connections, whose frames are large: their memory is kept here
+
+	direct   bool   // large frames are wanted as the connection has them, without a copy
+	borrowed bool   // the latest frame is the connection's
+	release  func() // gives it back; may be nil
 }
 
 // next reads one frame. The slice returned is the caller's.
@@ -53,6 +59,14 @@ func (f *frameReader) next() ([]byte, error) {
 	size := int32(binary.BigEndian.Uint32(f.prefix[:]))
 	if size < 0 || size > f.limitBytes {
 		return nil, &FrameTooLargeError{SizeBytes: size, LimitBytes: f.limitBytes}
+	}
+	if b, ok := f.r.(env.BufferReader); ok && f.direct && size > keepFrameBytes {
+		frame, release, err := b.ReadBuffer(int(size))
+		if err == io.EOF {
+			err = io.ErrUnexpectedEOF
+		}
+		f.borrowed, f.release = true, release
+		return frame, err
 	}
 	frame := f.take(int(size))
 	filled := 0
@@ -102,6 +116,11 @@ func (f *frameReader) take(n int) []byte {
 // more.
 func (f *frameReader) giveBack(frame []byte) {
 	switch {
+	case f.borrowed:
+		if f.release != nil {
+			f.release()
+		}
+		f.borrowed, f.release = false, nil
 	case cap(frame) <= keepFrameBytes || f.keepLarge:
 		f.spare = frame[:0]
 	case f.pool != nil:

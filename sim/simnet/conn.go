@@ -68,6 +68,7 @@ var (
 	_ net.Conn         = (*Conn)(nil)
 	_ env.BufferWriter = (*Conn)(nil)
 	_ env.BufferLender = (*Conn)(nil)
+	_ env.BufferReader = (*Conn)(nil)
 	_ env.FileSender   = (*Conn)(nil)
 )
 
@@ -111,22 +112,30 @@ func (c *Conn) opError(op string, err error) error {
 
 // Read reads what has arrived, waiting for something if need be.
 func (c *Conn) Read(p []byte) (int, error) {
+	if err := c.awaitBytes(len(p)); err != nil || len(p) == 0 {
+		return 0, err
+	}
+	return c.take(p), nil
+}
+
+// awaitBytes waits until there is something to read for who wants n bytes.
+func (c *Conn) awaitBytes(n int) error {
 	k := c.w.k
 	for {
 		switch {
 		case c.userClosed || k.CallerDead():
-			return 0, c.opError("read", net.ErrClosed)
-		case len(p) == 0:
-			return 0, nil
+			return c.opError("read", net.ErrClosed)
+		case n == 0:
+			return nil
 		case c.readBy <= k.Now():
-			return 0, c.opError("read", os.ErrDeadlineExceeded)
+			return c.opError("read", os.ErrDeadlineExceeded)
 		case c.readyBytes > 0:
-			return c.take(p), nil
+			return nil
 		case c.fin:
-			return 0, io.EOF
+			return io.EOF
 		case c.err != nil:
 			c.told = true
-			return 0, c.opError("read", c.err)
+			return c.opError("read", c.err)
 		}
 		k.WaitIn(&c.readers, "read", c.readBy)
 	}
@@ -145,13 +154,18 @@ func (c *Conn) take(p []byte) int {
 			c.readyHead++
 		}
 	}
+	c.took(n)
+	return n
+}
+
+// took counts n bytes as read.
+func (c *Conn) took(n int) {
 	c.ready, c.readyHead = compact(c.ready, c.readyHead)
 	c.readyBytes -= int64(n)
 	c.unreported += int64(n)
 	if c.unreported >= c.w.opts.WindowBytes/2 || c.readyBytes == 0 && c.peer.writers.Len() > 0 {
 		c.sendUpdate()
 	}
-	return n
 }
 
 // Write writes p. It blocks while the window is full.
