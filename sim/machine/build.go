@@ -1,6 +1,8 @@
 package machine
 
 import (
+	"time"
+
 	"fmt"
 
 	"github.com/weirlab/weir/sim"
