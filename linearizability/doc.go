@@ -18,6 +18,22 @@
 // reason; and every check that was performed, with the number of things it
 // looked at. A check that saw nothing has proved nothing.
 //
+// # At speed
+//
+// A load of hundreds of thousands of records a second cannot afford an
+// operation for each. A [Recording] says what is taken down instead, and the
+// verdict says it too:
+//
+//   - Batches: one operation for each record batch, and what was read and
+//     found in the logs as [Run]s. Every record is still accounted for; the
+//     same checks run, and a batch that is as it should be costs them as much
+//     as one record. It takes a workload whose values rise as it sends.
+//   - Sampled: one record in so many, chosen by its value, so that senders,
+//     readers and scans keep the same ones. The checks run on those; that
+//     sequence numbers have no gaps is beyond them.
+//
+// [AppendTimedPayload] is the payload that such a load can afford.
+//
 // [Watcher] checks invariants over [ClusterView] pictures of the brokers'
 // inner states while they run, for targets that can show them.
 //

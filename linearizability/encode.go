@@ -9,7 +9,9 @@ import (
 // the micro-operations of jepsen.tests.kafka as their value; what Jepsen has
 // no place for stands beside it under its own key. "invoke" links a
 // completion to its invocation by index, since pipelined sends of one process
-// overlap. The facts have a word for their process.
+// overlap. Where batches are recorded, the micro-operations are send-batch and
+// poll-runs, which Jepsen does not know; a first line "recording" says so, or
+// that records were sampled. The facts have a word for their process.
 
 var typeNames = [...]string{Invoke: "invoke", OK: "ok", Fail: "fail", Info: "info"}
 

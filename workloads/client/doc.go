@@ -15,9 +15,24 @@
 //
 //   - [Producer] batches records per partition and keeps up to
 //     max.in.flight requests on each leader's connection.
+//   - [Stream] is a producer of many like records, for loads of hundreds of
+//     thousands of records a second: one result for each batch.
+//     [Consumer.PollBatches] is its counterpart.
 //   - [Consumer] reads assigned partitions, or, with Subscribe, those the
 //     group gives it.
 //   - [Admin] creates, deletes and describes topics and lists offsets.
+//
+// # Batching
+//
+// It is Kafka's: a batch takes all of batch.size from buffer.memory when it
+// begins; Produce blocks for that up to max.block.ms, and while anybody waits
+// nothing lingers. A request to a broker takes one batch of each partition as
+// soon as one of them is full or has lingered, those that still linger
+// included. Records without a key fill one partition's batch after the
+// other's (KIP-480).
+//
+// The processor's time is charged as client.record (records handed over or
+// polled), client.send and client.receive (bytes of requests and responses).
 //
 // # Idempotence
 //

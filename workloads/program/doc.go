@@ -13,6 +13,20 @@
 // stalls is charged for every record that should have been sent meanwhile,
 // and a generator that cannot keep its schedule shows.
 //
+// Records arrive evenly spaced, independently of each other (Poisson), at a
+// rate that grows or falls (ramp), or whenever buffer.memory has room
+// (saturate): see [Arrivals]. Schedules are computed with integers from keyed
+// random streams and are the same everywhere.
+//
+// # Speed
+//
+// With a history of batches or samples, records are made, sent, read and
+// measured by the batch: a record costs its encoding and its parsing. A
+// producer then looks at its schedule at most every 50 µs, and what has come
+// due meanwhile goes out together; that delay is part of the latency. Records
+// carry the time at which they were to be sent, from which consumers take the
+// end-to-end latency.
+//
 // # Time
 //
 // The history's times are readings of the clients' monotonic clock
