@@ -25,11 +25,12 @@ type Price func(op string, n int64) time.Duration
 //	used := p.Stats().Busy // of 2 × k.Now() there was
 //
 // An operation takes one core for all of its price. Operations begin in the
-// order in which tasks asked for them, whichever core is free first (but see
-// SetSlice); none is interrupted for another, so prices should be of single requests and not of
-// seconds. When a process dies, what it runs and what it has queued leaves
-// the processor at once. A pause does not: an operation that has begun runs to
-// its end, but those in the queue give way until the process goes on.
+// order in which tasks asked for them, whichever core is free first, unless
+// [Processor.SetSlice] says otherwise; none is interrupted for another, so
+// prices should be of single requests and not of seconds. When a process dies,
+// what it runs and what it has queued leaves the processor at once. A pause
+// does not: an operation that has begun runs to its end, but those in the queue
+// give way until the process goes on.
 //
 // An operation costs one event and one switch, whether it has to wait or not.
 type Processor struct {

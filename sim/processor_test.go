@@ -160,6 +160,7 @@ func TestProcessorsKeepAccounts(t *testing.T) {
 		defer func() { _ = k.Close() }()
 		cores := rapid.IntRange(1, 4).Draw(t, "cores")
 		p := k.NewProcessor("cpu", cores)
+		p.SetSlice(time.Duration(rapid.IntRange(0, 20).Draw(t, "slice")) * time.Millisecond)
 		var nodes []*sim.Node
 		var finished int64
 		start := func(n *sim.Node, tasks, rounds int) {

@@ -74,6 +74,19 @@ func (m *Machine) rent() error {
 	return nil
 }
 
+// ResetCredits makes all burst credits what the profile says of the start, now:
+// what was earned while the cluster started does not count.
+func (m *Machine) ResetCredits() {
+	s := m.Profile.Storage
+	if s == nil || m.ec2 == nil {
+		return
+	}
+	m.ec2.SetCreditsAt(m.k.Now(), 100-s.CreditsSpent)
+	if m.device != nil {
+		m.device.SetCredits(100 - s.CreditsSpent)
+	}
+}
+
 func (m *Machine) installDisk() error {
 	p, err := m.Profile.DiskProfile()
 	if err != nil {
