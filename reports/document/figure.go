@@ -2,7 +2,6 @@ package document
 
 import (
 	"math"
-	"slices"
 	"strings"
 
 	"gonum.org/v1/plot"
