@@ -318,8 +318,14 @@ func (c *simCluster) shutDown(e env.Env, b *simBroker) string {
 	return "shut down in good order"
 }
 
-// loadBegins fills the page caches with what a long run before has left.
+// loadBegins leaves the page caches and burst credits as a long run before has
+// left them.
 func (c *simCluster) loadBegins() {
+	for _, b := range c.brokers {
+		if b.on != nil {
+			b.on.ResetCredits()
+		}
+	}
 	percent := int64(c.s.Cluster.DirtyPercent)
 	if percent == 0 {
 		return

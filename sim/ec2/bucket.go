@@ -105,6 +105,14 @@ func (b *Bucket) SetCredits(percent int64) {
 	b.credit, b.reserve = share(b.rule.Credit), share(b.rule.Reserve)
 }
 
+// SetCreditsAt is SetCredits at a later time: what was saved until now is gone.
+func (b *Bucket) SetCreditsAt(now time.Duration, percent int64) {
+	if now > b.at {
+		b.at, b.part = now, 0
+	}
+	b.SetCredits(percent)
+}
+
 // Rule is the limit.
 func (b *Bucket) Rule() Rule { return b.rule }
 

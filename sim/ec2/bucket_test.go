@@ -160,3 +160,17 @@ func BenchmarkAdmit(b *testing.B) {
 		_, now = v.Admit(now, 256<<10)
 	}
 }
+
+// TestSetCreditsAt: what an idle bucket saved before is gone.
+func TestSetCreditsAt(t *testing.T) {
+	b, err := NewBucket(Rule{Name: "x", Unit: unitBytes, Baseline: 100, Burst: 1000, Credit: 5000})
+	require.NoError(t, err)
+	b.SetCredits(0)
+	b.SetCreditsAt(10*time.Second, 0)
+	saved, _ := b.Saved(10 * time.Second)
+	require.Zero(t, saved)
+	saved, _ = b.Saved(12 * time.Second)
+	require.EqualValues(t, 200, saved)
+	_, end := b.Admit(10*time.Second, 100)
+	require.Equal(t, 11*time.Second, end)
+}

@@ -116,6 +116,14 @@ func (m *Machine) SetNetworkCredits(percent int64) {
 	m.out.SetCredits(percent)
 }
 
+// SetCreditsAt makes pipe and network hold percent of the credits they can
+// hold at a later time: what was saved until now is gone.
+func (m *Machine) SetCreditsAt(now time.Duration, percent int64) {
+	for _, b := range []*Bucket{m.pipeBytes, m.pipeIOs, m.in, m.out} {
+		b.SetCreditsAt(now, percent)
+	}
+}
+
 // Attach puts a volume behind the EBS pipe of the instance, which all attached
 // volumes share.
 func (m *Machine) Attach(v *Volume) *Attached {

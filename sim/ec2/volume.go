@@ -279,6 +279,12 @@ func (v *Volume) SetCredits(percent int64) {
 	v.bytes.SetCredits(percent)
 }
 
+// SetCreditsAt is SetCredits at a later time: what was saved until now is gone.
+func (v *Volume) SetCreditsAt(now time.Duration, percent int64) {
+	v.ios.SetCreditsAt(now, percent)
+	v.bytes.SetCreditsAt(now, percent)
+}
+
 // passage collects how far several limits let something pass.
 type passage struct{ start, end time.Duration }
 

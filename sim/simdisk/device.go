@@ -146,6 +146,14 @@ func (d *Device) Credits() Credits {
 	return c
 }
 
+// SetCredits makes an EBS volume hold percent of the credits it can hold, from
+// now on. Other devices have none.
+func (d *Device) SetCredits(percent int64) {
+	if d.volume != nil {
+		d.volume.Volume().SetCreditsAt(d.k.Now(), percent)
+	}
+}
+
 // Held is for each limit of the device what it has let pass, and for how long
 // it, the last of all limits, held transfers back. The largest increase over
 // some time names the bottleneck of that time.
