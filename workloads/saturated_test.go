@@ -3,6 +3,7 @@ package workloads_test
 import (
 	"context"
 	"runtime"
+	"strings"
 	"testing"
 	"time"
 
@@ -75,6 +76,22 @@ func saturated(b *testing.B, brief bool) {
 	if peak, ok := peakMemory(); ok {
 		b.ReportMetric(float64(peak)/1e6, "peak-MB")
 	}
+}
+
+// TestASaturatedRunIsAFunctionOfItsScenario: what runs share to be fast, buffers
+// and compressed chunks, has no effect on them, and nothing is lost or changed.
+func TestASaturatedRunIsAFunctionOfItsScenario(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes some seconds")
+	}
+	s, err := scenario.Parse("saturated.yaml", []byte(strings.Replace(saturatedI3en, "duration: 10s", "duration: 400ms", 1)))
+	require.NoError(t, err)
+	s = s.Resolve()
+	first, second := simulate(t, s), simulate(t, s)
+	requirePassed(t, first)
+	require.Equal(t, first.Acked, first.Consumed)
+	require.Greater(t, first.Acked, int64(100_000))
+	require.Equal(t, first.Trace, second.Trace)
 }
 
 // tally keeps of a run what its brokers' disks wrote.
