@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -102,7 +103,7 @@ func runResults(ctx context.Context, s streams, f *resultsFlags) error {
 		begun := now()
 		d, err := m.make(ctx, f, steps)
 		if err == nil {
-			err = results.Save(f.root, &results.Part{Name: m.name, Document: d, Made: made(m.command, begun)})
+			err = results.Save(f.root, &results.Part{Name: m.name, Document: d, Made: made(f.root, m.command, begun)})
 		}
 		steps.done()
 		if err != nil {
@@ -119,9 +120,31 @@ func runResults(ctx context.Context, s streams, f *resultsFlags) error {
 }
 
 // made is how a part came about that was begun at a time and is ready now.
-func made(command string, begun time.Time) results.Made {
+func made(root, command string, begun time.Time) results.Made {
 	p := provenance()
+	if p.Commit == "" {
+		p.Commit = commitOf(root)
+	}
 	return results.Made{Command: command, Date: begun, Took: time.Since(begun), Version: p.Version, Commit: p.Commit, Go: p.Go, Machine: calibrate.Host()}
+}
+
+// commitOf asks git which commit a source tree is of, for a program that was
+// built without noting it; empty if git does not know. The results themselves
+// do not make a tree dirty.
+func commitOf(root string) string {
+	git := func(args ...string) (string, error) {
+		out, err := exec.Command("git", append([]string{"-C", root}, args...)...).Output()
+		return strings.TrimSpace(string(out)), err
+	}
+	commit, err := git("rev-parse", "HEAD")
+	if err != nil {
+		return ""
+	}
+	changes, err := git("status", "--porcelain", "--untracked-files=no", "--", ".", ":!"+results.File, ":!"+results.FigureDir)
+	if err == nil && changes != "" {
+		commit += "-dirty"
+	}
+	return commit
 }
 
 // addResults takes in what other commands left in files.
@@ -167,7 +190,7 @@ func saveAdded(f *resultsFlags, name, command, file string, d *document.Document
 	if err != nil {
 		return err
 	}
-	m := made(command, info.ModTime())
+	m := made(f.root, command, info.ModTime())
 	m.Took = 0
 	for _, fact := range d.Facts {
 		switch fact.Name {
