@@ -54,7 +54,7 @@ func compareCommand(s streams) *cobra.Command {
 	flags := cmd.Flags()
 	flags.StringSliceVar(&f.ephemeral, "ephemeral", nil, "instance types with an instance store (default i3en.2xlarge,i4i.2xlarge)")
 	flags.StringVar(&f.instance, "instance", "r5.2xlarge", "instance type that the EBS volumes are attached to")
-	flags.StringArrayVar(&f.volumes, "volume", nil, "EBS volume of each broker, CLASS:GiB[:IOPS[:MiB/s]]; may be given several times (default gp2:500, gp3:500, io2:500:4000, st1:500)")
+	flags.StringArrayVar(&f.volumes, "volume", nil, "EBS volume of each broker, CLASS:GiB[:IOPS[:MiB/s]]; may be given several times (default gp2:250, gp3:250, io2:250:4000, st1:250)")
 	flags.IntVar(&f.plan.Brokers, "brokers", f.plan.Brokers, "brokers")
 	flags.IntVar(&f.plan.ReplicationFactor, "replication-factor", f.plan.ReplicationFactor, "replicas of each partition")
 	flags.IntVar(&f.plan.MinISR, "min-insync-replicas", f.plan.MinISR, "min.insync.replicas")

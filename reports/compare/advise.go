@@ -160,7 +160,7 @@ func (r *Result) perThroughput() Advice {
 		others = append(others, fmt.Sprintf("%s %s", e.name(), dollars(e.dollarsPerMB(false))))
 	}
 	if len(others) > 0 {
-		a.Reasons = append(a.Reasons, "the others: "+strings.Join(others, ", "))
+		a.Reasons = append(a.Reasons, "for the others it is "+strings.Join(others, ", "))
 	}
 	if load, from, to := r.turn(); load > 0 {
 		a.Reasons = append(a.Reasons, fmt.Sprintf("from a load of %s on, the cheapest is %s in place of %s, if more clusters of the same size are added", megabytes(load), to.name(), from.name()))
@@ -263,6 +263,11 @@ func (r *Result) credits() []Advice {
 				continue
 			}
 			x := p.Course.Exhausted[0]
+			for _, dry := range p.Course.Exhausted {
+				if dry.Limit == p.Spent.Bottleneck {
+					x = dry // the one that rules from then on
+				}
+			}
 			a.Reasons = append(a.Reasons, fmt.Sprintf("%s %s takes %s until its %s credits run out, after %s at full load, and %s from then on",
 				e.name(), withFsync(p.Fsync), megabytes(p.Ceiling.Acked), x.Limit, long(x.At), megabytes(p.Spent.Acked)))
 		}

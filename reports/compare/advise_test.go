@@ -89,8 +89,8 @@ func TestAdviceFollowsTheFigures(t *testing.T) {
 
 	all := Advise(r)[0]
 	require.Equal(t, "gp3", all.Choice)
-	require.Contains(t, all.sentence(9), "the cheapest of the other kind, instance store of i4i.2xlarge, costs $279 a month more")
-	require.Contains(t, all.sentence(9), "take i4i.2xlarge instead if every batch has to be synced and latency matters: 1.00 ms against 8.00 ms")
+	require.Contains(t, all.sentence(9), "The cheapest of the other kind, instance store of i4i.2xlarge, costs $339 a month more")
+	require.Contains(t, all.sentence(9), "Take i4i.2xlarge instead if every batch has to be synced and latency matters: 1.00 ms against 8.00 ms")
 
 	// What does not keep up is not quick.
 	require.Equal(t, "i4i.2xlarge", by(3).Choice)

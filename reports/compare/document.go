@@ -43,7 +43,7 @@ func (r *Result) Brief() *document.Document {
 	for _, s := range d.Sections {
 		s.Figures, s.Text = nil, nil
 		s.Tables = slices.DeleteFunc(s.Tables, func(t document.Table) bool {
-			return slices.Contains([]string{"bills", "simulations", "rebuild-limits"}, t.Name)
+			return slices.Contains([]string{"bills", "simulations", "rebuild-limits", "catch-up"}, t.Name)
 		})
 		if len(s.Tables) > 0 {
 			kept = append(kept, s)
@@ -57,8 +57,8 @@ func (r *Result) Brief() *document.Document {
 // sentence is an advice in one paragraph, with as many of its reasons.
 func (a Advice) sentence(reasons int) string {
 	text := a.Question + " " + a.Answer
-	if n := min(reasons, len(a.Reasons)); n > 0 {
-		text += " Because: " + strings.Join(a.Reasons[:n], "; ") + "."
+	for _, reason := range a.Reasons[:min(reasons, len(a.Reasons))] {
+		text += " " + capital(reason) + "."
 	}
 	return text
 }
@@ -195,8 +195,8 @@ func (r *Result) throughput() document.Section {
 	}
 	return document.Section{
 		Title: "Throughput",
-		Text: []string{fmt.Sprintf("%d producers send batches of up to %d KiB with linger.ms=%d to %d partitions as fast as buffer.memory lets them, for %v of simulated time after %v of warm-up; %d consumers read along. Without fsync the page caches start where hours of a load that the disk cannot take leave them: so dirty that Linux lets writers go no faster than the disk. For that they are only as large as the disk writes in %d seconds; how much memory there is decides how long a cache takes to fill, and not what the disk takes then.",
-			r.Plan.Producers, r.Plan.BatchBytes>>10, r.Plan.Linger.Milliseconds(), r.Plan.Partitions, r.Plan.Window, warmUp, r.Plan.Consumers, settledSeconds)},
+		Text: []string{fmt.Sprintf("%d producers send batches of up to %d KiB with linger.ms=%d to %d partitions as fast as buffer.memory lets them, for %v of simulated time after a warm-up of %v, or of %v with dirty page caches; %d consumers read along. Without fsync the page caches start where hours of a load that the disk cannot take leave them: so dirty that Linux lets writers go no faster than the disk. For that they are only as large as the disk writes in %d seconds; how much memory there is decides how long a cache takes to fill, and not what the disk takes then.",
+			r.Plan.Producers, r.Plan.BatchBytes>>10, r.Plan.Linger.Milliseconds(), r.Plan.Partitions, r.Plan.Window, warmUp, trial{settled: true}.warmUp(), r.Plan.Consumers, settledSeconds)},
 		Tables: []document.Table{t}, Figures: []document.Figure{fig},
 	}
 }
@@ -232,7 +232,10 @@ func (r *Result) latency() document.Section {
 			{Name: "storage"}, {Name: "fsync"}, {Name: "acknowledged", Unit: "MB/s", Number: true}, {Name: "p50", Unit: "ms", Number: true}, {Name: "p99", Unit: "ms", Number: true}, {Name: "p99.9", Unit: "ms", Number: true},
 			{Name: "end to end p50", Unit: "ms", Number: true}, {Name: "end to end p99", Unit: "ms", Number: true}, {Name: "valid?"},
 		},
-		Notes: []string{"Produce latency counts from the intended sending of a record to its acknowledgement (acks=all), end-to-end latency to its arrival at a consumer."},
+		Notes: []string{
+			"Produce latency counts from the intended sending of a record to its acknowledgement (acks=all), end-to-end latency to its arrival at a consumer.",
+			"Without fsync no record waits for a disk as long as the page cache takes what is written; at a load that the disk cannot sustain that ends when the cache is full.",
+		},
 	}
 	s := document.Section{Title: "Latency at the load", Tables: nil}
 	for _, fsync := range []bool{false, true} {

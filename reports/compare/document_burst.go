@@ -131,7 +131,7 @@ func (r *Result) between(s *document.Section, list []patternOf) {
 		f := document.Figure{
 			Name: x.file("between"), Title: fmt.Sprintf("%s: p99 second by second at %s", x.name(), megabytes(p.Before.Requested)), Kind: document.Lines, Half: true,
 			X: document.Axis{Label: "time", Unit: "s"}, Y: document.Axis{Label: "produce latency, p99", Unit: "ms", Log: true},
-			Bands: []document.Band{{From: 0, To: warmUp.Seconds(), Label: "warm-up"}},
+			Bands: []document.Band{{From: 0, To: p.Before.WarmUp.Seconds(), Label: "warm-up"}},
 			Basis: document.Simulated, Model: r.model(), Validated: document.NeverCompared,
 		}
 		for i, run := range []*Figures{p.Before, p.After} {
@@ -210,11 +210,33 @@ func (r *Result) loss() document.Section {
 			f.Series = append(f.Series, line)
 		}
 	}
-	s.Tables = append(s.Tables, t, r.rebuildLimits())
+	s.Tables = append(s.Tables, t, r.returns(), r.rebuildLimits())
 	if len(f.Series) > 0 {
 		s.Figures = append(s.Figures, f)
 	}
 	return s
+}
+
+// returns are the simulations of a broker's return.
+func (r *Result) returns() document.Table {
+	t := document.Table{
+		Name: "catch-up", Title: "How fast a broker fetched what it had missed, simulated",
+		Columns: []document.Column{{Name: "instance"}, {Name: "missed", Unit: "MB", Number: true}, {Name: "fetched in", Unit: "s", Number: true}, {Name: "rate", Unit: "MB/s", Number: true}},
+		Notes:   []string{"The load was over, and what was missing was in the memory of the other brokers: this is what fetching takes by itself."},
+	}
+	var seen []string
+	for _, e := range r.Configurations {
+		u := e.CatchUp
+		if u == nil || slices.Contains(seen, u.Instance) {
+			continue
+		}
+		seen = append(seen, u.Instance)
+		t.Rows = append(t.Rows, []document.Cell{
+			document.Words(u.Instance), document.Quantity(float64(u.Bytes)/1e6, "MB", fmt.Sprintf("%.0f", float64(u.Bytes)/1e6)),
+			document.Quantity(u.Took.Seconds(), "s", fmt.Sprintf("%.2f", u.Took.Seconds())), rate(u.BytesPerSecond),
+		})
+	}
+	return t
 }
 
 // rebuildLimits is the arithmetic behind a rebuild.

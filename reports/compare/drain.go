@@ -160,7 +160,7 @@ func Drain(c Configuration, d Demand, hours int) (*Course, error) {
 		return nil, fmt.Errorf("compare: a demand of %d bytes and %d I/Os a second over %d hours is nothing to follow", d.WriteBytes, d.WriteIOs, hours)
 	}
 	until := time.Duration(hours) * time.Hour
-	course := &Course{Demand: d, Step: max(time.Minute, until/480)}
+	course := &Course{Demand: d, Step: max(time.Minute, until/144)}
 	gauges := m.gauges()
 	dry := make([]bool, len(gauges))
 

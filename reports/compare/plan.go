@@ -145,13 +145,13 @@ type Plan struct {
 }
 
 // DefaultPlan compares what AWS sells for the purpose: the two instance types
-// with an NVMe instance store, and four classes of volumes of 500 GiB on an
+// with an NVMe instance store, and four classes of volumes of 250 GiB on an
 // instance type with as many processors and as much memory, whose EBS pipe
 // bursts. io2 has the IOPS that carry what the pipe carries.
 func DefaultPlan() Plan {
 	const instance = "r5.2xlarge"
 	volume := func(class string, iops int64) Configuration {
-		return Configuration{Instance: instance, Volume: &ec2.VolumeSpec{Class: class, GiB: 500, IOPS: iops}}
+		return Configuration{Instance: instance, Volume: &ec2.VolumeSpec{Class: class, GiB: 250, IOPS: iops}}
 	}
 	return Plan{
 		Configurations: []Configuration{
@@ -160,7 +160,7 @@ func DefaultPlan() Plan {
 		},
 		Brokers: 3, ReplicationFactor: 3, MinISR: 2, Partitions: 12,
 		Producers: 4, Consumers: 3, RecordBytes: 1024, BatchBytes: 128 << 10, Linger: 5 * time.Millisecond, Costs: "kafka-jvm",
-		LoadBytesPerSecond: 20_000_000, StoredBytes: 350 << 30,
+		LoadBytesPerSecond: 20_000_000, StoredBytes: 175 << 30,
 		Away: 10 * time.Minute, Hours: 12,
 		Window: 2 * time.Second, Seed: 1,
 	}

@@ -166,7 +166,7 @@ func Refill(p Plan, c Configuration, loss Loss, catchUp int64) (*Rebuild, error)
 			r.Never = true
 			break
 		}
-		if step = max(time.Second, now/200); now-from >= step {
+		if step = max(time.Second, now/50); now-from >= step {
 			record(now)
 		}
 	}

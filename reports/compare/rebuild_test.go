@@ -16,13 +16,13 @@ func TestRefillArithmetic(t *testing.T) {
 	r, err := Refill(p, onVolume("gp3", 500, 0), StorageLost, 0)
 	require.NoError(t, err)
 	require.Equal(t, p.StoredBytes, r.Bytes)
-	require.InDelta(t, float64(350<<30)/float64(125<<20), r.Took.Seconds(), 30)
+	require.InDelta(t, float64(175<<30)/float64(125<<20), r.Took.Seconds(), 30)
 	require.Equal(t, storageWrites, r.Rules)
 
 	// The instance store of an i3en.2xlarge: two disks of 333 MB/s each.
 	r, err = Refill(p, Configuration{Instance: "i3en.2xlarge"}, HostLost, 0)
 	require.NoError(t, err)
-	require.InDelta(t, float64(350<<30)/(2*333_447_168), r.Took.Seconds(), 6)
+	require.InDelta(t, float64(175<<30)/(2*333_447_168), r.Took.Seconds(), 6)
 
 	// An EBS volume that survives its host has missed only what was written
 	// meanwhile.
@@ -40,7 +40,7 @@ func TestRefillIsHeldBackByFetching(t *testing.T) {
 	r, err := Refill(p, Configuration{Instance: "i3en.2xlarge"}, HostLost, 100_000_000)
 	require.NoError(t, err)
 	require.Equal(t, limitFetch, r.Rules)
-	require.InDelta(t, float64(350<<30)/1e8, r.Took.Seconds(), 60)
+	require.InDelta(t, float64(175<<30)/1e8, r.Took.Seconds(), 60)
 	require.InDelta(t, 1e8, float64(r.BytesPerSecond), 1e6)
 }
 
@@ -112,7 +112,7 @@ func TestPlanMistakes(t *testing.T) {
 		"there twice":                  func(p *Plan) { p.Configurations = append(p.Configurations, p.Configurations[0]) },
 		"replication factor of 4":      func(p *Plan) { p.ReplicationFactor = 4 },
 		"min.insync.replicas 4":        func(p *Plan) { p.MinISR = 4 },
-		"keeps 500 GiB":                func(p *Plan) { p.StoredBytes = 600 << 30 },
+		"keeps 250 GiB":                func(p *Plan) { p.StoredBytes = 600 << 30 },
 		"must be positive":             func(p *Plan) { p.Partitions = 0 },
 		"a measurement takes a second": func(p *Plan) { p.Window = 0 },
 	} {

@@ -273,12 +273,7 @@ func (d *desk) caughtUp(ctx context.Context, c Configuration) (*CatchUp, error) 
 
 // JSON writes the result so that [Read] gives it back.
 func (r *Result) JSON(w io.Writer) error {
-	b, err := json.MarshalIndent(r, "", " ")
-	if err != nil {
-		return err
-	}
-	_, err = w.Write(append(b, '\n'))
-	return err
+	return json.NewEncoder(w).Encode(r)
 }
 
 // Read takes in what [Result.JSON] wrote.

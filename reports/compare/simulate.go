@@ -102,6 +102,14 @@ type trial struct {
 // the time until throttled writers have found their pace.
 const warmUp = time.Second
 
+// warmUp of a run whose page caches have to settle is longer.
+func (t trial) warmUp() time.Duration {
+	if t.settled {
+		return 2 * warmUp
+	}
+	return warmUp
+}
+
 // setPoint is at how many percent of what Linux allows the dirty pages settle
 // under such a load: half way between the limit and where writers are first
 // slowed down, which is half way between the limit and the half of it at which
@@ -120,7 +128,11 @@ func (t trial) dirtyPercent() int {
 // decides how long its cache takes to fill, and not at what rate a disk that
 // cannot keep up lets it be written; with all of it a run would take minutes
 // to get there.
-const settledSeconds = 4
+const settledSeconds = 2
+
+// settledBytes is the least that may be dirty in such a machine: with less,
+// write-back would come in smaller pieces than it does in a large cache.
+const settledBytes = 256 << 20
 
 // settle makes the page cache of a machine so small.
 func (c Configuration) settle(m *machine.Profile, creditsSpent bool) error {
@@ -129,7 +141,7 @@ func (c Configuration) settle(m *machine.Profile, creditsSpent bool) error {
 		return err
 	}
 	const dirtyShare = 5 // vm.dirty_ratio is 20 percent
-	m.MemoryBytes = min(m.MemoryBytes, m.HeapBytes+dirtyShare*settledSeconds*l.writing(creditsSpent))
+	m.MemoryBytes = min(m.MemoryBytes, m.HeapBytes+dirtyShare*max(settledBytes, settledSeconds*l.writing(creditsSpent)))
 	return nil
 }
 
@@ -166,7 +178,7 @@ func (p Plan) scenario(c Configuration, t trial) *scenario.Scenario {
 			Configs: scenario.Properties{"min.insync.replicas": strconv.Itoa(p.MinISR)},
 		},
 		Load: scenario.Load{
-			Duration: scenario.ExactSpan(warmUp + t.window), WarmUp: warmUp, History: scenario.HistoryBatches,
+			Duration: scenario.ExactSpan(t.warmUp() + t.window), WarmUp: t.warmUp(), History: scenario.HistoryBatches,
 			Producers: scenario.Producers{
 				Count: p.Producers, RecordSize: scenario.Exactly(p.RecordBytes), Partitioner: scenario.PartitionerSticky,
 				Properties: p.producer(),
@@ -310,7 +322,7 @@ func (c Configuration) used(writes, reads Demand, creditsSpent bool) []LimitUse 
 		if creditsSpent {
 			limit = r.Baseline + r.Earn
 		}
-		all = append(all, LimitUse{name, min(100, 100*n/max(1, limit*times))})
+		all = append(all, LimitUse{name, 100 * n / max(1, limit*times)})
 	}
 	if m.volume != nil {
 		l := m.volume.Volume().Limits()
