@@ -17,6 +17,7 @@ import (
 	"github.com/weirlab/weir/env"
 	"github.com/weirlab/weir/sim"
 	"github.com/weirlab/weir/sim/machine"
+	"github.com/weirlab/weir/sim/simdisk"
 	"github.com/weirlab/weir/sim/simnet"
 )
 
@@ -493,4 +494,40 @@ func TestReplayFitsTails(t *testing.T) {
 			}
 		}
 	}
+}
+
+func TestProcessesOfAMachineCommitTogether(t *testing.T) {
+	k := world(t)
+	p := laptop()
+	p.Wakeup, p.Timer = nil, nil
+	m, err := p.Build(k, "m")
+	require.NoError(t, err)
+	var disks []*simdisk.Disk
+	for _, name := range []string{"a", "b", "c"} {
+		n := k.NewNode(name)
+		m.Host(n)
+		d := m.NewDisk(n)
+		disks = append(disks, d)
+		n.SetFS(d)
+		n.Start("main", func(e env.Env) {
+			f, err := e.FS().Create("log")
+			require.NoError(t, err)
+			e.Sleep(time.Second - e.Now())
+			_, err = f.WriteAt(make([]byte, 4096), 0)
+			require.NoError(t, err)
+			before := commits(disks)
+			require.NoError(t, f.Sync())
+			require.Less(t, e.Now(), time.Second+1100*time.Microsecond, "one write and one commit, or two if the first had begun")
+			require.LessOrEqual(t, commits(disks)-before, int64(2))
+		})
+	}
+	run(t, k)
+	require.LessOrEqual(t, commits(disks), int64(2), "file systems of three machines would commit for each")
+}
+
+func commits(disks []*simdisk.Disk) (n int64) {
+	for _, d := range disks {
+		n += d.Stats().JournalCommits
+	}
+	return n
 }
