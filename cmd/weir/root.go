@@ -92,7 +92,7 @@ func newRoot(s streams) *cobra.Command {
 	root := &cobra.Command{
 		Use:           "weir",
 		Short:         "Simulate, break, judge and measure Kafka clusters",
-		Long:          "Weir is a Kafka-compatible broker, a deterministic simulator for it, a fault\nlaboratory, and a judge of what clients saw.",
+		Long:          "Weir is a Kafka-compatible broker, a deterministic simulator for it, a fault\nlaboratory, a judge of what clients saw, and a bench.",
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args:          cobra.NoArgs,
