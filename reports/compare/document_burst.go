@@ -66,14 +66,16 @@ func (r *Result) burst() document.Section {
 		Basis: document.Simulated, Model: r.model(), Validated: document.NeverCompared,
 	}
 	balance := document.Figure{
-		Name: "credits-balance", Title: "Burst credits left", Kind: document.Lines,
+		Name: "credits-balance", Title: "Burst credits left of volumes and EBS pipes", Kind: document.Lines,
 		About: "Only limits whose credits run out are drawn.",
 		X:     rates.X, Y: document.Axis{Label: "of the most that can be saved", Unit: "%", Max: 100},
 		Basis: document.Simulated, Model: r.model(), Validated: document.NeverCompared,
 	}
+	network := balance
+	network.Name, network.Title = "credits-network", "Burst credits left of the network"
 	for _, x := range list {
 		c := x.p.Course
-		line := document.Series{Name: x.name(), Basis: document.Simulated, Color: r.color(x.e)}
+		line := document.Series{Name: x.name(), Basis: document.Simulated, Color: r.color(x.e), X: []float64{0}, Y: []float64{float64(c.Points[0].WriteBytes) / 1e6}}
 		for _, pt := range c.Points {
 			line.X, line.Y = append(line.X, pt.At.Hours()), append(line.Y, float64(pt.WriteBytes)/1e6)
 		}
@@ -87,7 +89,11 @@ func (r *Result) burst() document.Section {
 				i := slices.IndexFunc(pt.Credits, func(k Credit) bool { return k.Limit == dry.Limit })
 				left.X, left.Y = append(left.X, pt.At.Hours()), append(left.Y, pt.Credits[i].Percent)
 			}
-			balance.Series = append(balance.Series, left)
+			if dry.Limit == networkIn || dry.Limit == networkOut {
+				network.Series = append(network.Series, left)
+			} else {
+				balance.Series = append(balance.Series, left)
+			}
 			with, without := rate(x.p.Ceiling.Acked), document.Words("")
 			if x.p.Spent != nil {
 				without = rate(x.p.Spent.Acked)
@@ -99,7 +105,11 @@ func (r *Result) burst() document.Section {
 		}
 	}
 	s.Tables = append(s.Tables, t)
-	s.Figures = append(s.Figures, rates, balance)
+	for _, f := range []document.Figure{rates, balance, network} {
+		if len(f.Series) > 0 {
+			s.Figures = append(s.Figures, f)
+		}
+	}
 	r.between(&s, list)
 	return s
 }
