@@ -160,4 +160,17 @@ func TestPlantedBugs(t *testing.T) {
 	// Without the bug the same seed passes.
 	clean, err := exec.Command(weir, "run", "--seed", found.Seed, "--out", out).CombinedOutput()
 	require.NoError(t, err, "%s", clean)
+
+	// A history that holds batches, or one record in ten, is enough to find it.
+	quickstart, err := os.ReadFile(filepath.Join("..", "..", "scenarios", "quickstart.yaml"))
+	require.NoError(t, err)
+	for _, history := range []string{"batches", "sampled\n  sample-every: 10"} {
+		file := filepath.Join(t.TempDir(), "quickstart.yaml")
+		text := bytes.Replace(quickstart, []byte("\nload:\n"), []byte("\nload:\n  history: "+history+"\n"), 1)
+		require.NotEqual(t, quickstart, text)
+		require.NoError(t, os.WriteFile(file, text, 0o600))
+		text, err = exec.Command(weir, "campaign", file, "--seeds", "50", "--plant", "B1", "--fail-fast", "1", "--out", out).CombinedOutput()
+		require.ErrorAs(t, err, &exit, "no seed of 50 found B1 with history: %s\n%s", history, text)
+		require.Equal(t, exitFailed, exit.ExitCode(), "%s", text)
+	}
 }
