@@ -65,7 +65,7 @@ func versusCommand(s streams) *cobra.Command {
 	flags.StringVar(&f.out, "out", "weir-out/versus", "directory for the report and its pictures")
 	flags.StringVar(&f.json, "json", "", "write the result with all measurements to this file, as JSON")
 	flags.IntVar(&f.reps, "reps", 5, "repetitions of every real run")
-	flags.IntVar(&f.seeds, "seeds", 3, "seeds of every simulated run")
+	flags.IntVar(&f.seeds, "seeds", 2, "seeds of every simulated run")
 	flags.Int64Var(&f.rate, "rate", plan.Rate, "records per second in the phase that latency is from")
 	flags.DurationVar(&f.window, "window", plan.Window, "how much of each run to measure behind its warm-up")
 	flags.DurationVar(&f.warmUp, "warm-up", plan.WarmUp, "how much of each run not to measure")

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/weirlab/weir/sim/machine"
@@ -22,7 +24,7 @@ type Options struct {
 	Dir  string
 	// Profile is the simulated machine.
 	Profile machine.Profile
-	// Repetitions of every real run, Seeds of every simulated one; 5 and 3 if
+	// Repetitions of every real run, Seeds of every simulated one; 5 and 2 if
 	// zero.
 	Repetitions, Seeds int
 	// Plan is how workloads are run; calibrate.DefaultPlan if zero.
@@ -77,7 +79,7 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 		o.Repetitions = 5
 	}
 	if o.Seeds <= 0 {
-		o.Seeds = 3
+		o.Seeds = 2
 	}
 	if o.Plan == (calibrate.Plan{}) {
 		o.Plan = calibrate.DefaultPlan()
@@ -114,22 +116,54 @@ func names() []string {
 	return list
 }
 
+// simulate runs all simulations, side by side on the cores that there are:
+// their clocks are their own.
 func (r *Result) simulate(ctx context.Context, o Options) error {
-	for seed := range o.Seeds {
-		for i := range r.Cases {
+	type job struct {
+		c    *Case
+		p    calibrate.Phase
+		seed int
+	}
+	var jobs []job
+	for i := range r.Cases {
+		for _, p := range phases {
 			c := &r.Cases[i]
-			for _, p := range phases {
-				o.Progress(fmt.Sprintf("simulated, seed %d of %d: %s, %s", seed+1, o.Seeds, c.Workload.Title(), p))
-				s := c.Workload.Scenario(p, o.Plan, "machine.json", scenario.Seed(seed+1))
-				m, err := measure.Run(ctx, s, measure.Target{Kind: measure.Sim, Options: workloads.Options{Machine: &o.Profile}})
-				if err != nil {
-					return fmt.Errorf("versus: simulated: %w", err)
-				}
-				c.phase(p).Sim = append(c.phase(p).Sim, kept(m))
+			c.phase(p).Sim = make([]*measure.Measurement, o.Seeds)
+			for seed := range o.Seeds {
+				jobs = append(jobs, job{c, p, seed})
 			}
 		}
 	}
-	return nil
+	var mu sync.Mutex
+	next := 0
+	take := func() (job, bool) {
+		mu.Lock()
+		defer mu.Unlock()
+		if next == len(jobs) || ctx.Err() != nil {
+			return job{}, false
+		}
+		j := jobs[next]
+		next++
+		o.Progress(fmt.Sprintf("simulated, %d of %d: %s, %s", next, len(jobs), j.c.Workload.Title(), j.p))
+		return j, true
+	}
+	errs := make([]error, runtime.GOMAXPROCS(0))
+	var wg sync.WaitGroup
+	for i := range errs {
+		wg.Go(func() {
+			for j, ok := take(); ok && errs[i] == nil; j, ok = take() {
+				s := j.c.Workload.Scenario(j.p, o.Plan, "machine.json", scenario.Seed(j.seed+1))
+				m, err := measure.Run(ctx, s, measure.Target{Kind: measure.Sim, Options: workloads.Options{Machine: &o.Profile}})
+				if err != nil {
+					errs[i] = fmt.Errorf("versus: simulated: %w", err)
+					return
+				}
+				j.c.phase(j.p).Sim[j.seed] = kept(m)
+			}
+		})
+	}
+	wg.Wait()
+	return errors.Join(append(errs, context.Cause(ctx))...)
 }
 
 // attempts is how often a real run may fail before the comparison does: on a

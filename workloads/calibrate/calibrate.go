@@ -57,7 +57,7 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 	}
 	r := &Result{}
 	var err error
-	series, bulk, fileBytes, timerSpan := 300*time.Millisecond, int64(256<<20), int64(64<<20), time.Second
+	series, bulk, fileBytes, timerSpan := 150*time.Millisecond, int64(256<<20), int64(16<<20), time.Second
 	if o.Quick {
 		series, bulk, fileBytes, timerSpan = 5*time.Millisecond, 4<<20, 2<<20, 10*time.Millisecond
 	}
@@ -65,7 +65,7 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 		return nil, err
 	}
 	if r.Loopback, err = MeasureLoopback(LoopbackOptions{
-		Echo: append(append([]string{}, o.Weir...), EchoCommand), PerSeries: 2 * series, BulkBytes: bulk, Progress: o.Progress,
+		Echo: append(append([]string{}, o.Weir...), EchoCommand), PerSeries: 4 * series, BulkBytes: bulk, Progress: o.Progress,
 	}); err != nil {
 		return nil, err
 	}
@@ -86,11 +86,6 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 	return r, r.Profile.Check()
 }
 
-// costBatches are the values of batch.size that costs are fitted at, besides
-// what workloads have: the default. Requests of different sizes tell what a
-// request costs from what its bytes cost.
-var costBatches = []int64{0, 2 << 10, 128 << 10}
-
 // runWorkloads runs the calibration half on real processes, saturated. At a low
 // rate an operation costs more, since programs and cores go to sleep between
 // them; but there the processor decides nothing.
@@ -101,23 +96,12 @@ func runWorkloads(ctx context.Context, o Options) ([]Observation, error) {
 			if !w.Calibration() {
 				continue
 			}
-			for _, batch := range costBatches {
-				if batch > 0 && w.Fsync {
-					continue // waits for the disk and shows little else
-				}
-				p := o.Plan
-				p.Batch = batch
-				what := fmt.Sprintf("%s, batch.size %d", w.Title(), batch)
-				if batch == 0 {
-					what = w.Title()
-				}
-				o.Progress(fmt.Sprintf("round %d of %d: %s", round+1, o.Rounds, what))
-				m, err := RunReal(ctx, o.Weir, o.Dir, w, Saturated, p)
-				if err != nil {
-					return nil, err
-				}
-				seen = append(seen, observations(what, m.Machines)...)
+			o.Progress(fmt.Sprintf("round %d of %d: %s", round+1, o.Rounds, w.Title()))
+			m, err := RunReal(ctx, o.Weir, o.Dir, w, Saturated, o.Plan)
+			if err != nil {
+				return nil, err
 			}
+			seen = append(seen, observations(w.Title(), m.Machines)...)
 		}
 	}
 	return seen, nil
@@ -156,9 +140,9 @@ func (r *Result) profile(timer []sim.Quantile, now time.Time) machine.Profile {
 		Network: &machine.Network{LoopbackBytesPerSecond: r.Loopback.BytesPerSecond},
 	}
 	p.Network.Loopback, p.Wakeup = r.Loopback.split()
-	median, greatest := r.Fit.Error()
+	typical, greatest := r.Fit.Error()
 	p.Costs.Source = source("CPU costs of Weir's broker and client",
-		fmt.Sprintf("non-negative least squares over %d observations of processes, median error %.0f%%, greatest %.0f%%", len(r.Fit.Observations), median, greatest))
+		fmt.Sprintf("non-negative least squares over %d observations of processes, median error %.0f%%, greatest %.0f%%", len(r.Fit.Observations), typical, greatest))
 	p.Sources = []machine.Source{
 		p.Costs.Source,
 		source("disk latency and bandwidth", "write, fdatasync and O_DIRECT by size and depth"),
@@ -170,17 +154,31 @@ func (r *Result) profile(timer []sim.Quantile, now time.Time) machine.Profile {
 
 // split takes round trips apart. A busy machine answers without waking a core
 // up, so half of the least round trip is the way of a packet; what an idle
-// machine takes longer is two wake-ups.
+// machine takes longer is two wake-ups. Sizes that fit into one packet of the
+// loopback interface count together.
 func (l *Loopback) split() (oneWay, wakeup []sim.Quantile) {
-	const size = 1 << 10
-	busy, ok := l.Find(size, 0)
-	idle, ok2 := l.Find(size, IdlePause)
-	if !ok || !ok2 {
+	const onePacket = 16 << 10
+	way := time.Duration(0)
+	var idle [][]sim.Quantile
+	for _, r := range l.RoundTrips {
+		switch {
+		case r.Bytes > onePacket:
+		case r.Pause > 0:
+			idle = append(idle, r.Latency)
+		case way == 0 || at(r.Latency, 10_000)/2 < way:
+			way = at(r.Latency, 10_000) / 2
+		}
+	}
+	if way == 0 || len(idle) == 0 {
 		return nil, nil
 	}
-	way := at(busy.Latency, 10_000) / 2
-	for _, q := range idle.Latency {
-		wakeup = append(wakeup, sim.Quantile{PPM: q.PPM, Value: max(0, q.Value/2-way)})
+	for i, q := range idle[0] {
+		var sum time.Duration
+		for _, list := range idle {
+			sum += list[i].Value
+		}
+		mean := sum / time.Duration(len(idle))
+		wakeup = append(wakeup, sim.Quantile{PPM: q.PPM, Value: max(0, mean/2-way)})
 	}
 	return []sim.Quantile{{PPM: 0, Value: way}, {PPM: 1_000_000, Value: way}}, wakeup
 }

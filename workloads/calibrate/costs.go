@@ -184,8 +184,8 @@ func columnsOf(observations []Observation, prior machine.Costs) []column {
 	return columns
 }
 
-// Error is the median and the greatest relative error of the fit, in percent.
-func (f CostFit) Error() (median, greatest float64) {
+// Error is the median (typical) and the greatest relative error of the fit, in percent.
+func (f CostFit) Error() (typical, greatest float64) {
 	var errs []float64
 	for _, o := range f.Observations {
 		if o.CPU > 0 {

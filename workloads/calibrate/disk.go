@@ -23,12 +23,13 @@ type Disk struct {
 type DiskOptions struct {
 	// Dir is a directory on the disk. What is written there is removed again.
 	Dir string
-	// PerSeries is the time for each way of using it; 400 ms if zero.
+	// PerSeries is the time for each way of using it, in each pass; 150 ms if
+	// zero.
 	PerSeries time.Duration
 	// BulkBytes is the size of the long runs; 256 MiB if zero.
 	BulkBytes int64
 	// FileBytes is the size of the files that are overwritten and read at
-	// random; 64 MiB if zero.
+	// random; 16 MiB if zero.
 	FileBytes int64
 	// Progress is told what is measured next; nil is fine.
 	Progress func(what string)
@@ -36,13 +37,13 @@ type DiskOptions struct {
 
 func (o DiskOptions) withDefaults() DiskOptions {
 	if o.PerSeries <= 0 {
-		o.PerSeries = 400 * time.Millisecond
+		o.PerSeries = 150 * time.Millisecond
 	}
 	if o.BulkBytes <= 0 {
 		o.BulkBytes = 256 << 20
 	}
 	if o.FileBytes <= 0 {
-		o.FileBytes = 64 << 20
+		o.FileBytes = 16 << 20
 	}
 	if o.Progress == nil {
 		o.Progress = func(string) {}

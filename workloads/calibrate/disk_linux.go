@@ -17,6 +17,10 @@ import (
 )
 
 const (
+	// diskPasses is how often everything is measured. The pass with the least
+	// median counts: what else a machine does makes a disk slower, never
+	// faster.
+	diskPasses = 3
 	// directAlign is what O_DIRECT wants of offsets, sizes and memory.
 	directAlign = 4096
 	// bulkBytes is the size of one call of the long runs.
@@ -35,17 +39,28 @@ func MeasureDisk(o DiskOptions) (*Disk, error) {
 	defer func() { _ = os.RemoveAll(dir) }()
 	d := &Disk{}
 	d.FileSystem, d.CapacityBytes = fileSystem(dir)
-	for _, planned := range diskPlan() {
-		s := series{planned}
-		o.Progress(fmt.Sprintf("%s, %d KiB, %d at a time", s.Op, s.Bytes>>10, s.Depth))
-		err := s.measure(dir, o)
-		if errors.Is(err, syscall.EINVAL) && (s.Op == machine.DirectWrite || s.Op == machine.DirectRead) {
-			continue // a file system without O_DIRECT, as tmpfs was for long
+	plan := diskPlan()
+	measured := make([]series, len(plan))
+	for pass := range diskPasses {
+		for i, planned := range plan {
+			o.Progress(fmt.Sprintf("disk, pass %d of %d: %s, %d KiB, %d at a time", pass+1, diskPasses, planned.Op, planned.Bytes>>10, planned.Depth))
+			s := series{planned}
+			err := s.measure(dir, o)
+			if errors.Is(err, syscall.EINVAL) && (s.Op == machine.DirectWrite || s.Op == machine.DirectRead) {
+				continue // a file system without O_DIRECT, as tmpfs was for long
+			}
+			if err != nil {
+				return nil, fmt.Errorf("calibrate: %s of %d bytes: %w", s.Op, s.Bytes, err)
+			}
+			if best := &measured[i]; best.Count == 0 || at(s.Latency, median) < at(best.Latency, median) {
+				*best = s
+			}
 		}
-		if err != nil {
-			return nil, fmt.Errorf("calibrate: %s of %d bytes: %w", s.Op, s.Bytes, err)
+	}
+	for _, s := range measured {
+		if s.Count > 0 {
+			d.Series = append(d.Series, s.DiskSeries)
 		}
-		d.Series = append(d.Series, s.DiskSeries)
 	}
 	o.Progress("long runs")
 	if err := d.bulk(dir, o.BulkBytes); err != nil {

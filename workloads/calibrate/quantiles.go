@@ -10,6 +10,9 @@ import (
 // quantilePPM are the points kept of a measured distribution.
 var quantilePPM = []int64{0, 10_000, 100_000, 250_000, 500_000, 750_000, 900_000, 950_000, 990_000, 999_000, 1_000_000}
 
+// median is the middle of quantilePPM.
+const median = 500_000
+
 // quantilesOf are the quantiles of samples, in ascending order; samples is
 // sorted. The quantile at p is the least sample that p of all do not exceed.
 func quantilesOf(samples []time.Duration) []sim.Quantile {

@@ -57,7 +57,7 @@ func (r *Result) Summary() string {
 		line(op, c.CallNanos, c.UnitPicos)
 	}
 	_ = w.Flush()
-	median, greatest := r.Fit.Error()
-	fmt.Fprintf(&b, "fit: median error %.0f%%, greatest %.0f%%, over %d observations\n\n", median, greatest, len(r.Fit.Observations))
+	typical, greatest := r.Fit.Error()
+	fmt.Fprintf(&b, "fit: median error %.0f%%, greatest %.0f%%, over %d observations\n\n", typical, greatest, len(r.Fit.Observations))
 	return b.String()
 }

@@ -95,7 +95,6 @@ type Plan struct {
 	Window time.Duration // of each run, measured
 	Rate   int64         // records per second of the fixed rate
 	Bytes  int64         // of a record's value
-	Batch  int64         // batch.size; 0 is Kafka's default of 16 KiB
 }
 
 // DefaultPlan keeps one round of all workloads below two minutes.
@@ -134,9 +133,6 @@ func (w Workload) Scenario(phase Phase, p Plan, machineFile string, seed scenari
 	}
 	if !w.AcksAll {
 		s.Load.Producers.Properties["enable.idempotence"] = "false" // needs acks=all
-	}
-	if p.Batch > 0 {
-		s.Load.Producers.Properties["batch.size"] = strconv.FormatInt(p.Batch, 10)
 	}
 	if w.Fsync {
 		s.Topic.Configs["flush.messages"] = strconv.Itoa(1)
