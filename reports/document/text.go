@@ -171,7 +171,10 @@ func (t *terminal) table(tab *Table) {
 			}
 		}
 	}
-	squeeze(widths, least, t.columns-2*(n-1))
+	// Heads of numbers break before words in the rows do.
+	room := t.columns - 2*(n-1)
+	squeeze(widths, least, room, func(k int) bool { return tab.Columns[k].Number })
+	squeeze(widths, least, room, func(int) bool { return true })
 	cells := make([][]string, n)
 	for k := range tab.Columns {
 		cells[k] = wrap(tab.Columns[k].head(), widths[k])
@@ -193,13 +196,13 @@ func (t *terminal) table(tab *Table) {
 	}
 }
 
-// squeeze narrows the widest columns until the sum fits.
-func squeeze(widths, least []int, room int) {
+// squeeze narrows the widest of some columns until the sum of all fits.
+func squeeze(widths, least []int, room int, may func(column int) bool) {
 	for {
 		sum, widest := 0, -1
 		for k, w := range widths {
 			sum += w
-			if w > least[k] && (widest < 0 || w > widths[widest]) {
+			if w > least[k] && may(k) && (widest < 0 || w > widths[widest]) {
 				widest = k
 			}
 		}
