@@ -113,6 +113,20 @@ func TestTextIsGolden(t *testing.T) {
 	require.Contains(t, plain.String(), "612 +", "marks show without colour too")
 }
 
+// A table with the title of its section does not repeat it.
+func TestTitlesAreSaidOnce(t *testing.T) {
+	d := sample()
+	d.Sections[0].Tables[0].Title = d.Sections[0].Title
+	for _, render := range []func(*bytes.Buffer) error{
+		func(b *bytes.Buffer) error { return d.Text(b, 100, false) },
+		func(b *bytes.Buffer) error { return d.Markdown(b, ".") },
+	} {
+		var b bytes.Buffer
+		require.NoError(t, render(&b))
+		require.Equal(t, 1, len(regexp.MustCompile(`(?m)^[#* ]*Throughput ceiling\**$`).FindAllString(b.String(), -1)), b.String())
+	}
+}
+
 func TestMarkdownIsGolden(t *testing.T) {
 	var b bytes.Buffer
 	require.NoError(t, sample().Markdown(&b, "docs/results"))

@@ -71,7 +71,7 @@ func (d *Document) HTML(w io.Writer) error {
 		s := &d.Sections[i]
 		c := chapter{Section: s, ID: fmt.Sprintf("s%d", i+1)}
 		for k := range s.Tables {
-			g := grid{Table: &s.Tables[k]}
+			g := grid{Table: s.table(k)}
 			for n := range g.Columns {
 				g.Head = append(g.Head, g.Columns[n].head())
 			}

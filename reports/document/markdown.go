@@ -37,7 +37,7 @@ func (d *Document) MarkdownBelow(w io.Writer, imageDir string, level int) error 
 			p("\n%s\n", text)
 		}
 		for k := range s.Tables {
-			p("%s", s.Tables[k].markdown())
+			p("%s", s.table(k).markdown())
 		}
 		for rest := s.Figures; len(rest) > 0; {
 			n := 1

@@ -10,6 +10,16 @@ import (
 	"path/filepath"
 )
 
+// table is a table as it is shown: it does not say the title of its section
+// again.
+func (s *Section) table(i int) *Table {
+	t := s.Tables[i]
+	if t.Title == s.Title {
+		t.Title = ""
+	}
+	return &t
+}
+
 // JSON writes the document so that [Read] gives it back.
 func (d *Document) JSON(w io.Writer) error {
 	if err := d.Check(); err != nil {

@@ -70,7 +70,7 @@ func (t *terminal) section(s *Section) {
 	}
 	for i := range s.Tables {
 		t.line("")
-		t.table(&s.Tables[i])
+		t.table(s.table(i))
 	}
 	if len(s.Figures) > 0 {
 		t.line("")
