@@ -8,7 +8,7 @@ import (
 
 // poolBytes bounds the memory that a server keeps for large requests and
 // answers between them.
-const poolBytes = 64 << 20
+const poolBytes = 128 << 20
 
 // pool keeps large buffers of a server from one request to the next. New ones
 // would have to be zeroed first, which costs about as much as filling them.

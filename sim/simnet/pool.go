@@ -13,7 +13,7 @@ const (
 	maxClass = 24 // 16 MiB; larger buffers are left to the collector
 
 	// keepBytes bounds what one class keeps.
-	keepBytes = 64 << 20
+	keepBytes = 128 << 20
 )
 
 func class(n int) int { return max(minClass, bits.Len(uint(n-1))) }

@@ -315,6 +315,9 @@ func (k *conn) readResponses(r *reader) error {
 	}
 }
 
+// trustedBodyBytes is how much memory is made on the word of an answer's header.
+const trustedBodyBytes = 8 << 20
+
 // body returns the next n bytes: of the buffer, valid until the next call, or
 // if own is set in memory of their own.
 func (r *reader) body(n int, own bool) ([]byte, error) {
@@ -325,8 +328,9 @@ func (r *reader) body(n int, own bool) ([]byte, error) {
 		r.r += n
 		return r.buf[r.r-n : r.r], nil
 	}
-	// Memory grows with what has arrived, not with what a header claims.
-	p := make([]byte, 0, min(n, 256<<10))
+	// Beyond what answers usually have, memory grows with what has arrived, not
+	// with what a header claims.
+	p := make([]byte, 0, min(n, trustedBodyBytes))
 	take := min(n, r.w-r.r)
 	p = append(p, r.buf[r.r:r.r+take]...)
 	r.r += take
