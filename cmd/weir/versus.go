@@ -7,6 +7,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -87,6 +89,11 @@ func (f *versusFlags) options() (versus.Options, error) {
 	}
 	if info, err := os.Stat(f.dir); err != nil || !info.IsDir() {
 		return versus.Options{}, fmt.Errorf("--dir %q is no directory; name one on the disk that was calibrated", f.dir)
+	}
+	for _, name := range f.only {
+		if !slices.Contains(versus.Names(), name) {
+			return versus.Options{}, fmt.Errorf("--only %s: there is no such workload; they are %s", name, strings.Join(versus.Names(), ", "))
+		}
 	}
 	self, err := os.Executable()
 	if err != nil {

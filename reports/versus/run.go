@@ -97,7 +97,7 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 		}
 	}
 	if len(r.Cases) == 0 {
-		return nil, fmt.Errorf("versus: there is no workload %q; they are %s", o.Only, names())
+		return nil, fmt.Errorf("versus: there is no workload %q; they are %s", o.Only, Names())
 	}
 	if err := r.simulate(ctx, o); err != nil {
 		return nil, err
@@ -108,7 +108,8 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 	return r, r.runReal(ctx, o)
 }
 
-func names() []string {
+// Names are the names of all workloads.
+func Names() []string {
 	var list []string
 	for _, w := range calibrate.Workloads() {
 		list = append(list, w.Name())
