@@ -25,13 +25,14 @@ func Fitted() []string {
 // parameter is one free parameter of the cost table: a factor on some of its
 // prices, and the figure of one row that it is fitted to.
 type parameter struct {
-	name    string
-	row     string // its ID
-	figure  string // which figure of it, in words
+	name   string
+	row    string // its ID
+	figure string // which figure of it, in words
+	// observe is the figure, published and simulated, in a form that grows
+	// about linearly with the prices: a latency, or the time that records take
+	// one after the other.
 	observe func(Row, *measure.Measurement) (published, simulated float64)
-	// falls says that the figure falls as the prices rise.
-	falls bool
-	scale func(op string, c machine.Cost, factor float64) machine.Cost
+	scale   func(op string, c machine.Cost, factor float64) machine.Cost
 }
 
 func publishP50(r Row, m *measure.Measurement) (published, simulated float64) {
@@ -39,8 +40,8 @@ func publishP50(r Row, m *measure.Measurement) (published, simulated float64) {
 	return float64(p50), float64(m.ProduceUncorrected.P(50))
 }
 
-func throughput(r Row, m *measure.Measurement) (published, simulated float64) {
-	return r.AckedPerSecond, m.AckedPerSecond
+func timePerRecord(r Row, m *measure.Measurement) (published, simulated float64) {
+	return 1e9 / r.AckedPerSecond, 1e9 / m.AckedPerSecond
 }
 
 func scaled(n int64, factor float64) int64 { return int64(math.Round(float64(n) * factor)) }
@@ -55,9 +56,18 @@ func isClient(op string) bool { return strings.HasPrefix(op, "client.") }
 // after the other.
 var parameters = []parameter{
 	{
+		name:   "what a byte costs",
+		row:    "sn20-max_throughput-single_partition-data_nosync-kafka-1-partitions-1kb-batched-1ms-1mb-ack-all-nosync",
+		figure: "nanoseconds per record at maximum throughput", observe: timePerRecord,
+		scale: func(_ string, c machine.Cost, factor float64) machine.Cost {
+			c.UnitPicos = scaled(c.UnitPicos, factor)
+			return c
+		},
+	},
+	{
 		name:   "what a request costs a client",
 		row:    "sn20-latency-nosync-kafka-100-partitions-1kb-batched-1ms-1mb-ack-1-nosync",
-		figure: "median publish latency", observe: publishP50,
+		figure: "median publish latency in nanoseconds", observe: publishP50,
 		scale: func(op string, c machine.Cost, factor float64) machine.Cost {
 			if isClient(op) && op != "client.record" {
 				c.CallNanos = scaled(c.CallNanos, factor)
@@ -67,20 +77,11 @@ var parameters = []parameter{
 	},
 	{
 		name: "what a request costs a broker", row: "confluent20-lat-nofsync",
-		figure: "median publish latency", observe: publishP50,
+		figure: "median publish latency in nanoseconds", observe: publishP50,
 		scale: func(op string, c machine.Cost, factor float64) machine.Cost {
 			if !isClient(op) {
 				c.CallNanos = scaled(c.CallNanos, factor)
 			}
-			return c
-		},
-	},
-	{
-		name:   "what a byte costs",
-		row:    "sn20-max_throughput-single_partition-data_nosync-kafka-1-partitions-1kb-batched-1ms-1mb-ack-all-nosync",
-		figure: "maximum throughput", observe: throughput, falls: true,
-		scale: func(_ string, c machine.Cost, factor float64) machine.Cost {
-			c.UnitPicos = scaled(c.UnitPicos, factor)
 			return c
 		},
 	},
@@ -116,22 +117,24 @@ type Trial struct {
 	Published, Simulated   float64
 }
 
-// Bounds of a factor, and how near a fit is near enough.
 const (
-	leastFactor, mostFactor = 0.2, 20.0
-	nearEnough              = 0.02
-	trialsPerRound          = 5
+	// leastFactor and mostFactor bound a factor.
+	leastFactor, mostFactor = 0.1, 50.0
+	// nearEnough is how near a figure is near enough.
+	nearEnough = 0.02
+	// firstStep is by how much the second trial differs from the first.
+	firstStep      = 1.3
+	trialsPerRound = 4
 )
+
+// fitWindows are shorter than a comparison's: medians and rates settle soon.
+var fitWindows = Windows{WarmUp: time.Second, Measured: 500 * time.Millisecond}
 
 // Fit finds the factors on the prices of a table that bring the rows of
 // [Fitted] near their published figures, one parameter after the other, each
-// by bisection of its own figure. A figure that its parameter cannot reach
-// stays at the bound or where it no longer moves; the trials show it.
+// by the secant method on its own figure. A figure that its parameter cannot
+// reach stays where it came nearest; the trials show it.
 func Fit(ctx context.Context, shape machine.Costs, o FitOptions) (machine.Costs, error) {
-	rows, err := Rows()
-	if err != nil {
-		return shape, err
-	}
 	if o.Rounds == 0 {
 		o.Rounds = 2
 	}
@@ -141,11 +144,15 @@ func Fit(ctx context.Context, shape machine.Costs, o FitOptions) (machine.Costs,
 	}
 	for range o.Rounds {
 		for i, p := range parameters {
-			row, err := choose(rows, []string{p.row})
+			row, err := Select([]string{p.row})
 			if err != nil {
 				return shape, err
 			}
-			if err := o.fitOne(ctx, shape, factors, i, row[0]); err != nil {
+			try := func(factor float64) (published, simulated float64, err error) {
+				factors[i] = factor
+				return o.try(ctx, with(shape, factors), p, row[0], factor)
+			}
+			if factors[i], err = secant(factors[i], try); err != nil {
 				return shape, err
 			}
 		}
@@ -163,47 +170,45 @@ func Fit(ctx context.Context, shape machine.Costs, o FitOptions) (machine.Costs,
 	return costs, nil
 }
 
-// fitOne moves one factor.
-func (o FitOptions) fitOne(ctx context.Context, shape machine.Costs, factors []float64, i int, row Row) error {
-	p := parameters[i]
-	low, high := leastFactor, mostFactor
-	best, bestOff := factors[i], math.Inf(1)
-	for range trialsPerRound {
-		published, simulated, err := o.try(ctx, with(shape, factors), p, row)
+// secant finds the factor at which what try simulates is what was published,
+// and returns the best that it tried.
+func secant(factor float64, try func(float64) (published, simulated float64, err error)) (float64, error) {
+	best, bestOff := factor, math.Inf(1)
+	var lastFactor, last float64
+	for i := range trialsPerRound {
+		published, simulated, err := try(factor)
 		if err != nil {
-			return err
+			return best, err
 		}
-		if o.Told != nil {
-			o.Told(Trial{p.name, p.row, p.figure, factors[i], published, simulated})
-		}
-		off := math.Log(simulated / published)
-		if math.Abs(off) < bestOff {
-			best, bestOff = factors[i], math.Abs(off)
+		if off := math.Abs(relative(simulated, published)); off < bestOff {
+			best, bestOff = factor, off
 		}
 		if bestOff < nearEnough {
 			break
 		}
-		if (off > 0) != p.falls {
-			high = factors[i]
-		} else {
-			low = factors[i]
+		next := factor * firstStep
+		switch {
+		case i > 0 && (simulated-last)*(factor-lastFactor) > 0:
+			next = factor + (published-simulated)*(factor-lastFactor)/(simulated-last)
+		case simulated > published:
+			next = factor / firstStep
 		}
-		factors[i] = math.Sqrt(low * high)
+		lastFactor, last = factor, simulated
+		factor = min(max(next, leastFactor), mostFactor)
 	}
-	factors[i] = best
-	return nil
+	return best, nil
 }
 
-func (o FitOptions) try(ctx context.Context, costs machine.Costs, p parameter, row Row) (published, simulated float64, err error) {
-	o.Costs = &costs
-	o.Throughput, o.Latency = fitWindows, fitWindows
-	r := runRow(ctx, o.Options, row)
-	if r.Measurement == nil {
-		return 0, 0, fmt.Errorf("fitting %s: %s", p.name, r.Error)
+// try simulates a row with page caches that the disks can follow: none of the
+// fitted rows is ruled by its disks.
+func (o FitOptions) try(ctx context.Context, costs machine.Costs, p parameter, row Row, factor float64) (published, simulated float64, err error) {
+	m, err := simulate(ctx, row, row.Scenario(o.Seed, costs.Name, fitWindows), costs)
+	if err != nil {
+		return 0, 0, fmt.Errorf("fitting %s: %w", p.name, err)
 	}
-	published, simulated = p.observe(row, r.Measurement)
+	published, simulated = p.observe(row, m)
+	if o.Told != nil {
+		o.Told(Trial{p.name, p.row, p.figure, factor, published, simulated})
+	}
 	return published, simulated, nil
 }
-
-// fitWindows are shorter than a comparison's: medians and rates settle soon.
-var fitWindows = Windows{WarmUp: time.Second, Measured: time.Second}
