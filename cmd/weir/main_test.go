@@ -40,7 +40,7 @@ func TestMistakesOnTheCommandLine(t *testing.T) {
 	bad := filepath.Join(dir, "bad.yaml")
 	require.NoError(t, os.WriteFile(bad, []byte("name: bad\ntopic: {name: a, partitions: 1, replication.factor: 5}\n"), 0o600))
 	for want, args := range map[string][]string{
-		`there is no scenario file nowhere.yaml; built in are quickstart`:                              {"run", "nowhere.yaml"},
+		`there is no scenario file nowhere.yaml; built in are gp2-credits, quickstart`:                 {"run", "nowhere.yaml"},
 		`bad.yaml:2: topic.replication.factor: 5 replicas need as many brokers, but the cluster has 3`: {"run", bad},
 		`--target "moon" is not known; use sim or local`:                                               {"run", "--target", "moon"},
 		`--seed: seed "banana" is not a whole number`:                                                  {"run", "--seed", "banana"},
