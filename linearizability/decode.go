@@ -122,6 +122,9 @@ func (rd *reader) op(f Function, l *fileLine) error {
 	if err := rd.value(&op, l); err != nil {
 		return fmt.Errorf("value of a %s %s: %w", l.F, l.Type, err)
 	}
+	if (f == SendBatch || op.Runs != nil) && rd.log.h.Recording.mode() != RecordBatches {
+		return errors.New(`batches and runs need a line {"f":"recording","value":{"mode":"batches"}} before them`)
+	}
 	if op.Type == Invoke {
 		if l.Index == nil {
 			return errors.New("an invoke needs an index")
@@ -382,6 +385,9 @@ func (rd *reader) scanHead(value json.RawMessage) error {
 	}
 	if v.Records < 0 || v.Records > maxScanRecords || v.Runs < 0 || v.Runs > maxScanRecords || v.Runs > 0 && v.Records > 0 {
 		return fmt.Errorf("%d records and %d runs: want 0 to %d of one of them", v.Records, v.Runs, maxScanRecords)
+	}
+	if v.Runs > 0 && rd.log.h.Recording.mode() != RecordBatches {
+		return errors.New(`a scan with runs needs a line {"f":"recording","value":{"mode":"batches"}} before it`)
 	}
 	s := Scan{Topic: v.Topic, Partition: v.Partition, Broker: v.Broker, Leader: v.Leader,
 		LogStart: v.LogStart, HighWatermark: v.HighWatermark, LogEnd: v.LogEnd}

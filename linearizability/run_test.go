@@ -341,8 +341,14 @@ func spoil(h *History, rng *rand.Rand) {
 func TestRunsAreRefused(t *testing.T) {
 	for _, row := range []string{"[0,1,1,0]", "[0,-1,1,2]", "[0,1,0,2]", "[0,5,9000000000000000000,2]", "[-2,1,1,1]"} {
 		_, err := ReadHistory(bytes.NewBufferString(
-			`{"index":0,"time":1,"process":1,"type":"invoke","f":"send-batch","value":[["send-batch","t-0",1]]}` + "\n" +
+			`{"index":0,"process":"clients","type":"info","f":"recording","value":{"mode":"batches"}}` + "\n" + `{"index":0,"time":1,"process":1,"type":"invoke","f":"send-batch","value":[["send-batch","t-0",1]]}` + "\n" +
 				`{"index":1,"time":2,"process":1,"type":"ok","f":"send-batch","value":[["send-batch","t-0",[` + row + `]]],"invoke":0}` + "\n"))
-		require.ErrorContains(t, err, "history line 2: value of a send-batch ok: row 0", row)
+		require.ErrorContains(t, err, "history line 3: value of a send-batch ok: row 0", row)
+	}
+	_, err := ReadHistory(bytes.NewBufferString(
+		`{"index":0,"time":1,"process":1,"type":"invoke","f":"send-batch","value":[["send-batch","t-0",1]]}` + "\n"))
+	require.ErrorContains(t, err, "history line 1: batches and runs need a line")
+	for _, r := range []Recording{{Mode: "some"}, {Mode: RecordSampled}, {Every: 3}} {
+		require.Error(t, r.Check())
 	}
 }

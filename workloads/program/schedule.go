@@ -15,7 +15,7 @@ type schedule struct {
 	n        int64 // of the next record
 
 	rand  *env.Rand     // with ArrivalsPoisson
-	units uint64        // mean intervals passed, in 2^-20
+	units uint64        // mean intervals passed, in 2^-16
 	last  time.Duration // with ArrivalsRamp: of the record before, since Start
 }
 
@@ -52,16 +52,16 @@ func (w *Workload) intended(i int, n int64) time.Duration {
 	return w.cfg.Start + time.Duration(slot/rate)*time.Second + time.Duration(slot%rate*int64(time.Second)/rate)
 }
 
-// intervals is how long units of 2^-20 mean intervals of one of so many
-// producers last.
+// intervals is how long units of 2^-16 mean intervals of one of so many
+// producers last. It is exact for three days.
 func intervals(units uint64, producers int, rate int64) time.Duration {
 	hi, lo := bits.Mul64(units, uint64(producers)*uint64(time.Second))
 	ns, _ := bits.Div64(hi, lo, uint64(rate))
-	return time.Duration(ns >> 20)
+	return time.Duration(ns >> 16)
 }
 
 // exponential turns 64 uniform bits into a draw from the exponential
-// distribution of mean 1, in 2^-20: -ln(u/2^64), by the binary digits of the
+// distribution of mean 1, in 2^-16: -ln(u/2^64), by the binary digits of the
 // logarithm to base 2.
 func exponential(u uint64) uint64 {
 	const digits = 24
@@ -81,7 +81,7 @@ func exponential(u uint64) uint64 {
 		}
 	}
 	// -log2(u/2^64) is zeros + 1 - fraction.
-	return ((uint64(zeros)+1)<<digits - fraction) * ln2 >> (digits + 30 - 20)
+	return ((uint64(zeros)+1)<<digits - fraction) * ln2 >> (digits + 30 - 16)
 }
 
 // ramp is when the record in a slot of the schedule common to all producers is
