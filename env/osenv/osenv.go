@@ -46,6 +46,8 @@ type Env struct {
 
 	work workCounter
 
+	slowness int // percent, if planted
+
 	mu    sync.Mutex
 	asked map[stream]uint64 // how often Rand was asked for a stream
 }
@@ -57,7 +59,7 @@ var _ env.Env = (*Env)(nil)
 // New returns an Env for one process. It fails if Root cannot be made a
 // directory.
 func New(o Options) (*Env, error) {
-	e := &Env{node: o.Node, seed: o.Seed, onEvent: o.OnEvent, asked: make(map[stream]uint64)}
+	e := &Env{node: o.Node, seed: o.Seed, onEvent: o.OnEvent, asked: make(map[stream]uint64), slowness: plantedSlowness()}
 	e.origin = time.Now()
 	e.traffic = new(traffic)
 	if e.node == "" {
@@ -104,7 +106,9 @@ func (e *Env) FS() env.FS { return &e.files }
 // time.
 func (e *Env) Work(op string, n int64) {
 	e.work.count(op, n)
-	slowRequest(op)
+	if e.slowness > 0 {
+		slowness.burn(e.slowness, op)
+	}
 }
 
 // Rand implements env.Env. Asking again for a stream gives its next part, so

@@ -10,20 +10,20 @@ import (
 	"github.com/pingcap/failpoint"
 )
 
-// slowRequest is the planted slowdown S1: failpoint
-// github.com/weirlab/weir/env/osenv/slowRequests, with the term return(true)
-// for 15 % or return(n) for n percent. The marker compiles to nothing but in a
-// build with failpoints.
-func slowRequest(op string) {
+// plantedSlowness is by how many percent the planted slowdown S1 makes requests
+// dearer: failpoint github.com/weirlab/weir/env/osenv/slowRequests, with the
+// term return(true) for 15 % or return(n) for n percent. The marker compiles to
+// nothing, and the slowness is 0, but in a build with failpoints. It is asked
+// once for each Env, since asking costs as much as some requests do.
+func plantedSlowness() int {
+	percent := 0
 	failpoint.Inject("slowRequests", func(v failpoint.Value) {
-		percent, ok := v.(int)
-		if !ok {
-			percent = 15
-		}
-		if strings.HasPrefix(op, "request.") {
-			slowness.burn(percent)
+		percent = 15
+		if n, ok := v.(int); ok {
+			percent = n
 		}
 	})
+	return percent
 }
 
 // slowness belongs to the process, as the processor time does by which it is
@@ -46,8 +46,10 @@ const every = 8
 // was asked (background work) does not stall one client.
 const mostBurnt = time.Millisecond
 
-func (b *burner) burn(percent int) {
-	if b.requests.Add(1)%every != 0 || !b.mu.TryLock() {
+// burn is called for each operation and pays on some of the requests among
+// them.
+func (b *burner) burn(percent int, op string) {
+	if !strings.HasPrefix(op, "request.") || b.requests.Add(1)%every != 0 || !b.mu.TryLock() {
 		return // another request pays
 	}
 	defer b.mu.Unlock()
