@@ -64,7 +64,7 @@ const (
 	largeBytes  = 64 << 10
 	endBytes    = 4 << 10
 	lineBytes   = 64
-	strideBytes = 1021
+	strideBytes = 4093
 )
 
 // sum continues a checksum over b.
