@@ -25,9 +25,9 @@ func Calibration(r *calibrate.Result) *document.Document {
 	}
 	if p.Disk != nil {
 		d.Summary = append(d.Summary, diskWords(p))
-		d.Sections = append(d.Sections, diskSection(p.Disk))
+		d.Sections = append(d.Sections, diskSection(p.Disk, p.Title))
 	}
-	d.Sections = append(d.Sections, networkSection(r), costSection(&r.Fit))
+	d.Sections = append(d.Sections, networkSection(r), costSection(&r.Fit, p.Title))
 	return d
 }
 
@@ -74,17 +74,17 @@ func sizeText(n int64) string {
 	return fmt.Sprintf("%d B", n)
 }
 
-func diskSection(disk *machine.Disk) document.Section {
+func diskSection(disk *machine.Disk, on string) document.Section {
 	s := document.Section{Title: "Disk", Text: []string{fmt.Sprintf("%s. Long sequential runs past the page cache: %s written, %s read.", disk.Title,
 		drawing.SI(float64(disk.WriteBytesPerSecond))+"B/s", drawing.SI(float64(disk.ReadBytesPerSecond))+"B/s")}}
 	t := document.Table{Name: "disk", Title: "Latency of one call", Columns: []document.Column{
 		{Name: "operation"}, {Name: "size", Number: true}, {Name: "files side by side", Number: true}, {Name: "calls", Number: true},
 		{Name: "p50", Number: true}, {Name: "p90", Number: true}, {Name: "p99", Number: true}, {Name: "p99.9", Number: true}, {Name: "together", Unit: "MB/s", Number: true}}}
-	bySize := document.Figure{Name: "disk-size", Title: "One call by its size", About: "Median; the bands reach from the 10th to the 99th percentile. One file.",
-		Kind: document.Lines, X: document.Axis{Label: "size", Unit: "KiB", Log: true}, Y: document.Axis{Label: "latency", Unit: "ms", Log: true}, Basis: document.Real, Half: true}
+	bySize := document.Figure{Name: "disk-size", Title: "One call by its size", About: "Median; the bands reach from the 10th to the 90th percentile. One file.",
+		Kind: document.Lines, X: document.Axis{Label: "size", Unit: "KiB", Log: true}, Y: document.Axis{Label: "latency", Unit: "ms", Log: true}, Basis: document.Real, Half: true, Note: on}
 	byDepth := bySize
 	byDepth.Name, byDepth.Title = "disk-depth", "4 KiB by how many files are written side by side"
-	byDepth.About, byDepth.X = "Median; the bands reach from the 10th to the 99th percentile.", document.Axis{Label: "files", Unit: "1"}
+	byDepth.About, byDepth.X = "Median; the bands reach from the 10th to the 90th percentile.", document.Axis{Label: "files", Unit: "1"}
 	for i := range disk.Series {
 		e := &disk.Series[i]
 		rate := float64(e.BytesPerSecond) / 1e6
@@ -121,7 +121,7 @@ func addPoint(f *document.Figure, name string, x float64, qs []sim.Quantile) {
 	}
 	s := &f.Series[i]
 	s.X, s.Y = append(s.X, x), append(s.Y, millis(at(qs, 50)))
-	s.Low, s.High = append(s.Low, millis(at(qs, 10))), append(s.High, millis(at(qs, 99)))
+	s.Low, s.High = append(s.Low, millis(at(qs, 10))), append(s.High, millis(at(qs, 90)))
 }
 
 func networkSection(r *calibrate.Result) document.Section {
@@ -152,7 +152,7 @@ func networkSection(r *calibrate.Result) document.Section {
 	return s
 }
 
-func costSection(fit *calibrate.CostFit) document.Section {
+func costSection(fit *calibrate.CostFit, on string) document.Section {
 	s := document.Section{Title: "CPU costs of broker and client"}
 	t := document.Table{Name: "costs", Title: "Price of an operation, in time of one core", Columns: []document.Column{
 		{Name: "operation"}, {Name: "a call", Unit: "µs", Number: true}, {Name: "a unit", Unit: "ns", Number: true}},
@@ -171,7 +171,7 @@ func costSection(fit *calibrate.CostFit) document.Section {
 		len(fit.Observations), median, greatest)}
 	f := document.Figure{Name: "fit", Title: "CPU time that the fitted costs explain", Kind: document.Scatter, About: "One point for each process and run; a perfect fit lies on the line.",
 		X: document.Axis{Label: "CPU time measured", Unit: "s"}, Y: document.Axis{Label: "CPU time explained", Unit: "s"},
-		Basis: document.Real}
+		Basis: document.Real, Note: on}
 	var most float64
 	points := document.Series{Name: "processes", Basis: document.Real}
 	for _, o := range fit.Observations {
