@@ -128,7 +128,7 @@ func Assumptions() []Assumption {
 		{"records without keys go to one partition until their batch is full (KIP-480)", "OMB's NO_KEY distribution on Kafka 2.4 and later"},
 		{"a broker's two disks are one stripe", "the labs gave Kafka two log.dirs; with 50 replicas on each the loads of the two are nearly equal"},
 		{"num.replica.fetchers is 8, message.max.bytes and replica.fetch.max.bytes are 10 MiB", "the server.properties of StreamNative's repository; Confluent's notes say the same of the fetchers"},
-		{"processors of the clients as fast as those of the brokers", "c5n.2xlarge has as many cores as i3en.2xlarge, a generation newer"},
+		{"the clients' processors are free", "what a request takes in the JVM of a client is in the fitted cost of a client's request"},
 		{"no garbage collection", "both labs ran G1 with a pause target of 10 ms; Weir's table of costs has means only, so pauses are missing above the 99th percentile"},
 		{"requests are not handed from thread to thread",
 			"Kafka hands each from a network thread to a request thread and back; what that takes is in the fitted cost of a call"},
