@@ -36,6 +36,7 @@ type burner struct {
 	requests atomic.Uint64
 	mu       sync.Mutex
 	burnt    time.Duration
+	state    uint64 // of the idle computation
 }
 
 // every is that one request of so many pays, so that looking at clocks adds
@@ -60,6 +61,11 @@ func (b *burner) burn(percent int, op string) {
 	owed := min(own*time.Duration(percent)/100-b.burnt, mostBurnt)
 	spent := threadTime() - start
 	for spent < owed {
+		// A few microseconds without a system call: those have side effects on
+		// what runs next.
+		for range 4000 {
+			b.state = b.state*6364136223846793005 + 1442695040888963407
+		}
 		spent = threadTime() - start
 	}
 	b.burnt += spent
