@@ -24,7 +24,14 @@ type Costs struct {
 type Cost struct {
 	CallNanos int64 `json:"call_ns"` // nanoseconds a call
 	UnitPicos int64 `json:"unit_ps"` // picoseconds a unit
+	// LargePicos is what a unit beyond the first LargeUnits of a call costs
+	// more, in picoseconds: large buffers fit neither into the caches that the
+	// processes of a machine share nor into the memory that they use again.
+	LargePicos int64 `json:"large_ps,omitempty"`
 }
+
+// LargeUnits is how much of a call is not large.
+const LargeUnits = 64 << 10
 
 // Operations are the names of the operations that Weir's programs tell of; see
 // the package's documentation for what each covers.
@@ -48,21 +55,33 @@ func (c Costs) Price(op string, n int64) time.Duration {
 
 // Price is the price over n units, rounded down to a nanosecond.
 func (c Cost) Price(n int64) time.Duration {
-	if n <= 0 {
-		return time.Duration(c.CallNanos)
+	d := c.CallNanos
+	if n > 0 {
+		d += picos(n, c.UnitPicos)
 	}
-	hi, lo := bits.Mul64(uint64(n), uint64(c.UnitPicos))
+	if n > LargeUnits && c.LargePicos > 0 {
+		d += picos(n-LargeUnits, c.LargePicos)
+	}
+	return time.Duration(min(d, mostNanos))
+}
+
+// mostNanos bounds a price, so that a few can be added up.
+const mostNanos = math.MaxInt64 >> 2
+
+// picos is n units at a price in picoseconds, in nanoseconds.
+func picos(n, each int64) int64 {
+	hi, lo := bits.Mul64(uint64(n), uint64(each))
 	if hi >= 1000 {
-		return math.MaxInt64 >> 2
+		return mostNanos >> 2
 	}
 	nanos, _ := bits.Div64(hi, lo, 1000)
-	return time.Duration(c.CallNanos + int64(min(nanos, math.MaxInt64>>2)))
+	return int64(min(nanos, mostNanos>>2))
 }
 
 func (c Costs) check() error {
 	for _, op := range env.SortedKeys(c.Operations) {
 		cost := c.Operations[op]
-		if cost.CallNanos < 0 || cost.UnitPicos < 0 || cost.CallNanos > math.MaxInt64>>2 {
+		if cost.CallNanos < 0 || cost.UnitPicos < 0 || cost.LargePicos < 0 || cost.CallNanos > math.MaxInt64>>2 {
 			return fmt.Errorf("operations.%s: prices must not be negative", op)
 		}
 	}

@@ -32,7 +32,7 @@
 //
 // Programs tell what they do with [env.Env.Work]: an operation by name and
 // over how many units. A [Costs] table prices it: so much a call, so much a
-// unit. An operation that the table does not have is free. The names are
+// unit, and more for the units of a call that are beyond [LargeUnits]. An operation that the table does not have is free. The names are
 //
 //	request.produce     a Produce request: bytes of its frame. Reading it from
 //	                    the socket, parsing, checking, completing it.

@@ -87,10 +87,13 @@ func FitCosts(observations []Observation, prior machine.Costs) (CostFit, error) 
 	for j, c := range columns {
 		nanos := x[j] * scale * c.prior
 		cost := operations[c.op]
-		if c.units {
-			cost.UnitPicos = int64(math.Round(nanos * 1000))
-		} else {
+		switch c.of {
+		case perCall:
 			cost.CallNanos = int64(math.Round(nanos))
+		case perUnit:
+			cost.UnitPicos = int64(math.Round(nanos * 1000))
+		case perLarge:
+			cost.LargePicos = int64(math.Round(nanos * 1000))
 		}
 		operations[c.op] = cost
 	}
@@ -99,7 +102,7 @@ func FitCosts(observations []Observation, prior machine.Costs) (CostFit, error) 
 	for _, op := range env.SortedKeys(prior.Operations) {
 		if _, fitted := operations[op]; !fitted {
 			p := prior.Operations[op]
-			operations[op] = machine.Cost{CallNanos: int64(float64(p.CallNanos) * scale), UnitPicos: int64(float64(p.UnitPicos) * scale)}
+			operations[op] = machine.Cost{CallNanos: int64(float64(p.CallNanos) * scale), UnitPicos: int64(float64(p.UnitPicos) * scale), LargePicos: int64(float64(p.LargePicos) * scale)}
 		}
 	}
 	f := CostFit{Costs: machine.Costs{Name: "weir", Operations: operations}}
@@ -135,23 +138,41 @@ func explained(c machine.Costs, work []workloads.WorkCount) time.Duration {
 	var sum int64
 	for _, w := range work {
 		cost := c.Operations[w.Op]
-		sum += w.Calls*cost.CallNanos + int64(float64(w.Units)*float64(cost.UnitPicos)/1000)
+		sum += w.Calls*cost.CallNanos + int64((float64(w.Units)*float64(cost.UnitPicos)+large(w)*float64(cost.LargePicos))/1000)
 	}
 	return time.Duration(sum)
 }
 
-// column is one unknown: the cost of an operation per call or per unit.
+// column is one unknown: what an operation costs of one kind.
 type column struct {
 	op    string
-	units bool
+	of    costKind
 	prior float64 // nanoseconds
 }
 
+// costKind is a part of a machine.Cost.
+type costKind int
+
+const (
+	perCall costKind = iota
+	perUnit
+	perLarge // more, for a unit beyond machine.LargeUnits of a call
+)
+
 func (c column) amount(w workloads.WorkCount) float64 {
-	if c.units {
+	switch c.of {
+	case perUnit:
 		return float64(w.Units)
+	case perLarge:
+		return large(w)
 	}
 	return float64(w.Calls)
+}
+
+// large is how many units of counted calls were beyond machine.LargeUnits, if
+// all calls were the same.
+func large(w workloads.WorkCount) float64 {
+	return max(0, float64(w.Units)-float64(w.Calls)*machine.LargeUnits)
 }
 
 // unknownNanos is what an operation costs per call before anything is known.
@@ -178,7 +199,10 @@ func columnsOf(observations []Observation, prior machine.Costs) []column {
 			columns = append(columns, column{op: op, prior: float64(p.CallNanos)})
 		}
 		if p.UnitPicos > 0 {
-			columns = append(columns, column{op: op, units: true, prior: float64(p.UnitPicos) / 1000})
+			columns = append(columns, column{op: op, of: perUnit, prior: float64(p.UnitPicos) / 1000})
+		}
+		if p.LargePicos > 0 {
+			columns = append(columns, column{op: op, of: perLarge, prior: float64(p.LargePicos) / 1000})
 		}
 	}
 	return columns

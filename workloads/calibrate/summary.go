@@ -51,10 +51,10 @@ func (r *Result) Summary() string {
 	_ = w.Flush()
 	fmt.Fprintf(&b, "one connection: %d MB/s; wake-up p50 %v, p99 %v; a sleep ends %v late, p99 %v\n\n",
 		r.Loopback.BytesPerSecond/1e6, at(p.Wakeup, 500_000), at(p.Wakeup, 990_000), at(p.Timer, 500_000), at(p.Timer, 990_000))
-	line("CPU", "ns per call", "ps per unit")
+	line("CPU", "ns per call", "ps per unit", "ps more beyond 64 Ki units")
 	for _, op := range env.SortedKeys(p.Costs.Operations) {
 		c := p.Costs.Operations[op]
-		line(op, c.CallNanos, c.UnitPicos)
+		line(op, c.CallNanos, c.UnitPicos, c.LargePicos)
 	}
 	_ = w.Flush()
 	typical, greatest := r.Fit.Error()
