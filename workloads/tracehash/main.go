@@ -1,5 +1,5 @@
-// Command tracehash simulates fixed seeds of a scenario and prints the hash of
-// every event of each. It is what the proof of determinism compares across
+// Command tracehash simulates fixed seeds of two scenarios, quickstart and one
+// on described machines, and prints the hash of every event of each. It is what the proof of determinism compares across
 // processes, architectures and compilers.
 //
 //	tracehash 1 2 3
@@ -7,6 +7,7 @@ package main
 
 import (
 	"context"
+	_ "embed"
 	"fmt"
 	"os"
 
@@ -22,24 +23,36 @@ func main() {
 	}
 }
 
+//go:embed machine.yaml
+var onMachines []byte
+
 func hashes(seeds []string) error {
-	text, err := scenarios.Files.ReadFile(scenarios.Default)
+	quickstart, err := scenarios.Files.ReadFile(scenarios.Default)
 	if err != nil {
 		return err
 	}
-	for _, arg := range seeds {
-		s, err := scenario.Parse(scenarios.Default, text)
-		if err != nil {
-			return err
+	for _, seed := range seeds {
+		for _, text := range [][]byte{quickstart, onMachines} {
+			if err := hash(text, seed); err != nil {
+				return err
+			}
 		}
-		if s.Seed, err = scenario.ParseSeed(arg); err != nil {
-			return err
-		}
-		o, err := workloads.RunSim(context.Background(), workloads.Options{Scenario: s.Resolve(), Unjudged: true})
-		if err != nil {
-			return err
-		}
-		fmt.Printf("seed %s hash %016x steps %d simulated %v acknowledged %d\n", s.Seed, o.Trace.Hash, o.Trace.Steps, o.ClusterTime, o.Acked)
 	}
+	return nil
+}
+
+func hash(text []byte, seed string) error {
+	s, err := scenario.Parse("scenario", text)
+	if err != nil {
+		return err
+	}
+	if s.Seed, err = scenario.ParseSeed(seed); err != nil {
+		return err
+	}
+	o, err := workloads.RunSim(context.Background(), workloads.Options{Scenario: s.Resolve(), Unjudged: true})
+	if err != nil {
+		return err
+	}
+	fmt.Printf("%s seed %s hash %016x steps %d simulated %v acknowledged %d\n", s.Name, s.Seed, o.Trace.Hash, o.Trace.Steps, o.ClusterTime, o.Acked)
 	return nil
 }

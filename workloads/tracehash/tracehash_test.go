@@ -27,7 +27,7 @@ func TestSameTraceEverywhere(t *testing.T) {
 	}
 	dir := t.TempDir()
 	want := run(t, build(t, dir, "amd64-v1", "GOARCH=amd64", "GOAMD64=v1"))
-	require.Len(t, strings.Split(strings.TrimSpace(want), "\n"), len(seeds))
+	require.Len(t, strings.Split(strings.TrimSpace(want), "\n"), 2*len(seeds), "two scenarios")
 	require.NotContains(t, want, "acknowledged 0\n", "a world in which nothing happens proves nothing")
 	t.Logf("amd64 v1:\n%s", want)
 
