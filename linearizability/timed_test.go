@@ -13,11 +13,11 @@ func TestTimedPayload(t *testing.T) {
 		require.Len(t, b, size)
 		v, at, ok := ParseTimedPayload(b)
 		require.True(t, ok)
-		require.EqualValues(t, 1<<40+7, v)
+		require.Equal(t, int64(1<<40+7), v)
 		require.Equal(t, 3*time.Second+1, at)
 		v, ok = ParsePayload(b)
 		require.True(t, ok)
-		require.EqualValues(t, 1<<40+7, v)
+		require.Equal(t, int64(1<<40+7), v)
 		for i := 0; i < size; i += max(1, size/97) {
 			b[i] ^= 4
 			_, ok := ParsePayload(b)
