@@ -28,7 +28,9 @@
 //
 // The labs' runs lasted many minutes. The simulation shows a few seconds of
 // them, and so it begins as they went on: with page caches already as dirty as
-// that load makes them (cluster.dirty-percent).
+// that load makes them (cluster.dirty-percent). A short probe finds out whether
+// a load asks more of the disks than they give; nothing of it is taken from the
+// publication.
 //
 // # What rules a row
 //
@@ -44,5 +46,9 @@
 //
 // The processor costs of Kafka on the JVM, sim/machine's table "kafka-jvm",
 // have free parameters. [Fitted] names the rows, three at most, that these
-// were fitted on; all others are held out, and marked so in every table.
+// were fitted on; all others are held out, and marked so in every table. The
+// fit begins with data/shape.costs.json, moves three factors on its prices,
+// and can be repeated:
+//
+//	weir published --fit reports/published/data/shape.costs.json
 package published

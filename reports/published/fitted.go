@@ -71,7 +71,7 @@ var parameters = []parameter{
 		row:    "sn20-latency-nosync-kafka-100-partitions-1kb-batched-1ms-1mb-ack-1-nosync",
 		figure: "median publish latency in nanoseconds", observe: publishP50,
 		scale: func(op string, c machine.Cost, factor float64) machine.Cost {
-			if !replicates(op) {
+			if !replicates(op) && !strings.HasPrefix(op, "client.") {
 				c.CallNanos = scaled(c.CallNanos, factor)
 			}
 			return c
