@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/weirlab/weir/linearizability"
+	"github.com/weirlab/weir/sim"
 	"github.com/weirlab/weir/workloads"
 	"github.com/weirlab/weir/workloads/scenario"
 )
@@ -17,6 +18,7 @@ import (
 // and from the file. With acks=1 a leader's crash loses records, which the
 // judge sees, and excuses, however they are recorded.
 func TestLoadsAtSpeedAreJudged(t *testing.T) {
+	traces := map[string]sim.Trace{}
 	for history, every := range map[string]int64{"records": 1, "batches": 1, "sampled, sample-every: 20": 20} {
 		for _, acks := range []string{"all", "1"} {
 			t.Run(fmt.Sprintf("%s, acks=%s", history, acks), func(t *testing.T) {
@@ -37,6 +39,12 @@ faults: {plan: [{kind: power-loss, at: 3s, for: 2s, node: leader of orders-0}, {
 				require.NoError(t, err)
 				requirePassed(t, o)
 				require.Greater(t, o.Acked, int64(20_000))
+				if history != "records" { // whose consumers take single records
+					if before, ok := traces[acks]; ok {
+						require.Equal(t, before, o.Trace, "what is recorded changes nothing of what happens")
+					}
+					traces[acks] = o.Trace
+				}
 				checked := map[string]linearizability.Check{}
 				for _, k := range o.Verdict.Checks {
 					checked[k.Code+" "+k.Name] = k
