@@ -38,6 +38,9 @@ func (r *Result) sources() []document.Source {
 	for i := range r.Rows {
 		if m := r.Rows[i].Measurement; m != nil {
 			for _, x := range m.Models {
+				if x.What == c.What {
+					continue // said above
+				}
 				basis, source, _ := strings.Cut(x.Source, ": ")
 				add(document.Source{What: x.What, Basis: basis, Source: source})
 			}

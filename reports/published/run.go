@@ -5,6 +5,7 @@ import (
 	"errors"
 	"runtime"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -216,7 +217,7 @@ func (r Row) machine(costs machine.Costs) (machine.Profile, error) {
 		return p, err
 	}
 	p.Costs = costs
-	p.Sources = slices.DeleteFunc(p.Sources, func(s machine.Source) bool { return s.What == "CPU costs" })
+	p.Sources = slices.DeleteFunc(p.Sources, func(s machine.Source) bool { return strings.HasPrefix(s.What, "CPU costs") })
 	p.Sources = append(p.Sources, costs.Source)
 	return p, nil
 }
