@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"sync"
 	"syscall"
@@ -61,6 +62,9 @@ func MeasureDisk(o DiskOptions) (*Disk, error) {
 		if s.Count > 0 {
 			d.Series = append(d.Series, s.DiskSeries)
 		}
+	}
+	if d.SyncCPUNanos, err = syncCPU(filepath.Join(dir, "sync")); err != nil {
+		return nil, fmt.Errorf("calibrate: CPU time of fdatasync: %w", err)
 	}
 	o.Progress("long runs")
 	if err := d.bulk(dir, o.BulkBytes); err != nil {
@@ -173,6 +177,41 @@ func (s *series) use(f *os.File, stream uint64, start time.Time, o DiskOptions) 
 		}
 	}
 	return samples, nil
+}
+
+// syncCPU is the CPU time of an fdatasync behind an append of 16 KiB.
+func syncCPU(path string) (int64, error) {
+	const calls, size = 200, 16 << 10
+	runtime.LockOSThread() // what other threads do meanwhile does not count
+	defer runtime.UnlockOSThread()
+	f, err := os.Create(path)
+	if err != nil {
+		return 0, err
+	}
+	defer func() { _ = f.Close() }()
+	block := make([]byte, size)
+	var sum time.Duration
+	for off := int64(0); off < calls*size; off += size {
+		if _, err := f.WriteAt(block, off); err != nil {
+			return 0, err
+		}
+		before := threadCPU()
+		if err := fdatasync(f); err != nil {
+			return 0, err
+		}
+		sum += threadCPU() - before
+	}
+	return int64(sum) / calls, nil
+}
+
+// threadCPU is the CPU time that this thread has used.
+func threadCPU() time.Duration {
+	const rusageThread = 1 // RUSAGE_THREAD of linux/resource.h
+	var u syscall.Rusage
+	if syscall.Getrusage(rusageThread, &u) != nil {
+		return 0
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
 // bulk measures the long runs.
