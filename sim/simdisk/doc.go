@@ -26,6 +26,7 @@
 // ([Device.Attach]); [Device.Credits] and [Device.Held] tell what they do.
 // Several machines' file systems may be on one device, and share one page
 // cache ([NewDevice], [NewOn], [Profile.SharedCache]): brokers on one laptop.
+//
 // Sync writes a file's dirty bytes and, if its length changed, waits
 // for a commit of the journal, which tasks that ask at the same time share.
 //
@@ -65,9 +66,10 @@
 // # What it costs to simulate
 //
 // A write is copied once. All but the newest 32 MiB of a disk are kept
-// compressed (S2), once for all replicas of a log, so that the log of a benchmark does not need its size in
-// memory; a read decompresses into a few chunks that are used again. Nothing
-// that a program or a trace sees depends on it.
+// compressed (S2), once for all replicas of a log, so that the log of a
+// benchmark does not need its size in memory; a read decompresses into a few
+// chunks that are used again. Nothing that a program or a trace sees depends
+// on it.
 //
 // # Callers outside of tasks
 //
