@@ -106,7 +106,7 @@ func (p Profile) DiskProfile() (simdisk.Profile, error) {
 	var err error
 	switch {
 	case p.Disk != nil:
-		d, err = p.Disk.profile(p.Wakeup)
+		d, err = p.Disk.profile(p.Wakeup, p.Price("storage.sync", 1))
 	case p.Storage != nil:
 		d, err = p.Storage.profile(p.Instance)
 	default:

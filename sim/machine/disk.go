@@ -82,8 +82,8 @@ func (d *Disk) rate(op string, bytes int64) int64 {
 const maxTransfer = 1280 << 10
 
 // profile makes a disk of the simulator of what was measured. wakeup is how
-// long a task takes to notice the end of an I/O: the simulator adds it, and it
-// is in what was measured.
+// long a task takes to notice the end of an I/O, and sync what the call costs
+// in CPU time: the simulator adds both, and both are in what was measured.
 //
 //   - What a small overwrite and its sync take is the latency of a write.
 //   - What a small append and its sync take longer is the commit of the
@@ -96,7 +96,7 @@ const maxTransfer = 1280 << 10
 //
 // Besides, it has the defaults of Linux and ext4: vm.dirty_expire_centisecs,
 // vm.dirty_writeback_centisecs, the commit= option and read_ahead_kb.
-func (d *Disk) profile(wakeup []sim.Quantile) (simdisk.Profile, error) {
+func (d *Disk) profile(wakeup []sim.Quantile, sync time.Duration) (simdisk.Profile, error) {
 	if len(wakeup) == 0 {
 		wakeup = constant(0)
 	}
@@ -119,7 +119,9 @@ func (d *Disk) profile(wakeup []sim.Quantile) (simdisk.Profile, error) {
 	}
 	moved := constant(transferTime(write.Bytes, each))
 	var err error
-	if p.WriteLatency, err = sim.NewQuantiles(less(remainder(write.Latency, wakeup), moved)...); err != nil {
+	// A cost from another machine may be more than this disk takes.
+	call := constant(min(sync, median(write.Latency)/2))
+	if p.WriteLatency, err = sim.NewQuantiles(less(less(remainder(write.Latency, wakeup), call), moved)...); err != nil {
 		return p, err
 	}
 	p.ReadLatency = p.WriteLatency
