@@ -148,11 +148,11 @@ func (p *Proof) Document() *document.Document {
 		Basis: document.Real, Model: notModelled, Validated: "by the planted slowdown",
 		Marks: []document.Line{{At: 100 * PlantedSlowdown, Label: "planted"}, {At: 0, Label: "equal"}},
 	}
+	gate := document.Series{Name: "gate of each", Basis: document.Real}
 	for _, planted := range []bool{false, true} {
 		s := document.Series{Name: "equal builds", Basis: document.Real}
-		gate := document.Series{Name: "gate, equal builds", Basis: document.Real}
 		if planted {
-			s.Name, gate.Name = "slowdown planted", "gate, slowdown planted"
+			s.Name = "slowdown planted"
 		}
 		for _, trial := range p.Trials {
 			if trial.Planted != planted {
@@ -167,13 +167,14 @@ func (p *Proof) Document() *document.Document {
 			gate.X, gate.Y = append(gate.X, at), append(gate.Y, 100*trial.CPU.Gate)
 			t.Rows = append(t.Rows, trial.row(s.Name))
 		}
-		f.Series = append(f.Series, s, gate)
+		f.Series = append(f.Series, s)
 	}
+	f.Series = append(f.Series, gate)
 	return &document.Document{
 		Title: "Does weir regress find a slowdown, and nothing else?", Subtitle: "Comparisons of one build with itself, with and without a planted slowdown",
 		Summary: []string{p.Verdict()},
 		Sections: []document.Section{{Title: "The trials", Text: []string{
-			"The planted slowdown (S1) makes the broker processes of one side use 15% more processor time for the requests they serve. It is compiled into the build with planted bugs only. Both kinds of trial took turns.",
+			"The planted slowdown (S1) makes the broker processes of one side use 15% more processor time. It is compiled into the build with planted bugs only. Both kinds of trial took turns.",
 		}, Tables: []document.Table{t}, Figures: []document.Figure{f}}},
 		Provenance: []document.Source{{What: "processor time", Basis: "measurement", Source: fmt.Sprintf("this machine, %s: %s", p.Started.Format("2006-01-02"), p.Machine), Validated: "by the planted slowdown"}},
 		Facts: []document.Fact{
