@@ -67,7 +67,7 @@ func compareCommand(s streams) *cobra.Command {
 	flags.Int64Var(&f.storedGiB, "stored", f.plan.StoredBytes>>30, "GiB that each broker keeps")
 	flags.DurationVar(&f.plan.Away, "away", f.plan.Away, "time from the failure of a host until a machine runs in its place")
 	flags.IntVar(&f.plan.Hours, "hours", f.plan.Hours, "hours over which burst credits are followed")
-	flags.BoolVar(&f.plan.CrossZone, "cross-zone", false, "put each replica in a zone of its own: adds the price of replication between zones")
+	flags.BoolVar(&f.plan.CrossZone, "cross-zone", false, "add the price of replication between zones, with each replica in one of its own (latencies stay those of one zone)")
 	flags.DurationVar(&f.plan.Window, "window", f.plan.Window, "simulated time that each measurement takes")
 	flags.StringVar(&f.seed, "seed", "1", "seed, decimal or 0x…")
 	flags.IntVar(&f.workers, "workers", 2, "simulations at a time")

@@ -141,6 +141,7 @@ func TestTurn(t *testing.T) {
 func TestDocument(t *testing.T) {
 	r := madeUpResult(t)
 	require.NoError(t, r.Document().Check())
+	require.NoError(t, r.Brief().Check())
 
 	var file bytes.Buffer
 	require.NoError(t, r.JSON(&file))

@@ -135,7 +135,8 @@ type Plan struct {
 	Away time.Duration `json:"away"`
 	// Hours is how long the courses of burst credits are followed.
 	Hours int `json:"hours"`
-	// CrossZone adds what it costs to replicate the load between zones.
+	// CrossZone adds what it costs to replicate the load between zones. What is
+	// simulated stays in one zone.
 	CrossZone bool `json:"cross_zone"`
 
 	// Window is the simulated time that each measurement takes after its
