@@ -17,7 +17,13 @@ func (r *Result) model() string {
 
 // validated says how far the model was compared with hardware.
 func (r *Result) validated() string {
-	return fmt.Sprintf("against the published runs shown, of which %d of %d were used to fit the processor costs; never on hardware of our own", len(r.Fitted), len(r.Rows))
+	fitted := 0
+	for i := range r.Rows {
+		if r.Rows[i].Fitted {
+			fitted++
+		}
+	}
+	return fmt.Sprintf("against the published runs shown, of which %d of %d were used to fit the processor costs; never on hardware of our own", fitted, len(r.Rows))
 }
 
 func (r *Result) sources() []document.Source {
