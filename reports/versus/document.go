@@ -58,9 +58,12 @@ func (r *Result) summary() []string {
 		if !r.Met(f) {
 			verdict = "missed"
 		}
-		calibration, _ := r.Median(Calibration, f)
-		lines = append(lines, fmt.Sprintf("%s: the median error of the workloads held out of calibration is %.0f%%, the target is %.0f%%: %s. Of those that costs were fitted to it is %.0f%%.",
-			strings.ToUpper(f.Name[:1])+f.Name[1:], held, f.Target, verdict, calibration))
+		line := fmt.Sprintf("%s: the median error of the workloads held out of calibration is %.0f%%, the target is %.0f%%: %s.",
+			strings.ToUpper(f.Name[:1])+f.Name[1:], held, f.Target, verdict)
+		if calibration, ok := r.Median(Calibration, f); ok {
+			line += fmt.Sprintf(" Of those that costs were fitted to it is %.0f%%.", calibration)
+		}
+		lines = append(lines, line)
 	}
 	if held, ok := r.Median(HeldOut, P50Sent); ok {
 		p99, _ := r.Median(HeldOut, P99)

@@ -169,7 +169,7 @@ func (r *Result) profile(timer []sim.Quantile, now time.Time) machine.Profile {
 	p.Network.Loopback, p.Wakeup = r.Loopback.split()
 	typical, greatest := r.Fit.Error()
 	p.Costs.Source = source("CPU costs of Weir's broker and client",
-		fmt.Sprintf("non-negative least squares over %d observations of processes, median error %.0f%%, greatest %.0f%%", len(r.Fit.Observations), typical, greatest))
+		fmt.Sprintf("non-negative least squares over %d observations of processes, median error %.0f%%, greatest %.0f%%; syncs by themselves", len(r.Fit.Observations), typical, greatest))
 	p.Sources = []machine.Source{
 		p.Costs.Source,
 		source("disk latency and bandwidth", "write, fdatasync and O_DIRECT by size and depth"),

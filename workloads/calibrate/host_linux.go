@@ -26,7 +26,10 @@ func describeHost() host {
 		_ = f.Close()
 	}
 	if release, err := os.ReadFile("/proc/sys/kernel/osrelease"); err == nil {
-		h.kernel = "Linux " + strings.TrimSpace(string(release))
+		// Major and minor version: what comes behind names a build, not a kernel.
+		if parts := strings.SplitN(strings.TrimSpace(string(release)), ".", 3); len(parts) > 1 {
+			h.kernel = "Linux " + parts[0] + "." + parts[1]
+		}
 	}
 	var info syscall.Sysinfo_t
 	if syscall.Sysinfo(&info) == nil {
