@@ -88,6 +88,9 @@ func (r *Result) burst() document.Section {
 			for _, pt := range c.Points {
 				i := slices.IndexFunc(pt.Credits, func(k Credit) bool { return k.Limit == dry.Limit })
 				left.X, left.Y = append(left.X, pt.At.Hours()), append(left.Y, pt.Credits[i].Percent)
+				if pt.Credits[i].Percent < 0.1 {
+					break // they are out, and the demand goes on
+				}
 			}
 			if dry.Limit == networkIn || dry.Limit == networkOut {
 				network.Series = append(network.Series, left)
