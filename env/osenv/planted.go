@@ -12,13 +12,13 @@ import (
 
 // plantedSlowness is by how many percent the planted slowdown S1 makes requests
 // dearer: failpoint github.com/weirlab/weir/env/osenv/slowRequests, with the
-// term return(true) for 15 % or return(n) for what is burnt, in percent. The marker compiles to
+// term return(true) for 15 % or return(n) for n percent. The marker compiles to
 // nothing, and the slowness is 0, but in a build with failpoints. It is asked
 // once for each Env, since asking costs as much as some requests do.
 func plantedSlowness() int {
 	percent := 0
 	failpoint.Inject("slowRequests", func(v failpoint.Value) {
-		percent = 14 // what that displaces costs another percent or two
+		percent = 15
 		if n, ok := v.(int); ok {
 			percent = n
 		}

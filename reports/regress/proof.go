@@ -174,7 +174,7 @@ func (p *Proof) Document() *document.Document {
 		Title: "Does weir regress find a slowdown, and nothing else?", Subtitle: "Comparisons of one build with itself, with and without a planted slowdown",
 		Summary: []string{p.Verdict()},
 		Sections: []document.Section{{Title: "The trials", Text: []string{
-			"The planted slowdown (S1) makes the broker processes of one side use 15% more processor time. It is compiled into the build with planted bugs only. Both kinds of trial took turns.",
+			"The planted slowdown (S1) makes the broker processes of one side burn 15% on top of the processor time of their own work, which on a busy machine displaces a little more. It is compiled into the build with planted bugs only. Both kinds of trial took turns.",
 		}, Tables: []document.Table{t}, Figures: []document.Figure{f}}},
 		Provenance: []document.Source{{What: "processor time", Basis: "measurement", Source: fmt.Sprintf("this machine, %s: %s", p.Started.Format("2006-01-02"), p.Machine), Validated: "by the planted slowdown"}},
 		Facts: []document.Fact{
