@@ -51,6 +51,12 @@ func replicates(op string) bool {
 	return op == "request.replica" || op == "peer.request" || op == "replica.append"
 }
 
+// apart says that an operation is no part of what a broker's program does for
+// a request: the clients' processors are free, and a sync is a system call.
+func apart(op string) bool {
+	return strings.HasPrefix(op, "client.") || op == "storage.sync" || op == "storage.recover"
+}
+
 // parameters are the free parameters. One partition with acks=all uses little
 // of disks and processors: its throughput is ten requests of 1 MiB over the
 // time that their bytes take through leader and follower, one after the other.
@@ -71,7 +77,7 @@ var parameters = []parameter{
 		row:    "sn20-latency-nosync-kafka-100-partitions-1kb-batched-1ms-1mb-ack-1-nosync",
 		figure: "median publish latency in nanoseconds", observe: publishP50,
 		scale: func(op string, c machine.Cost, factor float64) machine.Cost {
-			if !replicates(op) && !strings.HasPrefix(op, "client.") {
+			if !replicates(op) && !apart(op) {
 				c.CallNanos = scaled(c.CallNanos, factor)
 			}
 			return c

@@ -150,7 +150,7 @@ func (r *RowResult) latencyReason(kind LatencyKind, percentile, e float64) strin
 	case r.Row.Fsync && e < 0:
 		return "100 files are synced one by one through one journal; the assumed device latency is that of an idle disk"
 	case r.Row.Fsync:
-		return "syncs of the simulated broker wait for more of each other's writes than Kafka's did"
+		return "a fetcher syncs the partitions of a round one after the other, and all files of a broker share a journal that commits them one by one; each call's fitted cost, much of which Kafka spends elsewhere, comes on top and makes rounds longer and fuller"
 	case kind == EndToEnd && e < 0:
 		return "Kafka's consumer polls and decodes in a loop of its own, which takes longer than the simulated one"
 	case e < 0:
