@@ -24,6 +24,8 @@ func (c *usageCurve) fill(u *Usage, from, to time.Duration) {
 	begin, end := c.find(from), c.find(to)
 	u.NetSentBytes = end.NetSentBytes - begin.NetSentBytes
 	u.NetReceivedBytes = end.NetReceivedBytes - begin.NetReceivedBytes
+	u.DiskSyncs = end.Syncs - begin.Syncs
+	u.DiskSyncTime = end.SyncTime - begin.SyncTime
 	u.Work = nil
 	for _, w := range end.Sub(begin).Work {
 		u.Work = append(u.Work, WorkCount{Op: w.Op, Calls: w.Calls, Units: w.Units})
@@ -48,6 +50,8 @@ func (c *usageCurve) find(at time.Duration) osenv.Usage {
 	u := osenv.Usage{
 		NetSentBytes:     between(before.NetSentBytes, after.NetSentBytes),
 		NetReceivedBytes: between(before.NetReceivedBytes, after.NetReceivedBytes),
+		Syncs:            between(before.Syncs, after.Syncs),
+		SyncTime:         time.Duration(between(int64(before.SyncTime), int64(after.SyncTime))),
 	}
 	step := after.Sub(before)
 	for j, w := range after.Work {

@@ -18,7 +18,7 @@ func (c *simCluster) usage(env.Env) []Usage {
 		u := Usage{
 			Name: b.name, Over: now,
 			DiskReadIOs: d.ReadIOs, DiskWriteIOs: d.WriteIOs, DiskReadBytes: d.ReadBytes, DiskWrittenBytes: d.WriteBytes,
-			DiskSyncs: d.Syncs, Throttled: d.Throttled,
+			DiskSyncs: d.Syncs, DiskSyncTime: d.SyncTime, Throttled: d.Throttled,
 		}
 		t := c.net.Traffic(b.name)
 		u.NetSentBytes, u.NetReceivedBytes = t.SentBytes, t.ReceivedBytes

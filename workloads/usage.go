@@ -20,6 +20,8 @@ type Usage struct {
 	DiskReadBytes    int64 `json:"disk_read_bytes,omitempty"`
 	DiskWrittenBytes int64 `json:"disk_written_bytes,omitempty"`
 	DiskSyncs        int64 `json:"disk_syncs,omitempty"`
+	// DiskSyncTime is how long syncs took, all together.
+	DiskSyncTime time.Duration `json:"disk_sync_time,omitempty"`
 	// Throttled is how long writers waited because too many pages were dirty.
 	Throttled time.Duration `json:"throttled,omitempty"`
 
@@ -101,6 +103,7 @@ func (u Usage) minus(b Usage) Usage {
 	u.DiskReadBytes -= b.DiskReadBytes
 	u.DiskWrittenBytes -= b.DiskWrittenBytes
 	u.DiskSyncs -= b.DiskSyncs
+	u.DiskSyncTime -= b.DiskSyncTime
 	u.Throttled -= b.Throttled
 	u.NetSentBytes -= b.NetSentBytes
 	u.NetReceivedBytes -= b.NetReceivedBytes

@@ -47,6 +47,7 @@ type resultMaker struct {
 var resultMakers = []resultMaker{
 	{"calibrate", "weir calibrate", makeCalibration},
 	{"versus", "weir versus --profile " + profileFile, makeVersus},
+	{"unseen", fmt.Sprintf("weir versus --profile %s --record-size %d", profileFile, unseenBytes), makeUnseen},
 	{"published", "weir published", makePublished},
 	{"compare", "weir compare ephemeral ebs", makeComparison},
 }
@@ -230,6 +231,20 @@ func calibrated(f *resultsFlags) (machine.Profile, error) {
 }
 
 func makeVersus(ctx context.Context, f *resultsFlags, p *steps) (*document.Document, error) {
+	return versusParts(ctx, f, p, calibrate.DefaultPlan(), f.reps)
+}
+
+// unseenBytes is the size of records that neither the calibration nor those
+// who made the model had looked at.
+const unseenBytes = 200
+
+func makeUnseen(ctx context.Context, f *resultsFlags, p *steps) (*document.Document, error) {
+	plan := calibrate.DefaultPlan()
+	plan.Bytes = unseenBytes
+	return versusParts(ctx, f, p, plan, max(1, f.reps/2))
+}
+
+func versusParts(ctx context.Context, f *resultsFlags, p *steps, plan calibrate.Plan, reps int) (*document.Document, error) {
 	profile, err := calibrated(f)
 	if err != nil {
 		return nil, err
@@ -238,7 +253,7 @@ func makeVersus(ctx context.Context, f *resultsFlags, p *steps) (*document.Docum
 	if err != nil {
 		return nil, err
 	}
-	r, err := versus.Run(ctx, versus.Options{Weir: []string{self}, Dir: f.root, Profile: profile, Repetitions: f.reps,
+	r, err := versus.Run(ctx, versus.Options{Weir: []string{self}, Dir: f.root, Profile: profile, Repetitions: reps, Plan: plan,
 		Progress: func(what string) { p.next("versus: " + what) }})
 	if err != nil {
 		return nil, err

@@ -31,6 +31,7 @@ type versusFlags struct {
 	warmUp  time.Duration
 	only    []string
 	simOnly bool
+	bytes   int64
 }
 
 func versusCommand(s streams) *cobra.Command {
@@ -68,6 +69,7 @@ func versusCommand(s streams) *cobra.Command {
 	flags.StringVar(&f.json, "json", "", "write the result with all measurements to this file, as JSON")
 	flags.IntVar(&f.reps, "reps", 5, "repetitions of every real run")
 	flags.IntVar(&f.seeds, "seeds", 2, "seeds of every simulated run")
+	flags.Int64Var(&f.bytes, "record-size", plan.Bytes, "bytes of a record's value; calibration had those of the default")
 	flags.Int64Var(&f.rate, "rate", plan.Rate, "records per second in the phase that latency is from")
 	flags.DurationVar(&f.window, "window", plan.Window, "how much of each run to measure behind its warm-up")
 	flags.DurationVar(&f.warmUp, "warm-up", plan.WarmUp, "how much of each run not to measure")
@@ -84,8 +86,8 @@ func (f *versusFlags) options() (versus.Options, error) {
 	if err != nil {
 		return versus.Options{}, err
 	}
-	if f.window <= 0 || f.warmUp < 0 || f.rate < 1 || f.reps < 1 || f.seeds < 1 {
-		return versus.Options{}, errors.New("--reps, --seeds, --rate and --window must be above zero")
+	if f.window <= 0 || f.warmUp < 0 || f.rate < 1 || f.bytes < 24 || f.reps < 1 || f.seeds < 1 {
+		return versus.Options{}, errors.New("--reps, --seeds, --rate and --window must be above zero, --record-size 24 or more")
 	}
 	if info, err := os.Stat(f.dir); err != nil || !info.IsDir() {
 		return versus.Options{}, fmt.Errorf("--dir %q is no directory; name one on the disk that was calibrated", f.dir)
@@ -100,7 +102,7 @@ func (f *versusFlags) options() (versus.Options, error) {
 		return versus.Options{}, internal(err)
 	}
 	plan := calibrate.DefaultPlan()
-	plan.Rate, plan.Window, plan.WarmUp = f.rate, f.window, f.warmUp
+	plan.Rate, plan.Window, plan.WarmUp, plan.Bytes = f.rate, f.window, f.warmUp, f.bytes
 	return versus.Options{
 		Weir: []string{self}, Dir: f.dir, Profile: p, Repetitions: f.reps, Seeds: f.seeds, Plan: plan, Only: f.only, SkipReal: f.simOnly,
 	}, nil

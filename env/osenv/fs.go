@@ -4,12 +4,17 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"sync/atomic"
+	"time"
 
 	"github.com/weirlab/weir/env"
 )
 
 // fileSystem implements env.FS below one directory.
-type fileSystem struct{ root string }
+type fileSystem struct {
+	root             string
+	syncs, syncNanos atomic.Int64
+}
 
 var _ env.FS = (*fileSystem)(nil)
 
@@ -42,7 +47,7 @@ func (s *fileSystem) open(name string, flag int) (env.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &file{f: f, name: name}, nil
+	return &file{f: f, name: name, fs: s}, nil
 }
 
 // Open implements env.FS.
@@ -179,6 +184,7 @@ func describe(info fs.FileInfo) env.FileInfo {
 type file struct {
 	f    *os.File
 	name string
+	fs   *fileSystem
 }
 
 var _ env.File = (*file)(nil)
@@ -213,4 +219,10 @@ func (f *file) Preallocate(off, n int64) error {
 	return preallocate(f.f, off, n)
 }
 
-func (f *file) Sync() error { return syncData(f.f) }
+func (f *file) Sync() error {
+	began := time.Now()
+	err := syncData(f.f)
+	f.fs.syncs.Add(1)
+	f.fs.syncNanos.Add(int64(time.Since(began)))
+	return err
+}

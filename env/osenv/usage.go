@@ -20,6 +20,10 @@ type Usage struct {
 	// Bytes written to and read from the Env's connections.
 	NetSentBytes, NetReceivedBytes int64
 
+	// Syncs of files, and how long they took, all together.
+	Syncs    int64
+	SyncTime time.Duration
+
 	// Work counts the Work calls of the Env, sorted by operation.
 	Work []WorkCount
 }
@@ -37,6 +41,8 @@ func (e *Env) Usage() Usage {
 		CPU:              cpuTime(),
 		NetSentBytes:     e.sent.Load(),
 		NetReceivedBytes: e.received.Load(),
+		Syncs:            e.files.syncs.Load(),
+		SyncTime:         time.Duration(e.files.syncNanos.Load()),
 		Work:             e.work.counts(),
 	}
 }
@@ -47,6 +53,8 @@ func (u Usage) Sub(before Usage) Usage {
 		CPU:              u.CPU - before.CPU,
 		NetSentBytes:     u.NetSentBytes - before.NetSentBytes,
 		NetReceivedBytes: u.NetReceivedBytes - before.NetReceivedBytes,
+		Syncs:            u.Syncs - before.Syncs,
+		SyncTime:         u.SyncTime - before.SyncTime,
 	}
 	for _, w := range u.Work {
 		if i := slices.IndexFunc(before.Work, func(b WorkCount) bool { return b.Op == w.Op }); i >= 0 {
@@ -66,13 +74,16 @@ const (
 	attrCPU      = "cpu_ns"
 	attrSent     = "net_sent_bytes"
 	attrReceived = "net_received_bytes"
+	attrSyncs    = "syncs"
+	attrSyncTime = "sync_ns"
 	callsSuffix  = ".calls"
 	unitsSuffix  = ".units"
 )
 
 // Attrs is the usage as the attributes of a [UsageEvent].
 func (u Usage) Attrs() []env.Attr {
-	attrs := []env.Attr{env.Int(attrCPU, int64(u.CPU)), env.Int(attrSent, u.NetSentBytes), env.Int(attrReceived, u.NetReceivedBytes)}
+	attrs := []env.Attr{env.Int(attrCPU, int64(u.CPU)), env.Int(attrSent, u.NetSentBytes), env.Int(attrReceived, u.NetReceivedBytes),
+		env.Int(attrSyncs, u.Syncs), env.Int(attrSyncTime, int64(u.SyncTime))}
 	for _, w := range u.Work {
 		attrs = append(attrs, env.Int(w.Op+callsSuffix, w.Calls), env.Int(w.Op+unitsSuffix, w.Units))
 	}
@@ -101,6 +112,10 @@ func ParseUsage(attrs []env.Attr) Usage {
 			u.NetSentBytes = a.Int
 		case attrReceived:
 			u.NetReceivedBytes = a.Int
+		case attrSyncs:
+			u.Syncs = a.Int
+		case attrSyncTime:
+			u.SyncTime = time.Duration(a.Int)
 		default:
 			if op, ok := strings.CutSuffix(a.Key, callsSuffix); ok {
 				count(op).Calls = a.Int

@@ -26,7 +26,7 @@ const (
 )
 
 // Names of the parts in the order in which they are run and shown.
-var Names = []string{"calibrate", "versus", "published", "compare", "regress", "bench"}
+var Names = []string{"calibrate", "versus", "unseen", "published", "compare", "regress", "bench"}
 
 // Part is one part of the results as it lies in DataDir.
 type Part struct {

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/weirlab/weir/reports/document"
+	"github.com/weirlab/weir/workloads/calibrate"
 	"github.com/weirlab/weir/workloads/measure"
 )
 
@@ -15,6 +16,9 @@ func (r *Result) Document() *document.Document {
 		Title:    "Simulated against real",
 		Subtitle: "Eight workloads on three broker processes of this machine and on its simulation: " + r.Profile.Title,
 		Summary:  r.summary(),
+	}
+	if r.unseen() {
+		d.Title = fmt.Sprintf("Simulated against real, on records of %d bytes", r.Plan.Bytes)
 	}
 	d.Sections = append(d.Sections, r.errorSection(), r.throughputSection(), r.latencySection(), r.mechanismSection())
 	for _, s := range r.Profile.Sources {
@@ -41,7 +45,7 @@ func (r *Result) validated() string {
 	if !ok {
 		return document.NeverCompared
 	}
-	return fmt.Sprintf("against %s: median error of held-out workloads %.0f%% in throughput, %.0f%% in p50", r.Profile.Title, throughput, p50)
+	return fmt.Sprintf("against %s: median error of %s %.0f%% in throughput, %.0f%% in p50", r.Profile.Title, r.heldOut(), throughput, p50)
 }
 
 func (r *Result) model() string { return "machine profile of weir calibrate, " + r.Profile.Title }
@@ -58,8 +62,8 @@ func (r *Result) summary() []string {
 		if !r.Met(f) {
 			verdict = "missed"
 		}
-		line := fmt.Sprintf("%s: the median error of the workloads held out of calibration is %.0f%%, the target is %.0f%%: %s.",
-			strings.ToUpper(f.Name[:1])+f.Name[1:], held, f.Target, verdict)
+		line := fmt.Sprintf("%s: the median error of the %s is %.0f%%, the target is %.0f%%: %s.",
+			strings.ToUpper(f.Name[:1])+f.Name[1:], r.heldOut(), held, f.Target, verdict)
 		if calibration, ok := r.Median(Calibration, f); ok {
 			line += fmt.Sprintf(" Of those that costs were fitted to it is %.0f%%.", calibration)
 		}
@@ -94,11 +98,45 @@ func (r *Result) worst() string {
 	return fmt.Sprintf("The greatest miss is the %s of %s, %+.0f%%: %s", of.Name, worst.Workload.Title(), by, worst.reason(of))
 }
 
-func (c *Case) half() document.Cell {
-	if c.Workload.Calibration() {
-		return document.Words("calibration").Marked(document.Neutral)
+// calibration reports whether the costs were fitted to this workload too.
+func (c *Case) calibration() bool { return c.Workload.Calibration() && !c.Unseen }
+
+// half is what a workload was to the calibration.
+func (c *Case) half() string {
+	switch {
+	case c.Unseen:
+		return "unseen"
+	case c.calibration():
+		return "calibration"
 	}
-	return document.Words("held out")
+	return "held out"
+}
+
+func (c *Case) halfCell() document.Cell {
+	cell := document.Words(c.half())
+	if c.calibration() {
+		cell = cell.Marked(document.Neutral)
+	}
+	return cell
+}
+
+// unseen reports whether no workload had a part in the calibration.
+func (r *Result) unseen() bool { return len(r.Cases) > 0 && r.Cases[0].Unseen }
+
+// heldOut is what the workloads outside of the calibration are called.
+func (r *Result) heldOut() string {
+	if r.unseen() {
+		return "unseen workloads"
+	}
+	return "workloads held out of calibration"
+}
+
+// figureName begins the names of tables and figures.
+func (r *Result) figureName() string {
+	if r.unseen() {
+		return "unseen"
+	}
+	return "versus"
 }
 
 func errorCell(c Compared, target float64) document.Cell {
@@ -127,20 +165,29 @@ func cell(v float64, unit string) document.Cell {
 	return document.Quantity(v, unit, text)
 }
 
+// halves says which workloads had a part in what.
+func (r *Result) halves() string {
+	if r.unseen() {
+		return fmt.Sprintf("Calibration saw records of %d bytes, and so did those who made the model: no workload here had a part in either.", calibrate.DefaultPlan().Bytes)
+	}
+	return "Calibration saw the workloads with an even number of acks=all, fsync on and 12 partitions; the others are held out: no figure of the model was fitted to them. " +
+		"Its shape was worked on, though, while the errors of all eight were known. Records of another size, which were never looked at meanwhile, are a test of that too."
+}
+
 func (r *Result) errorSection() document.Section {
 	s := document.Section{
 		Title: "Errors",
 		Text: []string{
 			"An error is that of the medians, simulated against real. ± is half the range of the real runs: an error below it says nothing.",
-			"Calibration saw the workloads with an even number of acks=all, fsync on and 12 partitions; the others are held out.",
+			r.halves(),
 		},
 	}
 	for _, kind := range []struct {
 		name, title, unit string
 		figures           []Figure
 	}{
-		{"versus-throughput", "Throughput, saturated", "records/s", []Figure{Throughput}},
-		{"versus-latency", fmt.Sprintf("Latency at %d records/s", r.Plan.Rate), "ms", []Figure{P50, P50Sent, P99}},
+		{r.figureName() + "-throughput", "Throughput, saturated", "records/s", []Figure{Throughput}},
+		{r.figureName() + "-latency", fmt.Sprintf("Latency at %d records/s", r.Plan.Rate), "ms", []Figure{P50, P50Sent, P99}},
 	} {
 		t := document.Table{Name: kind.name, Title: kind.title, Columns: []document.Column{{Name: "Workload"}, {Name: "Half"}}}
 		for _, f := range kind.figures {
@@ -152,22 +199,29 @@ func (r *Result) errorSection() document.Section {
 				document.Column{Name: prefix + "real", Unit: kind.unit, Number: true}, document.Column{Name: "±", Unit: "%", Number: true},
 				document.Column{Name: "simulated", Unit: kind.unit, Number: true}, document.Column{Name: "error", Number: true})
 			if f.Target > 0 {
-				t.Notes = append(t.Notes, fmt.Sprintf("The target for %s is an error of %.0f%% as the median of the held-out half; beyond it an error is marked.", f.Name, f.Target))
+				t.Notes = append(t.Notes, fmt.Sprintf("The target for %s is an error of %.0f%% as the median of the %s; beyond it an error is marked.", f.Name, f.Target, r.heldOut()))
 			}
 		}
 		for i := range r.Cases {
 			c := &r.Cases[i]
-			row := []document.Cell{document.Words(c.Workload.Title()), c.half()}
+			row := []document.Cell{document.Words(c.Workload.Title()), c.halfCell()}
 			for _, f := range kind.figures {
 				x := c.Compare(f)
 				row = append(row, cell(x.Real.Median, kind.unit), document.Quantity(x.Noise(), "%", fmt.Sprintf("%.0f%%", x.Noise())), cell(x.Sim.Median, kind.unit), errorCell(x, f.Target))
 			}
 			t.Rows = append(t.Rows, row)
 		}
+		rest := "held out"
+		if r.unseen() {
+			rest = "unseen"
+		}
 		for _, half := range []struct {
 			name string
 			of   Half
-		}{{"calibration", Calibration}, {"held out", HeldOut}} {
+		}{{"calibration", Calibration}, {rest, HeldOut}} {
+			if half.name == "calibration" && r.unseen() {
+				continue
+			}
 			row := []document.Cell{document.Words("median error"), document.Words(half.name)}
 			for _, f := range kind.figures {
 				e, ok := r.Median(half.of, f)
@@ -199,8 +253,8 @@ func (r *Result) throughputSection() document.Section {
 		c := &r.Cases[i]
 		x := c.Compare(Throughput)
 		name := c.Workload.Title()
-		if !c.Workload.Calibration() {
-			name += " (held out)"
+		if !c.calibration() {
+			name += " (" + c.half() + ")"
 		}
 		names = append(names, name)
 		for _, one := range []struct {
@@ -212,7 +266,7 @@ func (r *Result) throughputSection() document.Section {
 		}
 	}
 	f := document.Figure{
-		Name: "versus-throughput", Title: "Throughput, real and simulated", About: "Bars are medians, whiskers the whole range of the runs.",
+		Name: r.figureName() + "-throughput", Title: "Throughput, real and simulated", About: "Bars are medians, whiskers the whole range of the runs.",
 		Kind: document.Bars, X: document.Axis{Label: "workload", Unit: "1", Categories: names}, Y: document.Axis{Label: "acknowledged records", Unit: "records/s"},
 		Series: []document.Series{real, sim}, Basis: document.Both, Model: r.model(), Validated: r.validated(),
 	}
@@ -239,11 +293,11 @@ func (r *Result) latencySection() document.Section {
 	for i := range r.Cases {
 		c := &r.Cases[i]
 		title := c.Workload.Title()
-		if !c.Workload.Calibration() {
-			title += " (held out)"
+		if !c.calibration() {
+			title += " (" + c.half() + ")"
 		}
 		f := document.Figure{
-			Name: "versus-latency-" + c.Workload.Name(), Title: title, Kind: document.Percentiles, Half: true,
+			Name: r.figureName() + "-latency-" + c.Workload.Name(), Title: title, Kind: document.Percentiles, Half: true,
 			X: document.Axis{Label: "percentile", Unit: "%"}, Y: document.Axis{Label: "latency", Unit: "ms", Log: true},
 			Basis: document.Both, Model: r.model(), Validated: r.validated(),
 		}

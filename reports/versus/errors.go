@@ -37,8 +37,8 @@ type Half func(*Case) bool
 
 // Halves of the workloads: those that costs were fitted to, and the others.
 var (
-	Calibration Half = func(c *Case) bool { return c.Workload.Calibration() }
-	HeldOut     Half = func(c *Case) bool { return !c.Workload.Calibration() }
+	Calibration Half = func(c *Case) bool { return c.calibration() }
+	HeldOut     Half = func(c *Case) bool { return !c.calibration() }
 )
 
 func saturated(value func(*measure.Measurement) float64) func(*Case) (real, sim []float64) {

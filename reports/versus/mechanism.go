@@ -119,7 +119,7 @@ func (r *Result) mechanismSection() document.Section {
 		Text:  []string{"What both machines were busy with while saturated: cores, core time for each record of brokers and clients together, and how often brokers and clients did each operation for each record. Where the worlds do different things, and not only faster or slower, it shows here."},
 	}
 	t := document.Table{
-		Name: "versus-busy", Title: "Busy with, saturated",
+		Name: r.figureName() + "-busy", Title: "Busy with, saturated",
 		Columns: []document.Column{{Name: "Workload"}, {Name: "Half"},
 			{Name: "cores real", Number: true}, {Name: "simulated", Number: true},
 			{Name: "CPU per record, real", Unit: "µs", Number: true}, {Name: "simulated", Unit: "µs", Number: true}, {Name: "error", Number: true}},
@@ -131,7 +131,7 @@ func (r *Result) mechanismSection() document.Section {
 			continue
 		}
 		real, sim := busyMedian(c.Saturated.Real), busyMedian(c.Saturated.Sim)
-		t.Rows = append(t.Rows, []document.Cell{document.Words(c.Workload.Title()), c.half(),
+		t.Rows = append(t.Rows, []document.Cell{document.Words(c.Workload.Title()), c.halfCell(),
 			cell(real.cores, ""), cell(sim.cores, ""), cell(real.perRecord, "µs"), cell(sim.perRecord, "µs"), errorCell(c.Compare(CPUPerRecord), 0)})
 		for _, f := range []Figure{Throughput, P50} {
 			if e, ok := c.Compare(f).Error(); ok && math.Abs(e) > f.Target {
@@ -154,7 +154,7 @@ func (r *Result) mechanismSection() document.Section {
 // operationsTable shows how often each operation was done per record.
 func (r *Result) operationsTable() document.Table {
 	t := document.Table{
-		Name: "versus-operations", Title: "Operations per thousand records, real and simulated",
+		Name: r.figureName() + "-operations", Title: "Operations per thousand records, real and simulated",
 		Columns: []document.Column{{Name: "Workload"}},
 		Notes:   []string{"A pair is real → simulated. It is marked if they differ by more than a factor of 1.3."},
 	}

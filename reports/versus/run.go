@@ -53,6 +53,9 @@ type Result struct {
 // Case is one workload.
 type Case struct {
 	Workload calibrate.Workload `json:"workload"`
+	// Unseen tells that it was run with records of another size than those of
+	// the calibration: then it had no part in it, nor in making the model.
+	Unseen bool `json:"unseen,omitempty"`
 	// Saturated and FixedRate are its two phases.
 	Saturated Phase `json:"saturated"`
 	FixedRate Phase `json:"fixed_rate"`
@@ -93,7 +96,7 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 	r := &Result{Schema: Schema, When: time.Now().UTC().Format(time.DateOnly), Plan: o.Plan, Profile: o.Profile}
 	for _, w := range calibrate.Workloads() {
 		if len(o.Only) == 0 || slices.Contains(o.Only, w.Name()) {
-			r.Cases = append(r.Cases, Case{Workload: w})
+			r.Cases = append(r.Cases, Case{Workload: w, Unseen: o.Plan.Bytes != calibrate.DefaultPlan().Bytes})
 		}
 	}
 	if len(r.Cases) == 0 {

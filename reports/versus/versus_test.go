@@ -162,3 +162,18 @@ func TestAMissIsTold(t *testing.T) {
 		return b.String()
 	}(), "No workload misses a target.")
 }
+
+func TestRecordsOfAnotherSizeAreUnseen(t *testing.T) {
+	plan := calibrate.DefaultPlan()
+	plan.WarmUp, plan.Window, plan.Bytes = 100*time.Millisecond, 200*time.Millisecond, 200
+	r, err := Run(context.Background(), Options{Profile: profile(t), Plan: plan, Seeds: 1, SkipReal: true, Only: []string{"acks-1-fsync-off-1p"}})
+	require.NoError(t, err)
+	require.True(t, r.Cases[0].Workload.Calibration(), "with records of the usual size")
+	require.False(t, r.Cases[0].calibration())
+	d := r.Document()
+	require.NoError(t, d.Check())
+	var text bytes.Buffer
+	require.NoError(t, d.Text(&text, 120, false))
+	require.Contains(t, text.String(), "on records of 200 bytes")
+	require.NotContains(t, text.String(), "held out")
+}

@@ -25,6 +25,9 @@ func (d *Disk) check() error {
 	if d.WriteBytesPerSecond <= 0 || d.ReadBytesPerSecond <= 0 {
 		return errors.New("write_bytes_per_s and read_bytes_per_s: must be positive")
 	}
+	if d.BusyCommitNanos < 0 {
+		return fmt.Errorf("busy_commit_ns: %d is negative", d.BusyCommitNanos)
+	}
 	if d.AppendBytesPerSecond < 0 {
 		return fmt.Errorf("append_bytes_per_s: %d is negative", d.AppendBytesPerSecond)
 	}
@@ -87,7 +90,8 @@ const maxTransfer = 1280 << 10
 //
 //   - What a small overwrite and its sync take is the latency of a write.
 //   - What a small append and its sync take longer is the commit of the
-//     journal, which has to come after the data.
+//     journal, which has to come after the data; in busy programs it takes
+//     BusyCommitNanos more.
 //   - What a large append and its sync take longer than a small one is the
 //     speed at which a single write moves.
 //   - The rate of small synced overwrites at the depth where it is highest is
@@ -132,7 +136,11 @@ func (d *Disk) profile(wakeup []sim.Quantile, sync time.Duration) (simdisk.Profi
 		}
 	}
 	if s, ok := d.small(AppendSync); ok {
-		if p.CommitLatency, err = sim.NewQuantiles(less(remainder(remainder(s.Latency, write.Latency), wakeup), constant(transferTime(simdisk.JournalBytes, each)))...); err != nil {
+		commit := less(remainder(remainder(s.Latency, write.Latency), wakeup), constant(transferTime(simdisk.JournalBytes, each)))
+		for i := range commit {
+			commit[i].Value += time.Duration(d.BusyCommitNanos)
+		}
+		if p.CommitLatency, err = sim.NewQuantiles(commit...); err != nil {
 			return p, err
 		}
 	}

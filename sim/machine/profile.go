@@ -97,6 +97,11 @@ type Disk struct {
 	// Series are latencies by operation, size and depth.
 	Series []DiskSeries `json:"series"`
 
+	// BusyCommitNanos is what a commit of the journal takes longer while
+	// programs and the kernel compete for cores than in Series, where nothing
+	// else ran.
+	BusyCommitNanos int64 `json:"busy_commit_ns,omitempty"`
+
 	// WriteBytesPerSecond and ReadBytesPerSecond are of long sequential runs
 	// past the page cache, inside files that have their blocks.
 	WriteBytesPerSecond int64 `json:"write_bytes_per_s"`

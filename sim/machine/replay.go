@@ -22,6 +22,9 @@ func (p Profile) Replay(calls int) ([]Replayed, error) {
 	if p.Disk == nil {
 		return nil, fmt.Errorf("machine profile %s: its disk was not measured", p.Name)
 	}
+	alone := *p.Disk
+	alone.BusyCommitNanos = 0
+	p.Disk = &alone
 	var all []Replayed
 	for _, s := range p.Disk.Series {
 		if s.Op != AppendSync && s.Op != OverwriteSync {

@@ -93,6 +93,7 @@ type Stats struct {
 	Writes, WrittenBytes          int64 // WriteAt calls and their bytes
 	Reads, ReadOutBytes           int64 // ReadAt calls and their bytes
 	Syncs, SyncDirs               int64
+	SyncTime                      time.Duration // summed over Sync calls
 	JournalCommits                int64
 	Throttled                     time.Duration // writers waited for write-back
 

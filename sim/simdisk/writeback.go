@@ -88,6 +88,8 @@ func (f *inode) refreshOld(from, to int64) {
 // sync makes a file's content and length durable.
 func (d *Disk) sync(f *inode) {
 	d.stats.Syncs++
+	began := d.k.Now()
+	defer func() { d.stats.SyncTime += d.k.Now() - began }()
 	d.noteSync(f)
 	needJournal := f.durableSize != f.size || f.cut >= 0
 	if !d.timed() {

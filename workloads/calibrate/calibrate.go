@@ -38,6 +38,7 @@ type Result struct {
 	Disk     *Disk
 	Loopback *Loopback
 	Fit      CostFit
+	Syncs    SyncFit
 }
 
 // EchoCommand is the command of Weir that calls Echo.
@@ -71,7 +72,7 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 	}
 	o.Progress("timers")
 	timer := MeasureTimer(timerSpan)
-	seen, err := runWorkloads(ctx, o)
+	seen, real, err := runWorkloads(ctx, o)
 	if err != nil {
 		return nil, err
 	}
@@ -86,7 +87,11 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 	// for other work and burns CPU time that nobody misses.
 	r.Fit.Costs.Operations[syncOperation] = machine.Cost{CallNanos: r.Disk.SyncCPUNanos}
 	r.Profile = r.profile(timer, time.Now())
-	return r, r.Profile.Check()
+	if err := r.Profile.Check(); err != nil {
+		return nil, err
+	}
+	r.Syncs, err = fitSync(ctx, &r.Profile, o.Plan, real, o.Progress)
+	return r, err
 }
 
 // syncOperation is what programs call the sync of a log.
@@ -101,8 +106,9 @@ const shortOfCPU = 0.75
 // runWorkloads runs the calibration half on real processes, saturated. At a low
 // rate an operation costs more, since programs and cores go to sleep between
 // them; but there the processor decides nothing.
-func runWorkloads(ctx context.Context, o Options) ([]Observation, error) {
+func runWorkloads(ctx context.Context, o Options) ([]Observation, map[Workload][]workloads.Usage, error) {
 	var all, seen []Observation
+	real := map[Workload][]workloads.Usage{}
 	for round := range o.Rounds {
 		for _, w := range Workloads() {
 			if !w.Calibration() {
@@ -111,8 +117,9 @@ func runWorkloads(ctx context.Context, o Options) ([]Observation, error) {
 			o.Progress(fmt.Sprintf("round %d of %d: %s", round+1, o.Rounds, w.Title()))
 			m, err := RunReal(ctx, o.Weir, o.Dir, w, Saturated, o.Plan)
 			if err != nil {
-				return nil, err
+				return nil, nil, err
 			}
+			real[w] = append(real[w], m.Machines...)
 			all = append(all, observations(w.Title(), m.Machines)...)
 			if busyCores(m.Machines) >= shortOfCPU*float64(runtime.NumCPU()) {
 				seen = append(seen, observations(w.Title(), m.Machines)...)
@@ -120,9 +127,9 @@ func runWorkloads(ctx context.Context, o Options) ([]Observation, error) {
 		}
 	}
 	if len(seen) == 0 {
-		return all, nil // a machine with many cores: better than nothing
+		return all, real, nil // a machine with many cores: better than nothing
 	}
-	return seen, nil
+	return seen, real, nil
 }
 
 // busyCores is how many cores brokers and clients kept busy on average.
@@ -172,7 +179,7 @@ func (r *Result) profile(timer []sim.Quantile, now time.Time) machine.Profile {
 		fmt.Sprintf("non-negative least squares over %d observations of processes, median error %.0f%%, greatest %.0f%%; syncs by themselves", len(r.Fit.Observations), typical, greatest))
 	p.Sources = []machine.Source{
 		p.Costs.Source,
-		source("disk latency and bandwidth", "write, fdatasync and O_DIRECT by size and depth"),
+		source("disk latency and bandwidth", "write, fdatasync and O_DIRECT by size and depth; what a sync takes longer in busy brokers, from the calibration workloads with fsync"),
 		source("loopback network", "TCP round trips between two processes"),
 		source("wake-up and timers", "idle against busy round trips; sleeps of 0.2 to 4 ms"),
 	}

@@ -57,6 +57,15 @@ func (r *Result) Summary() string {
 		line(op, c.CallNanos, c.UnitPicos, c.LargePicos)
 	}
 	_ = w.Flush()
+	if len(r.Syncs.Runs) > 0 {
+		fmt.Fprintln(&b)
+		line("syncs in busy brokers", "real", "simulated as measured alone", "simulated")
+		for _, s := range r.Syncs.Runs {
+			line(s.Workload, s.Real.Round(time.Microsecond), s.Alone.Round(time.Microsecond), s.Simulated.Round(time.Microsecond))
+		}
+		_ = w.Flush()
+		fmt.Fprintf(&b, "a commit of the journal takes %v longer there than alone\n\n", r.Syncs.Busy.Round(time.Microsecond))
+	}
 	typical, greatest := r.Fit.Error()
 	fmt.Fprintf(&b, "fit: median error %.0f%%, greatest %.0f%%, over %d observations\n\n", typical, greatest, len(r.Fit.Observations))
 	return b.String()
