@@ -30,7 +30,8 @@
 // them, and so it begins as they went on: with page caches already as dirty as
 // that load makes them (cluster.dirty-percent). A short probe finds out whether
 // a load asks more of the disks than they give; nothing of it is taken from the
-// publication.
+// publication. If so, the cache begins at the point where Linux holds it in the
+// long run, and is small enough to settle there within the warm-up.
 //
 // # What rules a row
 //

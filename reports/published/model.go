@@ -126,7 +126,7 @@ func (r *Result) missesSection() document.Section {
 func (r *RowResult) throughputReason(e float64) string {
 	switch {
 	case r.Row.Rules() == "disk bandwidth" && e < 0:
-		return "the disks rule both; the simulated page cache, which begins near its limit, holds writers back more than in the long run"
+		return "the disks rule both; in the window that is simulated the page cache holds writers to less than the disks take"
 	case r.Row.Rules() == "disk bandwidth":
 		return "more is written to page caches than to disks while the window lasts"
 	case e > 0 && Many(r):

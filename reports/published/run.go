@@ -196,6 +196,11 @@ func simulate(ctx context.Context, row Row, s *scenario.Scenario, costs machine.
 	if err != nil {
 		return nil, err
 	}
+	if s.Cluster.DirtyPercent == int(throttled) {
+		if err := settle(&profile); err != nil {
+			return nil, err
+		}
+	}
 	m, err := measure.Run(ctx, s, measure.Target{Kind: measure.Sim, Options: workloads.Options{Machine: &profile}})
 	if err != nil {
 		return nil, err
@@ -204,6 +209,23 @@ func simulate(ctx context.Context, row Row, s *scenario.Scenario, costs machine.
 		return nil, errors.New("no record was acknowledged in the window")
 	}
 	return m, nil
+}
+
+// settledSeconds is for how many seconds of writing there are dirty pages on a
+// machine whose writers are throttled. How much memory there is decides how long
+// the kernel takes to learn what it may give each of a hundred files, which is
+// minutes with all of it, and not at what rate they are then written.
+const settledSeconds = 2
+
+// settle makes the page cache so small that it settles within the warm-up.
+func settle(p *machine.Profile) error {
+	disk, err := p.DiskProfile()
+	if err != nil {
+		return err
+	}
+	const dirtyShare = 5 // vm.dirty_ratio is 20 percent
+	p.MemoryBytes = min(p.MemoryBytes, p.HeapBytes+dirtyShare*settledSeconds*disk.Write.BytesPerSecond)
+	return nil
 }
 
 // machine is the row's broker.

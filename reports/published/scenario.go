@@ -31,12 +31,10 @@ const (
 	// writtenBack is where a load below the disk's bandwidth leaves the cache:
 	// at the background limit, which is half of the dirty limit.
 	writtenBack pageCache = 50
-	// throttled is where a load above it does. Linux then holds writers to the
+	// throttled is where a load above it does: Linux then holds writers to the
 	// disk's rate, in the long run where dirty pages are half way between the
-	// free run, which ends at 75% with the default ratios, and the limit. It
-	// takes minutes to learn what each of a hundred files may be given, though,
-	// and near the limit the simulated kernel learns it within a second.
-	throttled pageCache = 97
+	// free run, which ends at 75% with the default ratios, and the limit.
+	throttled pageCache = 87
 )
 
 // Scenario is the row as a scenario under a table of processor costs. Page
@@ -128,6 +126,8 @@ func Assumptions() []Assumption {
 		{"records without keys go to one partition until their batch is full (KIP-480)", "OMB's NO_KEY distribution on Kafka 2.4 and later"},
 		{"a broker's two disks are one stripe", "the labs gave Kafka two log.dirs; with 50 replicas on each the loads of the two are nearly equal"},
 		{"num.replica.fetchers is 8, message.max.bytes and replica.fetch.max.bytes are 10 MiB", "the server.properties of StreamNative's repository; Confluent's notes say the same of the fetchers"},
+		{"saturated runs without fsync begin with page caches of two seconds of writing, as dirty as Linux holds them in the long run (87% of the limit)",
+			"the labs' runs lasted long enough for that; settled with more errors of these rows in sight, so they are held out of the fit of costs only"},
 		{"the clients' processors are free", "what a request takes in the JVM of a client is in the fitted cost of a client's request"},
 		{"no garbage collection", "both labs ran G1 with a pause target of 10 ms; Weir's table of costs has means only, so pauses are missing above the 99th percentile"},
 		{"requests are not handed from thread to thread",
