@@ -127,7 +127,7 @@ func Assumptions() []Assumption {
 		{"a broker's two disks are one stripe", "the labs gave Kafka two log.dirs; with 50 replicas on each the loads of the two are nearly equal"},
 		{"num.replica.fetchers is 8, message.max.bytes and replica.fetch.max.bytes are 10 MiB", "the server.properties of StreamNative's repository; Confluent's notes say the same of the fetchers"},
 		{"saturated runs without fsync begin with page caches of two seconds of writing, as dirty as Linux holds them in the long run (87% of the limit)",
-			"the labs' runs lasted long enough for that; settled with more errors of these rows in sight, so they are held out of the fit of costs only"},
+			"the labs' runs lasted long enough for that; it was chosen while the errors of these rows were known, so what they are held out of is the fit of the costs"},
 		{"the clients' processors are free", "what a request takes in the JVM of a client is in the fitted cost of a client's request"},
 		{"no garbage collection", "both labs ran G1 with a pause target of 10 ms; Weir's table of costs has means only, so pauses are missing above the 99th percentile"},
 		{"requests are not handed from thread to thread",
