@@ -27,10 +27,11 @@
 // that is what it is compared with.
 //
 // The labs' runs lasted many minutes. The simulation shows a few seconds of
-// them, and so it begins as they went on: with page caches already dirty
-// (cluster.dirty-percent). Those of a saturated run without fsync begin where
-// Linux holds them in the long run if the load is more than the disks take, and
-// are small enough to settle there, or below if it is not, within the warm-up.
+// them, and so it begins as they went on: with page caches already as dirty as
+// that load makes them (cluster.dirty-percent). A short probe finds out whether
+// a load asks more of the disks than they give; nothing of it is taken from the
+// publication. If so, the cache begins at the point where Linux holds it in the
+// long run, and is small enough to settle there within the warm-up.
 //
 // # What rules a row
 //

@@ -147,11 +147,10 @@ func runRow(ctx context.Context, o Options, row Row) RowResult {
 		windows = o.Throughput
 	}
 	s := row.Scenario(o.Seed, o.Costs.Name, windows)
-	if row.Saturated() && !row.Fsync {
-		s.Cluster.DirtyPercent = int(throttled)
+	err := o.choosePageCache(ctx, row, s)
+	if err == nil {
+		r.Measurement, err = simulate(ctx, row, s, *o.Costs)
 	}
-	var err error
-	r.Measurement, err = simulate(ctx, row, s, *o.Costs)
 	if text, e := s.YAML(); e == nil {
 		r.Scenario = string(text)
 	}
@@ -159,6 +158,40 @@ func runRow(ctx context.Context, o Options, row Row) RowResult {
 		r.Error = err.Error()
 	}
 	return r
+}
+
+// probe is a run that finds out whether a load asks more of the disks than
+// they give.
+var probe = Windows{WarmUp: 500 * time.Millisecond, Measured: 500 * time.Millisecond}
+
+// nearly is the share of what the disks take from which on a load counts as more:
+// half a second does not tell more exactly.
+const nearly = 0.9
+
+// choosePageCache has a saturated run without fsync begin with the page cache
+// that it would leave itself in the long run. A probe tells: if the brokers
+// take more than the disks do while the page cache has room, it fills until
+// writers are throttled.
+func (o Options) choosePageCache(ctx context.Context, row Row, s *scenario.Scenario) error {
+	if !row.Saturated() || row.Fsync {
+		return nil
+	}
+	m, err := simulate(ctx, row, row.Scenario(o.Seed, o.Costs.Name, probe), *o.Costs)
+	if err != nil {
+		return err
+	}
+	profile, err := row.machine(*o.Costs)
+	if err != nil {
+		return err
+	}
+	disk, err := profile.DiskProfile()
+	if err != nil {
+		return err
+	}
+	if m.AckedBytesPerSecond >= nearly*float64(disk.Write.BytesPerSecond) {
+		s.Cluster.DirtyPercent = int(throttled)
+	}
+	return nil
 }
 
 // simulate runs a scenario on the row's machines.
@@ -183,10 +216,9 @@ func simulate(ctx context.Context, row Row, s *scenario.Scenario, costs machine.
 }
 
 // settledSeconds is for how many seconds of writing there are dirty pages on a
-// machine whose writers may be throttled. How much memory there is decides how
-// long the kernel takes to learn what it may give each of a hundred files, or how
-// long a load that the disks can follow takes to be below all limits: minutes with
-// all of it. It does not decide at what rate is written then.
+// machine whose writers are throttled. How much memory there is decides how long
+// the kernel takes to learn what it may give each of a hundred files, which is
+// minutes with all of it, and not at what rate they are then written.
 const settledSeconds = 2
 
 // settle makes the page cache so small that it settles within the warm-up.

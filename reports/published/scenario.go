@@ -31,8 +31,7 @@ const (
 	// writtenBack is where a load below the disk's bandwidth leaves the cache:
 	// at the background limit, which is half of the dirty limit.
 	writtenBack pageCache = 50
-	// throttled is where a load above it does, and where saturated runs begin,
-	// since it is not known beforehand whether they are above: Linux then holds writers to the
+	// throttled is where a load above it does: Linux then holds writers to the
 	// disk's rate, in the long run where dirty pages are half way between the
 	// free run, which ends at 75% with the default ratios, and the limit.
 	throttled pageCache = 87
