@@ -92,11 +92,8 @@ func TestCommittedResults(t *testing.T) {
 	root := filepath.Join("..", "..")
 	parts, err := Load(root)
 	require.NoError(t, err)
+	require.NotEmpty(t, parts, "RESULTS.md comes with the data that it was made from")
 	text, err := os.ReadFile(filepath.Join(root, File))
-	if len(parts) == 0 {
-		require.ErrorIs(t, err, os.ErrNotExist, "RESULTS.md without the data that it was made from")
-		t.Skip("no results are committed yet")
-	}
 	require.NoError(t, err)
 	want, err := Markdown(parts)
 	require.NoError(t, err)
