@@ -110,24 +110,15 @@ func (t trial) warmUp() time.Duration {
 	return warmUp
 }
 
-// setPoint is at how many percent of what Linux allows the dirty pages settle
-// under such a load: half way between the limit and where writers are first
-// slowed down, which is half way between the limit and the half of it at which
-// write-back begins.
-const setPoint = 87
-
 func (t trial) dirtyPercent() int {
 	if t.settled {
-		return setPoint
+		return machine.SetPoint
 	}
 	return 0
 }
 
 // settledSeconds is for how many seconds of writing there are dirty pages in a
-// machine that is to settle within its warm-up. How much memory a machine has
-// decides how long its cache takes to fill, and not at what rate a disk that
-// cannot keep up lets it be written; with all of it a run would take minutes
-// to get there.
+// machine that is to settle within its warm-up.
 const settledSeconds = 2
 
 // settledBytes is the least that may be dirty in such a machine: with less,
@@ -140,8 +131,7 @@ func (c Configuration) settle(m *machine.Profile, creditsSpent bool) error {
 	if err != nil {
 		return err
 	}
-	const dirtyShare = 5 // vm.dirty_ratio is 20 percent
-	m.MemoryBytes = min(m.MemoryBytes, m.HeapBytes+dirtyShare*max(settledBytes, settledSeconds*l.writing(creditsSpent)))
+	*m = m.WithDirtyLimit(max(settledBytes, settledSeconds*l.writing(creditsSpent)))
 	return nil
 }
 

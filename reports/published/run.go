@@ -216,9 +216,7 @@ func simulate(ctx context.Context, row Row, s *scenario.Scenario, costs machine.
 }
 
 // settledSeconds is for how many seconds of writing there are dirty pages on a
-// machine whose writers are throttled. How much memory there is decides how long
-// the kernel takes to learn what it may give each of a hundred files, which is
-// minutes with all of it, and not at what rate they are then written.
+// machine whose writers are throttled, so that it settles within the warm-up.
 const settledSeconds = 2
 
 // settle makes the page cache so small that it settles within the warm-up.
@@ -227,8 +225,7 @@ func settle(p *machine.Profile) error {
 	if err != nil {
 		return err
 	}
-	const dirtyShare = 5 // vm.dirty_ratio is 20 percent
-	p.MemoryBytes = min(p.MemoryBytes, p.HeapBytes+dirtyShare*settledSeconds*disk.Write.BytesPerSecond)
+	*p = p.WithDirtyLimit(settledSeconds * disk.Write.BytesPerSecond)
 	return nil
 }
 

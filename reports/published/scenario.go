@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/weirlab/weir/sim/machine"
 	"github.com/weirlab/weir/workloads/scenario"
 )
 
@@ -34,7 +35,7 @@ const (
 	// throttled is where a load above it does: Linux then holds writers to the
 	// disk's rate, in the long run where dirty pages are half way between the
 	// free run, which ends at 75% with the default ratios, and the limit.
-	throttled pageCache = 87
+	throttled pageCache = machine.SetPoint
 )
 
 // Scenario is the row as a scenario under a table of processor costs. Page

@@ -119,6 +119,22 @@ func (p Profile) DiskProfile() (simdisk.Profile, error) {
 	return d.WithMemory(p.MemoryBytes - p.HeapBytes), nil
 }
 
+// SetPoint is at how many percent of what Linux allows the dirty pages settle
+// under a load that is more than the disk takes: half way between the limit and
+// where writers are first slowed down, which is half way between the limit and
+// the half of it at which write-back begins (balance_dirty_pages).
+const SetPoint = 87
+
+// WithDirtyLimit is the machine with only so much memory that writers wait at
+// this many dirty bytes, or all of it if that is less. How much memory there is
+// decides how long a cache takes to fill and to settle, minutes with all of it,
+// and not at what rate a disk that cannot keep up lets it be written.
+func (p Profile) WithDirtyLimit(bytes int64) Profile {
+	const dirtyShare = 5 // vm.dirty_ratio is 20 percent
+	p.MemoryBytes = min(p.MemoryBytes, p.HeapBytes+dirtyShare*bytes)
+	return p
+}
+
 // Processor is the machine's processor.
 func (m *Machine) Processor() *sim.Processor { return m.cpu }
 
