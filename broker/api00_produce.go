@@ -27,7 +27,11 @@ func (b *Broker) produceAPI() protocol.API {
 	return a
 }
 
-func (b *Broker) produce(_ *protocol.Call, req *kmsg.ProduceRequest) kmsg.Response {
+// adminClientID is the client ID that may produce to internal topics (Kafka's
+// AdminUtils.ADMIN_CLIENT_ID).
+const adminClientID = "__admin_client"
+
+func (b *Broker) produce(call *protocol.Call, req *kmsg.ProduceRequest) kmsg.Response {
 	if req.TransactionID != nil {
 		return b.answerProduce(req, func(int) replication.AppendResult {
 			return replication.AppendResult{ErrorCode: kerr.InvalidTxnState.Code, ErrorMessage: "this broker has no transactions", BaseOffset: -1, LogAppendTimeMs: -1, LogStartOffset: -1}
@@ -44,6 +48,8 @@ func (b *Broker) produce(_ *protocol.Call, req *kmsg.ProduceRequest) kmsg.Respon
 			parts = append(parts, replication.AppendPartition{
 				TP:      metadata.TopicPartition{Topic: t.Topic, Partition: t.Partitions[j].Partition},
 				Records: t.Partitions[j].Records,
+
+				ToInternal: call.ClientID == adminClientID,
 			})
 		}
 	}

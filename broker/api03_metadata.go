@@ -1,8 +1,6 @@
 package broker
 
 import (
-	"strings"
-
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
@@ -72,7 +70,7 @@ func (b *Broker) findTopic(image *metadata.Image, asked *kmsg.MetadataRequestTop
 	if t := image.Topic(*asked.Topic); t != nil {
 		return describeTopic(image, t)
 	}
-	missing.Topic = asked.Topic
+	missing.Topic, missing.IsInternal = asked.Topic, metadata.IsInternalTopic(*asked.Topic)
 	switch {
 	case metadata.CheckTopicName(*asked.Topic) != nil:
 		missing.ErrorCode = kerr.InvalidTopicException.Code
@@ -95,7 +93,7 @@ func (b *Broker) joined(image *metadata.Image) bool {
 
 func describeTopic(image *metadata.Image, t *metadata.Topic) kmsg.MetadataResponseTopic {
 	out := kmsg.NewMetadataResponseTopic()
-	out.Topic, out.TopicID, out.IsInternal = kmsg.StringPtr(t.Name), t.ID, strings.HasPrefix(t.Name, "__")
+	out.Topic, out.TopicID, out.IsInternal = kmsg.StringPtr(t.Name), t.ID, metadata.IsInternalTopic(t.Name)
 	out.Partitions = make([]kmsg.MetadataResponseTopicPartition, len(t.Partitions))
 	for i, p := range t.Partitions {
 		part := &out.Partitions[i]
@@ -121,7 +119,11 @@ func (b *Broker) createMissingTopics(req *kmsg.MetadataRequest) {
 	create := kmsg.NewPtrCreateTopicsRequest()
 	for i := range req.Topics {
 		name := req.Topics[i].Topic
-		if name == nil || metadata.CheckTopicName(*name) != nil || image.Topic(*name) != nil || strings.HasPrefix(*name, "__") {
+		if name == nil || metadata.CheckTopicName(*name) != nil || image.Topic(*name) != nil {
+			continue
+		}
+		if internal, ok := metadata.FindInternalTopic(*name); ok {
+			b.createInternalTopic(image, internal)
 			continue
 		}
 		t := kmsg.NewCreateTopicsRequestTopic()

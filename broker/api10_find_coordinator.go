@@ -7,6 +7,7 @@ import (
 	"github.com/weirlab/weir/broker/group"
 	"github.com/weirlab/weir/broker/metadata"
 	"github.com/weirlab/weir/broker/protocol"
+	"github.com/weirlab/weir/env"
 )
 
 // findCoordinatorAPI is FindCoordinator (key 10): which broker keeps a group.
@@ -38,19 +39,20 @@ func (b *Broker) findCoordinator(_ *protocol.Call, req *kmsg.FindCoordinatorRequ
 func (b *Broker) coordinatorOf(key string, kind int8) kmsg.FindCoordinatorResponseCoordinator {
 	out := kmsg.NewFindCoordinatorResponseCoordinator()
 	out.Key, out.NodeID, out.Port = key, -1, -1
-	if kind != 0 {
+	if metadata.CoordinatorType(kind) != metadata.GroupCoordinator {
 		out.ErrorCode = kerr.InvalidRequest.Code
 		out.ErrorMessage = kmsg.StringPtr("this broker coordinates consumer groups only: it has no transactions")
 		return out
 	}
 	image := b.controller.Image()
-	offsets := image.Topic(group.OffsetsTopic)
-	if offsets == nil {
-		b.createOffsetsTopic(image)
+	internal, _ := metadata.InternalTopicOf(metadata.CoordinatorType(kind))
+	topic := image.Topic(internal.Name)
+	if topic == nil {
+		b.createInternalTopic(image, internal)
 		out.ErrorCode = kerr.CoordinatorNotAvailable.Code
 		return out
 	}
-	partition := image.Partition(metadata.TopicPartition{Topic: offsets.Name, Partition: group.PartitionFor(key, int32(len(offsets.Partitions)))})
+	partition := image.Partition(metadata.TopicPartition{Topic: topic.Name, Partition: group.PartitionFor(key, int32(len(topic.Partitions)))})
 	leader := image.Broker(partition.Leader)
 	if leader == nil || leader.Fenced {
 		out.ErrorCode = kerr.CoordinatorNotAvailable.Code
@@ -60,9 +62,13 @@ func (b *Broker) coordinatorOf(key string, kind int8) kmsg.FindCoordinatorRespon
 	return out
 }
 
-// createOffsetsTopic creates __consumer_offsets with as many replicas as it is
-// configured to have, or as many as there are brokers to put them on.
-func (b *Broker) createOffsetsTopic(image *metadata.Image) {
+// createInternalTopic creates the topic of a coordinator that this broker has,
+// with as many replicas as it is configured to have, or as many as there are
+// brokers to put them on.
+func (b *Broker) createInternalTopic(image *metadata.Image, topic metadata.InternalTopic) {
+	if topic.Coordinator != metadata.GroupCoordinator {
+		return // nobody here would write it
+	}
 	var live int16
 	for _, broker := range image.Brokers() {
 		if broker.Active() {
@@ -73,9 +79,15 @@ func (b *Broker) createOffsetsTopic(image *metadata.Image) {
 	if live < want {
 		return // a topic with fewer replicas than it should have would stay so
 	}
-	create := kmsg.NewPtrCreateTopicsRequest()
 	t := kmsg.NewCreateTopicsRequestTopic()
-	t.Topic, t.NumPartitions, t.ReplicationFactor = group.OffsetsTopic, b.cfg.OffsetsPartitions, want
+	t.Topic, t.NumPartitions, t.ReplicationFactor = topic.Name, b.cfg.OffsetsPartitions, want
+	configs := topic.Configs()
+	for _, name := range env.SortedKeys(configs) {
+		c := kmsg.NewCreateTopicsRequestTopicConfig()
+		c.Name, c.Value = name, kmsg.StringPtr(configs[name])
+		t.Configs = append(t.Configs, c)
+	}
+	create := kmsg.NewPtrCreateTopicsRequest()
 	create.Topics = append(create.Topics, t)
 	b.createTopicsNow(create)
 }

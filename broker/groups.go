@@ -15,7 +15,7 @@ type offsetsLog struct{ b *Broker }
 const offsetsAppendTimeout = 5 * time.Second
 
 func offsetsPartition(partition int32) metadata.TopicPartition {
-	return metadata.TopicPartition{Topic: group.OffsetsTopic, Partition: partition}
+	return metadata.TopicPartition{Topic: metadata.ConsumerOffsetsTopic, Partition: partition}
 }
 
 // Append appends a batch with acks=all. Records that belong to an epoch that is
@@ -44,7 +44,7 @@ func (b *Broker) newCoordinator() *group.Coordinator {
 	c := group.NewCoordinator(b.e, cfg, offsetsLog{b})
 	b.replicas.OnLeadership(func(tp metadata.TopicPartition, epoch int32, leader bool) {
 		switch {
-		case tp.Topic != group.OffsetsTopic:
+		case tp.Topic != metadata.ConsumerOffsetsTopic:
 		case leader:
 			c.Lead(tp.Partition, epoch)
 		default:
@@ -56,7 +56,7 @@ func (b *Broker) newCoordinator() *group.Coordinator {
 
 // applyMetadata makes this broker follow a new image of the cluster.
 func (b *Broker) applyMetadata(image *metadata.Image, delta metadata.Delta) {
-	if t := image.Topic(group.OffsetsTopic); t != nil {
+	if t := image.Topic(metadata.ConsumerOffsetsTopic); t != nil {
 		b.groups.SetPartitions(int32(len(t.Partitions)))
 	}
 	b.replicas.Apply(image, delta)

@@ -160,18 +160,28 @@ func (s *shard) usable() int16 {
 	return 0
 }
 
-const loadRetry = 200 * time.Millisecond
+const (
+	loadRetry = 200 * time.Millisecond
+
+	// maxSkippedTold bounds the events of one load about records it cannot read.
+	maxSkippedTold = 10
+)
 
 // load reads the groups from the log, trying until it succeeds or this broker
 // is no longer the coordinator.
 func (s *shard) load() {
 	e := s.c.env
 	for {
-		r := &replay{cfg: &s.c.cfg, now: e.Now(), groups: make(map[string]*Group)}
-		err := s.c.log.Load(s.partition, s.epoch, func(batch []byte) error { return r.batch(storage.Batch(batch)) })
+		skipped := 0
+		r := &replay{cfg: &s.c.cfg, now: e.Now(), groups: make(map[string]*Group), skipped: func(offset int64, err error) {
+			if skipped++; skipped <= maxSkippedTold {
+				e.Event("group-record-skipped", env.Int("partition", s.partition), env.Int("offset", offset), env.Text("error", err.Error()))
+			}
+		}}
+		err := s.c.log.Load(s.partition, s.epoch, func(batch []byte) error { r.batch(storage.Batch(batch)); return nil })
 		s.mu.Lock()
 		if s.gone || err == nil {
-			s.loaded(r.groups)
+			s.loaded(r.groups, skipped)
 			s.mu.Unlock()
 			return
 		}
@@ -182,7 +192,7 @@ func (s *shard) load() {
 }
 
 // loaded opens the shard for requests. mu is held.
-func (s *shard) loaded(groups map[string]*Group) {
+func (s *shard) loaded(groups map[string]*Group, skipped int) {
 	if s.gone {
 		return
 	}
@@ -202,7 +212,7 @@ func (s *shard) loaded(groups map[string]*Group) {
 			m.expires = now + m.SessionTimeout // loading took its time
 		}
 	}
-	s.c.env.Event("group-loaded", env.Int("partition", s.partition), env.Int("epoch", s.epoch), env.Int("groups", len(groups)))
+	s.c.env.Event("group-loaded", env.Int("partition", s.partition), env.Int("epoch", s.epoch), env.Int("groups", len(groups)), env.Int("skipped", skipped))
 	s.arm()
 }
 

@@ -306,3 +306,37 @@ func TestOffsetsExpire(t *testing.T) {
 	require.Zero(t, code)
 	require.EqualValues(t, -1, offset)
 }
+
+// Whatever stands in __consumer_offsets, a new coordinator answers, and with
+// all that can be read.
+func TestReplayStepsOverRecordsItCannotRead(t *testing.T) {
+	l := &fakeLog{}
+	a := newCoordinator(t, l)
+	lead(t, a, l)
+	require.Zero(t, commitOffset(a, "g", "", -1, 5))
+	good := offsetRecord("h", TopicPartition{"t", 3}, Offset{Offset: 7}, 1)
+	for _, bad := range []storage.Record{
+		{Key: []byte{0, 1, 9}}, // a truncated key
+		{Key: offsetKey("g", TopicPartition{"t", 3}), Value: []byte{0, 3, 1}}, // a truncated value
+		{Key: groupKey("g"), Value: []byte{0, 3, 0, 200}},
+		{Key: []byte{0, 99}, Value: []byte("?")}, // a kind of a later version
+		{Key: []byte{0}},
+		{},
+	} {
+		_, code := l.Append(0, l.epoch, storage.BuildBatch(nil, storage.NoProducer(), []storage.Record{bad, good}))
+		require.Zero(t, code)
+	}
+	garbage := storage.Batch(storage.BuildBatch(nil, storage.NoProducer(), []storage.Record{good}))
+	garbage[22] |= 1 // says it is gzip
+	_, code := l.Append(0, l.epoch, garbage)
+	require.Zero(t, code)
+	require.Zero(t, commitOffset(a, "i", "", -1, 9))
+
+	b := newCoordinator(t, l)
+	lead(t, b, l)
+	for group, want := range map[string]int64{"g": 5, "h": 7, "i": 9} {
+		offset, code := fetchOffset(b, group)
+		require.Zero(t, code)
+		require.Equal(t, want, offset, group)
+	}
+}

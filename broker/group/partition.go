@@ -1,9 +1,6 @@
 package group
 
-// OffsetsTopic is the internal topic that groups and offsets are kept in.
-const OffsetsTopic = "__consumer_offsets"
-
-// PartitionFor is the partition of OffsetsTopic that keeps a group: Java's
+// PartitionFor is the partition of __consumer_offsets that keeps a group: Java's
 // String.hashCode, made positive as Kafka's Utils.abs does, modulo partitions.
 func PartitionFor(group string, partitions int32) int32 {
 	var h int32

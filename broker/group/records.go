@@ -118,6 +118,9 @@ type replay struct {
 	cfg    *Config
 	now    time.Duration
 	groups map[string]*Group
+
+	// skipped hears of each record, or rest of a batch, that cannot be read.
+	skipped func(offset int64, err error)
 }
 
 func (r *replay) group(id string) *Group {
@@ -130,20 +133,24 @@ func (r *replay) group(id string) *Group {
 }
 
 // batch takes one batch of the log. Records of kinds that are not known are
-// left alone, as other coordinators may write them.
-func (r *replay) batch(b storage.Batch) error {
+// left alone, as other coordinators may write them. What cannot be read is
+// stepped over: no later replay could do better, and the groups beside it must
+// not wait for ever.
+func (r *replay) batch(b storage.Batch) {
 	if b.IsControl() {
-		return nil
+		return
 	}
+	next := b.BaseOffset()
 	for rec, err := range b.Records() {
 		if err == nil {
+			next = rec.Offset
 			err = r.record(rec)
 		}
 		if err != nil {
-			return fmt.Errorf("group: %s at offset %d: %w", OffsetsTopic, b.BaseOffset(), err)
+			r.skipped(next, err)
 		}
+		next++
 	}
-	return nil
 }
 
 func (r *replay) record(rec storage.Record) error {

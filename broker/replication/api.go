@@ -69,6 +69,10 @@ type AppendPartition struct {
 	// larger than max.message.bytes.
 	Internal bool
 
+	// ToInternal lets a client append to an internal topic. Without it, and
+	// without Internal, that is refused with INVALID_TOPIC_EXCEPTION.
+	ToInternal bool
+
 	// LeaderEpoch, for Internal records, is the only epoch in which they may be
 	// appended: state kept in a log must not be written by a coordinator whose
 	// time is over.

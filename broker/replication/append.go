@@ -52,6 +52,10 @@ func (m *Manager) BeginAppend(parts []AppendPartition, acks int16) *PendingAppen
 			pa.results[i] = appendError(kerr.InvalidRequiredAcks.Code, "acks must be 0, 1 or -1 (all)")
 			continue
 		}
+		if !parts[i].Internal && !parts[i].ToInternal && metadata.IsInternalTopic(parts[i].TP.Topic) {
+			pa.results[i] = appendError(kerr.InvalidTopicException.Code, "Cannot append to internal topic "+parts[i].TP.Topic)
+			continue
+		}
 		p := m.partition(parts[i].TP)
 		if p == nil {
 			pa.results[i] = appendError(kerr.UnknownTopicOrPartition.Code, "this broker has no replica of "+parts[i].TP.String())

@@ -97,9 +97,14 @@ func (m *Manager) OffsetForLeaderEpoch(tp metadata.TopicPartition, currentLeader
 }
 
 // DeleteRecords moves the leader's log start offset up to before (-1: the high
-// watermark); followers hear of it with their next fetch.
+// watermark); followers hear of it with their next fetch. The records of an
+// internal topic are state, which only its coordinator may give up:
+// INVALID_TOPIC_EXCEPTION.
 func (m *Manager) DeleteRecords(tp metadata.TopicPartition, before int64) DeleteRecordsResult {
 	failed := func(code int16) DeleteRecordsResult { return DeleteRecordsResult{ErrorCode: code, LowWatermark: -1} }
+	if metadata.IsInternalTopic(tp.Topic) {
+		return failed(kerr.InvalidTopicException.Code)
+	}
 	p := m.partition(tp)
 	if p == nil {
 		return failed(kerr.UnknownTopicOrPartition.Code)

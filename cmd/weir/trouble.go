@@ -45,6 +45,7 @@ var troubleWords = map[string]string{
 	"checkpoint-unreadable": "cannot read a checkpoint",
 	"checkpoint-unwritten":  "cannot write a checkpoint",
 	"group-load-failed":     "cannot load consumer groups",
+	"group-record-skipped":  "cannot read a record of __consumer_offsets and goes on without it",
 	logRecovered:            "cut off the end of a log that was not whole",
 	"quorum-failed":         "leaves the metadata quorum",
 	"registration-lost":     "registers again: the controller forgot it",
