@@ -120,7 +120,6 @@ func (b *Broker) open() error {
 		ReplicaFetchWaitMax:  cfg.ReplicaFetchWaitMax,
 		ReplicaFetchers:      cfg.ReplicaFetchers,
 		ReplicaFetchMaxBytes: cfg.ReplicaFetchBytes,
-		MinInsyncReplicas:    cfg.MinInsyncReplicas,
 		Log: storage.Config{
 			SegmentBytes:       cfg.SegmentBytes,
 			IndexIntervalBytes: cfg.IndexIntervalBytes,

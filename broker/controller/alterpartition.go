@@ -60,6 +60,11 @@ func (m *machine) alterOne(t *txn, req *kmsg.AlterPartitionRequest, tp metadata.
 		p = t.img().Partition(tp)
 	}
 	m.changePartition(t, p, isr, noBroker, keepLeader)
+	if t.img().Partition(tp).PartitionEpoch == rp.PartitionEpoch {
+		// A leader proposes what there is to put an end to what it proposed
+		// before, which may still be under way.
+		m.beginEpoch(t, p, p.Clone())
+	}
 	p = t.img().Partition(tp)
 	if p.Leader != req.BrokerID {
 		result.ErrorCode = kerr.NewLeaderElected.Code

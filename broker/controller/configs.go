@@ -85,6 +85,7 @@ func (m *machine) alterResource(t *txn, res *kmsg.IncrementalAlterConfigsRequest
 	}
 	// A smaller min.insync.replicas lets the high watermark move again, so the
 	// ELR ends; allowing unclean elections may give a partition a leader.
+	m.settleMinISR(t)
 	forPartitions(t,
 		func(p *metadata.Partition) bool {
 			return res.ResourceType == kmsg.ConfigResourceTypeBroker || p.Topic == res.ResourceName

@@ -31,12 +31,17 @@ const noBroker int32 = -1
 // watermark stands still until the ISR is large enough again. A broker that
 // restarted uncleanly may have lost records and is dropped from them.
 func (m *machine) changePartition(t *txn, p *metadata.Partition, isr []int32, lossy int32, mode election) {
+	m.reviewPartition(t, p, p.Clone(), isr, lossy, mode)
+}
+
+// reviewPartition is changePartition for a partition of which more changes than
+// the in-sync replicas: next is p with those changes.
+func (m *machine) reviewPartition(t *txn, p, next *metadata.Partition, isr []int32, lossy int32, mode election) {
 	img := t.img()
-	minISR := m.minISR(img, p.Topic, len(p.Replicas))
+	minISR := next.EffectiveMinISR()
 	if mode == keepLeader && img.TopicConfigBool(p.Topic, metadata.ConfigUncleanLeaderElection, false) {
 		mode = unclean
 	}
-	next := p.Clone()
 	next.ISR = inOrder(p.Replicas, isr)
 	next.ELR = nil
 	if len(next.ISR) < minISR {
@@ -69,10 +74,16 @@ func (m *machine) changePartition(t *txn, p *metadata.Partition, isr []int32, lo
 
 // writePartition writes next, with its epochs, unless it equals p.
 func (m *machine) writePartition(t *txn, p, next *metadata.Partition) {
-	if next.Leader == p.Leader && next.Recovering == p.Recovering && slices.Equal(next.Replicas, p.Replicas) &&
+	if next.Leader == p.Leader && next.MinISR == p.MinISR && next.Recovering == p.Recovering && slices.Equal(next.Replicas, p.Replicas) &&
 		slices.Equal(next.ISR, p.ISR) && slices.Equal(next.ELR, p.ELR) && slices.Equal(next.LastKnownELR, p.LastKnownELR) {
 		return
 	}
+	m.beginEpoch(t, p, next)
+}
+
+// beginEpoch writes next as the partition epoch after p, in which nothing counts
+// any more that leaders propose from p.
+func (m *machine) beginEpoch(t *txn, p, next *metadata.Partition) {
 	next.PartitionEpoch = p.PartitionEpoch + 1
 	if next.Leader != p.Leader {
 		next.LeaderEpoch = p.LeaderEpoch + 1
@@ -87,7 +98,7 @@ func partitionRecord(p *metadata.Partition) *metadata.PartitionRecord {
 	}
 	return &metadata.PartitionRecord{TopicID: p.TopicID, Partition: p.Partition, Replicas: p.Replicas,
 		ISR: isr, ELR: p.ELR, LastKnownELR: p.LastKnownELR, Leader: p.Leader,
-		LeaderEpoch: p.LeaderEpoch, PartitionEpoch: p.PartitionEpoch, Recovering: p.Recovering}
+		LeaderEpoch: p.LeaderEpoch, PartitionEpoch: p.PartitionEpoch, Recovering: p.Recovering, MinISR: p.MinISR}
 }
 
 // electLeader chooses the leader of p as it is to be, and says whether the

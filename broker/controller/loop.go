@@ -25,6 +25,7 @@ type loop struct {
 	committed *metadata.Image
 	working   *metadata.Image // committed and what is appended on top; nil unless active
 	active    bool            // leads, and everything before its epoch is committed
+	settled   bool            // has done what a term begins with
 
 	calls     map[uint64]*call // quorum requests inside the core, by token
 	lastToken uint64
@@ -55,6 +56,7 @@ func (l *loop) run() {
 			l.dispatch(event)
 		}
 		l.step(quorum.Tick{})
+		l.settle()
 		l.expireSessions()
 		if !goOn {
 			l.step(quorum.Resign{})
@@ -132,6 +134,17 @@ func (l *loop) command(c *call) {
 		return
 	}
 	l.propose(t, c, resp)
+}
+
+// settle begins a controller's term with what only a new controller changes.
+func (l *loop) settle() {
+	if !l.active || l.settled || l.fatal != nil {
+		return
+	}
+	l.settled = true
+	t := newTxn(l.working, l.core.End())
+	l.machine.settleMinISR(t)
+	l.propose(t, nil, nil)
 }
 
 func (l *loop) expireSessions() {
@@ -309,7 +322,7 @@ func (l *loop) commit(hw int64) error {
 
 // stepDown ends the controller's term, if there is one.
 func (l *loop) stepDown() {
-	l.active = false
+	l.active, l.settled = false, false
 	l.working = nil
 	for _, p := range l.pending {
 		p.call.answer(notController(p.call.req))

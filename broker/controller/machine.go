@@ -1,6 +1,7 @@
 package controller
 
 import (
+	"math"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -72,11 +73,24 @@ func (m *machine) handle(now time.Duration, t *txn, req kmsg.Request) kmsg.Respo
 	return nil
 }
 
-// minISR is the min.insync.replicas that counts for a topic's partition: never
-// more than it has replicas.
-func (m *machine) minISR(img *metadata.Image, topic string, replicas int) int {
+// minISR is min.insync.replicas as it is set for a topic now. Partitions are
+// judged by what it was when their epoch began (metadata.Partition.MinISR).
+func (m *machine) minISR(img *metadata.Image, topic string) int32 {
 	v := img.TopicConfigInt(topic, metadata.ConfigMinInsyncReplicas, int64(m.cfg.MinInsyncReplicas))
-	return int(min(v, int64(replicas)))
+	return int32(min(max(v, 1), math.MaxInt32))
+}
+
+// settleMinISR begins a new partition epoch wherever min.insync.replicas is not
+// what the present one began with: after the configuration has changed, or
+// since this controller's own default is another than its predecessor's.
+func (m *machine) settleMinISR(t *txn) {
+	forPartitions(t,
+		func(p *metadata.Partition) bool { return p.MinISR != m.minISR(t.img(), p.Topic) },
+		func(p *metadata.Partition) {
+			next := p.Clone()
+			next.MinISR = m.minISR(t.img(), p.Topic)
+			m.reviewPartition(t, p, next, p.ISR, noBroker, keepLeader)
+		})
 }
 
 func message(format string) *string {

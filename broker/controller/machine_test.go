@@ -272,7 +272,7 @@ func TestAlterPartitionAnswersTheNewState(t *testing.T) {
 	require.Equal(t, []int32{1, 3}, r.ISR)
 	require.Equal(t, int32(1), r.PartitionEpoch)
 	require.Equal(t, int32(0), r.LeaderEpoch)
-	require.Equal(t, int32(1), f.alter(tp, 1, 3).PartitionEpoch, "nothing changed, so the epoch stays")
+	require.Equal(t, int32(2), f.alter(tp, 1, 3).PartitionEpoch, "what was proposed from the same epoch and is still under way must not be applied")
 }
 
 func TestRegistration(t *testing.T) {
@@ -423,12 +423,13 @@ func checkPartition(t *rapid.T, f *fixture, p *metadata.Partition) {
 		require.True(t, f.img.Broker(id).Active(), where)
 		require.True(t, p.HasReplica(id), where)
 	}
+	require.Equal(t, f.m.minISR(f.img, p.Topic), p.MinISR, where)
 	for _, id := range p.ELR {
 		require.True(t, p.HasReplica(id), where)
 		require.False(t, p.InISR(id), where)
 	}
 	if len(p.ELR) > 0 {
-		require.Less(t, len(p.ISR), f.m.minISR(f.img, p.Topic, len(p.Replicas)), where)
+		require.Less(t, len(p.ISR), p.EffectiveMinISR(), where)
 	}
 	if len(p.ISR) > 0 {
 		require.NotEqual(t, metadata.NoLeader, p.Leader, "an ISR without leader: %s", where)

@@ -92,7 +92,7 @@ func (m *machine) createTopic(t *txn, rt *kmsg.CreateTopicsRequestTopic, validat
 	for _, name := range env.SortedKeys(configs) {
 		t.add(&metadata.ConfigRecord{ResourceType: metadata.ResourceTopic, ResourceName: rt.Topic, Name: name, Value: kmsg.StringPtr(configs[name])})
 	}
-	addPartitions(t, id, 0, replicas)
+	m.addPartitions(t, id, 0, replicas)
 	return nil, ""
 }
 
@@ -172,7 +172,8 @@ func checkActive(img *metadata.Image, replicas [][]int32, first int32) (*kerr.Er
 }
 
 // addPartitions writes new partitions, numbered from first.
-func addPartitions(t *txn, id metadata.TopicID, first int32, replicas [][]int32) {
+func (m *machine) addPartitions(t *txn, id metadata.TopicID, first int32, replicas [][]int32) {
+	minISR := m.minISR(t.img(), t.img().TopicByID(id).Name)
 	for i, list := range replicas {
 		var isr []int32
 		for _, broker := range list {
@@ -180,7 +181,7 @@ func addPartitions(t *txn, id metadata.TopicID, first int32, replicas [][]int32)
 				isr = append(isr, broker)
 			}
 		}
-		t.add(&metadata.PartitionRecord{TopicID: id, Partition: first + int32(i), Replicas: list, ISR: isr, Leader: isr[0]})
+		t.add(&metadata.PartitionRecord{TopicID: id, Partition: first + int32(i), Replicas: list, ISR: isr, Leader: isr[0], MinISR: minISR})
 	}
 }
 
@@ -289,7 +290,7 @@ func (m *machine) growTopic(t *txn, rt *kmsg.CreatePartitionsRequestTopic, valid
 		return err, text
 	}
 	if !validateOnly {
-		addPartitions(t, topic.ID, have, replicas)
+		m.addPartitions(t, topic.ID, have, replicas)
 	}
 	return nil, ""
 }

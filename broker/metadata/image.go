@@ -408,7 +408,8 @@ func (e *Editor) setPartition(r *PartitionRecord) error {
 	t = e.ownTopic(t)
 	p := &Partition{Topic: t.Name, TopicID: t.ID, Partition: r.Partition,
 		Replicas: r.Replicas, ISR: r.ISR, ELR: r.ELR, LastKnownELR: r.LastKnownELR,
-		Leader: r.Leader, LeaderEpoch: r.LeaderEpoch, PartitionEpoch: r.PartitionEpoch, Recovering: r.Recovering}
+		Leader: r.Leader, LeaderEpoch: r.LeaderEpoch, PartitionEpoch: r.PartitionEpoch, Recovering: r.Recovering,
+		MinISR: r.MinISR}
 	if int(r.Partition) == len(t.Partitions) {
 		t.Partitions = append(t.Partitions, p)
 	} else {

@@ -105,7 +105,7 @@ func TestRecordsSurviveEncoding(t *testing.T) {
 		&UnregisterBrokerRecord{BrokerID: 1, BrokerEpoch: 2},
 		&TopicRecord{Name: "a", ID: idA},
 		&RemoveTopicRecord{ID: idA},
-		&PartitionRecord{TopicID: idA, Partition: 3, Replicas: []int32{1, 2}, ISR: []int32{}, ELR: []int32{2}, LastKnownELR: []int32{1}, Leader: -1, LeaderEpoch: 4, PartitionEpoch: 5, Recovering: true},
+		&PartitionRecord{TopicID: idA, Partition: 3, Replicas: []int32{1, 2}, ISR: []int32{}, ELR: []int32{2}, LastKnownELR: []int32{1}, Leader: -1, LeaderEpoch: 4, PartitionEpoch: 5, Recovering: true, MinISR: 2},
 		&ConfigRecord{ResourceType: ResourceTopic, ResourceName: "a", Name: "n", Value: text("v")},
 		&ConfigRecord{ResourceType: ResourceTopic, ResourceName: "a", Name: "n"},
 		&ProducerIDsRecord{BrokerID: 1, BrokerEpoch: 2, NextProducerID: 1 << 50},

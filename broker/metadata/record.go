@@ -57,6 +57,7 @@ type PartitionRecord struct {
 	LeaderEpoch    int32   `json:"leaderEpoch"`
 	PartitionEpoch int32   `json:"partitionEpoch"`
 	Recovering     bool    `json:"recovering,omitempty"`
+	MinISR         int32   `json:"minIsr,omitempty"`
 }
 
 // Resource types of ConfigRecord, with the numbers of the Kafka protocol.

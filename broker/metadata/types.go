@@ -105,6 +105,22 @@ type Partition struct {
 	// Recovering says that the leader came from an unclean election and has
 	// not yet confirmed that it has recovered (KIP-704).
 	Recovering bool
+
+	// MinISR is min.insync.replicas as it was set when this partition epoch
+	// began, 0 if that is not known. Leader and controller judge by it rather
+	// than by the configuration, which the two do not learn at the same time:
+	// what the one commits with so many replicas, the other must have kept
+	// eligible by the same number. Use EffectiveMinISR.
+	MinISR int32
+}
+
+// EffectiveMinISR is how many replicas must be in sync for anything to be
+// committed: all of them where MinISR is more, or unknown.
+func (p *Partition) EffectiveMinISR() int {
+	if p.MinISR < 1 || int(p.MinISR) > len(p.Replicas) {
+		return len(p.Replicas)
+	}
+	return int(p.MinISR)
 }
 
 // TP is the partition's name.

@@ -26,8 +26,7 @@ type Config struct {
 	CheckpointInterval     time.Duration // replica.high.watermark.checkpoint.interval.ms, 5 s
 	RetentionCheckInterval time.Duration // log.retention.check.interval.ms, 5 min
 
-	MinInsyncReplicas int32          // min.insync.replicas of topics without their own, 1
-	Log               storage.Config // log.* defaults of topics without their own
+	Log storage.Config // log.* defaults of topics without their own
 }
 
 // Deps is what a Manager needs from the broker around it.

@@ -86,7 +86,7 @@ func (m *Manager) update(image *metadata.Image, part *metadata.Partition) {
 	a := Assignment{
 		Leader: part.Leader, LeaderEpoch: part.LeaderEpoch, PartitionEpoch: part.PartitionEpoch,
 		Replicas: part.Replicas, ISR: part.ISR,
-		MinISR:                  int32(image.TopicConfigInt(part.Topic, "min.insync.replicas", int64(m.cfg.MinInsyncReplicas))),
+		MinISR:                  int32(part.EffectiveMinISR()),
 		TruncateToHighWatermark: truncateToHighWatermark(),
 	}
 	for _, id := range part.Replicas {

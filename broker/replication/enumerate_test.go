@@ -15,7 +15,7 @@ import (
 
 // budget bounds a search: how often each kind of thing may happen.
 type budget struct {
-	appends, elections, fences, crashes, losses, lags int
+	appends, elections, fences, crashes, losses, lags, timeouts, configs int
 }
 
 // action is one thing that can happen next.
@@ -36,6 +36,13 @@ func (w *world) actions(b budget) []action {
 		add(free, func(w *world) { w.deliver(i) }, "deliver %s", m)
 	}
 	a := w.current()
+	if b.configs > 0 {
+		for minISR := int32(1); minISR <= min(2, int32(len(w.nodes))); minISR++ {
+			if minISR != a.MinISR {
+				add(func(b *budget) { b.configs-- }, func(w *world) { w.setMinISR(minISR) }, "min-isr %d", minISR)
+			}
+		}
+	}
 	for _, n := range w.nodes {
 		id := n.id
 		if !n.up {
@@ -61,6 +68,9 @@ func (w *world) actions(b budget) []action {
 			}
 			if b.lags > 0 && n.state.Pending() == nil {
 				add(func(b *budget) { b.lags-- }, func(w *world) { w.lag(id) }, "lag %d", id)
+			}
+			if b.timeouts > 0 && n.state.Pending() != nil {
+				add(func(b *budget) { b.timeouts-- }, func(w *world) { w.unanswered(id) }, "unanswered %d", id)
 			}
 		case RoleFollower:
 			if n.state.Leader() != noLeader && !n.asking {
@@ -126,6 +136,8 @@ func (w *world) key(b budget) uint64 {
 		k.num(n.start, flag(n.up), n.life, int64(n.cursor), flag(n.asking), s.hw, int64(s.role), int64(s.leader), int64(s.epoch), int64(s.version), s.epochStart)
 		k.ids(s.isr)
 		k.proposal(s.pending)
+		k.ids(s.doubtful)
+		k.num(int64(s.minISR), flag(w.now < s.joinAfter))
 		for i := range s.followers {
 			p := &s.followers[i]
 			k.num(p.end, p.brokerEpoch, p.leaderEnd, p.registered, flag(p.active), flag(p.caughtUp(w.now, s.log.End, modelLag)))
@@ -143,13 +155,14 @@ func (w *world) key(b budget) uint64 {
 	}
 	a := w.current()
 	k.num(int64(a.Leader), int64(a.LeaderEpoch), int64(a.PartitionEpoch), int64(len(w.history)), w.lifes, int64(w.values))
+	k.num(int64(a.MinISR))
 	k.ids(a.ISR)
 	k.ids(w.elr)
 	for _, active := range w.active {
 		k.num(flag(active))
 	}
 	k.log(w.committed)
-	k.num(int64(b.appends), int64(b.elections), int64(b.fences), int64(b.crashes), int64(b.losses), int64(b.lags))
+	k.num(int64(b.appends), int64(b.elections), int64(b.fences), int64(b.crashes), int64(b.losses), int64(b.lags), int64(b.timeouts), int64(b.configs))
 	h := fnv.New64a()
 	_, _ = h.Write(k)
 	return h.Sum64()
@@ -235,7 +248,7 @@ func wander(w *world, b budget, rnd *env.Rand, steps int) (trace []string) {
 		}
 		a := list[rnd.Intn(len(list))]
 		// Mishaps are rarer than progress, or nothing is ever committed.
-		if strings.HasPrefix(a.name, "fence") || strings.HasPrefix(a.name, "crash") || strings.HasPrefix(a.name, "lag") || strings.HasPrefix(a.name, "elect") {
+		if strings.HasPrefix(a.name, "fence") || strings.HasPrefix(a.name, "crash") || strings.HasPrefix(a.name, "lag") || strings.HasPrefix(a.name, "elect") || strings.HasPrefix(a.name, "min-isr") {
 			if !rnd.Chance(1, 3) {
 				continue
 			}
@@ -261,6 +274,8 @@ func TestEveryHistoryOfASmallClusterKeepsCommittedRecords(t *testing.T) {
 		{"two replicas, fencing", 2, 1, budget{appends: 1, fences: 2, elections: 1}, 13},
 		{"two replicas, lag", 2, 1, budget{appends: 2, lags: 1, elections: 1}, 13},
 		{"two replicas, lossy restart", 2, 2, budget{appends: 1, crashes: 1, losses: 1, fences: 1}, 13},
+		{"two replicas, refused proposals", 2, 1, budget{appends: 1, fences: 1, timeouts: 1}, 14},
+		{"two replicas, min.insync.replicas changes", 2, 1, budget{appends: 1, lags: 1, configs: 1, elections: 1}, 12},
 		{"three replicas, elections", 3, 2, budget{appends: 1, elections: 2}, 9},
 		{"three replicas, mishaps", 3, 2, budget{appends: 1, fences: 1, crashes: 1, losses: 1}, 9},
 	} {
@@ -276,7 +291,7 @@ func TestEveryHistoryOfASmallClusterKeepsCommittedRecords(t *testing.T) {
 	}
 }
 
-var walkBudget = budget{appends: 6, elections: 3, fences: 3, crashes: 2, losses: 1, lags: 2}
+var walkBudget = budget{appends: 6, elections: 3, fences: 3, crashes: 2, losses: 1, lags: 2, timeouts: 2, configs: 2}
 
 func walk(without Guard, seed uint64) []string {
 	w := newWorld(3, 2, without)

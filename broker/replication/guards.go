@@ -73,6 +73,17 @@ const (
 	// is gained either.
 	GuardEligible
 
+	// GuardRefusedMayApply: a proposal stays in the maximal ISR until the
+	// partition epoch has moved past it, even if one sending of it was refused:
+	// an earlier one may have been delayed, and be applied after all.
+	GuardRefusedMayApply
+
+	// GuardMinISREpoch: min.insync.replicas belongs to a partition epoch. The
+	// controller begins a new one when it changes, and keeps eligible leader
+	// replicas by it; the leader judges by that of the epoch it acts on, and by
+	// no other (KIP-966).
+	GuardMinISREpoch
+
 	guardEnd
 )
 
@@ -83,6 +94,7 @@ var guardNames = [...]string{
 	"truncate-by-epoch", "fence-epoch", "divergence-first", "high-watermark-after-truncation",
 	"maximal-isr", "join-past-epoch-start", "join-past-high-watermark", "reset-progress",
 	"broker-epoch", "strict-min-isr", "fetch-still-current", "batch-epoch", "fresh-metadata", "eligible",
+	"refused-may-apply", "min-isr-epoch",
 }
 
 // String lists the rules of the set by name.

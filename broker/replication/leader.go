@@ -268,20 +268,44 @@ func (s *State) ProposalAnswered(now time.Duration, a ProposalAnswer, out []Outp
 		if a.LeaderEpoch != s.epoch || a.PartitionEpoch < s.version {
 			return append(out, Output{Kind: OutIgnore})
 		}
-		s.version, s.isr, s.pending = a.PartitionEpoch, slices.Clone(a.ISR), nil
+		// The answer need not tell min.insync.replicas: a proposal is accepted
+		// from the very partition epoch it names, and changes the ISR alone.
+		s.version, s.isr, s.pending, s.doubtful = a.PartitionEpoch, slices.Clone(a.ISR), nil, nil
 		out = append(out, Output{Kind: OutISR})
 		return s.advance(now, out)
 	case kerr.IneligibleReplica.Code, kerr.OperationNotAttempted.Code:
-		// These say that the proposal was not applied and never will be.
-		s.pending, s.joinAfter = nil, now+joinPause
-		return s.advance(now, out)
-	case kerr.UnknownTopicOrPartition.Code, kerr.UnknownTopicID.Code, kerr.FencedLeaderEpoch.Code,
-		kerr.InvalidUpdateVersion.Code, kerr.NewLeaderElected.Code, kerr.InvalidRequest.Code:
+		return s.refused(now, out)
+	case kerr.FencedLeaderEpoch.Code, kerr.InvalidUpdateVersion.Code, kerr.NewLeaderElected.Code, kerr.InvalidRequest.Code:
 		// Metadata that ends this proposal is on its way. Whether an earlier
 		// sending of it was applied is not known, so it stays in the maximal ISR.
 		return append(out, Output{Kind: OutIgnore})
 	}
+	// No answer, or one from a controller that knows less than this leader and
+	// so is one no more (NOT_CONTROLLER, UNKNOWN_TOPIC_ID).
 	return append(out, Output{Kind: OutRetry, Proposal: s.pending})
+}
+
+// refused gives up a proposal that one sending of was refused. An earlier
+// sending may still be under way and be applied, as long as the partition is in
+// the epoch it starts from. So its members stay in the maximal ISR, and the
+// leader proposes the ISR there is: that one, or whatever else the controller
+// accepts, begins a partition epoch in which no earlier proposal counts.
+func (s *State) refused(now time.Duration, out []Output) []Output {
+	if s.pending.within(s.isr) {
+		return append(out, Output{Kind: OutRetry, Proposal: s.pending}) // nothing to give up
+	}
+	s.joinAfter = now + joinPause
+	if !s.obeys(GuardRefusedMayApply) {
+		s.pending = nil
+		return s.advance(now, out)
+	}
+	for _, m := range s.pending.ISR {
+		if !slices.Contains(s.isr, m.ID) && !slices.Contains(s.doubtful, m.ID) {
+			s.doubtful = append(slices.Clip(s.doubtful), m.ID)
+		}
+	}
+	s.pending = s.propose(s.isr)
+	return append(out, Output{Kind: OutPropose, Proposal: s.pending})
 }
 
 // advance moves the leader's high watermark to what every broker that may be
@@ -310,7 +334,7 @@ func (s *State) holdsBack(now time.Duration, p *progress) bool {
 	if slices.Contains(s.isr, p.id) {
 		return true
 	}
-	if s.pending != nil && s.obeys(GuardMaximalISR) && s.pending.has(p.id) {
+	if s.obeys(GuardMaximalISR) && (s.pending != nil && s.pending.has(p.id) || slices.Contains(s.doubtful, p.id)) {
 		return true
 	}
 	return p.end != unknownOffset && s.eligible(p) && p.caughtUp(now, s.log.End, s.lagMax) && s.obeys(GuardMaximalISR)

@@ -79,9 +79,6 @@ func (c Config) withDefaults() Config {
 	if c.ReplicaFetchAnswerBytes <= 0 {
 		c.ReplicaFetchAnswerBytes = 10 << 20
 	}
-	if c.MinInsyncReplicas <= 0 {
-		c.MinInsyncReplicas = 1
-	}
 	if c.ReplicaFetchers <= 0 {
 		c.ReplicaFetchers = 1
 	}

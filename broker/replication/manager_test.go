@@ -1,8 +1,10 @@
 package replication
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -124,9 +126,11 @@ func (c *cluster) createTopic(name string, configs map[string]string, replicas .
 	c.mu.Lock()
 	id := metadata.TopicID{1, byte(c.offset)}
 	c.mu.Unlock()
+	minISR, err := strconv.Atoi(cmp.Or(configs[metadata.ConfigMinInsyncReplicas], "1"))
+	require.NoError(c.t, err)
 	records := []metadata.Record{
 		&metadata.TopicRecord{Name: name, ID: id},
-		&metadata.PartitionRecord{TopicID: id, Replicas: replicas, ISR: replicas, Leader: replicas[0]},
+		&metadata.PartitionRecord{TopicID: id, Replicas: replicas, ISR: replicas, Leader: replicas[0], MinISR: int32(minISR)},
 	}
 	for key, value := range configs {
 		records = append(records, &metadata.ConfigRecord{ResourceType: metadata.ResourceTopic, ResourceName: name, Name: key, Value: &value})
@@ -140,7 +144,7 @@ func (c *cluster) change(tp metadata.TopicPartition, how func(r *metadata.Partit
 	c.mu.Lock()
 	p := c.image.Partition(tp)
 	r := &metadata.PartitionRecord{TopicID: p.TopicID, Partition: p.Partition, Replicas: p.Replicas, ISR: p.ISR,
-		Leader: p.Leader, LeaderEpoch: p.LeaderEpoch, PartitionEpoch: p.PartitionEpoch + 1}
+		Leader: p.Leader, LeaderEpoch: p.LeaderEpoch, PartitionEpoch: p.PartitionEpoch + 1, MinISR: p.MinISR}
 	c.mu.Unlock()
 	how(r)
 	c.publish(r)

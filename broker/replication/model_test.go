@@ -114,7 +114,6 @@ type message struct {
 
 // world is the whole cluster.
 type world struct {
-	minISR  int
 	without Guard
 	now     time.Duration
 	nodes   []*node // by id - 1
@@ -132,7 +131,7 @@ type world struct {
 }
 
 func newWorld(replicas, minISR int, without Guard) *world {
-	w := &world{minISR: minISR, without: without}
+	w := &world{without: without}
 	first := &Assignment{Leader: 1, LeaderEpoch: 1, PartitionEpoch: 0, MinISR: int32(minISR)}
 	for i := range replicas {
 		id := int32(i + 1)
@@ -230,9 +229,18 @@ func (w *world) decide(a *Assignment) {
 }
 
 // setISR changes the ISR, keeps the ELR (KIP-966) and elects if the leader left.
-func (w *world) setISR(isr []int32, lost int32) {
+func (w *world) setISR(isr []int32, lost int32) { w.change(isr, lost, w.current().MinISR, false) }
+
+// setMinISR changes min.insync.replicas.
+func (w *world) setMinISR(minISR int32) {
+	w.change(w.current().ISR, 0, minISR, w.without&GuardMinISREpoch == 0)
+}
+
+// change changes the partition, in a new partition epoch if asked or needed.
+func (w *world) change(isr []int32, lost int32, minISR int32, newEpoch bool) {
 	old := w.current()
 	a := *old
+	a.MinISR = minISR
 	oldELR, elr := w.elr, slices.Clone(w.elr)
 	for _, id := range old.ISR {
 		if !slices.Contains(isr, id) && !slices.Contains(elr, id) {
@@ -240,7 +248,7 @@ func (w *world) setISR(isr []int32, lost int32) {
 		}
 	}
 	elr = slices.DeleteFunc(elr, func(id int32) bool { return id == lost || slices.Contains(isr, id) })
-	if len(isr) >= w.minISR {
+	if len(isr) >= int(minISR) {
 		elr = nil
 	}
 	w.elr = elr
@@ -248,7 +256,7 @@ func (w *world) setISR(isr []int32, lost int32) {
 	if a.Leader != noLeader && !slices.Contains(a.ISR, a.Leader) {
 		w.elect(&a)
 	}
-	if !slices.Equal(a.ISR, old.ISR) || !slices.Equal(oldELR, w.elr) || a.LeaderEpoch != old.LeaderEpoch {
+	if newEpoch || !slices.Equal(a.ISR, old.ISR) || !slices.Equal(oldELR, w.elr) || a.LeaderEpoch != old.LeaderEpoch {
 		a.PartitionEpoch++
 	}
 	w.decide(&a)
@@ -267,6 +275,9 @@ func (w *world) elect(a *Assignment) {
 		if w.active[id-1] && len(a.ISR) == 0 {
 			a.Leader, a.ISR = id, []int32{id}
 			w.elr = slices.DeleteFunc(slices.Clone(w.elr), func(e int32) bool { return e == id })
+			if len(a.ISR) >= int(a.MinISR) {
+				w.elr = nil
+			}
 			return
 		}
 	}
@@ -408,7 +419,7 @@ func (w *world) deliverProposal(m message) {
 	case p.PartitionEpoch != a.PartitionEpoch:
 		verdict.Code = kerr.InvalidUpdateVersion.Code
 	case verdict.Code == 0:
-		w.setISR(isr, 0)
+		w.change(isr, 0, a.MinISR, true)
 	}
 	if verdict.Code != 0 {
 		w.say("  controller: refuses: %s", kerr.ErrorForCode(verdict.Code).(*kerr.Error).Message)
@@ -469,6 +480,13 @@ func (w *world) restart(id int32, lose int64) {
 	isr := slices.DeleteFunc(slices.Clone(w.current().ISR), func(i int32) bool { return i == id })
 	w.setISR(isr, id)
 	n.cursor = len(w.history) - 2
+}
+
+// unanswered makes a leader give up waiting for the answer to its proposal,
+// which may still arrive at the controller, and send it again.
+func (w *world) unanswered(id int32) {
+	n := w.node(id)
+	w.carry(n, n.state.ProposalAnswered(w.now, ProposalAnswer{Proposal: n.state.Pending(), Code: kerr.RequestTimedOut.Code}, nil))
 }
 
 // lag lets so much time pass that a leader drops followers behind its end.

@@ -28,6 +28,8 @@ import (
 //	sync                          all hear the newest
 //	elect, fence, unfence, crash N
 //	restart N [lose=COUNT]        N comes back, without its last records
+//	unanswered N                  the leader N hears nothing of its proposal and sends it again
+//	min-isr COUNT                 min.insync.replicas changes
 //	lag N                         the lag time passes, and the leader N looks who is behind
 //	trim N OFFSET                 the leader N drops records below
 //	status
@@ -100,6 +102,13 @@ func (w *world) step(words []string) error {
 	if len(words) < 2 {
 		return fmt.Errorf("which broker?")
 	}
+	if words[0] == "min-isr" {
+		minISR, err := strconv.ParseInt(words[1], 10, 32)
+		if err == nil {
+			w.setMinISR(int32(minISR))
+		}
+		return err
+	}
 	id64, err := strconv.ParseInt(words[1], 10, 32)
 	if err != nil || id64 < 1 || int(id64) > len(w.nodes) {
 		return fmt.Errorf("there is no broker %q", words[1])
@@ -140,6 +149,8 @@ func (w *world) step(words []string) error {
 		w.restart(id, int64(count))
 	case "lag":
 		w.lag(id)
+	case "unanswered":
+		w.unanswered(id)
 	case "trim":
 		n := w.node(id)
 		n.log, n.start = n.log[int64(count)-n.start:], int64(count)

@@ -50,6 +50,7 @@ type State struct {
 	epochStart int64
 	followers  []progress // by ascending broker ID
 	pending    *Proposal
+	doubtful   []int32       // of refused proposals that may yet be applied to this partition epoch
 	joinAfter  time.Duration // no expansion is proposed before this instant
 }
 
@@ -93,7 +94,7 @@ type Assignment struct {
 	PartitionEpoch int32
 	Replicas       []int32
 	ISR            []int32
-	MinISR         int32 // min.insync.replicas; more than there are replicas counts as all
+	MinISR         int32 // min.insync.replicas as of PartitionEpoch; more than there are replicas counts as all
 
 	// Brokers holds the replicas' registrations, in any order.
 	Brokers []Broker
@@ -174,6 +175,11 @@ func (p *Proposal) has(id int32) bool {
 	return slices.ContainsFunc(p.ISR, func(m Member) bool { return m.ID == id })
 }
 
+// within reports whether the proposal adds nobody to an ISR.
+func (p *Proposal) within(isr []int32) bool {
+	return !slices.ContainsFunc(p.ISR, func(m Member) bool { return !slices.Contains(isr, m.ID) })
+}
+
 // Metadata takes in what the controller decided about the partition.
 func (s *State) Metadata(now time.Duration, a *Assignment, out []Output) []Output {
 	if s.obeys(GuardFreshMetadata) && (a.PartitionEpoch < s.version || a.LeaderEpoch < s.epoch) {
@@ -181,14 +187,16 @@ func (s *State) Metadata(now time.Duration, a *Assignment, out []Output) []Outpu
 	}
 	newEpoch := a.LeaderEpoch != s.epoch || s.role == RoleNone
 	changed := a.PartitionEpoch != s.version
-	s.minISR = min(int(a.MinISR), len(a.Replicas))
+	if newEpoch || changed || !s.obeys(GuardMinISREpoch) {
+		s.minISR = min(int(a.MinISR), len(a.Replicas))
+	}
 	if !newEpoch && !changed {
 		return s.Brokers(now, a.Brokers, out)
 	}
 	oldISR := s.isr
 	s.version, s.epoch, s.leader = a.PartitionEpoch, a.LeaderEpoch, a.Leader
 	s.replicas, s.isr = slices.Clone(a.Replicas), slices.Clone(a.ISR)
-	s.pending = nil
+	s.pending, s.doubtful = nil, nil
 	if a.Leader == s.self {
 		return s.lead(now, a, newEpoch, oldISR, out)
 	}
@@ -252,12 +260,13 @@ func (s *State) MinISR() int32 { return int32(s.minISR) }
 func (s *State) BelowMinISR() bool { return len(s.isr) < s.minISR }
 
 // MaximalISR is every broker that may be in the ISR once the controller has
-// decided on the pending proposal (KIP-497), nil unless the replica leads.
+// decided on all that was ever proposed from this partition epoch (KIP-497),
+// nil unless the replica leads.
 func (s *State) MaximalISR() []int32 {
 	if s.role != RoleLeader {
 		return nil
 	}
-	maximal := slices.Clone(s.isr)
+	maximal := slices.Concat(s.isr, s.doubtful)
 	if s.pending != nil {
 		for _, m := range s.pending.ISR {
 			if !slices.Contains(maximal, m.ID) {
