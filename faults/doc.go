@@ -8,35 +8,33 @@
 // is decided by the run; a replay of the same plan and seed hits the same
 // broker again.
 //
+// # One file per kind
+//
+// Everything about a kind of fault stands in one file (crash.go, partition.go
+// and so on): its name and parameters, their bounds, how it is drawn, what the
+// protocol survives of it, and what it asks of a target. A target offers what
+// its machines can do ([Machines] and the interfaces beside it); a kind whose
+// abilities a target lacks does not happen there, and the report says so. A new
+// kind is a new file and a line in kinds.
+//
 // # The survivability atlas
 //
 // [Generate] never draws what the protocol does not promise to survive. What
-// it may draw, with RF n, an effective min.insync.replicas of m >= 2, acks=all
-// and eligible leader replicas (KIP-966):
+// that is, with RF n, an effective min.insync.replicas of m >= 2, acks=all and
+// eligible leader replicas (KIP-966), each kind says for itself; [Atlas] prints
+// it, as "weir faults" does.
 //
-//	crash, restart    any number, any overlap. The page cache outlives the
-//	                  process, so nothing acknowledged is lost however many
-//	                  brokers die; only availability suffers meanwhile.
-//	pause             any number: a paused broker that wakes up is a stale
-//	                  leader, and epochs fence it.
-//	partition         any number, full, partial (between two brokers only) or
-//	                  one-way: safety never depends on who reaches whom.
-//	clock jump        any number: no safety decision reads the wall clock.
-//	slow disk         any number.
-//	power loss        m-1 at a time. A broker that lost power has lost what it
-//	                  had not synced, and is struck from ISR and ELR until it is
-//	                  back in sync (KIP-966). So a second lossy fault comes no
-//	                  sooner than [Resync] after the first. A crash may follow at
-//	                  once, since a broker whose process died is still trusted
-//	                  (broker/life.go), but does not overlap: while two of three
-//	                  brokers are down there is nothing left to check.
-//	full disk, disk   like a power loss: what was being written may be gone.
-//	error
+// Lossy faults (power loss, a full or failing disk) keep a distance: m-1 at a
+// time, and a second no sooner than [Resync] after the first, since a broker
+// that has lost bytes is struck from ISR and ELR until it is back in sync. A
+// crash may follow at once, as a broker whose process died is still trusted
+// (broker/life.go), but does not overlap: while two of three brokers are down
+// there is nothing left to check. With m = 1 the tolerance is zero and none of
+// them is drawn.
 //
-// With m = 1 the tolerance for the last three is zero and the generator draws
-// none of them. A plan written by hand may break these rules; the judge then
-// excuses what the rules of acks and elections allow to be lost, and nothing
-// else.
+// [Draw].BeyondAtlas lifts these limits, and a plan written by hand may break
+// them; the judge then excuses what the facts show to have been lost, and
+// nothing else.
 //
 // Every fault ends: it lasts for Fault.For and the generator ends all of them
 // by [Draw].HealBy, since convergence after healing is one of the checks.

@@ -7,34 +7,6 @@ import (
 	"time"
 )
 
-// Kind names what goes wrong.
-type Kind string
-
-// The vocabulary. Each comment says what ends the fault after Fault.For.
-const (
-	Crash     Kind = "crash"      // the broker process dies, its page cache stays; ends with a new process
-	PowerLoss Kind = "power-loss" // the machine loses power and with it what was not synced; ends with a boot
-	Restart   Kind = "restart"    // controlled shutdown; ends with a new process
-	Pause     Kind = "pause"      // the process stands still (SIGSTOP); ends with SIGCONT
-	Partition Kind = "partition"  // packets between two groups vanish; ends with healing
-	SlowDisk  Kind = "slow-disk"  // the device takes Fault.Factor times as long
-	FullDisk  Kind = "full-disk"  // writes fail with ENOSPC
-	DiskError Kind = "disk-error" // writes and syncs fail with EIO
-	ClockJump Kind = "clock-jump" // the wall clock is off by Fault.Jump
-)
-
-// Kinds lists the vocabulary in the order of its documentation.
-func Kinds() []Kind {
-	return []Kind{Crash, PowerLoss, Restart, Pause, Partition, SlowDisk, FullDisk, DiskError, ClockJump}
-}
-
-// Lossy reports whether the fault may take away bytes that were acknowledged
-// by one replica.
-func (k Kind) Lossy() bool { return k == PowerLoss || k == FullDisk || k == DiskError }
-
-// Stops reports whether the broker does not run while the fault lasts.
-func (k Kind) Stops() bool { return k == Crash || k == PowerLoss || k == Restart }
-
 // Fault is one thing that goes wrong at one time. Times count from the start
 // of the workload.
 type Fault struct {
@@ -90,17 +62,17 @@ func (f Fault) String() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s", f.Kind)
 	switch {
-	case f.Kind == Partition && f.OneWay:
+	case len(f.Between) > 0 && f.OneWay:
 		fmt.Fprintf(&b, " from %s to %s", joinTargets(f.Between), joinTargets(f.And))
-	case f.Kind == Partition:
+	case len(f.Between) > 0:
 		fmt.Fprintf(&b, " between %s and %s", joinTargets(f.Between), joinTargets(f.And))
 	default:
 		fmt.Fprintf(&b, " of %s", f.Node)
 	}
-	switch f.Kind {
-	case SlowDisk:
+	if f.Factor != 0 {
 		fmt.Fprintf(&b, " by a factor of %d", f.Factor)
-	case ClockJump:
+	}
+	if f.Jump != 0 {
 		fmt.Fprintf(&b, " by %v", f.Jump)
 	}
 	fmt.Fprintf(&b, " at %v", f.At)
@@ -163,7 +135,8 @@ type Topology struct {
 
 // Validate says what is wrong with the fault, naming the key and the remedy.
 func (f Fault) Validate(t Topology) error {
-	if !slices.Contains(Kinds(), f.Kind) {
+	k := f.Kind.known()
+	if k == nil {
 		return fmt.Errorf("kind %q is not a fault; the kinds are %s", f.Kind, joinKinds(Kinds()))
 	}
 	if f.At < 0 {
@@ -172,20 +145,8 @@ func (f Fault) Validate(t Topology) error {
 	if f.For <= 0 {
 		return fmt.Errorf("for: a %s needs a duration above zero, such as 2s", f.Kind)
 	}
-	if f.Kind == Partition {
-		if len(f.Between) == 0 || len(f.And) == 0 {
-			return fmt.Errorf("a partition needs both between: and and:, each a list of brokers")
-		}
-		if f.Node != "" {
-			return fmt.Errorf("node: does not apply to a partition; use between: and and: instead")
-		}
-	} else {
-		if len(f.Between) > 0 || len(f.And) > 0 || f.OneWay {
-			return fmt.Errorf("between:, and: and one-way: apply to a partition only; name the broker of a %s with node: instead", f.Kind)
-		}
-		if f.Node == "" {
-			return fmt.Errorf("a %s needs node:, such as broker-1, controller or leader of %s", f.Kind, t.anyPartition())
-		}
+	if err := f.checkParameters(k, t); err != nil {
+		return err
 	}
 	for _, target := range append(append([]Target{f.Node}, f.Between...), f.And...) {
 		if target == "" {
@@ -204,11 +165,28 @@ func (f Fault) Validate(t Topology) error {
 	if f.Delay < 0 {
 		return fmt.Errorf("delay: %v must not be negative", f.Delay)
 	}
-	if (f.Kind == SlowDisk) != (f.Factor != 0) || f.Factor < 0 || f.Factor == 1 {
-		return fmt.Errorf("factor: a slow-disk, and nothing else, needs a factor of 2 or more")
+	return nil
+}
+
+// checkParameters says which of the kind's parameters is missing, out of
+// bounds, or not one of the kind's.
+func (f Fault) checkParameters(k *kind, t Topology) error {
+	switch {
+	case k.takes&takesSides == 0 && (len(f.Between) > 0 || len(f.And) > 0 || f.OneWay):
+		return fmt.Errorf("between:, and: and one-way: do not apply to a %s; name its broker with node: instead", k.name)
+	case k.takes&takesSides != 0 && (len(f.Between) == 0 || len(f.And) == 0):
+		return fmt.Errorf("a %s needs both between: and and:, each a list of brokers", k.name)
+	case k.takes&takesNode == 0 && f.Node != "":
+		return fmt.Errorf("node: does not apply to a %s; use between: and and: instead", k.name)
+	case k.takes&takesNode != 0 && f.Node == "":
+		return fmt.Errorf("a %s needs node:, such as broker-1, controller or leader of %s", k.name, t.anyPartition())
+	case k.takes&takesFactor == 0 && f.Factor != 0:
+		return fmt.Errorf("factor: does not apply to a %s; remove it", k.name)
+	case k.takes&takesJump == 0 && f.Jump != 0:
+		return fmt.Errorf("jump: does not apply to a %s; remove it", k.name)
 	}
-	if (f.Kind == ClockJump) != (f.Jump != 0) {
-		return fmt.Errorf("jump: a clock-jump, and nothing else, needs a jump, such as 1h or -5s")
+	if k.check != nil {
+		return k.check(f)
 	}
 	return nil
 }

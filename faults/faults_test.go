@@ -1,6 +1,8 @@
 package faults_test
 
 import (
+	"os"
+	"slices"
 	"testing"
 	"time"
 
@@ -19,8 +21,10 @@ func everything() faults.Draw {
 	up := func(n int) faults.Count { return faults.Count{Min: 0, Max: n} }
 	return faults.Draw{
 		Start: 2 * time.Second, HealBy: 90 * time.Second,
-		LeaderCrashes: up(2), Crashes: up(2), PowerLosses: up(3), Partitions: up(3), Cascades: up(2), Pauses: up(2),
-		Restarts: up(2), SlowDisks: up(2), FullDisks: up(1), DiskErrors: up(1), ClockJumps: up(2),
+		Counts: faults.Counts{
+			"leader-crash": up(2), "crash": up(2), "power-loss": up(3), "partition": up(3), "cascade": up(2), "pause": up(2),
+			"restart": up(2), "slow-disk": up(2), "full-disk": up(1), "disk-error": up(1), "clock-jump": up(2),
+		},
 	}
 }
 
@@ -65,9 +69,9 @@ func TestGeneratedPlansKeepTheAtlas(t *testing.T) {
 // A plan is a function of its seed, and asking for more of one kind leaves the
 // faults of the others where they were.
 func TestStreamsAreKeyed(t *testing.T) {
-	less := faults.Draw{Start: 0, HealBy: time.Minute, Partitions: faults.Count{Min: 1, Max: 1}, Pauses: faults.Count{Min: 2, Max: 2}}
+	less := faults.Draw{Start: 0, HealBy: time.Minute, Counts: faults.Counts{"partition": {Min: 1, Max: 1}, "pause": {Min: 2, Max: 2}}}
 	more := less
-	more.Pauses = faults.Count{Min: 3, Max: 3}
+	more.Counts = faults.Counts{"partition": {Min: 1, Max: 1}, "pause": {Min: 3, Max: 3}}
 	for seed := range uint64(100) {
 		a, b := faults.Generate(seed, less, cluster), faults.Generate(seed, more, cluster)
 		require.Equal(t, a, faults.Generate(seed, less, cluster))
@@ -83,8 +87,50 @@ func TestLossyFaultsNeedMinISR(t *testing.T) {
 	require.ErrorContains(t, err, "power-loss: with min.insync.replicas=1")
 }
 
+// Beyond the atlas brokers lose power together, on topics of any kind; but
+// only if that was asked for.
+func TestBeyondTheAtlasOnlyWhenAskedFor(t *testing.T) {
+	d := faults.Draw{Start: 0, HealBy: 30 * time.Second, Counts: faults.Counts{"blackout": {Min: 1, Max: 1}, "disk-error": {Min: 2, Max: 2}}}
+	require.ErrorContains(t, d.Validate(cluster), "blackout: asks more than the protocol promises")
+	d.BeyondAtlas = true
+	alone := cluster
+	alone.MinISR = 1
+	require.NoError(t, d.Validate(alone))
+	for seed := range uint64(300) {
+		plan := faults.Generate(seed, d, alone)
+		require.GreaterOrEqual(t, plan.Count(faults.PowerLoss), 2, "seed %d", seed)
+		require.Equal(t, 2, plan.Count(faults.DiskError), "seed %d", seed)
+		for _, f := range plan {
+			require.NoError(t, f.Validate(cluster), "seed %d: %s", seed, f)
+			require.LessOrEqual(t, f.End(), d.HealBy, "seed %d: %s", seed, f)
+			if f.Kind == faults.PowerLoss {
+				require.Equal(t, plan[slicesIndex(plan, faults.PowerLoss)].At, f.At, "seed %d", seed)
+			}
+		}
+	}
+}
+
+func slicesIndex(plan faults.Plan, k faults.Kind) int {
+	return slices.IndexFunc(plan, func(f faults.Fault) bool { return f.Kind == k })
+}
+
+// Whoever looks a kind up in the atlas finds it, with all its drawings, and so
+// does who reads the documentation of scenario files.
+func TestTheAtlasHasEveryKind(t *testing.T) {
+	docs, err := os.ReadFile("../docs/scenarios.md")
+	require.NoError(t, err)
+	for _, k := range faults.Kinds() {
+		require.Contains(t, "\n"+faults.Atlas(), "\n"+string(k)+" ")
+		require.Contains(t, string(docs), "| `"+string(k)+"` |")
+	}
+	for _, key := range (faults.Counts{}).Keys() {
+		require.Contains(t, faults.Atlas(), key+" (")
+		require.Contains(t, string(docs), "`"+key+"`")
+	}
+}
+
 func TestCascadesFollowElections(t *testing.T) {
-	d := faults.Draw{Start: 0, HealBy: 30 * time.Second, Cascades: faults.Count{Min: 1, Max: 1}}
+	d := faults.Draw{Start: 0, HealBy: 30 * time.Second, Counts: faults.Counts{"cascade": {Min: 1, Max: 1}}}
 	onElection, partitioned := 0, 0
 	for seed := range uint64(200) {
 		plan := faults.Generate(seed, d, cluster)
@@ -120,9 +166,11 @@ func TestFaultsSayWhatIsWrongWithThem(t *testing.T) {
 		"needs a duration above zero":      {Kind: faults.Crash, Node: "broker-1"},
 		"a crash needs node:":              {Kind: faults.Crash, For: second},
 		"needs both between: and and:":     {Kind: faults.Partition, For: second},
-		"apply to a partition only":        {Kind: faults.Pause, For: second, Node: "broker-1", OneWay: true},
+		"do not apply to a pause":          {Kind: faults.Pause, For: second, Node: "broker-1", OneWay: true},
 		"does not apply to a partition":    {Kind: faults.Partition, For: second, Node: "broker-1", Between: []faults.Target{"broker-1"}, And: []faults.Target{"broker-2"}},
 		"needs a factor of 2 or more":      {Kind: faults.SlowDisk, For: second, Node: "broker-1"},
+		"factor: does not apply":           {Kind: faults.Pause, For: second, Node: "broker-1", Factor: 2},
+		"jump: does not apply":             {Kind: faults.Pause, For: second, Node: "broker-1", Jump: second},
 		"needs a jump":                     {Kind: faults.ClockJump, For: second, Node: "broker-1"},
 		"counts from an election":          {Kind: faults.Crash, For: second, Node: "broker-1", Delay: second},
 		"there is no partition \"orders\"": {Kind: faults.Crash, For: second, Node: "broker-1", OnElection: "orders"},

@@ -7,28 +7,65 @@ import (
 	"github.com/weirlab/weir/env"
 )
 
-// Draw bounds what Generate may draw. Counts are inclusive ranges.
+// Draw bounds what Generate may draw.
 type Draw struct {
 	// Start and HealBy bound the plan: no fault begins before Start, all are
 	// over by HealBy. Times count from the start of the workload.
 	Start  time.Duration `yaml:"start"`
 	HealBy time.Duration `yaml:"heal-by"`
 
-	LeaderCrashes Count `yaml:"leader-crash,omitempty"` // crash of the leader of a drawn partition
-	Crashes       Count `yaml:"crash,omitempty"`        // crash of any broker
-	PowerLosses   Count `yaml:"power-loss,omitempty"`
-	Partitions    Count `yaml:"partition,omitempty"` // full, partial or one-way
-	Cascades      Count `yaml:"cascade,omitempty"`   // leaders of one partition failing in quick succession, often while two brokers do not reach each other
-	Pauses        Count `yaml:"pause,omitempty"`
-	Restarts      Count `yaml:"restart,omitempty"`
-	SlowDisks     Count `yaml:"slow-disk,omitempty"`
-	FullDisks     Count `yaml:"full-disk,omitempty"`
-	DiskErrors    Count `yaml:"disk-error,omitempty"`
-	ClockJumps    Count `yaml:"clock-jump,omitempty"`
+	// BeyondAtlas lets more be drawn than the protocol promises to survive:
+	// lossy faults at any distance from each other, on any topic. What is lost
+	// then, the judge excuses as far as the facts reach.
+	BeyondAtlas bool `yaml:"beyond-atlas,omitempty"`
+
+	// Counts is how often each drawing happens, by its key.
+	Counts Counts `yaml:",inline"`
+}
+
+// Counts is how many of each drawing to make; the keys are those that [Atlas]
+// lists.
+type Counts map[string]Count
+
+// Keys lists the keys there are.
+func (Counts) Keys() []string {
+	var keys []string
+	for _, k := range kinds() {
+		for _, d := range k.draws {
+			keys = append(keys, d.name)
+		}
+	}
+	return keys
 }
 
 // Count is an inclusive range of how often something happens.
 type Count struct{ Min, Max int }
+
+// drawing is one way in which a kind of fault is drawn.
+type drawing struct {
+	name   string // its key in Draw
+	what   string
+	lossy  bool // as its kind is
+	peers  bool // it needs two brokers
+	beyond bool // it asks more than the protocol promises
+	draw   func(*env.Rand, Draw, Topology) Plan
+}
+
+// drawings lists what can be drawn, the most constrained first: a lossy fault
+// needs a quiet place, the others go anywhere.
+func drawings() []drawing {
+	var lossy, others []drawing
+	for _, k := range kinds() {
+		for _, d := range k.draws {
+			if d.lossy = k.lossy; d.lossy {
+				lossy = append(lossy, d)
+			} else {
+				others = append(others, d)
+			}
+		}
+	}
+	return append(lossy, others...)
+}
 
 // Resync is the time that Generate leaves between two lossy faults, so that
 // what the first lost is copied back from others before the second strikes.
@@ -43,44 +80,25 @@ func (d Draw) Validate(t Topology) error {
 	if d.HealBy-d.Start < time.Second {
 		return fmt.Errorf("start: and heal-by: leave %v for faults; give them at least 1s", d.HealBy-d.Start)
 	}
-	for _, c := range d.counts() {
-		if c.count.Min < 0 || c.count.Max < c.count.Min {
-			return fmt.Errorf("%s: %d..%d is not a range of counts", c.name, c.count.Min, c.count.Max)
+	for _, w := range drawings() {
+		c := d.Counts[w.name]
+		if c.Min < 0 || c.Max < c.Min {
+			return fmt.Errorf("%s: %d..%d is not a range of counts", w.name, c.Min, c.Max)
 		}
-		if c.lossy && c.count.Max > 0 && t.MinISR < 2 {
-			return fmt.Errorf("%s: with min.insync.replicas=%d nothing acknowledged survives a lossy fault; raise min.insync.replicas to 2 or more, or write a plan", c.name, t.MinISR)
+		if c.Max == 0 {
+			continue
 		}
-		if c.peers && c.count.Max > 0 && len(t.Brokers) < 2 {
-			return fmt.Errorf("%s: needs at least two brokers", c.name)
+		if w.beyond && !d.BeyondAtlas {
+			return fmt.Errorf("%s: asks more than the protocol promises to survive; say beyond-atlas: true if that is what you want", w.name)
+		}
+		if w.lossy && t.MinISR < 2 && !d.BeyondAtlas {
+			return fmt.Errorf("%s: with min.insync.replicas=%d nothing acknowledged survives a lossy fault; raise min.insync.replicas to 2 or more, write a plan, or say beyond-atlas: true", w.name, t.MinISR)
+		}
+		if w.peers && len(t.Brokers) < 2 {
+			return fmt.Errorf("%s: needs at least two brokers", w.name)
 		}
 	}
 	return nil
-}
-
-type countOf struct {
-	name  string
-	count Count
-	lossy bool
-	peers bool
-	draw  func(*env.Rand, Draw, Topology) Plan
-}
-
-// counts lists what is drawn, the most constrained first: a lossy fault needs
-// a quiet place, the others go anywhere.
-func (d Draw) counts() []countOf {
-	return []countOf{
-		{name: "power-loss", count: d.PowerLosses, lossy: true, draw: drawPowerLoss},
-		{name: "full-disk", count: d.FullDisks, lossy: true, draw: drawOn(FullDisk, time.Second, 5*time.Second)},
-		{name: "disk-error", count: d.DiskErrors, lossy: true, draw: drawOn(DiskError, time.Second, 4*time.Second)},
-		{name: "leader-crash", count: d.LeaderCrashes, draw: drawLeaderCrash},
-		{name: "cascade", count: d.Cascades, peers: true, draw: drawCascade},
-		{name: "partition", count: d.Partitions, peers: true, draw: drawPartition},
-		{name: "crash", count: d.Crashes, draw: drawOn(Crash, shortest, 6*time.Second)},
-		{name: "pause", count: d.Pauses, draw: drawOn(Pause, shortest, 8*time.Second)},
-		{name: "restart", count: d.Restarts, draw: drawOn(Restart, shortest, 4*time.Second)},
-		{name: "slow-disk", count: d.SlowDisks, draw: drawSlowDisk},
-		{name: "clock-jump", count: d.ClockJumps, draw: drawClockJump},
-	}
 }
 
 // Generate draws the plan that seed stands for. How often something happens
@@ -88,14 +106,15 @@ func (d Draw) counts() []countOf {
 // more of a kind leaves all others as they were.
 func Generate(seed uint64, d Draw, t Topology) Plan {
 	var plan Plan
-	for _, c := range d.counts() {
-		n := c.count.Min + env.NewRand(seed, "fault-count", c.name).Intn(c.count.Max-c.count.Min+1)
+	for _, w := range drawings() {
+		c := d.Counts[w.name]
+		n := c.Min + env.NewRand(seed, "fault-count", w.name).Intn(c.Max-c.Min+1)
 		for i := range n {
-			r := env.NewRand(seed, "fault", fmt.Sprintf("%s-%d", c.name, i))
+			r := env.NewRand(seed, "fault", fmt.Sprintf("%s-%d", w.name, i))
 			// What finds no place that the atlas allows is left out.
 			for range 64 {
-				drawn := c.draw(r, d, t)
-				if compatible(plan, drawn) {
+				drawn := w.draw(r, d, t)
+				if d.BeyondAtlas || compatible(plan, drawn) {
 					plan = append(plan, drawn...)
 					break
 				}
@@ -162,80 +181,4 @@ func drawOn(k Kind, lo, hi time.Duration) func(*env.Rand, Draw, Topology) Plan {
 		at, length := d.span(r, lo, hi)
 		return Plan{{Kind: k, At: at, For: length, Node: anyTarget(r, t)}}
 	}
-}
-
-func drawPowerLoss(r *env.Rand, d Draw, t Topology) Plan {
-	at, length := d.span(r, time.Second, 4*time.Second)
-	return Plan{{Kind: PowerLoss, At: at, For: length, Node: anyTarget(r, t)}}
-}
-
-func drawLeaderCrash(r *env.Rand, d Draw, t Topology) Plan {
-	at, length := d.span(r, shortest, 6*time.Second)
-	return Plan{{Kind: Crash, At: at, For: length, Node: LeaderOf(pick(r, t.Partitions))}}
-}
-
-func drawSlowDisk(r *env.Rand, d Draw, t Topology) Plan {
-	at, length := d.span(r, time.Second, 15*time.Second)
-	return Plan{{Kind: SlowDisk, At: at, For: length, Node: anyTarget(r, t), Factor: 2 + r.Int64n(60)}}
-}
-
-func drawClockJump(r *env.Rand, d Draw, t Topology) Plan {
-	at, length := d.span(r, time.Second, 20*time.Second)
-	jump := r.Between(time.Second, 24*time.Hour).Round(time.Second)
-	if r.Chance(1, 2) {
-		jump = -jump
-	}
-	return Plan{{Kind: ClockJump, At: at, For: length, Node: anyTarget(r, t), Jump: jump}}
-}
-
-// drawPartition draws the three shapes: one broker from all others, two
-// brokers from each other while a third reaches both, and packets lost in one
-// direction only.
-func drawPartition(r *env.Rand, d Draw, t Topology) Plan {
-	at, length := d.span(r, 50*time.Millisecond, 10*time.Second)
-	f := Fault{Kind: Partition, At: at, For: length}
-	order := r.Perm(len(t.Brokers))
-	f.Between = []Target{Target(t.Brokers[order[0]])}
-	for _, i := range order[1:] {
-		f.And = append(f.And, Target(t.Brokers[i]))
-	}
-	if r.Chance(1, 2) {
-		f.And = f.And[:1]
-	}
-	if r.Chance(1, 4) {
-		f.OneWay = true
-		if r.Chance(1, 2) {
-			f.Between, f.And = f.And, f.Between
-		}
-	}
-	return Plan{f}
-}
-
-// drawCascade draws leaders of one partition that fail one after the other,
-// the second within a moment of its election. What it looks for are replicas
-// that are electable without having all that was acknowledged; a partition
-// between the two brokers that stay makes the moment longer.
-func drawCascade(r *env.Rand, d Draw, t Topology) Plan {
-	partition := pick(r, t.Partitions)
-	total := min(10*time.Second, d.HealBy-d.Start)
-	at := r.Between(d.Start, d.HealBy-total).Round(time.Millisecond)
-	kinds := []Kind{Crash, Crash, Pause}
-	down := func() time.Duration { return r.Between(total/20, total/4).Round(time.Millisecond) }
-
-	first := Fault{Kind: kinds[r.Intn(len(kinds))], At: at + total/10, For: down(), Node: LeaderOf(partition)}
-	second := Fault{Kind: kinds[r.Intn(len(kinds))], At: first.At, For: down(), Node: LeaderOf(partition)}
-	if r.Chance(2, 3) {
-		second.At += time.Millisecond
-		second.OnElection = partition
-		second.Delay = r.Between(0, 40*time.Millisecond).Round(time.Millisecond / 10)
-	} else {
-		second.At += r.Between(100*time.Millisecond, total/2).Round(time.Millisecond)
-	}
-	plan := Plan{first, second}
-	if r.Chance(1, 2) {
-		order := r.Perm(len(t.Brokers))
-		plan = append(plan, Fault{Kind: Partition, At: at, For: total,
-			Between: []Target{Target(t.Brokers[order[0]])}, And: []Target{Target(t.Brokers[order[1]])}})
-	}
-	return plan
 }

@@ -12,6 +12,8 @@ import (
 // 0 here; their node.id is one more. Its methods are called from tasks of the
 // director's Env and may block.
 type cluster interface {
+	faults.Machines
+
 	// bootstrap lists the brokers' addresses for clients.
 	bootstrap() []string
 
@@ -33,43 +35,12 @@ type cluster interface {
 	// target can see.
 	usage(e env.Env) []Usage
 
-	// strike makes f happen to the brokers in h. The error says why it cannot
-	// happen, such as to a broker that is down already.
-	strike(e env.Env, f faults.Fault, h hit) (*strike, error)
-
 	// unready says which broker has not joined yet, "" if all have.
 	unready(e env.Env) string
 
 	// unsettled says what is not yet as it should be in a healthy cluster, ""
 	// if nothing is.
 	unsettled(e env.Env) string
-}
-
-// hit is the brokers that a fault's targets turned out to be.
-type hit struct {
-	node         int // of a fault on one broker, else -1
-	between, and []int
-}
-
-// brokers lists the node.ids of all brokers in h.
-func (h hit) brokers() []int32 {
-	var ids []int32
-	if h.node >= 0 {
-		ids = append(ids, int32(h.node)+1)
-	}
-	for _, side := range [][]int{h.between, h.and} {
-		for _, b := range side {
-			ids = append(ids, int32(b)+1)
-		}
-	}
-	return ids
-}
-
-// strike is a fault that is happening.
-type strike struct {
-	lossy  bool
-	detail string                        // what the target could only imitate, or ""
-	undo   func(env.Env) (effect string) // ends the fault and says what it was seen to do
 }
 
 // patience of the injector with targets that do not exist at the moment, such

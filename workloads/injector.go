@@ -77,19 +77,19 @@ func (i *injector) carryOut(f faults.Fault) {
 		i.miss(f, err.Error())
 		return
 	}
-	record := linearizability.Fault{Kind: linearizability.FaultKind(f.Kind), Brokers: h.brokers(), Start: i.e.Now(), Detail: describe(f, h)}
-	s, err := i.cluster.strike(i.e, f, h)
+	record := linearizability.Fault{Kind: linearizability.FaultKind(f.Kind), Brokers: nodeIDs(h), Start: i.e.Now(), Detail: f.Describe(h, brokerName)}
+	s, err := f.Strike(i.e, i.cluster, h)
 	if err != nil {
 		i.miss(f, err.Error())
 		return
 	}
-	record.Lossy = s.lossy
-	if s.detail != "" {
-		record.Detail += "; " + s.detail
+	record.Lossy = s.Lossy
+	if s.Detail != "" {
+		record.Detail += "; " + s.Detail
 	}
 	i.tell(record, true)
 	i.heal.Wait(f.For)
-	record.Effect = s.undo(i.e)
+	record.Effect = s.Undo(i.e)
 	record.End = i.e.Now()
 	i.tell(record, false)
 
@@ -105,11 +105,11 @@ func (i *injector) miss(f faults.Fault, why string) {
 }
 
 // aim finds the brokers that f's targets name at this moment.
-func (i *injector) aim(f faults.Fault) (hit, error) {
-	h := hit{node: -1}
+func (i *injector) aim(f faults.Fault) (faults.Hit, error) {
+	h := faults.Hit{Node: -1}
 	var err error
-	if f.Kind != faults.Partition {
-		h.node, err = i.find(f.Node)
+	if f.Node != "" {
+		h.Node, err = i.find(f.Node)
 		return h, err
 	}
 	for _, t := range f.Between {
@@ -117,18 +117,18 @@ func (i *injector) aim(f faults.Fault) (hit, error) {
 		if err != nil {
 			return h, err
 		}
-		h.between = append(h.between, b)
+		h.Between = append(h.Between, b)
 	}
 	for _, t := range f.And {
 		b, err := i.find(t)
 		if err != nil {
 			return h, err
 		}
-		if !slices.Contains(h.between, b) { // a broker always reaches itself
-			h.and = append(h.and, b)
+		if !slices.Contains(h.Between, b) { // a broker always reaches itself
+			h.And = append(h.And, b)
 		}
 	}
-	if len(h.and) == 0 {
+	if len(h.And) == 0 {
 		return h, fmt.Errorf("both sides turned out to be the same broker")
 	}
 	return h, nil
@@ -216,33 +216,18 @@ func (i *injector) awaitElection(partition string) bool {
 	return false
 }
 
-// describe says what struck whom, for people.
-func describe(f faults.Fault, h hit) string {
-	names := func(brokers []int) string {
-		text := ""
-		for n, b := range brokers {
-			if n > 0 {
-				text += ", "
-			}
-			text += brokerName(b)
+// nodeIDs lists the node.ids of all brokers in h.
+func nodeIDs(h faults.Hit) []int32 {
+	var ids []int32
+	if h.Node >= 0 {
+		ids = append(ids, int32(h.Node)+1)
+	}
+	for _, side := range [][]int{h.Between, h.And} {
+		for _, b := range side {
+			ids = append(ids, int32(b)+1)
 		}
-		return text
 	}
-	switch f.Kind {
-	case faults.Partition:
-		if f.OneWay {
-			return fmt.Sprintf("no packets from %s to %s", names(h.between), names(h.and))
-		}
-		return fmt.Sprintf("no packets between %s and %s", names(h.between), names(h.and))
-	case faults.SlowDisk:
-		return fmt.Sprintf("disk of %s takes %d times as long", brokerName(h.node), f.Factor)
-	case faults.ClockJump:
-		return fmt.Sprintf("wall clock of %s off by %v", brokerName(h.node), f.Jump)
-	}
-	if role, _ := f.Node.Parse(); role != faults.ByName {
-		return fmt.Sprintf("%s (%s)", brokerName(h.node), f.Node)
-	}
-	return brokerName(h.node)
+	return ids
 }
 
 func brokerName(b int) string { return fmt.Sprintf("broker-%d", b+1) }

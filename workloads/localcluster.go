@@ -50,7 +50,7 @@ type process struct {
 	cmd     *exec.Cmd
 	ended   chan struct{}
 	stopped bool // by SIGSTOP
-	keptBy  *strike
+	keptBy  *faults.Strike
 	told    time.Duration // processor time at the last row
 }
 
@@ -289,34 +289,46 @@ func (c *localCluster) unsettled(e env.Env) string {
 	return ""
 }
 
-func (c *localCluster) strike(_ env.Env, f faults.Fault, h hit) (*strike, error) {
-	switch f.Kind {
-	case faults.Crash:
-		return c.processes[h.node].strikeDown(syscall.SIGKILL, "")
-	case faults.PowerLoss:
-		return c.processes[h.node].strikeDown(syscall.SIGKILL, "imitated by SIGKILL: this machine keeps its power, so nothing unsynced was lost")
-	case faults.Restart:
-		return c.processes[h.node].strikeDown(syscall.SIGTERM, "")
-	case faults.Pause:
-		return pauseAll([]*process{c.processes[h.node]}, "")
-	case faults.Partition:
-		side := h.between
-		if len(h.and) < len(side) {
-			side = h.and
-		}
-		var list []*process
-		for _, b := range side {
-			list = append(list, c.processes[b])
-		}
-		return pauseAll(list, "imitated by SIGSTOP of the smaller side: it was silent towards clients too")
-	}
-	return nil, fmt.Errorf("the local target has no way to make a %s", f.Kind)
+// TargetName implements faults.Machines.
+func (c *localCluster) TargetName() string { return "the local target" }
+
+// Kill implements faults.Processes.
+func (c *localCluster) Kill(_ env.Env, broker int) (*faults.Strike, error) {
+	return c.processes[broker].strikeDown(syscall.SIGKILL, "")
 }
 
-func (p *process) strikeDown(sig syscall.Signal, detail string) (*strike, error) {
+// ShutDown implements faults.Processes.
+func (c *localCluster) ShutDown(_ env.Env, broker int) (*faults.Strike, error) {
+	return c.processes[broker].strikeDown(syscall.SIGTERM, "")
+}
+
+// Pause implements faults.Processes.
+func (c *localCluster) Pause(_ env.Env, broker int) (*faults.Strike, error) {
+	return pauseAll([]*process{c.processes[broker]}, "")
+}
+
+// CutPower implements faults.Power.
+func (c *localCluster) CutPower(_ env.Env, broker int) (*faults.Strike, error) {
+	return c.processes[broker].strikeDown(syscall.SIGKILL, "imitated by SIGKILL: this machine keeps its power, so nothing unsynced was lost")
+}
+
+// Cut implements faults.Links.
+func (c *localCluster) Cut(_ env.Env, between, and []int, _ bool) (*faults.Strike, error) {
+	side := between
+	if len(and) < len(side) {
+		side = and
+	}
+	var list []*process
+	for _, b := range side {
+		list = append(list, c.processes[b])
+	}
+	return pauseAll(list, "imitated by SIGSTOP of the smaller side: it was silent towards clients too")
+}
+
+func (p *process) strikeDown(sig syscall.Signal, detail string) (*faults.Strike, error) {
 	p.mu.Lock()
 	down := p.keptBy != nil || !p.isRunning()
-	s := &strike{detail: detail}
+	s := &faults.Strike{Detail: detail}
 	if !down {
 		p.keptBy = s
 	}
@@ -325,7 +337,7 @@ func (p *process) strikeDown(sig syscall.Signal, detail string) (*strike, error)
 		return nil, fmt.Errorf("%s is down already", p.name)
 	}
 	killed := p.end(sig)
-	s.undo = func(env.Env) string {
+	s.Undo = func(env.Env) string {
 		p.mu.Lock()
 		p.keptBy = nil
 		p.mu.Unlock()
@@ -340,7 +352,7 @@ func (p *process) strikeDown(sig syscall.Signal, detail string) (*strike, error)
 	return s, nil
 }
 
-func pauseAll(list []*process, detail string) (*strike, error) {
+func pauseAll(list []*process, detail string) (*faults.Strike, error) {
 	var paused []*process
 	for _, p := range list {
 		p.mu.Lock()
@@ -353,7 +365,7 @@ func pauseAll(list []*process, detail string) (*strike, error) {
 	if len(paused) == 0 {
 		return nil, errors.New("no process to pause was running")
 	}
-	return &strike{detail: detail, undo: func(env.Env) string {
+	return &faults.Strike{Detail: detail, Undo: func(env.Env) string {
 		for _, p := range paused {
 			p.mu.Lock()
 			if p.isRunning() && p.stopped {

@@ -48,7 +48,7 @@ type simBroker struct {
 	cfg   broker.Config
 
 	b       *broker.Broker // of the live process once it serves, else nil
-	keptBy  *strike        // the fault that keeps it from running, nil if none
+	keptBy  *faults.Strike // the fault that keeps it from running, nil if none
 	failure string         // why a process last ended by itself, since the last fault of the disk
 	told    BrokerRow      // counters at the last row
 }
@@ -184,59 +184,70 @@ func (c *simCluster) unready(env.Env) string { return c.unsettledV }
 
 func (c *simCluster) unsettled(env.Env) string { return c.unsettledV }
 
-func (c *simCluster) strike(e env.Env, f faults.Fault, h hit) (*strike, error) {
-	if f.Kind == faults.Partition {
-		return c.cut(f, h), nil
+// TargetName implements faults.Machines.
+func (c *simCluster) TargetName() string { return "the simulator" }
+
+// Pause implements faults.Processes.
+func (c *simCluster) Pause(_ env.Env, broker int) (*faults.Strike, error) {
+	b := c.brokers[broker]
+	if !b.node.Alive() || b.node.Paused() {
+		return nil, fmt.Errorf("%s does not run", b.name)
 	}
-	b := c.brokers[h.node]
-	switch f.Kind {
-	case faults.Crash, faults.PowerLoss, faults.Restart:
-		return c.stop(e, b, f.Kind)
-	case faults.Pause:
-		if !b.node.Alive() || b.node.Paused() {
-			return nil, fmt.Errorf("%s does not run", b.name)
+	epoch := b.node.Epoch()
+	b.node.Pause()
+	return &faults.Strike{Undo: func(env.Env) string {
+		if b.node.Epoch() != epoch || !b.node.Alive() {
+			return "the paused process did not live to see the end of the pause"
 		}
-		epoch := b.node.Epoch()
-		b.node.Pause()
-		return &strike{undo: func(env.Env) string {
-			if b.node.Epoch() != epoch || !b.node.Alive() {
-				return "the paused process did not live to see the end of the pause"
-			}
-			b.node.Resume()
-			return ""
-		}}, nil
-	case faults.SlowDisk:
-		before := b.disk.Stats()
-		b.disk.SetSlowdown(100 * f.Factor)
-		return &strike{undo: func(env.Env) string {
-			b.disk.SetSlowdown(100)
-			after := b.disk.Stats()
-			return fmt.Sprintf("%d I/Os took %v in all", after.ReadIOs+after.WriteIOs-before.ReadIOs-before.WriteIOs,
-				(after.DeviceWait - before.DeviceWait).Round(time.Millisecond))
-		}}, nil
-	case faults.FullDisk:
-		before := b.disk.Stats()
-		b.failure = ""
-		b.disk.FillUp(0)
-		return &strike{lossy: true, undo: func(env.Env) string {
-			b.disk.SetCapacity(b.disk.Profile().CapacityBytes)
-			return fmt.Sprintf("%d calls failed, broker: %s", b.disk.Stats().NoSpace-before.NoSpace, orFine(b.failure))
-		}}, nil
-	case faults.DiskError:
-		injection, err := b.disk.Inject(simdisk.Fault{Ops: simdisk.OpWrite | simdisk.OpSync, Err: syscall.EIO})
-		if err != nil {
-			return nil, err
-		}
-		b.failure = ""
-		return &strike{lossy: true, undo: func(env.Env) string {
-			injection.Clear()
-			return fmt.Sprintf("%d calls failed, broker: %s", injection.Hits(), orFine(b.failure))
-		}}, nil
-	case faults.ClockJump:
-		b.node.SetWallOffset(f.Jump)
-		return &strike{undo: func(env.Env) string { b.node.SetWallOffset(0); return "" }}, nil
+		b.node.Resume()
+		return ""
+	}}, nil
+}
+
+// SlowDown implements faults.Disks.
+func (c *simCluster) SlowDown(_ env.Env, broker int, factor int64) (*faults.Strike, error) {
+	disk := c.brokers[broker].disk
+	before := disk.Stats()
+	disk.SetSlowdown(100 * factor)
+	return &faults.Strike{Undo: func(env.Env) string {
+		disk.SetSlowdown(100)
+		after := disk.Stats()
+		return fmt.Sprintf("%d I/Os took %v in all", after.ReadIOs+after.WriteIOs-before.ReadIOs-before.WriteIOs,
+			(after.DeviceWait - before.DeviceWait).Round(time.Millisecond))
+	}}, nil
+}
+
+// FillUp implements faults.Disks.
+func (c *simCluster) FillUp(_ env.Env, broker int) (*faults.Strike, error) {
+	b := c.brokers[broker]
+	before := b.disk.Stats()
+	b.failure = ""
+	b.disk.FillUp(0)
+	return &faults.Strike{Lossy: true, Undo: func(env.Env) string {
+		b.disk.SetCapacity(b.disk.Profile().CapacityBytes)
+		return fmt.Sprintf("%d calls failed, broker: %s", b.disk.Stats().NoSpace-before.NoSpace, orFine(b.failure))
+	}}, nil
+}
+
+// FailWrites implements faults.Disks.
+func (c *simCluster) FailWrites(_ env.Env, broker int) (*faults.Strike, error) {
+	b := c.brokers[broker]
+	injection, err := b.disk.Inject(simdisk.Fault{Ops: simdisk.OpWrite | simdisk.OpSync, Err: syscall.EIO})
+	if err != nil {
+		return nil, err
 	}
-	return nil, fmt.Errorf("the simulator knows no fault %q", f.Kind)
+	b.failure = ""
+	return &faults.Strike{Lossy: true, Undo: func(env.Env) string {
+		injection.Clear()
+		return fmt.Sprintf("%d calls failed, broker: %s", injection.Hits(), orFine(b.failure))
+	}}, nil
+}
+
+// SetClock implements faults.Clocks.
+func (c *simCluster) SetClock(_ env.Env, broker int, d time.Duration) (*faults.Strike, error) {
+	node := c.brokers[broker].node
+	node.SetWallOffset(d)
+	return &faults.Strike{Undo: func(env.Env) string { node.SetWallOffset(0); return "" }}, nil
 }
 
 func orFine(failure string) string {
@@ -246,8 +257,8 @@ func orFine(failure string) string {
 	return failure
 }
 
-// cut drops the packets between two groups of brokers.
-func (c *simCluster) cut(f faults.Fault, h hit) *strike {
+// Cut implements faults.Links.
+func (c *simCluster) Cut(_ env.Env, between, and []int, oneWay bool) (*faults.Strike, error) {
 	names := func(brokers []int) []string {
 		var list []string
 		for _, b := range brokers {
@@ -256,35 +267,49 @@ func (c *simCluster) cut(f faults.Fault, h hit) *strike {
 		return list
 	}
 	before := c.net.Stats()
-	cut := c.net.Partition(names(h.between), names(h.and), f.OneWay)
-	return &strike{undo: func(env.Env) string {
+	cut := c.net.Partition(names(between), names(and), oneWay)
+	return &faults.Strike{Undo: func(env.Env) string {
 		cut.Heal()
 		after := c.net.Stats()
 		return fmt.Sprintf("%d packets held, %d connection attempts dropped", after.Held-before.Held, after.SynsDropped-before.SynsDropped)
-	}}
+	}}, nil
 }
 
-// stop ends b's process for as long as the fault lasts.
-func (c *simCluster) stop(e env.Env, b *simBroker, kind faults.Kind) (*strike, error) {
-	if b.keptBy != nil || !b.node.Alive() {
-		return nil, fmt.Errorf("%s is down already", b.name)
-	}
-	s := &strike{}
-	b.keptBy = s
-	effect := ""
-	switch kind {
-	case faults.Crash:
+// Kill implements faults.Processes.
+func (c *simCluster) Kill(_ env.Env, broker int) (*faults.Strike, error) {
+	return c.stop(broker, func(b *simBroker, _ *faults.Strike) string {
 		b.node.Crash()
-	case faults.PowerLoss:
+		return ""
+	})
+}
+
+// ShutDown implements faults.Processes.
+func (c *simCluster) ShutDown(e env.Env, broker int) (*faults.Strike, error) {
+	return c.stop(broker, func(b *simBroker, _ *faults.Strike) string { return c.shutDown(e, b) })
+}
+
+// CutPower implements faults.Power.
+func (c *simCluster) CutPower(_ env.Env, broker int) (*faults.Strike, error) {
+	return c.stop(broker, func(b *simBroker, s *faults.Strike) string {
 		before := b.disk.Stats()
 		b.node.PowerOff()
 		after := b.disk.Stats()
-		s.lossy = after.LostBytes > before.LostBytes || after.LostNames > before.LostNames || after.LostCuts > before.LostCuts
-		effect = fmt.Sprintf("%d unsynced bytes and %d unsynced names lost", after.LostBytes-before.LostBytes, after.LostNames-before.LostNames)
-	case faults.Restart:
-		effect = c.shutDown(e, b)
+		s.Lossy = after.LostBytes > before.LostBytes || after.LostNames > before.LostNames || after.LostCuts > before.LostCuts
+		return fmt.Sprintf("%d unsynced bytes and %d unsynced names lost", after.LostBytes-before.LostBytes, after.LostNames-before.LostNames)
+	})
+}
+
+// stop ends a broker's process with end, which says what that was seen to do,
+// and keeps it from running for as long as the fault lasts.
+func (c *simCluster) stop(broker int, end func(*simBroker, *faults.Strike) (effect string)) (*faults.Strike, error) {
+	b := c.brokers[broker]
+	if b.keptBy != nil || !b.node.Alive() {
+		return nil, fmt.Errorf("%s is down already", b.name)
 	}
-	s.undo = func(env.Env) string {
+	s := &faults.Strike{}
+	b.keptBy = s
+	effect := end(b, s)
+	s.Undo = func(env.Env) string {
 		b.keptBy = nil
 		if !b.node.Alive() {
 			c.start(b)

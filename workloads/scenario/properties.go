@@ -2,14 +2,31 @@ package scenario
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/weirlab/weir/env"
 )
 
-// Properties are Kafka settings by their Kafka names.
+// Properties are Kafka settings by their Kafka names. A value "a | b" leaves
+// it to the seed which of the two it is; until then it reads as the first.
 type Properties map[string]string
+
+func alternatives(value string) []string { return strings.Split(value, " | ") }
+
+// draw has the seed choose where there are alternatives.
+func (p Properties) draw(seed uint64, path string) Properties {
+	drawn := maps.Clone(p)
+	for _, name := range sortedKeys(p) {
+		if among := alternatives(p[name]); len(among) > 1 {
+			drawn[name] = among[env.NewRand(seed, "scenario", path+"."+name).Intn(len(among))]
+		}
+	}
+	return drawn
+}
 
 // kind says what a property's value looks like.
 type kind struct {
@@ -113,8 +130,10 @@ func (p Properties) check(known map[string]kind) (name string, err error) {
 			slices.Sort(names)
 			return name, fmt.Errorf("unknown property%s; known properties: %s", hint(name, names), strings.Join(names, ", "))
 		}
-		if k.check(p[name]) != nil {
-			return name, fmt.Errorf("%q is not %s", p[name], k.what)
+		for _, value := range alternatives(p[name]) {
+			if k.check(value) != nil {
+				return name, fmt.Errorf("%q is not %s", value, k.what)
+			}
 		}
 	}
 	return "", nil
@@ -123,9 +142,18 @@ func (p Properties) check(known map[string]kind) (name string, err error) {
 // Names are the properties given, in order.
 func (p Properties) Names() []string { return sortedKeys(p) }
 
+// value is what is given for a property, of alternatives the first.
+func (p Properties) value(name string) (string, bool) {
+	s, ok := p[name]
+	if !ok {
+		return "", false
+	}
+	return alternatives(s)[0], true
+}
+
 // Int is the value of a whole-number property, or def if it is not set.
 func (p Properties) Int(name string, def int64) int64 {
-	if s, ok := p[name]; ok {
+	if s, ok := p.value(name); ok {
 		if v, err := strconv.ParseInt(s, 10, 64); err == nil {
 			return v
 		}
@@ -143,7 +171,7 @@ func (p Properties) Millis(name string, def time.Duration) time.Duration {
 
 // Bool is the value of a true-or-false property, or def if it is not set.
 func (p Properties) Bool(name string, def bool) bool {
-	if s, ok := p[name]; ok {
+	if s, ok := p.value(name); ok {
 		if v, err := strconv.ParseBool(s); err == nil {
 			return v
 		}
@@ -153,7 +181,7 @@ func (p Properties) Bool(name string, def bool) bool {
 
 // Text is the value of a property, or def if it is not set.
 func (p Properties) Text(name, def string) string {
-	if s, ok := p[name]; ok {
+	if s, ok := p.value(name); ok {
 		return s
 	}
 	return def

@@ -299,7 +299,12 @@ func (s *Scenario) Explicit() bool {
 func (s *Scenario) Resolve() *Scenario {
 	r := *s
 	seed := uint64(s.Seed)
+	r.Cluster.Properties = s.Cluster.Properties.draw(seed, "cluster.properties")
 	r.Topic.Partitions = s.Topic.Partitions.draw(seed, "topic.partitions")
+	r.Topic.Configs = s.Topic.Configs.draw(seed, "topic.configs")
+	r.Load.Properties = s.Load.Properties.draw(seed, "load.properties")
+	r.Load.Producers.Properties = s.Load.Producers.Properties.draw(seed, "load.producers.properties")
+	r.Load.Consumers.Properties = s.Load.Consumers.Properties.draw(seed, "load.consumers.properties")
 	r.Load.Duration = s.Load.Duration.draw(seed, "load.duration")
 	r.Load.Producers.Rate = s.Load.Producers.Rate.draw(seed, "load.producers.rate")
 	r.Load.Producers.RampFrom = s.Load.Producers.RampFrom.draw(seed, "load.producers.ramp-from")

@@ -1,6 +1,7 @@
 package scenario_test
 
 import (
+	"bytes"
 	"os"
 	"path/filepath"
 	"strings"
@@ -83,6 +84,31 @@ func TestQuickstartAlwaysHasItsThreeFaults(t *testing.T) {
 		require.NotZero(t, plan.Count(faults.Partition), "seed %s has no partition", seed)
 	}
 	require.Len(t, seen, 7, "kinds drawn: %v", seen)
+}
+
+// Every alternative of a setting is drawn by some seed, each is checked as if
+// it stood alone, and what is explicit has none left.
+func TestSeedsChooseAmongAlternatives(t *testing.T) {
+	text, err := scenarios.Files.ReadFile("harsh.yaml")
+	require.NoError(t, err)
+	s, err := scenario.Parse("harsh.yaml", text)
+	require.NoError(t, err)
+	drawn := map[string]bool{}
+	for seed := range scenario.Seed(100) {
+		s.Seed = seed
+		explicit := s.Resolve()
+		require.True(t, explicit.Explicit())
+		drawn[explicit.Load.Producers.Properties["acks"]] = true
+		drawn[explicit.Topic.Configs["unclean.leader.election.enable"]] = true
+		drawn[explicit.Topic.Configs["flush.messages"]] = true
+		drawn[explicit.Cluster.Properties["replica.fetch.max.bytes"]] = true
+		require.NotZero(t, explicit.Faults.Plan.Count(faults.PowerLoss), "seed %s", seed)
+	}
+	for _, value := range []string{"all", "1", "true", "false", "9223372036854775807", "300", "20000", "1048576"} {
+		require.True(t, drawn[value], "%s is never drawn", value)
+	}
+	_, err = scenario.Parse("harsh.yaml", bytes.Replace(text, []byte("acks: all | 1"), []byte("acks: all | 7"), 1))
+	require.ErrorContains(t, err, `"7" is not one of`)
 }
 
 func quickstart(t *testing.T) *scenario.Scenario {

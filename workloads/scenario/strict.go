@@ -87,17 +87,54 @@ func (d *decoder) structure(n *yaml.Node, v reflect.Value, path string) error {
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		key, value := n.Content[i], n.Content[i+1]
 		index := fieldOf(v.Type(), key.Value)
-		if index < 0 {
+		rest, inline := inlined(v)
+		if inline = inline && slices.Contains(rest.keys, key.Value); index < 0 && !inline {
 			return d.fail(key, path, "unknown key %q%s; known keys: %s", key.Value, hint(key.Value, keysOf(v.Type())), strings.Join(keysOf(v.Type()), ", "))
 		}
 		if seen[key.Value] {
 			return d.fail(key, path, "key %q is given twice; keep one", key.Value)
 		}
 		seen[key.Value] = true
-		if err := d.decode(value, v.Field(index), join(path, key.Value)); err != nil {
+		if inline {
+			if err := d.entry(value, rest.m, key.Value, join(path, key.Value)); err != nil {
+				return err
+			}
+		} else if err := d.decode(value, v.Field(index), join(path, key.Value)); err != nil {
 			return err
 		}
 	}
+	return nil
+}
+
+// keyed is a map with keys of its own choice, whose entries stand among the
+// keys of the struct that holds it.
+type keyed interface{ Keys() []string }
+
+type inlineMap struct {
+	m    reflect.Value
+	keys []string
+}
+
+// inlined is the map of a struct whose entries stand among the struct's keys.
+func inlined(v reflect.Value) (inlineMap, bool) {
+	for i := range v.NumField() {
+		if v.Type().Field(i).Tag.Get("yaml") == ",inline" {
+			return inlineMap{v.Field(i), v.Field(i).Interface().(keyed).Keys()}, true
+		}
+	}
+	return inlineMap{}, false
+}
+
+// entry decodes one entry of an inlined map.
+func (d *decoder) entry(n *yaml.Node, m reflect.Value, key, path string) error {
+	if m.IsNil() {
+		m.Set(reflect.MakeMap(m.Type()))
+	}
+	value := reflect.New(m.Type().Elem()).Elem()
+	if err := d.decode(n, value, path); err != nil {
+		return err
+	}
+	m.SetMapIndex(reflect.ValueOf(key), value)
 	return nil
 }
 
@@ -178,7 +215,9 @@ func (d *decoder) scalar(n *yaml.Node, v reflect.Value, path string) error {
 func keysOf(t reflect.Type) []string {
 	var keys []string
 	for i := range t.NumField() {
-		if key := keyOf(t.Field(i)); key != "" {
+		if t.Field(i).Tag.Get("yaml") == ",inline" {
+			keys = append(keys, reflect.Zero(t.Field(i).Type).Interface().(keyed).Keys()...)
+		} else if key := keyOf(t.Field(i)); key != "" {
 			keys = append(keys, key)
 		}
 	}

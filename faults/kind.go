@@ -1,0 +1,102 @@
+package faults
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/weirlab/weir/env"
+)
+
+// Kind names what goes wrong.
+type Kind string
+
+// kind is all there is to know about one Kind. Each stands in a file of its
+// own; kinds lists them.
+type kind struct {
+	name Kind
+	what string // what happens, in a clause
+	ends string // what ends it
+	// survives is what the protocol survives of it: the entry of the atlas.
+	survives string
+
+	lossy bool // it may take away bytes that one replica had acknowledged
+	stops bool // the broker does not run while it lasts
+
+	takes parameters
+	check func(Fault) error // of the parameters it takes, if they have bounds
+
+	// describe says what struck whom, for people; nil names the broker.
+	describe func(f Fault, brokers func(...int) string, h Hit) string
+	strike   func(e env.Env, on Machines, f Fault, h Hit) (*Strike, error)
+	draws    []drawing
+}
+
+// parameters is the set of keys of a Fault that a kind takes, beside kind, at,
+// for and what delays it.
+type parameters uint8
+
+const (
+	takesNode  parameters = 1 << iota // node
+	takesSides                        // between, and, one-way
+	takesFactor
+	takesJump
+)
+
+// kinds is the vocabulary in the order of its documentation.
+func kinds() []*kind {
+	return []*kind{
+		crash(), powerLoss(), restart(), pause(), partition(), slowDisk(), fullDisk(), diskError(), clockJump(),
+	}
+}
+
+func (k Kind) known() *kind {
+	for _, known := range kinds() {
+		if known.name == k {
+			return known
+		}
+	}
+	return nil
+}
+
+// Kinds lists the vocabulary in the order of its documentation.
+func Kinds() []Kind {
+	var names []Kind
+	for _, k := range kinds() {
+		names = append(names, k.name)
+	}
+	return names
+}
+
+// Lossy reports whether the fault may take away bytes that were acknowledged
+// by one replica.
+func (k Kind) Lossy() bool { known := k.known(); return known != nil && known.lossy }
+
+// Stops reports whether the broker does not run while the fault lasts.
+func (k Kind) Stops() bool { known := k.known(); return known != nil && known.stops }
+
+// Atlas describes every kind: its name and parameters, what happens and what
+// ends it, what the protocol survives of it, and the keys under which
+// [Generate] draws it.
+func Atlas() string {
+	var b strings.Builder
+	for _, k := range kinds() {
+		fmt.Fprintf(&b, "%s", k.name)
+		for _, p := range []struct {
+			in  parameters
+			key string
+		}{{takesNode, "node"}, {takesSides, "between and [one-way]"}, {takesFactor, "factor"}, {takesJump, "jump"}} {
+			if k.takes&p.in != 0 {
+				fmt.Fprintf(&b, " %s", p.key)
+			}
+		}
+		fmt.Fprintf(&b, "\n    %s; ends with %s\n    survived: %s\n    drawn as: ", k.what, k.ends, k.survives)
+		for i, d := range k.draws {
+			if i > 0 {
+				b.WriteString("; ")
+			}
+			fmt.Fprintf(&b, "%s (%s)", d.name, d.what)
+		}
+		b.WriteString("\n")
+	}
+	return b.String()
+}

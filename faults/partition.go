@@ -1,0 +1,58 @@
+package faults
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/weirlab/weir/env"
+)
+
+// Partition is two groups of brokers whose packets to each other vanish.
+const Partition Kind = "partition"
+
+func partition() *kind {
+	return &kind{
+		name:     Partition,
+		what:     "packets between one list of brokers and another vanish, or with one-way only those from the first to the second",
+		ends:     "healing",
+		survives: "any number, full, partial (between two brokers only) or one-way: safety never depends on who reaches whom",
+		takes:    takesSides,
+		describe: func(f Fault, names func(...int) string, h Hit) string {
+			if f.OneWay {
+				return fmt.Sprintf("no packets from %s to %s", names(h.Between...), names(h.And...))
+			}
+			return fmt.Sprintf("no packets between %s and %s", names(h.Between...), names(h.And...))
+		},
+		strike: func(e env.Env, on Machines, f Fault, h Hit) (*Strike, error) {
+			l, err := able[Links](on, f.Kind)
+			if err != nil {
+				return nil, err
+			}
+			return l.Cut(e, h.Between, h.And, f.OneWay)
+		},
+		draws: []drawing{{name: "partition", what: "full, partial or one-way", peers: true, draw: drawPartition}},
+	}
+}
+
+// drawPartition draws the three shapes: one broker from all others, two
+// brokers from each other while a third reaches both, and packets lost in one
+// direction only.
+func drawPartition(r *env.Rand, d Draw, t Topology) Plan {
+	at, length := d.span(r, 50*time.Millisecond, 10*time.Second)
+	f := Fault{Kind: Partition, At: at, For: length}
+	order := r.Perm(len(t.Brokers))
+	f.Between = []Target{Target(t.Brokers[order[0]])}
+	for _, i := range order[1:] {
+		f.And = append(f.And, Target(t.Brokers[i]))
+	}
+	if r.Chance(1, 2) {
+		f.And = f.And[:1]
+	}
+	if r.Chance(1, 4) {
+		f.OneWay = true
+		if r.Chance(1, 2) {
+			f.Between, f.And = f.And, f.Between
+		}
+	}
+	return Plan{f}
+}

@@ -1,0 +1,28 @@
+package faults
+
+import (
+	"time"
+
+	"github.com/weirlab/weir/env"
+)
+
+// Pause is a process that stands still (SIGSTOP).
+const Pause Kind = "pause"
+
+func pause() *kind {
+	return &kind{
+		name:     Pause,
+		what:     "the process stands still",
+		ends:     "going on",
+		survives: "any number: a paused broker that wakes up is a stale leader, and epochs fence it",
+		takes:    takesNode,
+		strike: func(e env.Env, on Machines, f Fault, h Hit) (*Strike, error) {
+			p, err := able[Processes](on, f.Kind)
+			if err != nil {
+				return nil, err
+			}
+			return p.Pause(e, h.Node)
+		},
+		draws: []drawing{{name: "pause", what: "any broker", draw: drawOn(Pause, shortest, 8*time.Second)}},
+	}
+}
