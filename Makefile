@@ -6,6 +6,8 @@ GO ?= go
 FUZZTIME ?= 60s
 SEEDS ?= 200
 REGRESS_RUNS ?= 20
+STRESS_COUNT ?= 20
+STRESS_PACKAGES ?= ./...
 
 # Packages that run goroutines: the operating-system backend and what is
 # driven through it. The race detector sees nothing inside coroutines, so the
@@ -23,6 +25,18 @@ build: ## build bin/weir
 .PHONY: test
 test: vet ## vet, weirlint and all tests
 	$(GO) test -timeout 9m ./...
+
+# Package by package, so that what fails says where, and on the machine that
+# "make test" has to pass on: quiet first, then beside a busy loop per core.
+.PHONY: test-stress
+test-stress: ## every test STRESS_COUNT (20) times at -cpu 1,2,4, in quiet and beside busy loops; hours
+	stress() { for pkg in $$($(GO) list $(STRESS_PACKAGES)); do \
+		$(GO) test -count=$(STRESS_COUNT) -cpu 1,2,4 -timeout 10h $$pkg || bad="$$bad $$pkg($$1)"; done; }; \
+	bad=; stress quiet; \
+	busy=; trap 'kill $$busy 2>/dev/null' EXIT; \
+	for core in $$(seq $$(getconf _NPROCESSORS_ONLN)); do (while :; do :; done) & busy="$$busy $$!"; done; \
+	stress loaded; \
+	if [ -n "$$bad" ]; then echo "failed:$$bad"; exit 1; fi
 
 .PHONY: vet
 vet: ## go vet and weirlint, the analyzer that keeps simulated code deterministic

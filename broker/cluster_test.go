@@ -16,6 +16,7 @@ import (
 	"github.com/weirlab/weir/broker"
 	"github.com/weirlab/weir/env"
 	"github.com/weirlab/weir/env/osenv"
+	"github.com/weirlab/weir/env/osenv/osenvtest"
 )
 
 // cluster is several brokers in this process, on real files and TCP.
@@ -79,12 +80,12 @@ func startCluster(t *testing.T, n int, change func(*broker.Config)) *cluster {
 
 func (c *cluster) start(i int) {
 	c.t.Helper()
-	e, err := osenv.New(osenv.Options{Root: c.dirs[i], Node: fmt.Sprintf("broker-%d", i+1), OnEvent: func(node string, at time.Duration, name string, attrs []env.Attr) {
+	e := osenvtest.New(c.t, osenv.Options{Root: c.dirs[i], Node: fmt.Sprintf("broker-%d", i+1), OnEvent: func(node string, at time.Duration, name string, attrs []env.Attr) {
 		if testing.Verbose() {
 			c.t.Logf("%8.3fs %s %s %v", at.Seconds(), node, name, attrs)
 		}
 	}})
-	require.NoError(c.t, err)
+	var err error
 	c.brokers[i], err = broker.Start(e, c.configs[i])
 	require.NoError(c.t, err)
 }
@@ -239,8 +240,7 @@ func TestTopicsAreDescribedWithTheirSettings(t *testing.T) {
 }
 
 func TestConfigErrorsNameTheSetting(t *testing.T) {
-	e, err := osenv.New(osenv.Options{Root: t.TempDir(), Node: "b"})
-	require.NoError(t, err)
+	e := osenvtest.New(t, osenv.Options{Root: t.TempDir(), Node: "b"})
 	good := broker.DefaultConfig()
 	good.Voters = []broker.Voter{{ID: 1, Host: "127.0.0.1", Port: 9092}}
 	for setting, spoil := range map[string]func(*broker.Config){

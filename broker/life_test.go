@@ -6,6 +6,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/weirlab/weir/env/osenv"
+	"github.com/weirlab/weir/env/osenv/osenvtest"
 )
 
 func TestLifeContinuesOnlyWhereNothingStoredWasLost(t *testing.T) {
@@ -21,8 +22,7 @@ func TestLifeContinuesOnlyWhereNothingStoredWasLost(t *testing.T) {
 		"clean stop, then machine off": {&life{Epoch: 7, Synced: true}, "an earlier boot", 7, 7},
 	} {
 		t.Run(name, func(t *testing.T) {
-			e, err := osenv.New(osenv.Options{Root: t.TempDir(), Node: "b"})
-			require.NoError(t, err)
+			e := osenvtest.New(t, osenv.Options{Root: t.TempDir(), Node: "b"})
 			if tc.left != nil {
 				tc.left.BootID = tc.boot
 				if tc.boot == "" {
@@ -40,8 +40,7 @@ func TestLifeContinuesOnlyWhereNothingStoredWasLost(t *testing.T) {
 	}
 
 	t.Run("a clean stop counts once", func(t *testing.T) {
-		e, err := osenv.New(osenv.Options{Root: t.TempDir(), Node: "b"})
-		require.NoError(t, err)
+		e := osenvtest.New(t, osenv.Options{Root: t.TempDir(), Node: "b"})
 		require.NoError(t, life{Epoch: 7, BootID: "an earlier boot", Synced: true}.write(e, "."))
 		got, err := lastLife(e, ".")
 		require.NoError(t, err)
@@ -53,8 +52,7 @@ func TestLifeContinuesOnlyWhereNothingStoredWasLost(t *testing.T) {
 	})
 
 	t.Run("a failed disk is not trusted", func(t *testing.T) {
-		e, err := osenv.New(osenv.Options{Root: t.TempDir(), Node: "b"})
-		require.NoError(t, err)
+		e := osenvtest.New(t, osenv.Options{Root: t.TempDir(), Node: "b"})
 		require.NoError(t, life{Epoch: 7, BootID: e.BootID()}.write(e, "."))
 		forgetLife(e.FS(), ".")
 		got, err := lastLife(e, ".")

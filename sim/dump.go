@@ -68,6 +68,17 @@ func (e *DeadlockError) Error() string {
 		e.At, len(e.Tasks), DumpTasks(e.Tasks))
 }
 
+// LeftoverError says that a world that should have ended has tasks left.
+type LeftoverError struct {
+	At    time.Duration
+	Tasks []TaskInfo
+}
+
+// Error lists the tasks with their stacks.
+func (e *LeftoverError) Error() string {
+	return fmt.Sprintf("the world should have ended, and at %v has %d tasks left\n%s", e.At, len(e.Tasks), DumpTasks(e.Tasks))
+}
+
 // LivelockError says that tasks keep running while time stands still: a loop
 // around Yield, or two tasks that keep waking each other.
 type LivelockError struct {

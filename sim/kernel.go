@@ -219,6 +219,18 @@ func (k *Kernel) RunWhile(cond func() bool) error {
 	return k.loop(1<<63-1, cond, true)
 }
 
+// RunOut lets a world end whose programs have been told to: it runs until no
+// task lives, for at most patience of simulated time. Tasks that are left then
+// are a [LeftoverError].
+func (k *Kernel) RunOut(patience time.Duration) error {
+	end := k.now + patience
+	err := k.loop(end, func() bool { return k.tasksLive > 0 }, false)
+	if err == nil && k.tasksLive > 0 {
+		err = &LeftoverError{At: k.now, Tasks: k.Tasks()}
+	}
+	return err
+}
+
 // loop is the scheduler: what is due now, then who can run, then the next
 // instant.
 func (k *Kernel) loop(limit time.Duration, cond func() bool, mustProgress bool) error {

@@ -39,6 +39,28 @@ func TestRunUntilLeavesTheClockThere(t *testing.T) {
 	require.Equal(t, 5*time.Second, k.Now())
 }
 
+func TestTasksLeftInAWorldThatShouldHaveEndedAreNamed(t *testing.T) {
+	k := newKernel(t, sim.Options{})
+	n := k.NewNode("a")
+	n.Start("sleeper", func(e env.Env) { e.Sleep(time.Minute) })
+	require.NoError(t, k.RunOut(2*time.Minute))
+	require.Equal(t, time.Minute, k.Now(), "no longer than it takes")
+
+	var stop env.Signal
+	n.Start("server", func(e env.Env) {
+		stop = e.NewSignal()
+		stop.Wait(env.Forever)
+	})
+	err := k.RunOut(time.Minute)
+	var left *sim.LeftoverError
+	require.ErrorAs(t, err, &left)
+	require.Len(t, left.Tasks, 1)
+	require.ErrorContains(t, err, `a: task "server" waits for`)
+	require.ErrorContains(t, err, "kernel_test.go")
+	n.Start("stop", func(env.Env) { stop.Set() })
+	require.NoError(t, k.RunOut(0))
+}
+
 func TestCallbacksAndCancel(t *testing.T) {
 	k := newKernel(t, sim.Options{})
 	var got []string

@@ -13,6 +13,7 @@ import (
 	"github.com/weirlab/weir/broker/metadata"
 	"github.com/weirlab/weir/broker/storage"
 	"github.com/weirlab/weir/env/osenv"
+	"github.com/weirlab/weir/env/osenv/osenvtest"
 )
 
 // testQuorum is a quorum on the operating system whose requests travel through
@@ -52,8 +53,7 @@ func (q *testQuorum) start(id int32) *testNode {
 	if q.roots[id] == "" {
 		q.roots[id] = q.t.TempDir()
 	}
-	e, err := osenv.New(osenv.Options{Root: q.roots[id], Node: fmt.Sprint(id), Seed: uint64(id)})
-	require.NoError(q.t, err)
+	e := osenvtest.New(q.t, osenv.Options{Root: q.roots[id], Node: fmt.Sprint(id), Seed: uint64(id)})
 	require.NoError(q.t, e.FS().MkdirAll("meta"))
 	log, _, err := storage.Open(e, "meta", storage.Config{})
 	require.NoError(q.t, err)

@@ -13,6 +13,7 @@ import (
 
 	"github.com/weirlab/weir/broker/storage"
 	"github.com/weirlab/weir/env/osenv"
+	"github.com/weirlab/weir/env/osenv/osenvtest"
 )
 
 // fakeLog is one partition of __consumer_offsets that several coordinators
@@ -65,8 +66,7 @@ func (l *fakeLog) elect() int32 {
 }
 
 func newCoordinator(t *testing.T, l *fakeLog) *Coordinator {
-	e, err := osenv.New(osenv.Options{Node: "test", Seed: 1})
-	require.NoError(t, err)
+	e := osenvtest.New(t, osenv.Options{Node: "test", Seed: 1})
 	cfg := DefaultConfig()
 	cfg.InitialRebalanceDelay = 0
 	c := NewCoordinator(e, cfg, l)

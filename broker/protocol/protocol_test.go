@@ -16,6 +16,7 @@ import (
 	"github.com/weirlab/weir/broker/protocol"
 	"github.com/weirlab/weir/env"
 	"github.com/weirlab/weir/env/osenv"
+	"github.com/weirlab/weir/env/osenv/osenvtest"
 )
 
 func metadataAPI(handle func(*protocol.Call) kmsg.Response) protocol.API {
@@ -44,14 +45,13 @@ type serverUnderTest struct {
 func serve(t *testing.T, maxRequestBytes int32, apis ...protocol.API) *serverUnderTest {
 	t.Helper()
 	s := &serverUnderTest{}
-	e, err := osenv.New(osenv.Options{Root: t.TempDir(), Node: "server", OnEvent: func(_ string, _ time.Duration, name string, attrs []env.Attr) {
+	e := osenvtest.New(t, osenv.Options{Root: t.TempDir(), Node: "server", OnEvent: func(_ string, _ time.Duration, name string, attrs []env.Attr) {
 		s.events.Lock()
 		defer s.events.Unlock()
 		if name == "bad-request" {
 			s.bad = append(s.bad, attrs[1].Text)
 		}
 	}})
-	require.NoError(t, err)
 	s.e, s.events = e, e.NewMutex()
 	l, err := e.Listen("127.0.0.1:0")
 	require.NoError(t, err)
@@ -160,8 +160,7 @@ func TestMalformedBytesEndTheirConnectionOnly(t *testing.T) {
 }
 
 func TestClientRefusesAStrangersAnswer(t *testing.T) {
-	e, err := osenv.New(osenv.Options{Root: t.TempDir(), Node: "client"})
-	require.NoError(t, err)
+	e := osenvtest.New(t, osenv.Options{Root: t.TempDir(), Node: "client"})
 	l, err := e.Listen("127.0.0.1:0")
 	require.NoError(t, err)
 	defer func() { _ = l.Close() }()
@@ -170,11 +169,13 @@ func TestClientRefusesAStrangersAnswer(t *testing.T) {
 		if err != nil {
 			return
 		}
+		defer func() { _ = conn.Close() }()
 		_, _ = protocol.ReadFrame(conn, 1<<20)
 		_, _ = conn.Write(protocol.AppendResponse(nil, 4711, kmsg.NewPtrMetadataResponse()))
 	})
 	c, err := protocol.Dial(e, l.Addr().String(), "x", time.Second)
 	require.NoError(t, err)
+	defer c.Close()
 	_, err = c.Request(kmsg.NewPtrMetadataRequest(), time.Second)
 	require.ErrorContains(t, err, "correlation id 4711")
 	_, again := c.Request(kmsg.NewPtrMetadataRequest(), time.Second)

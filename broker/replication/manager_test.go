@@ -16,6 +16,7 @@ import (
 	"github.com/weirlab/weir/broker/metadata"
 	"github.com/weirlab/weir/broker/storage"
 	"github.com/weirlab/weir/env/osenv"
+	"github.com/weirlab/weir/env/osenv/osenvtest"
 )
 
 // cluster is three managers on the operating system, each with a directory of
@@ -52,8 +53,7 @@ func newCluster(t *testing.T, brokers int32) *cluster {
 
 // start starts a broker's manager and registers the broker.
 func (c *cluster) start(id int32) {
-	e, err := osenv.New(osenv.Options{Root: fmt.Sprintf("%s/%d", c.root, id), Seed: 1})
-	require.NoError(c.t, err)
+	e := osenvtest.New(c.t, osenv.Options{Root: fmt.Sprintf("%s/%d", c.root, id), Seed: 1})
 	c.mu.Lock()
 	epoch := c.offset
 	cfg := c.cfg
@@ -443,8 +443,7 @@ func TestImagesOfAnEarlierLifeAreIgnored(t *testing.T) {
 	require.True(t, leads)
 	old := c.image
 	c.stop(1)
-	e, err := osenv.New(osenv.Options{Root: c.root + "/1", Seed: 1})
-	require.NoError(t, err)
+	e := osenvtest.New(t, osenv.Options{Root: c.root + "/1", Seed: 1})
 	m := NewManager(e, Config{BrokerID: 1, Dir: "."}, Deps{BrokerEpoch: func() int64 { return 99 }})
 	m.Apply(old, old.Full())
 	require.Empty(t, m.Replicas())

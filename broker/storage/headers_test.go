@@ -12,6 +12,7 @@ import (
 func TestHeadersAreThoseOfTheBatchesRead(t *testing.T) {
 	l, _, err := Open(newTestEnv(t), "data/topic-0", Config{SegmentBytes: 1000, IndexIntervalBytes: 300})
 	require.NoError(t, err)
+	defer func() { require.NoError(t, l.Close()) }()
 	for i := range 40 {
 		_, err := l.AppendLeader(testBatch(fmt.Sprint("a", i), fmt.Sprint("b", i), fmt.Sprint("c", i)), int32(i/15), AppendOptions{})
 		require.NoError(t, err)

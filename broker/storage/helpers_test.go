@@ -3,15 +3,13 @@ package storage
 import (
 	"testing"
 
-	"github.com/stretchr/testify/require"
-
 	"github.com/weirlab/weir/env"
 	"github.com/weirlab/weir/env/osenv"
+	"github.com/weirlab/weir/env/osenv/osenvtest"
 )
 
 func newTestEnv(t testing.TB) env.Env {
-	e, err := osenv.New(osenv.Options{Root: t.TempDir(), Node: "test", Seed: 1})
-	require.NoError(t, err)
+	e := osenvtest.New(t, osenv.Options{Root: t.TempDir(), Node: "test", Seed: 1})
 	return e
 }
 

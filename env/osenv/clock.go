@@ -10,6 +10,7 @@ import (
 // differences to it are immune to changes of the wall clock.
 type clock struct {
 	origin time.Time
+	held   *holdings
 }
 
 // Now implements env.Clock.
@@ -27,8 +28,33 @@ func (c *clock) Sleep(d time.Duration) { time.Sleep(d) }
 
 // AfterFunc implements env.Clock.
 func (c *clock) AfterFunc(d time.Duration, name string, fn func()) env.Timer {
-	return time.AfterFunc(d, func() {
+	if c.held == nil {
+		return time.AfterFunc(d, func() {
+			label(name)
+			fn()
+		})
+	}
+	t := &heldTimer{held: c.held.take("timer", name)}
+	t.timer = time.AfterFunc(d, func() {
+		t.held.becomes("task")
+		defer t.held.giveBack()
 		label(name)
 		fn()
 	})
+	return t
+}
+
+// heldTimer is a timer in the account of what a program holds.
+type heldTimer struct {
+	timer *time.Timer
+	held  *held
+}
+
+// Stop implements env.Timer.
+func (t *heldTimer) Stop() bool {
+	stopped := t.timer.Stop()
+	if stopped {
+		t.held.giveBack()
+	}
+	return stopped
 }

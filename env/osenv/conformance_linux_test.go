@@ -17,6 +17,7 @@ import (
 	"github.com/weirlab/weir/env"
 	"github.com/weirlab/weir/env/envtest"
 	"github.com/weirlab/weir/env/osenv"
+	"github.com/weirlab/weir/env/osenv/osenvtest"
 )
 
 // mount mounts for the duration of a test, or skips it where that is not
@@ -139,8 +140,7 @@ func TestPowerLossTakesWhatWasNotSynced(t *testing.T) {
 // The twin of a simulated device error. Reading a page that a process has not
 // mapped is the one EIO that any Linux gives without a broken disk.
 func TestDeviceErrorIsEIO(t *testing.T) {
-	e, err := osenv.New(osenv.Options{Root: fmt.Sprintf("/proc/%d", os.Getpid())})
-	require.NoError(t, err)
+	e := osenvtest.New(t, osenv.Options{Root: fmt.Sprintf("/proc/%d", os.Getpid())})
 	f, err := e.FS().Open("mem")
 	if err != nil {
 		t.Skipf("cannot open /proc/self/mem: %v", err)

@@ -15,6 +15,7 @@ import (
 	"github.com/weirlab/weir/env"
 	"github.com/weirlab/weir/env/envtest"
 	"github.com/weirlab/weir/env/osenv"
+	"github.com/weirlab/weir/env/osenv/osenvtest"
 )
 
 func TestConformance(t *testing.T) {
@@ -39,8 +40,7 @@ var (
 )
 
 func (w *world) env(t *testing.T, i int) *osenv.Env {
-	e, err := osenv.New(osenv.Options{Root: w.roots[i], Node: fmt.Sprint("machine-", i), Seed: 1})
-	require.NoError(t, err)
+	e := osenvtest.New(t, osenv.Options{Root: w.roots[i], Node: fmt.Sprint("machine-", i), Seed: 1})
 	return e
 }
 

@@ -29,6 +29,12 @@
 // waiting tasks run is the Go scheduler's, except that a Cond wakes the
 // longest waiting first.
 //
+// # In tests
+//
+// Tests take their Envs from package osenvtest, which fails a test that ends
+// with tasks running or files open and says where these were taken
+// ([Options.KeepAccount], [Env.Holdings]).
+//
 // The package env/envtest holds the conformance suite that this backend and
 // the simulated one both pass.
 package osenv

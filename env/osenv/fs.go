@@ -14,6 +14,7 @@ import (
 type fileSystem struct {
 	root             string
 	syncs, syncNanos atomic.Int64
+	held             *holdings
 }
 
 var _ env.FS = (*fileSystem)(nil)
@@ -47,7 +48,7 @@ func (s *fileSystem) open(name string, flag int) (env.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &file{f: f, name: name, fs: s}, nil
+	return &file{f: f, name: name, fs: s, held: s.held.take("file", p)}, nil
 }
 
 // Open implements env.FS.
@@ -185,6 +186,7 @@ type file struct {
 	f    *os.File
 	name string
 	fs   *fileSystem
+	held *held
 }
 
 var _ env.File = (*file)(nil)
@@ -195,7 +197,10 @@ func (f *file) ReadAt(p []byte, off int64) (int, error) { return f.f.ReadAt(p, o
 
 func (f *file) WriteAt(p []byte, off int64) (int, error) { return f.f.WriteAt(p, off) }
 
-func (f *file) Close() error { return f.f.Close() }
+func (f *file) Close() error {
+	f.held.giveBack()
+	return f.f.Close()
+}
 
 func (f *file) Size() (int64, error) {
 	info, err := f.f.Stat()

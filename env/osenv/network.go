@@ -12,7 +12,10 @@ import (
 
 // network implements env.Network with TCP and counts what its connections
 // carry.
-type network struct{ *traffic }
+type network struct {
+	traffic *traffic
+	held    *holdings
+}
 
 type traffic struct{ sent, received atomic.Int64 }
 
@@ -26,7 +29,7 @@ func (n network) Listen(addr string) (net.Listener, error) {
 	if err != nil {
 		return nil, err
 	}
-	return listener{l, n.traffic}, nil
+	return listener{l, n, n.held.take("listener", l.Addr().String())}, nil
 }
 
 // Dial implements env.Network. Without a timeout it gives up when the system
@@ -40,7 +43,7 @@ func (n network) Dial(addr string, timeout time.Duration) (net.Conn, error) {
 		}
 		return nil, err
 	}
-	return wrap(c, n.traffic), nil
+	return n.wrap(c), nil
 }
 
 func dialTimeout(addr string) error {
@@ -54,7 +57,8 @@ func (a address) String() string  { return string(a) }
 
 type listener struct {
 	net.Listener
-	traffic *traffic
+	n    network
+	held *held
 }
 
 func (l listener) Accept() (net.Conn, error) {
@@ -62,7 +66,12 @@ func (l listener) Accept() (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return wrap(c, l.traffic), nil
+	return l.n.wrap(c), nil
+}
+
+func (l listener) Close() error {
+	l.held.giveBack()
+	return l.Listener.Close()
 }
 
 // conn is a TCP connection with the fast paths of package env. The net
@@ -70,6 +79,7 @@ func (l listener) Accept() (net.Conn, error) {
 type conn struct {
 	*net.TCPConn
 	traffic *traffic
+	held    *held
 }
 
 var (
@@ -77,11 +87,22 @@ var (
 	_ env.FileSender   = conn{}
 )
 
-func wrap(c net.Conn, t *traffic) net.Conn {
-	if tcp, ok := c.(*net.TCPConn); ok {
-		return conn{tcp, t}
+// wrap is called by what the program calls.
+func (n network) wrap(c net.Conn) net.Conn {
+	tcp, ok := c.(*net.TCPConn)
+	if !ok {
+		return c
 	}
-	return c
+	if n.held == nil {
+		return conn{TCPConn: tcp, traffic: n.traffic}
+	}
+	return conn{tcp, n.traffic, n.held.take("connection", c.LocalAddr().String()+" to "+c.RemoteAddr().String())}
+}
+
+// Close closes the connection.
+func (c conn) Close() error {
+	c.held.giveBack()
+	return c.TCPConn.Close()
 }
 
 // Read reads from the connection.

@@ -31,6 +31,10 @@ type Options struct {
 	// OnEvent receives what the program tells through Event, with the time on
 	// this Env's monotonic clock. It is called from many goroutines at once.
 	OnEvent func(node string, at time.Duration, name string, attrs []env.Attr)
+
+	// KeepAccount makes the Env remember what the program holds, for
+	// [Env.Holdings]. Tests want it; it costs about a microsecond a task or file.
+	KeepAccount bool
 }
 
 // Env is the operating system as an env.Env.
@@ -46,6 +50,8 @@ type Env struct {
 
 	work workCounter
 
+	holdings *holdings // nil unless Options.KeepAccount
+
 	slowness int // percent, if planted
 
 	mu    sync.Mutex
@@ -60,8 +66,13 @@ var _ env.Env = (*Env)(nil)
 // directory.
 func New(o Options) (*Env, error) {
 	e := &Env{node: o.Node, seed: o.Seed, onEvent: o.OnEvent, asked: make(map[stream]uint64), slowness: plantedSlowness()}
-	e.origin = time.Now()
-	e.traffic = new(traffic)
+	if o.KeepAccount {
+		e.holdings = newHoldings()
+	}
+	e.clock = clock{origin: time.Now(), held: e.holdings}
+	e.tasks = tasks{e.holdings}
+	e.network = network{new(traffic), e.holdings}
+	e.files.held = e.holdings
 	if e.node == "" {
 		name, err := os.Hostname()
 		if err != nil {

@@ -13,12 +13,12 @@ import (
 
 	"github.com/weirlab/weir/env"
 	"github.com/weirlab/weir/env/osenv"
+	"github.com/weirlab/weir/env/osenv/osenvtest"
 )
 
 func TestWithoutRootThereAreNoFiles(t *testing.T) {
-	e, err := osenv.New(osenv.Options{Node: "a"})
-	require.NoError(t, err)
-	_, err = e.FS().Open("x")
+	e := osenvtest.New(t, osenv.Options{Node: "a"})
+	_, err := e.FS().Open("x")
 	require.ErrorContains(t, err, "Options.Root")
 }
 
@@ -31,8 +31,7 @@ func TestRootThatIsAFileIsAnError(t *testing.T) {
 
 func TestSeeds(t *testing.T) {
 	draw := func(o osenv.Options) uint64 {
-		e, err := osenv.New(o)
-		require.NoError(t, err)
+		e := osenvtest.New(t, o)
 		return e.Rand("purpose", "entity").Uint64()
 	}
 	require.Equal(t, draw(osenv.Options{Node: "a", Seed: 7}), draw(osenv.Options{Node: "a", Seed: 7}))
@@ -42,12 +41,11 @@ func TestSeeds(t *testing.T) {
 
 func TestEventsAreHandedOn(t *testing.T) {
 	var got []env.Attr
-	e, err := osenv.New(osenv.Options{Node: "a", OnEvent: func(node string, at time.Duration, name string, attrs []env.Attr) {
+	e := osenvtest.New(t, osenv.Options{Node: "a", OnEvent: func(node string, at time.Duration, name string, attrs []env.Attr) {
 		require.Equal(t, "a", node)
 		require.Equal(t, "election", name)
 		got = attrs
 	}})
-	require.NoError(t, err)
 	e.Event("election", env.Int("epoch", int32(3)), env.Text("why", "timeout"))
 	require.Equal(t, []env.Attr{{Key: "epoch", Int: 3}, {Key: "why", Text: "timeout", IsText: true}}, got)
 }
@@ -55,8 +53,7 @@ func TestEventsAreHandedOn(t *testing.T) {
 // SendFile on Linux is a system call of our own making, so it gets a test of
 // its own: large ranges, an end of file in the middle, foreign File types.
 func TestSendFile(t *testing.T) {
-	e, err := osenv.New(osenv.Options{Root: t.TempDir()})
-	require.NoError(t, err)
+	e := osenvtest.New(t, osenv.Options{Root: t.TempDir()})
 	content := make([]byte, 9<<20+123)
 	_, _ = e.Rand("content", "").Read(content)
 	f, err := e.FS().Create("f")

@@ -11,9 +11,9 @@ import (
 	"github.com/weirlab/weir/env"
 )
 
-// tasks implements env.Tasks with goroutines. It has no state: tasks are
-// known to the Go runtime only.
-type tasks struct{}
+// tasks implements env.Tasks with goroutines. Unless an account is kept, tasks
+// are known to the Go runtime only.
+type tasks struct{ held *holdings }
 
 // label makes the task's name show in goroutine profiles and stack dumps.
 func label(name string) {
@@ -21,10 +21,12 @@ func label(name string) {
 }
 
 // Go implements env.Tasks.
-func (tasks) Go(name string, fn func()) env.Task {
+func (ts tasks) Go(name string, fn func()) env.Task {
 	t := &task{name: name, done: make(chan struct{})}
+	held := ts.held.take("task", name)
 	go func() {
 		defer close(t.done)
+		defer held.giveBack()
 		label(name)
 		fn()
 	}()

@@ -39,8 +39,8 @@ type WorkCount struct {
 func (e *Env) Usage() Usage {
 	return Usage{
 		CPU:              cpuTime(),
-		NetSentBytes:     e.sent.Load(),
-		NetReceivedBytes: e.received.Load(),
+		NetSentBytes:     e.traffic.sent.Load(),
+		NetReceivedBytes: e.traffic.received.Load(),
 		Syncs:            e.files.syncs.Load(),
 		SyncTime:         time.Duration(e.files.syncNanos.Load()),
 		Work:             e.work.counts(),

@@ -10,11 +10,11 @@ import (
 
 	"github.com/weirlab/weir/env"
 	"github.com/weirlab/weir/env/osenv"
+	"github.com/weirlab/weir/env/osenv/osenvtest"
 )
 
 func TestUsageCountsWork(t *testing.T) {
-	e, err := osenv.New(osenv.Options{Node: "a"})
-	require.NoError(t, err)
+	e := osenvtest.New(t, osenv.Options{Node: "a"})
 	require.Empty(t, e.Usage().Work)
 	var wg sync.WaitGroup
 	for range 4 {
@@ -34,8 +34,7 @@ func TestUsageCountsWork(t *testing.T) {
 }
 
 func TestUsageCountsTraffic(t *testing.T) {
-	e, err := osenv.New(osenv.Options{Root: t.TempDir()})
-	require.NoError(t, err)
+	e := osenvtest.New(t, osenv.Options{Root: t.TempDir()})
 	f, err := e.FS().Create("f")
 	require.NoError(t, err)
 	defer func() { _ = f.Close() }()
@@ -71,8 +70,7 @@ func TestUsageCountsTraffic(t *testing.T) {
 }
 
 func TestUsageKnowsProcessorTime(t *testing.T) {
-	e, err := osenv.New(osenv.Options{})
-	require.NoError(t, err)
+	e := osenvtest.New(t, osenv.Options{})
 	if e.Usage().CPU == 0 {
 		t.Skip("this system does not tell processor time")
 	}

@@ -3,6 +3,7 @@ package simdisk_test
 import (
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -45,7 +46,12 @@ var (
 
 func newWorld(t *testing.T, opts sim.Options, p simdisk.Profile) *world {
 	k := sim.NewKernel(opts)
-	t.Cleanup(func() { require.NoError(t, k.Close()) })
+	t.Cleanup(func() {
+		if !t.Failed() {
+			require.NoError(t, k.RunOut(10*time.Second))
+		}
+		require.NoError(t, k.Close())
+	})
 	w := &world{k: k, net: simnet.New(k, simnet.Options{}), opts: opts}
 	for i := range w.nodes {
 		n := k.NewNode(fmt.Sprint("machine-", i))

@@ -8,6 +8,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/weirlab/weir/env"
 	"github.com/weirlab/weir/env/osenv"
+	"github.com/weirlab/weir/env/osenv/osenvtest"
 	"github.com/weirlab/weir/workloads/client"
 )
 
@@ -23,8 +24,7 @@ func newWorld(t *testing.T, opts ...kfake.Opt) world {
 	cluster, err := kfake.NewCluster(opts...)
 	require.NoError(t, err)
 	t.Cleanup(cluster.Close)
-	e, err := osenv.New(osenv.Options{Root: t.TempDir(), Node: "test", Seed: 1})
-	require.NoError(t, err)
+	e := osenvtest.New(t, osenv.Options{Root: t.TempDir(), Node: "test", Seed: 1})
 	return world{e, cluster}
 }
 

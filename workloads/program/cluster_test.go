@@ -26,6 +26,7 @@ type cluster struct {
 	net   *simnet.Network
 	addrs []string
 	nodes []*sim.Node
+	lives []*broker.Broker // of the present processes
 	cfgs  []broker.Config
 }
 
@@ -49,6 +50,7 @@ func newCluster(t *testing.T, seed uint64) *cluster {
 		cfg.GroupInitialRebalanceDelay = 100 * time.Millisecond
 		c.nodes = append(c.nodes, n)
 		c.cfgs = append(c.cfgs, cfg)
+		c.lives = append(c.lives, nil)
 		c.boot(i)
 	}
 	return c
@@ -62,10 +64,21 @@ func (c *cluster) machine(name string) *sim.Node {
 
 func (c *cluster) boot(i int) {
 	c.nodes[i].Start("broker", func(e env.Env) {
-		if _, err := broker.Start(e, c.cfgs[i]); err != nil {
+		b, err := broker.Start(e, c.cfgs[i])
+		if err != nil {
 			panic(err)
 		}
+		c.lives[i] = b
 	})
+}
+
+// end stops all brokers. Nothing of the world runs on.
+func (c *cluster) end() {
+	for i, n := range c.nodes {
+		n.Start("stop", func(env.Env) { require.NoError(c.t, c.lives[i].Stop()) })
+	}
+	require.NoError(c.t, c.k.RunOut(time.Minute))
+	require.Empty(c.t, c.k.Failures())
 }
 
 // TestGroupThroughFailures has a group read while brokers crash and one of its
@@ -127,6 +140,7 @@ func TestGroupThroughFailures(t *testing.T) {
 			require.NoError(t, c.k.RunWhile(func() bool { return !done && c.k.Now() < 5*time.Minute }))
 			require.Empty(t, c.k.Failures())
 			require.True(t, done, "not done after 5 min: %+v", w.Progress())
+			c.end()
 
 			read := map[int64]bool{}
 			for _, s := range scans {

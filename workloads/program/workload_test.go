@@ -12,6 +12,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/weirlab/weir/env"
 	"github.com/weirlab/weir/env/osenv"
+	"github.com/weirlab/weir/env/osenv/osenvtest"
 	"github.com/weirlab/weir/linearizability"
 	"github.com/weirlab/weir/workloads/client"
 	"github.com/weirlab/weir/workloads/program"
@@ -63,8 +64,7 @@ func run(t *testing.T, cfg program.Config) (*counts, *linearizability.History, *
 	cluster, err := kfake.NewCluster(kfake.NumBrokers(3))
 	require.NoError(t, err)
 	defer cluster.Close()
-	e, err := osenv.New(osenv.Options{Seed: 7})
-	require.NoError(t, err)
+	e := osenvtest.New(t, osenv.Options{Seed: 7})
 	cfg.Client = client.Config{Bootstrap: cluster.ListenAddrs(), RetryBackoff: 10 * time.Millisecond}
 	var m counts
 	var out bytes.Buffer
