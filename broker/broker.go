@@ -124,6 +124,7 @@ func (b *Broker) open() error {
 			SegmentBytes:       cfg.SegmentBytes,
 			IndexIntervalBytes: cfg.IndexIntervalBytes,
 			FlushMessages:      cfg.FlushMessages,
+			CleanupPolicy:      storage.CleanupDelete,
 			RetentionBytes:     cfg.RetentionBytes,
 			RetentionMillis:    retentionMillis(cfg.RetentionTime),
 			MaxMessageBytes:    cfg.MaxMessageBytes,

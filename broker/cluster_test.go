@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -259,4 +260,20 @@ func TestConfigErrorsNameTheSetting(t *testing.T) {
 		_, err := broker.Start(e, cfg)
 		require.ErrorContains(t, err, setting)
 	}
+}
+
+func TestTopicWithTheLongestNameIsKeptOverARestart(t *testing.T) {
+	ctx := testContext(t)
+	c := startCluster(t, 1, nil)
+	name := strings.Repeat("a-topic.", 31) + "9"
+	require.Len(t, name, 249)
+	c.createTopic(ctx, name, 1)
+	write := func(value string) {
+		require.NoError(t, c.client(kgo.DefaultProduceTopic(name)).ProduceSync(ctx, kgo.StringRecord(value)).FirstErr())
+	}
+	write("before")
+	require.NoError(t, c.stop(0))
+	c.start(0)
+	write("after")
+	require.Equal(t, map[string]int{"before": 1, "after": 1}, readAll(ctx, t, c.client(kgo.ConsumeTopics(name)), 2))
 }

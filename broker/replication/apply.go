@@ -195,10 +195,29 @@ func fetcherOf(tp metadata.TopicPartition, n int) int {
 	return int(((31*hash + tp.Partition) & math.MaxInt32) % int32(n))
 }
 
-// logDir is the directory of a replica's log. It names the topic's id, so that
-// a topic that was deleted and created again never finds the old records.
+// shownTopicBytes is how much of its topic's name the directory of a log shows.
+// With a partition number and a topic id it leaves room under NAME_MAX, 255
+// bytes on every common file system, for a suffix.
+const shownTopicBytes = 200
+
+// logDir is the directory of a replica's log. The topic's id and the partition
+// name it, so that a topic that was deleted and created again never finds the
+// old records. The topic's name is there for people, as far as it fits: the
+// longest that Kafka allows, 249 bytes, would not.
 func logDir(tp metadata.TopicPartition, id metadata.TopicID) string {
+	tp.Topic = tp.Topic[:min(len(tp.Topic), shownTopicBytes)]
 	return tp.String() + "." + id.String()
+}
+
+// parseLogDir reads what of logDir's name identifies the log.
+func parseLogDir(name string) (id metadata.TopicID, partition int32, ok bool) {
+	dot := strings.LastIndexByte(name, '.')
+	dash := strings.LastIndexByte(name[:max(dot, 0)], '-')
+	if dash < 0 || id.UnmarshalText([]byte(name[dot+1:])) != nil {
+		return id, 0, false
+	}
+	n, err := strconv.ParseInt(name[dash+1:dot], 10, 32)
+	return id, int32(n), err == nil && n >= 0
 }
 
 // removeStrays removes logs of topics that were deleted while this broker was
@@ -210,21 +229,17 @@ func (m *Manager) removeStrays(image *metadata.Image) {
 		return // nothing was ever opened here
 	}
 	for _, entry := range entries {
-		dot := strings.LastIndexByte(entry.Name, '.')
-		dash := strings.LastIndexByte(entry.Name[:max(dot, 0)], '-')
-		var id metadata.TopicID
-		if !entry.IsDir || dash < 0 || id.UnmarshalText([]byte(entry.Name[dot+1:])) != nil {
+		id, n, ok := parseLogDir(entry.Name)
+		if !entry.IsDir || !ok {
 			continue
 		}
-		n, err := strconv.ParseInt(entry.Name[dash+1:dot], 10, 32)
-		if err != nil {
-			continue
+		if t := image.TopicByID(id); t != nil {
+			part := image.Partition(metadata.TopicPartition{Topic: t.Name, Partition: n})
+			if part != nil && part.HasReplica(m.cfg.BrokerID) {
+				continue
+			}
 		}
-		part := image.Partition(metadata.TopicPartition{Topic: entry.Name[:dash], Partition: int32(n)})
-		if part != nil && part.TopicID == id && part.HasReplica(m.cfg.BrokerID) {
-			continue
-		}
-		err = fsys.RemoveAll(path.Join(m.cfg.Dir, entry.Name))
+		err := fsys.RemoveAll(path.Join(m.cfg.Dir, entry.Name))
 		attrs := []env.Attr{env.Text("dir", entry.Name)}
 		if err != nil {
 			attrs = append(attrs, env.Text("error", err.Error()))
@@ -244,6 +259,14 @@ func (m *Manager) logConfig(image *metadata.Image, topic string) storage.Config 
 	c.RetentionBytes = number("retention.bytes", c.RetentionBytes)
 	c.RetentionMillis = number("retention.ms", c.RetentionMillis)
 	c.MaxMessageBytes = int32(number("max.message.bytes", int64(c.MaxMessageBytes)))
+	if list, ok := image.TopicConfig(topic, metadata.ConfigCleanupPolicy); ok {
+		c.CleanupPolicy = storage.ParseCleanupPolicy(list)
+	}
+	if internal, ok := metadata.FindInternalTopic(topic); ok && image.Topic(topic).Configs[metadata.ConfigCleanupPolicy] == "" {
+		// The state of coordinators outlives a default meant for other topics,
+		// however its topic came to be.
+		c.CleanupPolicy = storage.ParseCleanupPolicy(internal.Configs()[metadata.ConfigCleanupPolicy])
+	}
 	if kind, ok := image.TopicConfig(topic, "message.timestamp.type"); ok {
 		c.LogAppendTime = kind == "LogAppendTime"
 	}

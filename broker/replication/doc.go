@@ -36,9 +36,10 @@
 //
 // # Differences from Kafka
 //
-//   - The directory of a log names its topic's id, and so does the high
-//     watermark checkpoint: a topic that was deleted and created again under
-//     its name cannot meet the old one's records.
+//   - The directory of a log is named topic-partition.topicID, with no more than
+//     200 bytes of the topic's name, and the high watermark checkpoint names the
+//     id too: a topic that was deleted and created again under its name cannot
+//     meet the old one's records, and no name is too long for a directory.
 //   - A waiting acks=all write is told NOT_ENOUGH_REPLICAS_AFTER_APPEND as soon
 //     as the ISR falls below min.insync.replicas, rather than timing out.
 //   - A follower's high watermark never goes back when a new leader knows less.

@@ -161,6 +161,7 @@ func (m *Manager) checkLag() {
 	}
 }
 
+// applyRetention looks at every replica, led here or not.
 func (m *Manager) applyRetention() {
 	for _, p := range m.sorted() {
 		p.retain(m.e.Wall().UnixMilli())

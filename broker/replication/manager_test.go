@@ -39,7 +39,8 @@ var errCut = errors.New("cut off")
 func newCluster(t *testing.T, brokers int32) *cluster {
 	c := &cluster{t: t, root: t.TempDir(), image: metadata.Empty(), managers: map[int32]*Manager{}, cut: map[int32]bool{},
 		cfg: Config{ReplicaLagTimeMax: 300 * time.Millisecond, ReplicaFetchWaitMax: 100 * time.Millisecond,
-			ReplicaFetchBackoff: 10 * time.Millisecond, CheckpointInterval: 20 * time.Millisecond, ReplicaSocketTimeout: time.Second}}
+			ReplicaFetchBackoff: 10 * time.Millisecond, CheckpointInterval: 20 * time.Millisecond, ReplicaSocketTimeout: time.Second,
+			Log: storage.Config{CleanupPolicy: storage.CleanupDelete, RetentionBytes: -1, RetentionMillis: -1}}}
 	for id := int32(1); id <= brokers; id++ {
 		c.start(id)
 	}

@@ -99,7 +99,8 @@ func (m *Manager) OffsetForLeaderEpoch(tp metadata.TopicPartition, currentLeader
 // DeleteRecords moves the leader's log start offset up to before (-1: the high
 // watermark); followers hear of it with their next fetch. The records of an
 // internal topic are state, which only its coordinator may give up:
-// INVALID_TOPIC_EXCEPTION.
+// INVALID_TOPIC_EXCEPTION. A topic whose policy does not contain "delete" is not
+// to be cut either: POLICY_VIOLATION.
 func (m *Manager) DeleteRecords(tp metadata.TopicPartition, before int64) DeleteRecordsResult {
 	failed := func(code int16) DeleteRecordsResult { return DeleteRecordsResult{ErrorCode: code, LowWatermark: -1} }
 	if metadata.IsInternalTopic(tp.Topic) {
@@ -113,6 +114,9 @@ func (m *Manager) DeleteRecords(tp metadata.TopicPartition, before int64) Delete
 	defer p.mu.Unlock()
 	if code := p.checkEpoch(-1); code != 0 {
 		return failed(code)
+	}
+	if p.log.CleanupPolicy()&storage.CleanupDelete == 0 {
+		return failed(kerr.PolicyViolation.Code)
 	}
 	if before == -1 {
 		before = p.state.HighWatermark()

@@ -161,18 +161,34 @@ func (p *partition) check(op string, err error) {
 	}
 }
 
-// retain applies the retention settings.
+// retain forgets silent producers and, on the leader, applies the retention
+// settings. Followers take the leader's log start with its answers: no clock
+// but the leader's decides what is too old.
 func (p *partition) retain(nowWallMillis int64) {
 	p.mu.Lock()
-	defer p.mu.Unlock()
 	if p.gone || p.failed != nil {
+		p.mu.Unlock()
 		return
 	}
-	removed, err := p.log.ApplyRetention(nowWallMillis, p.state.HighWatermark())
-	if removed > 0 || err != nil {
-		p.changed("retention", err)
-		p.carryOut()
+	leads, mark := p.leading.Load() >= 0, p.state.HighWatermark()
+	p.mu.Unlock()
+	p.log.ExpireProducers(nowWallMillis)
+	if !leads {
+		return
 	}
+	// Without the lock: what is below the high watermark stays below it, and
+	// who ceases to lead meanwhile has decided before that.
+	removed, err := p.log.ApplyRetention(nowWallMillis, mark)
+	if removed == 0 && err == nil {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.gone {
+		return
+	}
+	p.changed("retention", err)
+	p.carryOut()
 }
 
 // resign makes the replica answer nobody any more.

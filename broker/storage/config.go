@@ -1,9 +1,13 @@
 package storage
 
-import "time"
+import (
+	"strings"
+	"time"
+)
 
 // Config holds the settings of one log. The zero value of a field stands for
-// its default; names in brackets are the Kafka topic settings.
+// its default where one is named; names in brackets are the Kafka topic
+// settings.
 type Config struct {
 	// SegmentBytes is the size at which a segment is sealed and the next one
 	// started. [segment.bytes] Default 1 GiB, at most 2 GiB - 1.
@@ -22,13 +26,18 @@ type Config struct {
 	// durability.
 	FlushMessages int64
 
-	// RetentionBytes is the size above which ApplyRetention removes the oldest
-	// segments. [retention.bytes] Default 0: no limit; -1 means the same.
+	// CleanupPolicy says what may be removed. [cleanup.policy] The zero value
+	// allows nothing.
+	CleanupPolicy CleanupPolicy
+
+	// RetentionBytes is the size that ApplyRetention keeps of a log with
+	// CleanupDelete: the oldest segments go as long as what is left is at least
+	// as large. [retention.bytes] Negative: no limit; 0 keeps nothing.
 	RetentionBytes int64
 
 	// RetentionMillis is the age of a segment's newest record above which
-	// ApplyRetention removes the segment. [retention.ms] Default 0: no limit;
-	// -1 means the same.
+	// ApplyRetention removes the segment of a log with CleanupDelete.
+	// [retention.ms] Negative: no limit; 0 keeps nothing that is older than now.
 	RetentionMillis int64
 
 	// MaxMessageBytes is the largest batch a client may append.
@@ -42,6 +51,30 @@ type Config struct {
 	// ProducerIDExpiration is how long after its last batch a producer's
 	// sequence numbers are remembered. [producer.id.expiration.ms] Default 24 h.
 	ProducerIDExpiration time.Duration
+}
+
+// CleanupPolicy is a set of ways in which old records may go.
+type CleanupPolicy uint8
+
+// The policies, by their names in cleanup.policy.
+const (
+	CleanupDelete  CleanupPolicy = 1 << iota // "delete": by age, size and DeleteRecords
+	CleanupCompact                           // "compact": when a later record has the same key
+)
+
+// ParseCleanupPolicy reads a value of cleanup.policy: a list of "delete" and
+// "compact", with commas between. Other words count for nothing.
+func ParseCleanupPolicy(list string) CleanupPolicy {
+	var p CleanupPolicy
+	for word := range strings.SplitSeq(list, ",") {
+		switch strings.TrimSpace(word) {
+		case "delete":
+			p |= CleanupDelete
+		case "compact":
+			p |= CleanupCompact
+		}
+	}
+	return p
 }
 
 const (

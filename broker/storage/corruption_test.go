@@ -21,7 +21,7 @@ var smallSegments = Config{SegmentBytes: 1000, IndexIntervalBytes: 200}
 
 // filledLog is a log of several segments, stopped cleanly, and its content.
 func filledLog(t testing.TB) (*testEnv, []byte) {
-	e := &testEnv{Env: newTestEnv(t), files: newMemFS()}
+	e := newMemEnv(t)
 	l, _, err := Open(e, "d/log", smallSegments)
 	require.NoError(t, err)
 	for i := range 30 {
@@ -180,11 +180,10 @@ func TestTruncatedSegment(t *testing.T) {
 // TestFileShortenedUnderReader is a file that loses bytes while it is open.
 func TestFileShortenedUnderReader(t *testing.T) {
 	e, _ := filledLog(t)
-	l, _, err := Open(e, "d/log", smallSegments)
-	require.NoError(t, err)
+	l := mustOpen(t, e, smallSegments)
 	first := l.segments[0]
 	e.files.names[first.name()].data = e.files.names[first.name()].data[:100]
-	_, err = l.Read(4, 60, 1<<20, true)
+	_, err := l.Read(4, 60, 1<<20, true)
 	var corrupt *CorruptError
 	require.ErrorAs(t, err, &corrupt)
 	require.Equal(t, first.name(), corrupt.File)
@@ -196,10 +195,9 @@ func TestFileShortenedUnderReader(t *testing.T) {
 func TestFullDisk(t *testing.T) {
 	batch := testBatch("some value")
 	for budget := range len(batch) {
-		e := &testEnv{Env: newTestEnv(t), files: newMemFS()}
-		l, _, err := Open(e, "d/log", Config{})
-		require.NoError(t, err)
-		_, err = l.AppendLeader(slices.Clone(batch), 0, AppendOptions{})
+		e := newMemEnv(t)
+		l := mustOpen(t, e, Config{})
+		_, err := l.AppendLeader(slices.Clone(batch), 0, AppendOptions{})
 		require.NoError(t, err)
 		e.files.diskFull(budget)
 		_, err = l.AppendLeader(slices.Clone(batch), 0, AppendOptions{})
@@ -217,10 +215,11 @@ func TestFullDisk(t *testing.T) {
 		res, err := l.AppendLeader(slices.Clone(batch), 0, AppendOptions{})
 		require.NoError(t, err)
 		require.EqualValues(t, 1, res.BaseOffset)
-		l, rec, err := Open(&testEnv{Env: e.Env, files: e.files.processCrash()}, "d/log", Config{})
+		l, rec, err := Open(e.crash(), "d/log", Config{})
 		require.NoError(t, err)
 		require.False(t, rec.Damaged(), rec.String())
 		require.EqualValues(t, 2, l.EndOffset())
+		require.NoError(t, l.Close())
 	}
 }
 
@@ -229,11 +228,10 @@ func TestFullDisk(t *testing.T) {
 func TestDeviceErrorFences(t *testing.T) {
 	for _, op := range []string{"write", "sync"} {
 		t.Run(op, func(t *testing.T) {
-			e := &testEnv{Env: newTestEnv(t), files: newMemFS()}
-			l, _, err := Open(e, "d/log", Config{FlushMessages: 1})
-			require.NoError(t, err)
+			e := newMemEnv(t)
+			l := mustOpen(t, e, Config{FlushMessages: 1})
 			e.files.failAfter(op, 1, syscall.EIO, false)
-			_, err = l.AppendLeader(testBatch("lost"), 0, AppendOptions{})
+			_, err := l.AppendLeader(testBatch("lost"), 0, AppendOptions{})
 			require.ErrorIs(t, err, syscall.EIO)
 			require.ErrorIs(t, err, kerr.KafkaStorageError)
 			require.ErrorIs(t, l.Failed(), syscall.EIO)
@@ -243,7 +241,7 @@ func TestDeviceErrorFences(t *testing.T) {
 			require.ErrorIs(t, err, kerr.KafkaStorageError)
 			require.Error(t, l.TruncateTo(0))
 			require.Error(t, l.Close())
-			l = mustOpen(t, &testEnv{Env: e.Env, files: e.files.processCrash()}, Config{})
+			l = mustOpen(t, e.crash(), Config{})
 			_, err = l.AppendLeader(testBatch("goes on"), 0, AppendOptions{})
 			require.NoError(t, err)
 		})
@@ -262,7 +260,7 @@ func TestReadErrorNamesPlace(t *testing.T) {
 }
 
 func TestAppendRefusals(t *testing.T) {
-	e := &testEnv{Env: newTestEnv(t), files: newMemFS()}
+	e := newMemEnv(t)
 	l := mustOpen(t, e, Config{MaxMessageBytes: 500, SegmentBytes: 2000})
 	_, err := l.AppendLeader(testBatch("a", "b"), 3, AppendOptions{})
 	require.NoError(t, err)
@@ -321,7 +319,7 @@ func TestAppendRefusals(t *testing.T) {
 }
 
 func TestEpochOfProducerStartsAtZero(t *testing.T) {
-	l := mustOpen(t, &testEnv{Env: newTestEnv(t), files: newMemFS()}, Config{})
+	l := mustOpen(t, newMemEnv(t), Config{})
 	send := func(epoch int16, seq int32) (AppendResult, error) {
 		o := NoProducer()
 		o.ProducerID, o.ProducerEpoch, o.BaseSequence = 7, epoch, seq

@@ -48,8 +48,9 @@
 //   - Open syncs what it found before it lets anybody count on it: a PC between
 //     write and sync, or between cut and sync, followed by PL, loses nothing
 //     that was reported after the PC.
-//   - A new start offset is durable before the segments below it are removed.
-//     Files that come back after PL are known to be too old.
+//   - A new start offset is durable before readers see it and before the
+//     segments below it are removed. Files that come back after PL are known to
+//     be too old.
 //   - A write that fails is cut back at once, so that nothing is ever written
 //     behind half a batch (B23). DF leaves the log usable. After any other
 //     error, a failed cut, or a failed sync, the log is fenced: it takes no more
@@ -76,6 +77,13 @@
 // are remembered, so that a retry of any request in flight is answered with
 // the offsets of the first copy (KIP-98); a producer that is not known may
 // start at any sequence (KIP-360).
+//
+// # Retention
+//
+// ApplyRetention removes by age and size what cleanup.policy lets go, and
+// nothing else; a limit of 0 keeps nothing, as in Kafka. Age is told from record
+// timestamps and the wall clock of whoever calls, who is the leader: followers
+// move their start to where the leader's log starts.
 //
 // # Time charged
 //

@@ -127,6 +127,13 @@ func (l *Log) SetConfig(cfg Config) {
 	l.cfg = cfg.withDefaults()
 }
 
+// CleanupPolicy says what may be removed from the log.
+func (l *Log) CleanupPolicy() CleanupPolicy {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.cfg.CleanupPolicy
+}
+
 func (l *Log) active() *segment { return l.segments[len(l.segments)-1] }
 
 // fence stops all writing: what the files hold is no longer known. The first

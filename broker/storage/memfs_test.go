@@ -8,6 +8,9 @@ import (
 	"strings"
 	"sync"
 	"syscall"
+	"testing"
+
+	"github.com/stretchr/testify/require"
 
 	"github.com/weirlab/weir/env"
 )
@@ -19,6 +22,10 @@ type memFS struct {
 	names   map[string]*inode // as programs see them
 	durable map[string]*inode // as of the last SyncDir
 	dirs    map[string]bool
+
+	open   map[*memFile]bool
+	family *[]*memFS // all file systems of one test, from one crash to the next
+	dead   bool      // its process has crashed
 
 	// fail, if set, is asked before each operation that changes something;
 	// a short write writes as many bytes as it says.
@@ -33,8 +40,44 @@ type inode struct {
 const memPage = 512
 
 func newMemFS() *memFS {
-	return &memFS{names: map[string]*inode{}, durable: map[string]*inode{}, dirs: map[string]bool{".": true}}
+	m := &memFS{names: map[string]*inode{}, durable: map[string]*inode{}, dirs: map[string]bool{".": true},
+		open: map[*memFile]bool{}, family: new([]*memFS)}
+	*m.family = append(*m.family, m)
+	return m
 }
+
+// heir is an empty file system for the process that comes after this one.
+func (m *memFS) heir() *memFS {
+	m.dead = true
+	after := newMemFS()
+	after.family = m.family
+	*m.family = append(*m.family, after)
+	return after
+}
+
+// left names the files that processes which did not crash have left open.
+func (m *memFS) left() (names []string) {
+	for _, fs := range *m.family {
+		if fs.dead {
+			continue
+		}
+		for f := range fs.open {
+			names = append(names, f.name)
+		}
+	}
+	return names
+}
+
+// newMemEnv is an Env in memory for one test, which must close what it opens
+// unless its process crashes.
+func newMemEnv(t testing.TB) *testEnv {
+	e := &testEnv{Env: newTestEnv(t), files: newMemFS()}
+	t.Cleanup(func() { require.Empty(t, e.files.left(), "files were left open") })
+	return e
+}
+
+// crash is the Env of the process that comes after this one died.
+func (e *testEnv) crash() *testEnv { return &testEnv{Env: e.Env, files: e.files.processCrash()} }
 
 // testEnv is an Env whose files are in memory and whose tasks run when told.
 type testEnv struct {
@@ -47,7 +90,7 @@ func (e *testEnv) FS() env.FS { return e.files }
 
 func (e *testEnv) Go(_ string, fn func()) env.Task {
 	e.tasks = append(e.tasks, fn)
-	return &deferredTask{}
+	return &deferredTask{e: e}
 }
 
 func (e *testEnv) runTasks() {
@@ -58,7 +101,12 @@ func (e *testEnv) runTasks() {
 	}
 }
 
-type deferredTask struct{ env.Task }
+type deferredTask struct {
+	env.Task
+	e *testEnv
+}
+
+func (d *deferredTask) Wait() { d.e.runTasks() }
 
 func (m *memFS) check(op, name string, n int) (int, error) {
 	if m.fail == nil {
@@ -72,7 +120,7 @@ func (m *memFS) check(op, name string, n int) (int, error) {
 func (m *memFS) powerLoss(pick func(n int) int) *memFS {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	after := newMemFS()
+	after := m.heir()
 	after.dirs = m.dirs
 	all := map[string]bool{}
 	for name := range m.names {
@@ -130,7 +178,7 @@ func (n *inode) settle(pick func(n int) int) *inode {
 func (m *memFS) processCrash() *memFS {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	after := newMemFS()
+	after := m.heir()
 	after.dirs, after.names, after.durable = m.dirs, m.names, m.durable
 	// What the dead process still does goes nowhere.
 	m.names, m.durable = map[string]*inode{}, map[string]*inode{}
@@ -139,7 +187,7 @@ func (m *memFS) processCrash() *memFS {
 
 func pathErr(op, name string, err error) error { return &fs.PathError{Op: op, Path: name, Err: err} }
 
-func (m *memFS) open(name string, create, truncate bool) (env.File, error) {
+func (m *memFS) openFile(name string, create, truncate bool) (env.File, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	node := m.names[name]
@@ -161,12 +209,14 @@ func (m *memFS) open(name string, create, truncate bool) (env.File, error) {
 	if truncate {
 		node.data = nil
 	}
-	return &memFile{fs: m, node: node, name: name}, nil
+	f := &memFile{fs: m, node: node, name: name}
+	m.open[f] = true
+	return f, nil
 }
 
-func (m *memFS) Open(name string) (env.File, error)         { return m.open(name, false, false) }
-func (m *memFS) Create(name string) (env.File, error)       { return m.open(name, true, true) }
-func (m *memFS) OpenOrCreate(name string) (env.File, error) { return m.open(name, true, false) }
+func (m *memFS) Open(name string) (env.File, error)         { return m.openFile(name, false, false) }
+func (m *memFS) Create(name string) (env.File, error)       { return m.openFile(name, true, true) }
+func (m *memFS) OpenOrCreate(name string) (env.File, error) { return m.openFile(name, true, false) }
 
 func (m *memFS) MkdirAll(dir string) error {
 	m.mu.Lock()
@@ -349,6 +399,7 @@ func (f *memFile) Close() error {
 		return pathErr("close", f.name, fs.ErrClosed)
 	}
 	f.closed = true
+	delete(f.fs.open, f)
 	return nil
 }
 

@@ -357,8 +357,14 @@ func TestProducersAgainstModel(t *testing.T) {
 	})
 }
 
-func mustOpen(t require.TestingT, e *testEnv, cfg Config) *Log {
+// mustOpen opens a log that is closed when the test ends, or when it is
+// replaced by one that mustOpen opens after a crash.
+func mustOpen(t interface {
+	require.TestingT
+	Cleanup(func())
+}, e *testEnv, cfg Config) *Log {
 	l, _, err := Open(e, "d/log", cfg)
 	require.NoError(t, err)
+	t.Cleanup(func() { _ = l.Close() })
 	return l
 }

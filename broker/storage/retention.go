@@ -9,6 +9,8 @@ import (
 // lie wholly before it. Going back is ignored. Errors: an
 // *OffsetOutOfRangeError beyond EndOffset; an *IOError, after which the start
 // offset is unchanged or, if only removing files failed, the log is fenced.
+//
+// Neither appends nor reads wait for it.
 func (l *Log) DeleteRecordsBefore(off int64) error {
 	l.maintenance.Lock()
 	defer l.maintenance.Unlock()
@@ -19,8 +21,8 @@ func (l *Log) DeleteRecordsBefore(off int64) error {
 // advanceStart moves the start offset to off and returns how many segments
 // that removed. maintenance is held.
 //
-// The new start is durable before any file goes, so that files which come back
-// after a loss of power are known to be too old.
+// The new start is durable before anybody sees it and before any file goes, so
+// that files which come back after a loss of power are known to be too old.
 func (l *Log) advanceStart(off int64) (removed int, err error) {
 	l.mu.Lock()
 	if err := l.usable(); err != nil {
@@ -36,7 +38,6 @@ func (l *Log) advanceStart(off int64) (removed int, err error) {
 		l.mu.Unlock()
 		return 0, nil
 	}
-	l.start.Store(off)
 	rp := l.recovery
 	for i, seg := range l.segments[:len(l.segments)-1] {
 		// The recovery point may not name a segment that is about to go.
@@ -46,32 +47,39 @@ func (l *Log) advanceStart(off int64) (removed int, err error) {
 	}
 	l.mu.Unlock()
 
-	if err := l.saveState(rp); err != nil {
-		l.start.Store(start)
+	if err := l.saveStateFrom(off, rp); err != nil {
 		return 0, err
 	}
 
 	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.gen.Add(1)
-	for len(l.segments) > 1 && l.segments[0].next <= off {
-		seg := l.segments[0]
+	l.start.Store(off)
+	l.epochs.truncateStart(off)
+	n := 0
+	for n < len(l.segments)-1 && l.segments[n].next <= off {
+		l.size.Add(-l.segments[n].size)
+		n++
+	}
+	gone := l.segments[:n]
+	if n > 0 {
+		l.gen.Add(1)
+		l.segments = slices.Clone(l.segments[n:])
+		l.sealed = slices.DeleteFunc(l.sealed, func(s sealedSegment) bool { return slices.Contains(gone, s.seg) })
+	}
+	l.mu.Unlock()
+	for _, seg := range gone {
 		if err := l.removeSegmentFiles(seg); err != nil {
 			return removed, l.fenceFor(err)
 		}
-		l.size.Add(-seg.size)
-		l.segments = slices.Clone(l.segments[1:])
-		l.sealed = slices.DeleteFunc(l.sealed, func(s sealedSegment) bool { return s.seg == seg })
 		removed++
 	}
-	l.epochs.truncateStart(off)
 	return removed, nil
 }
 
 // ApplyRetention removes the oldest segments that the retention settings no
-// longer keep and that lie wholly below highWatermark, and forgets producers
-// that have been silent too long. It returns how many segments it removed.
-// Errors are those of DeleteRecordsBefore.
+// longer keep and that lie wholly below highWatermark, and returns how many it
+// removed. It removes none unless CleanupPolicy contains CleanupDelete. Only a
+// leader calls it: its followers take the start of its log. Errors are those of
+// DeleteRecordsBefore.
 //
 // Age is that of a segment's newest timestamp; a segment without timestamps
 // does not age.
@@ -83,19 +91,20 @@ func (l *Log) ApplyRetention(nowWallMillis, highWatermark int64) (removed int, e
 		l.mu.Unlock()
 		return 0, err
 	}
-	l.producers.expire(nowWallMillis - int64(l.cfg.ProducerIDExpiration/time.Millisecond))
-	if seg := l.active(); l.expired(seg, nowWallMillis) && seg.next <= highWatermark && !l.closing {
-		// Once sealed it can go like any other.
-		if _, err := l.roll(); err != nil {
-			l.mu.Unlock()
-			return 0, err
-		}
-	}
 	size, off := l.size.Load(), l.start.Load()
-	for _, seg := range l.segments[:len(l.segments)-1] {
-		tooMuch := l.cfg.RetentionBytes > 0 && size-seg.size >= l.cfg.RetentionBytes
-		if seg.next > highWatermark || !tooMuch && !l.expired(seg, nowWallMillis) {
+	for _, seg := range l.segments {
+		if seg.size == 0 || seg.next > highWatermark || !l.unwanted(seg, size, nowWallMillis) {
 			break
+		}
+		if seg == l.active() {
+			// Once sealed it can go like any other.
+			if l.closing {
+				break
+			}
+			if _, err := l.roll(); err != nil {
+				l.mu.Unlock()
+				return 0, err
+			}
 		}
 		off = max(off, seg.next)
 		size -= seg.size
@@ -104,8 +113,22 @@ func (l *Log) ApplyRetention(nowWallMillis, highWatermark int64) (removed int, e
 	return l.advanceStart(off)
 }
 
-// expired reports whether a segment is older than retention.ms keeps it.
-func (l *Log) expired(seg *segment, nowMillis int64) bool {
-	return l.cfg.RetentionMillis > 0 && seg.size > 0 && seg.index.maxTimestamp >= 0 &&
-		nowMillis-seg.index.maxTimestamp > l.cfg.RetentionMillis
+// unwanted reports whether retention no longer keeps seg, the oldest segment of
+// a log of size bytes.
+func (l *Log) unwanted(seg *segment, size, nowMillis int64) bool {
+	if l.cfg.CleanupPolicy&CleanupDelete == 0 {
+		return false
+	}
+	tooMuch := l.cfg.RetentionBytes >= 0 && size-seg.size >= l.cfg.RetentionBytes
+	newest := seg.index.maxTimestamp
+	tooOld := l.cfg.RetentionMillis >= 0 && newest >= 0 && nowMillis-newest > l.cfg.RetentionMillis
+	return tooMuch || tooOld
+}
+
+// ExpireProducers forgets producers that have been silent for longer than
+// ProducerIDExpiration.
+func (l *Log) ExpireProducers(nowWallMillis int64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.producers.expire(nowWallMillis - int64(l.cfg.ProducerIDExpiration/time.Millisecond))
 }

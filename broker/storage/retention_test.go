@@ -16,7 +16,7 @@ import (
 
 // timedLog has ten segments of one batch each; batch i has timestamp 1000·i.
 func timedLog(t *testing.T, cfg Config) (*testEnv, *Log) {
-	e := &testEnv{Env: newTestEnv(t), files: newMemFS()}
+	e := newMemEnv(t)
 	cfg.SegmentBytes = 100
 	l := mustOpen(t, e, cfg)
 	for i := range 10 {
@@ -29,7 +29,7 @@ func timedLog(t *testing.T, cfg Config) (*testEnv, *Log) {
 }
 
 func TestRetentionByTime(t *testing.T) {
-	e, l := timedLog(t, Config{RetentionMillis: 3000})
+	e, l := timedLog(t, Config{CleanupPolicy: CleanupDelete, RetentionBytes: -1, RetentionMillis: 3000})
 	removed, err := l.ApplyRetention(8500, 100)
 	require.NoError(t, err)
 	require.Equal(t, 6, removed) // 0 to 5000; 6000 is 2.5 s old
@@ -41,13 +41,13 @@ func TestRetentionByTime(t *testing.T) {
 	require.EqualValues(t, len(got), l.SizeBytes())
 
 	// The start survives, and so does what is left.
-	l = mustOpen(t, &testEnv{Env: e.Env, files: e.files.processCrash()}, Config{SegmentBytes: 100})
+	l = mustOpen(t, e.crash(), Config{SegmentBytes: 100})
 	require.EqualValues(t, 6, l.StartOffset())
 	require.EqualValues(t, 10, l.EndOffset())
 }
 
 func TestRetentionRemovesAllThatIsOld(t *testing.T) {
-	_, l := timedLog(t, Config{RetentionMillis: 3000})
+	_, l := timedLog(t, Config{CleanupPolicy: CleanupDelete, RetentionBytes: -1, RetentionMillis: 3000})
 	removed, err := l.ApplyRetention(1e6, 10)
 	require.NoError(t, err)
 	require.Equal(t, 10, removed)
@@ -58,15 +58,42 @@ func TestRetentionRemovesAllThatIsOld(t *testing.T) {
 }
 
 func TestRetentionStopsAtHighWatermark(t *testing.T) {
-	_, l := timedLog(t, Config{RetentionMillis: 3000})
+	_, l := timedLog(t, Config{CleanupPolicy: CleanupDelete, RetentionBytes: -1, RetentionMillis: 3000})
 	removed, err := l.ApplyRetention(1e6, 4)
 	require.NoError(t, err)
 	require.Equal(t, 4, removed)
 	require.EqualValues(t, 4, l.StartOffset())
 }
 
+// With zero a limit keeps nothing, as in Kafka; without a limit, and without
+// "delete" in the policy, all stays.
+func TestOnlyThePolicyDeletes(t *testing.T) {
+	const all, none = 10, 0
+	for name, tc := range map[string]struct {
+		policy       string
+		bytes, age   int64
+		wantsRemoved int
+	}{
+		"age 0":                {"delete", -1, 0, all},
+		"size 0":               {"delete", 0, -1, all},
+		"no limit":             {"delete", -1, -1, none},
+		"compact":              {"compact", 0, 0, none},
+		"compact, delete":      {"compact, delete", -1, 3000, all},
+		"compact,delete, size": {"compact,delete", 0, -1, all},
+		"no policy":            {"", 0, 0, none},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, l := timedLog(t, Config{CleanupPolicy: ParseCleanupPolicy(tc.policy), RetentionBytes: tc.bytes, RetentionMillis: tc.age})
+			removed, err := l.ApplyRetention(1e6, 10)
+			require.NoError(t, err)
+			require.Equal(t, tc.wantsRemoved, removed)
+			require.EqualValues(t, tc.wantsRemoved, l.StartOffset())
+		})
+	}
+}
+
 func TestRetentionBySize(t *testing.T) {
-	_, l := timedLog(t, Config{RetentionBytes: 300})
+	_, l := timedLog(t, Config{CleanupPolicy: CleanupDelete, RetentionBytes: 300, RetentionMillis: -1})
 	_, err := l.ApplyRetention(0, 100)
 	require.NoError(t, err)
 	require.GreaterOrEqual(t, l.SizeBytes(), int64(300), "never less than asked for")
@@ -74,7 +101,7 @@ func TestRetentionBySize(t *testing.T) {
 }
 
 func TestProducerExpires(t *testing.T) {
-	l := mustOpen(t, &testEnv{Env: newTestEnv(t), files: newMemFS()}, Config{ProducerIDExpiration: time.Second})
+	l := mustOpen(t, newMemEnv(t), Config{ProducerIDExpiration: time.Second})
 	o := NoProducer()
 	o.ProducerID, o.ProducerEpoch, o.BaseSequence = 1, 0, 0
 	batch := BuildBatch(nil, o, []Record{{TimestampMillis: 5000}})
@@ -83,15 +110,14 @@ func TestProducerExpires(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, i == 1, res.Duplicate)
 	}
-	_, err := l.ApplyRetention(6001, 0)
-	require.NoError(t, err)
+	l.ExpireProducers(6001)
 	res, err := l.AppendLeader(batch, 0, AppendOptions{})
 	require.NoError(t, err)
 	require.False(t, res.Duplicate, "a producer that is forgotten may start anywhere")
 }
 
 func TestSegmentMillis(t *testing.T) {
-	e := &testEnv{Env: newTestEnv(t), files: newMemFS()}
+	e := newMemEnv(t)
 	l := mustOpen(t, e, Config{SegmentMillis: 1500})
 	for i := range 5 {
 		_, err := l.AppendLeader(BuildBatch(nil, NoProducer(), []Record{{TimestampMillis: int64(1000 * i)}}), 0, AppendOptions{})
@@ -101,7 +127,7 @@ func TestSegmentMillis(t *testing.T) {
 }
 
 func TestLogAppendTime(t *testing.T) {
-	l := mustOpen(t, &testEnv{Env: newTestEnv(t), files: newMemFS()}, Config{LogAppendTime: true})
+	l := mustOpen(t, newMemEnv(t), Config{LogAppendTime: true})
 	before := time.Now().UnixMilli()
 	res, err := l.AppendLeader(testBatch("a", "b"), 0, AppendOptions{})
 	require.NoError(t, err)
@@ -116,7 +142,7 @@ func TestLogAppendTime(t *testing.T) {
 // TestFollowerStartsInsideBatch is a follower of a leader whose log start lies
 // inside a batch: it gets the whole batch and hides what is below.
 func TestFollowerStartsInsideBatch(t *testing.T) {
-	e := &testEnv{Env: newTestEnv(t), files: newMemFS()}
+	e := newMemEnv(t)
 	l := mustOpen(t, e, Config{})
 	require.NoError(t, l.TruncateFullyAndStartAt(12))
 	o := NoProducer()
@@ -125,7 +151,7 @@ func TestFollowerStartsInsideBatch(t *testing.T) {
 	require.NoError(t, err)
 	require.EqualValues(t, 12, l.StartOffset())
 	require.EqualValues(t, 15, l.EndOffset())
-	l = mustOpen(t, &testEnv{Env: e.Env, files: e.files.processCrash()}, Config{})
+	l = mustOpen(t, e.crash(), Config{})
 	require.EqualValues(t, 12, l.StartOffset())
 	require.EqualValues(t, 15, l.EndOffset())
 	got, err := l.Read(12, 15, 0, true)
@@ -173,7 +199,7 @@ func TestTimestampInCompressedBatch(t *testing.T) {
 		return out
 	}
 	check := func(name string, batch []byte) {
-		l := mustOpen(t, &testEnv{Env: newTestEnv(t), files: newMemFS()}, Config{})
+		l := mustOpen(t, newMemEnv(t), Config{})
 		_, err := l.AppendLeader(batch, 2, AppendOptions{})
 		require.NoError(t, err, name)
 		at, found, err := l.OffsetForTimestamp(1001)
@@ -193,7 +219,7 @@ func TestTimestampInCompressedBatch(t *testing.T) {
 	check("xerial", compressedBatch(2, xerial))
 
 	// What cannot be decompressed is kept for clients but cannot be searched.
-	l := mustOpen(t, &testEnv{Env: newTestEnv(t), files: newMemFS()}, Config{})
+	l := mustOpen(t, newMemEnv(t), Config{})
 	_, err := l.AppendLeader(compressedBatch(4, bytes.Clone), 0, AppendOptions{})
 	require.NoError(t, err)
 	_, _, err = l.OffsetForTimestamp(1001)

@@ -105,9 +105,12 @@ func (l *Log) finishSealed(job sealedSegment) error {
 
 // saveState writes the log-state file, with the recovery point at rp.
 // maintenance is held.
-func (l *Log) saveState(rp recoveryPoint) error {
+func (l *Log) saveState(rp recoveryPoint) error { return l.saveStateFrom(l.start.Load(), rp) }
+
+// saveStateFrom is saveState with a start offset that is to be the log's.
+func (l *Log) saveStateFrom(start int64, rp recoveryPoint) error {
 	l.mu.Lock()
-	state := logState{logStart: l.start.Load(), recovery: rp, epochs: l.epochs.entries}
+	state := logState{logStart: start, recovery: rp, epochs: l.epochs.entries}
 	data := state.encode()
 	l.mu.Unlock()
 	if err := WriteFile(l.fs, l.statePath(), data); err != nil {

@@ -113,17 +113,22 @@ func (l *Log) snapshots() ([]int64, error) {
 
 // Close makes the log durable, notes that it is, so that opening it needs no
 // scan, and closes its files. The log cannot be used afterwards, but may be
-// opened again. Closing a fenced log only closes its files.
+// opened again. Closing a fenced log only closes its files. When it returns,
+// nothing that the log has started is running any more.
 func (l *Log) Close() error {
 	l.mu.Lock()
 	again := l.closing
 	l.closing = true
+	flusher := l.flusher
 	l.mu.Unlock()
-	if again {
-		return nil
+	if flusher != nil {
+		defer flusher.Wait()
 	}
 	l.maintenance.Lock()
 	defer l.maintenance.Unlock()
+	if again {
+		return nil
+	}
 	err := l.Failed()
 	if err == nil {
 		err = l.saveAll()
@@ -184,6 +189,13 @@ func (l *Log) closeFiles() error {
 
 // Delete closes the log without syncing and removes its directory.
 func (l *Log) Delete() error {
+	l.mu.Lock()
+	l.closing = true
+	flusher := l.flusher
+	l.mu.Unlock()
+	if flusher != nil {
+		defer flusher.Wait()
+	}
 	l.maintenance.Lock()
 	defer l.maintenance.Unlock()
 	// The files are going: an error of closing one says nothing of use.
