@@ -2,6 +2,7 @@ package controller
 
 import (
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -82,10 +83,13 @@ func (m *machine) registerBroker(now time.Duration, t *txn, req *kmsg.BrokerRegi
 	switch {
 	case m.cfg.ClusterID != "" && req.ClusterID != m.cfg.ClusterID:
 		return refuse(kerr.InconsistentClusterID)
-	case req.BrokerID < 0 || len(req.Listeners) == 0:
+	case !validRegistration(req):
 		return refuse(kerr.InvalidRegistration)
 	}
 	old := t.img().Broker(req.BrokerID)
+	if old == nil && t.img().BrokerCount() >= maxBrokers {
+		return refuse(kerr.PolicyViolation)
+	}
 	if old != nil && old.Incarnation == req.IncarnationID {
 		// The answer to an earlier attempt was lost.
 		m.touch(now, old, -1)
@@ -114,6 +118,30 @@ func (m *machine) registerBroker(now time.Duration, t *txn, req *kmsg.BrokerRegi
 	}
 	m.touch(now, t.img().Broker(req.BrokerID), -1)
 	return resp
+}
+
+// maxBrokers bounds the registrations that strangers can leave in the log.
+const maxBrokers = 10000
+
+// validRegistration checks what would be kept of a registration: everyone who
+// asks for metadata is sent it.
+func validRegistration(req *kmsg.BrokerRegistrationRequest) bool {
+	if req.BrokerID < 0 || len(req.Listeners) == 0 {
+		return false
+	}
+	l := req.Listeners[0]
+	return l.Port > 0 && validName(l.Host, 255) && (req.Rack == nil || *req.Rack == "" || validName(*req.Rack, 255))
+}
+
+// validName reports whether a name has between one and limit bytes, all of them
+// printable ASCII without spaces.
+func validName(name string, limit int) bool {
+	for i := range len(name) {
+		if name[i] <= ' ' || name[i] > '~' {
+			return false
+		}
+	}
+	return name != "" && len(name) <= limit
 }
 
 // touch notes a sign of life.
@@ -150,8 +178,9 @@ func (m *machine) heartbeat(now time.Duration, t *txn, req *kmsg.BrokerHeartbeat
 		return resp
 	}
 	b := t.img().Broker(req.BrokerID)
-	s := m.touch(now, b, req.CurrentMetadataOffset)
-	resp.IsCaughtUp = req.CurrentMetadataOffset >= b.Epoch
+	applied := min(req.CurrentMetadataOffset, t.next()-1) // nobody has applied what does not exist
+	s := m.touch(now, b, applied)
+	resp.IsCaughtUp = applied >= b.Epoch
 	switch {
 	case b.Fenced && req.WantShutdown:
 		resp.ShouldShutdown = true
@@ -215,6 +244,10 @@ func (m *machine) allocateProducerIDs(t *txn, req *kmsg.AllocateProducerIDsReque
 		return resp
 	}
 	first := t.img().NextProducerID()
+	if first > math.MaxInt64-producerIDBlock {
+		resp.ErrorCode = kerr.UnknownServerError.Code // KIP-730: none are left
+		return resp
+	}
 	t.add(&metadata.ProducerIDsRecord{BrokerID: req.BrokerID, BrokerEpoch: req.BrokerEpoch, NextProducerID: first + producerIDBlock})
 	resp.ProducerIDStart, resp.ProducerIDLen = first, producerIDBlock
 	return resp

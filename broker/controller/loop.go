@@ -243,6 +243,8 @@ func (l *loop) carryOut(out quorum.Output) error {
 	case quorum.RoleChange:
 		n.e.Event("quorum", env.Text("role", out.Role.String()), env.Int("epoch", out.Epoch), env.Int("leader", out.Leader))
 		l.stepDown()
+	case quorum.Contradiction:
+		n.e.Event("quorum-contradiction", env.Text("reason", out.Reason))
 	case quorum.Violation:
 		return fmt.Errorf("controller: quorum invariant violated: %s", out.Reason)
 	}

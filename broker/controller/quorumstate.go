@@ -45,5 +45,8 @@ func readQuorumState(fsys env.FS, dir string) (quorum.HardState, error) {
 	if err := json.Unmarshal(data, &s); err != nil {
 		return quorum.HardState{}, fmt.Errorf("controller: %s: %w", name, err)
 	}
+	if s.LeaderEpoch < 0 || s.LeaderEpoch > quorum.MaxEpoch {
+		return quorum.HardState{}, fmt.Errorf("controller: %s holds epoch %d, which no quorum can have reached; remove this node's metadata directory to let it join anew", name, s.LeaderEpoch)
+	}
 	return quorum.HardState{Epoch: s.LeaderEpoch, Leader: s.LeaderID, VotedFor: s.VotedID}, nil
 }

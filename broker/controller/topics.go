@@ -235,6 +235,7 @@ func (m *machine) createPartitions(t *txn, req *kmsg.CreatePartitionsRequest) km
 	for _, rt := range req.Topics {
 		seen[rt.Topic]++
 	}
+	budget := maxPartitionsPerRequest
 	for _, rt := range req.Topics {
 		out := kmsg.NewCreatePartitionsResponseTopic()
 		out.Topic = rt.Topic
@@ -243,7 +244,7 @@ func (m *machine) createPartitions(t *txn, req *kmsg.CreatePartitionsRequest) km
 		if seen[rt.Topic] > 1 {
 			err, text = kerr.InvalidRequest, "Duplicate topic in request."
 		} else {
-			err, text = m.growTopic(t, &rt, req.ValidateOnly)
+			err, text = m.growTopic(t, &rt, req.ValidateOnly, &budget)
 		}
 		if err != nil {
 			out.ErrorCode, out.ErrorMessage = err.Code, message(text)
@@ -253,7 +254,7 @@ func (m *machine) createPartitions(t *txn, req *kmsg.CreatePartitionsRequest) km
 	return resp
 }
 
-func (m *machine) growTopic(t *txn, rt *kmsg.CreatePartitionsRequestTopic, validateOnly bool) (*kerr.Error, string) {
+func (m *machine) growTopic(t *txn, rt *kmsg.CreatePartitionsRequestTopic, validateOnly bool, budget *int) (*kerr.Error, string) {
 	topic := t.img().Topic(rt.Topic)
 	if topic == nil {
 		return kerr.UnknownTopicOrPartition, "This server does not host this topic-partition."
@@ -264,10 +265,11 @@ func (m *machine) growTopic(t *txn, rt *kmsg.CreatePartitionsRequestTopic, valid
 		return kerr.InvalidPartitions, fmt.Sprintf("Topic already has %d partition(s).", have)
 	case rt.Count < have:
 		return kerr.InvalidPartitions, fmt.Sprintf("The topic %s currently has %d partition(s); %d would not be an increase.", rt.Topic, have, rt.Count)
-	case rt.Count-have > maxPartitionsPerRequest:
+	case rt.Count-have > int32(*budget):
 		return kerr.PolicyViolation, fmt.Sprintf("Excessively large number of partitions per request: at most %d.", maxPartitionsPerRequest)
 	}
 	more := rt.Count - have
+	*budget -= int(more)
 	rf := len(topic.Partitions[0].Replicas)
 	var replicas [][]int32
 	if len(rt.Assignment) > 0 {

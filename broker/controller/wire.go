@@ -74,10 +74,10 @@ const maxFetchBytes = 1 << 20
 func requestFromWire(req kmsg.Request, node int32, clusterID string) (quorum.Message, *kerr.Error) {
 	m := quorum.Message{To: node, Leader: quorum.None}
 	var cluster *string
-	found := false
+	found, meant := false, int32(-1)
 	switch req := req.(type) {
 	case *kmsg.VoteRequest:
-		m.Kind, cluster = quorum.VoteRequest, req.ClusterID
+		m.Kind, cluster, meant = quorum.VoteRequest, req.ClusterID, req.VoterID
 		if len(req.Topics) == 1 && len(req.Topics[0].Partitions) == 1 {
 			p := req.Topics[0].Partitions[0]
 			found = req.Topics[0].Topic == metadata.ClusterMetadataTopic && p.Partition == 0
@@ -85,7 +85,7 @@ func requestFromWire(req kmsg.Request, node int32, clusterID string) (quorum.Mes
 			m.LastEpoch, m.Offset = p.LastOffsetEpoch, p.LastOffset
 		}
 	case *kmsg.BeginQuorumEpochRequest:
-		m.Kind, cluster = quorum.BeginRequest, req.ClusterID
+		m.Kind, cluster, meant = quorum.BeginRequest, req.ClusterID, req.VoterID
 		if len(req.Topics) == 1 && len(req.Topics[0].Partitions) == 1 {
 			p := req.Topics[0].Partitions[0]
 			found = req.Topics[0].Topic == metadata.ClusterMetadataTopic && p.Partition == 0
@@ -115,6 +115,8 @@ func requestFromWire(req kmsg.Request, node int32, clusterID string) (quorum.Mes
 	switch {
 	case cluster != nil && clusterID != "" && *cluster != clusterID:
 		return m, kerr.InconsistentClusterID
+	case meant >= 0 && meant != node:
+		return m, kerr.InvalidVoterKey
 	case !found:
 		return m, kerr.UnknownTopicOrPartition
 	case m.From < 0 || m.From == node:

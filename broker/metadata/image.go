@@ -72,6 +72,14 @@ func (i *Image) Brokers() []*Broker {
 	return out
 }
 
+// BrokerCount is how many brokers are registered.
+func (i *Image) BrokerCount() int {
+	if i == nil {
+		return 0
+	}
+	return len(i.brokerIDs)
+}
+
 // Topic is the topic of that name, nil if there is none.
 func (i *Image) Topic(name string) *Topic {
 	if i == nil {

@@ -26,6 +26,7 @@ type world struct {
 	proposals int
 	violation string
 	autoFlush bool
+	hostile   bool // strangers speak in the names of voters
 }
 
 type node struct {
@@ -174,6 +175,11 @@ func (w *world) carryOut(n *node, out Output) {
 			w.checkComplete(n)
 		}
 		w.logf("n%d is %v epoch=%d leader=%d", n.id, out.Role, out.Epoch, out.Leader)
+	case Contradiction:
+		w.logf("n%d hears a contradiction: %s", n.id, out.Reason)
+		if !w.hostile {
+			w.fail("n%d: %s", n.id, out.Reason)
+		}
 	case Violation:
 		w.fail("n%d: %s", n.id, out.Reason)
 	}

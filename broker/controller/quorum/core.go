@@ -196,12 +196,17 @@ func (c *Core) Replicas() []ReplicaProgress {
 	if c.role != Leader {
 		return nil
 	}
-	for _, id := range env.SortedKeys(c.peers) {
+	for _, id := range c.peerIDs() {
 		p := c.peers[id]
+		if !p.voter && c.now-p.fetchedAt > observerSilence {
+			continue
+		}
 		out = append(out, ReplicaProgress{id, p.voter, p.end, p.fetchedAt})
 	}
 	return out
 }
+
+func (c *Core) peerIDs() []int32 { return env.SortedKeys(c.peers) }
 
 func (c *Core) tick() {
 	switch c.role {
@@ -244,7 +249,7 @@ func (c *Core) reply(token uint64, m, answer Message) {
 	answer.Kind, answer.From, answer.To = m.Kind+1, c.cfg.ID, m.From
 	answer.ID, answer.PreVote, answer.Offset = m.ID, m.PreVote, m.Offset
 	answer.Epoch, answer.Leader = c.hard.Epoch, c.Leader()
-	readTo := int64(0)
+	readTo := answer.Offset // nothing
 	if answer.Kind == FetchResponse && answer.Err == 0 && !answer.Diverging {
 		readTo = c.flushed
 	}
@@ -302,9 +307,9 @@ func (c *Core) startWaiting() {
 // adopt learns epoch and leader from a message, and reports whether the role
 // changed.
 func (c *Core) adopt(epoch, leader int32) bool {
-	known := leader != None && leader != c.cfg.ID
+	known := leader != c.cfg.ID && c.isVoter(leader)
 	switch {
-	case epoch < c.hard.Epoch:
+	case epoch < c.hard.Epoch || epoch > MaxEpoch:
 		return false
 	case epoch > c.hard.Epoch && known:
 		c.persist(HardState{Epoch: epoch, Leader: leader, VotedFor: None})
@@ -313,9 +318,11 @@ func (c *Core) adopt(epoch, leader int32) bool {
 		return true
 	case known && c.hard.Leader == None:
 		c.persist(HardState{Epoch: epoch, Leader: leader, VotedFor: c.hard.VotedFor})
-	case known && c.hard.Leader != leader:
-		c.emit(Violation{"two leaders in one epoch"})
+	case known && !c.mayLead(epoch, leader):
+		c.contradiction(epoch, leader)
 		return false
+	case known && c.hard.Leader != leader:
+		c.persist(HardState{Epoch: epoch, Leader: leader, VotedFor: c.hard.VotedFor})
 	default:
 		return false
 	}

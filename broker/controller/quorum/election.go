@@ -1,14 +1,17 @@
 package quorum
 
 import (
+	"fmt"
 	"time"
-
-	"github.com/twmb/franz-go/pkg/kerr"
 
 	"github.com/weirlab/weir/env"
 )
 
 func (c *Core) onRequest(token uint64, m Message) {
+	if code := c.refuse(m); code != 0 {
+		c.reply(token, m, Message{Err: code})
+		return
+	}
 	switch m.Kind {
 	case VoteRequest:
 		c.onVote(token, m)
@@ -22,14 +25,6 @@ func (c *Core) onRequest(token uint64, m Message) {
 }
 
 func (c *Core) onVote(token uint64, m Message) {
-	if m.Epoch < c.hard.Epoch {
-		c.reply(token, m, Message{Err: kerr.FencedLeaderEpoch.Code})
-		return
-	}
-	if !c.voter {
-		c.reply(token, m, Message{Err: kerr.InconsistentVoterSet.Code})
-		return
-	}
 	if m.PreVote && m.Epoch > c.hard.Epoch {
 		c.becomeUnattached(m.Epoch)
 	}
@@ -46,8 +41,9 @@ func (c *Core) onVote(token uint64, m Message) {
 		} else {
 			c.becomeUnattached(m.Epoch)
 		}
-	case c.hard.VotedFor == m.From && m.From != c.cfg.ID:
-		grant = true
+	case c.hard.VotedFor == m.From:
+		// The first request may have been a stranger's, about another log.
+		grant = upToDate
 	case c.hard.VotedFor == None && c.hard.Leader == None:
 		if grant = upToDate; grant {
 			c.becomeVoted(m.Epoch, m.From)
@@ -76,6 +72,10 @@ func (c *Core) becomeProspective() {
 }
 
 func (c *Core) becomeCandidate() {
+	if c.hard.Epoch >= MaxEpoch {
+		c.emit(Violation{fmt.Sprintf("no epoch is left after %d: the metadata quorum must be formatted anew", c.hard.Epoch)})
+		return
+	}
 	c.persist(HardState{Epoch: c.hard.Epoch + 1, Leader: None, VotedFor: c.cfg.ID})
 	c.setRole(Candidate)
 	c.electionAt = c.now + c.electionDelay()
@@ -110,7 +110,10 @@ func (c *Core) sendRevotes() {
 }
 
 func (c *Core) onVoteResponse(m Message) {
-	if c.adopt(m.Epoch, m.Leader) || m.Epoch != c.hard.Epoch {
+	if c.adopt(m.Epoch, m.Leader) || m.Epoch > c.hard.Epoch {
+		return
+	}
+	if m.Epoch < c.hard.Epoch && m.Err == 0 {
 		return
 	}
 	if m.PreVote != (c.role == Prospective) || !m.PreVote && c.role != Candidate {
@@ -154,19 +157,11 @@ func (c *Core) countVotes() bool {
 }
 
 func (c *Core) onBegin(token uint64, m Message) {
-	if m.Epoch < c.hard.Epoch {
-		c.reply(token, m, Message{Err: kerr.FencedLeaderEpoch.Code})
-		return
-	}
 	c.adopt(m.Epoch, m.From)
 	c.reply(token, m, Message{})
 }
 
 func (c *Core) onEnd(token uint64, m Message) {
-	if m.Epoch < c.hard.Epoch {
-		c.reply(token, m, Message{Err: kerr.FencedLeaderEpoch.Code})
-		return
-	}
 	c.adopt(m.Epoch, m.From)
 	if c.role == Follower && c.hard.Leader == m.From && c.voter {
 		// Each waits for those preferred to it, so that they do not split the vote.

@@ -82,8 +82,7 @@ func (c *Core) onFetch(token uint64, m Message) {
 	}
 	p := c.peers[m.From]
 	if p == nil {
-		p = &peer{end: -1, fetchedAt: -1, toldHW: -1, beginAt: never}
-		c.peers[m.From] = p
+		p = c.observer(m.From)
 	}
 	p.fetchedAt = c.now
 	if p.voter {

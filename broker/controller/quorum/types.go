@@ -209,7 +209,7 @@ func (Flushed) input()    {}
 func (Resign) input()     {}
 
 // Output is something to do: Persist, Send, Reply, Append, Truncate, Commit,
-// RoleChange or Violation. Outputs are carried out in order, each completely
+// RoleChange, Contradiction or Violation. Outputs are carried out in order, each completely
 // before the next.
 type Output interface{ output() }
 
@@ -249,15 +249,21 @@ type RoleChange struct {
 	Leader int32
 }
 
+// Contradiction says that a voter reports what cannot be beside what this node
+// knows, and that nothing came of it. Strangers who speak in the names of voters
+// can bring it about.
+type Contradiction struct{ Reason string }
+
 // Violation says that the protocol's own invariants do not hold: disks lost
 // what they had confirmed, or there is a bug. The node must stop.
 type Violation struct{ Reason string }
 
-func (Persist) output()    {}
-func (Send) output()       {}
-func (Reply) output()      {}
-func (Append) output()     {}
-func (Truncate) output()   {}
-func (Commit) output()     {}
-func (RoleChange) output() {}
-func (Violation) output()  {}
+func (Persist) output()       {}
+func (Send) output()          {}
+func (Reply) output()         {}
+func (Append) output()        {}
+func (Truncate) output()      {}
+func (Commit) output()        {}
+func (RoleChange) output()    {}
+func (Contradiction) output() {}
+func (Violation) output()     {}
