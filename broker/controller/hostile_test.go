@@ -90,6 +90,7 @@ func TestRegistrationsAreBounded(t *testing.T) {
 	}
 	require.Equal(t, maxBrokers, f.img.BrokerCount())
 	require.Equal(t, kerr.PolicyViolation.Code, f.do(registration(maxBrokers)).(*kmsg.BrokerRegistrationResponse).ErrorCode)
+	f.now += f.m.cfg.BrokerSessionTimeout
 	require.Zero(t, f.register(5, false), "a known broker comes back")
 }
 

@@ -323,7 +323,8 @@ func (e *Editor) setBroker(b *Broker) {
 	_, known := e.img.brokers[b.ID]
 	e.img.brokers[b.ID] = b
 	if !known {
-		e.img.brokerIDs = env.SortedKeys(e.img.brokers)
+		at, _ := slices.BinarySearch(e.img.brokerIDs, b.ID)
+		e.img.brokerIDs = slices.Insert(slices.Clip(e.img.brokerIDs), at, b.ID)
 	}
 	e.touchBroker(b.ID)
 }
