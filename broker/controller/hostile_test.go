@@ -11,6 +11,7 @@ import (
 
 	"github.com/weirlab/weir/broker/controller/quorum"
 	"github.com/weirlab/weir/env/osenv"
+	"github.com/weirlab/weir/env/osenv/osenvtest"
 )
 
 func TestThreeVotesOfAStrangerDoNotEndTheQuorum(t *testing.T) {
@@ -50,10 +51,9 @@ func TestVotesMeantForAnotherVoterAreRefused(t *testing.T) {
 }
 
 func TestUnreachableEpochOnDiskIsRefused(t *testing.T) {
-	e, err := osenv.New(osenv.Options{Root: t.TempDir(), Node: "n"})
-	require.NoError(t, err)
+	e := osenvtest.New(t, osenv.Options{Root: t.TempDir(), Node: "n"})
 	require.NoError(t, writeQuorumState(e.FS(), ".", quorum.HardState{Epoch: math.MaxInt32, Leader: quorum.None, VotedFor: 9}))
-	_, err = readQuorumState(e.FS(), ".")
+	_, err := readQuorumState(e.FS(), ".")
 	require.ErrorContains(t, err, "2147483647")
 }
 
