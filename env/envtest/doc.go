@@ -17,7 +17,7 @@
 // runs them too: a process killed with SIGKILL, a connection reset, a backlog
 // that is full, a disk that is full, a machine whose power is cut. Worlds
 // offer those through optional interfaces ([Killer], [PowerCutter],
-// [DiskLimiter], [SilentAddresser]); a world that lacks one skips those tests
+// [DiskLimiter], [DiskBreaker], [SilentAddresser]); a world that lacks one skips those tests
 // and says why.
 //
 // # Writing a program

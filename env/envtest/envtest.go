@@ -48,6 +48,13 @@ type DiskLimiter interface {
 	WithDisk(t *testing.T, sizeBytes int64) World
 }
 
+// DiskBreaker is a World that can have a disk whose write-back fails.
+type DiskBreaker interface {
+	// WithBreakingDisk returns a world whose machine 0 has a disk that fails
+	// to write back a file of the given name, of 32 MiB or more.
+	WithBreakingDisk(t *testing.T, name string) World
+}
+
 // SilentAddresser is a World with an address that lets connection attempts
 // wait for ever: nothing answers, neither yes nor no.
 type SilentAddresser interface {

@@ -43,6 +43,26 @@ func fill(p *P, f env.File) int64 {
 }
 
 var diskFailureChecks = []check{
+	{"a failed write-back is told to each handle that was open", func(t *testing.T, w World) {
+		able[DiskBreaker](t, w).WithBreakingDisk(t, "log").Run(t, func(e env.Env) {
+			start(t, e, func(p *P) {
+				f := create(p, "log", nil)
+				other, err := p.FS().Open("log")
+				require.NoError(p, err)
+				part := pattern(1 << 20)
+				for i := range int64(32) {
+					write(p, f, part, i<<20)
+				}
+				for _, handle := range []env.File{f, other} {
+					err := handle.Sync()
+					require.Error(p, err)
+					require.True(p, errors.Is(err, syscall.EIO) || errors.Is(err, syscall.ENOSPC), "%v", err)
+					require.ErrorContains(p, err, "log")
+				}
+				closeAll(p, f, other)
+			})
+		})
+	}},
 	onSmallDisk("ENOSPC on a full disk, which keeps what fitted", func(p *P) {
 		f := create(p, "log", nil)
 		size := fill(p, f)

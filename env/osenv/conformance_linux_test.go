@@ -1,6 +1,7 @@
 package osenv_test
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"net"
@@ -42,20 +43,39 @@ func (w *world) WithDisk(t *testing.T, sizeBytes int64) envtest.World {
 	return &world{roots: [2]string{dir, t.TempDir()}}
 }
 
+// WithBreakingDisk mounts an ext4 file system in a file that promises more
+// than the tmpfs it is in can hold: blocks can be had, and writing them back
+// fails.
+func (w *world) WithBreakingDisk(t *testing.T, _ string) envtest.World {
+	base := t.TempDir()
+	small, dir := filepath.Join(base, "small"), filepath.Join(base, "dir")
+	require.NoError(t, os.Mkdir(small, 0o755))
+	require.NoError(t, os.Mkdir(dir, 0o755))
+	mount(t, "-t", "tmpfs", "-o", "size=12m", "none", small)
+	image := filepath.Join(small, "image")
+	makeExt4(t, image, 64<<20)
+	mount(t, "-o", "loop", image, dir)
+	return &world{roots: [2]string{dir, t.TempDir()}}
+}
+
+// makeExt4 makes a file system in a sparse file.
+func makeExt4(t *testing.T, image string, size int64) {
+	f, err := os.Create(image)
+	require.NoError(t, err)
+	require.NoError(t, f.Truncate(size))
+	require.NoError(t, f.Close())
+	if out, err := exec.Command("mkfs.ext4", "-q", image).CombinedOutput(); err != nil {
+		t.Skipf("cannot make an ext4 file system here: %v %s", err, out)
+	}
+}
+
 // CutPower runs the program on an ext4 file system in a file, and takes a copy
 // of that file: it holds what the disk would hold if the power went at that
 // moment, while everything else is still in the page cache.
 func (w *world) CutPower(t *testing.T, before, after func(e env.Env)) {
 	base := t.TempDir()
 	image, kept := filepath.Join(base, "image"), filepath.Join(base, "kept")
-	f, err := os.Create(image)
-	require.NoError(t, err)
-	require.NoError(t, f.Truncate(32<<20))
-	require.NoError(t, f.Close())
-	if out, err := exec.Command("mkfs.ext4", "-q", image).CombinedOutput(); err != nil {
-		t.Skipf("cannot make an ext4 file system here: %v %s", err, out)
-	}
-
+	makeExt4(t, image, 32<<20)
 	dirs := [2]string{filepath.Join(base, "before"), filepath.Join(base, "after")}
 	for _, dir := range dirs {
 		require.NoError(t, os.Mkdir(dir, 0o755))
@@ -135,6 +155,52 @@ func TestPowerLossTakesWhatWasNotSynced(t *testing.T) {
 			require.ErrorIs(t, err, os.ErrNotExist)
 		}
 	})
+}
+
+// The twin of a hole that a simulated power loss leaves: the kernel may write
+// back later pages first, and the length is then that of the last of them.
+func TestPowerLossLeavesAHoleBeforePagesWrittenBackFirst(t *testing.T) {
+	w := &world{roots: [2]string{t.TempDir(), t.TempDir()}}
+	const size, written = 8 << 20, 4 << 20 // more than the folios in which pages are written
+	w.CutPower(t, func(e env.Env) {
+		f, err := e.FS().Create("log")
+		require.NoError(t, err)
+		require.NoError(t, e.FS().SyncDir("."))
+		_, err = f.WriteAt(bytes.Repeat([]byte{1}, size), 0)
+		require.NoError(t, err)
+		raw := openFile(t, "log")
+		const all = 1 | 2 | 4 // SYNC_FILE_RANGE_WAIT_BEFORE, _WRITE, _WAIT_AFTER
+		require.NoError(t, syscall.SyncFileRange(raw, written, size-written, all))
+		other, err := e.FS().Create("other")
+		require.NoError(t, err)
+		require.NoError(t, other.Sync(), "commits the journal, the length of the first file with it")
+		require.NoError(t, f.Close())
+		require.NoError(t, other.Close())
+	}, func(e env.Env) {
+		f, err := e.FS().Open("log")
+		require.NoError(t, err)
+		defer func() { _ = f.Close() }()
+		got := make([]byte, size)
+		_, err = f.ReadAt(got, 0)
+		require.NoError(t, err)
+		require.True(t, bytes.Equal(got[:written], make([]byte, written)), "a hole")
+		require.True(t, bytes.Equal(got[written:], bytes.Repeat([]byte{1}, size-written)), "what was written back")
+	})
+}
+
+// openFile is the descriptor of a file that this process has open.
+func openFile(t *testing.T, name string) int {
+	fds, err := os.ReadDir("/proc/self/fd")
+	require.NoError(t, err)
+	for _, fd := range fds {
+		if target, err := os.Readlink("/proc/self/fd/" + fd.Name()); err == nil && filepath.Base(target) == name {
+			n, err := strconv.Atoi(fd.Name())
+			require.NoError(t, err)
+			return n
+		}
+	}
+	require.FailNow(t, "no such file is open", name)
+	return -1
 }
 
 // The twin of a simulated device error. Reading a page that a process has not

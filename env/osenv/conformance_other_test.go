@@ -14,6 +14,11 @@ func (w *world) WithDisk(t *testing.T, _ int64) envtest.World {
 	return nil
 }
 
+func (w *world) WithBreakingDisk(t *testing.T, _ string) envtest.World {
+	t.Skip("a breaking disk is a loop device over a full tmpfs, which only Linux has")
+	return nil
+}
+
 func (w *world) CutPower(t *testing.T, _, _ func(e env.Env)) {
 	t.Skip("cutting the power copies a mounted ext4 image, which only Linux has")
 }

@@ -36,6 +36,7 @@ var (
 	_ envtest.Killer          = (*world)(nil)
 	_ envtest.PowerCutter     = (*world)(nil)
 	_ envtest.DiskLimiter     = (*world)(nil)
+	_ envtest.DiskBreaker     = (*world)(nil)
 	_ envtest.SilentAddresser = (*world)(nil)
 )
 

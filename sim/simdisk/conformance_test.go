@@ -2,6 +2,7 @@ package simdisk_test
 
 import (
 	"fmt"
+	"syscall"
 	"testing"
 	"time"
 
@@ -41,6 +42,7 @@ var (
 	_ envtest.Killer          = (*world)(nil)
 	_ envtest.PowerCutter     = (*world)(nil)
 	_ envtest.DiskLimiter     = (*world)(nil)
+	_ envtest.DiskBreaker     = (*world)(nil)
 	_ envtest.SilentAddresser = (*world)(nil)
 )
 
@@ -109,6 +111,13 @@ func (w *world) WithDisk(t *testing.T, sizeBytes int64) envtest.World {
 	p := simdisk.GP3()
 	p.CapacityBytes = sizeBytes
 	return newWorld(t, w.opts, p)
+}
+
+func (w *world) WithBreakingDisk(t *testing.T, name string) envtest.World {
+	broken := newWorld(t, w.opts, simdisk.GP3())
+	_, err := broken.disks[0].Inject(simdisk.Fault{Ops: simdisk.OpSync, Pattern: name, Count: 1, Err: syscall.EIO})
+	require.NoError(t, err)
+	return broken
 }
 
 func (w *world) SilentAddress(*testing.T) string {

@@ -56,6 +56,7 @@ type inode struct {
 	earlier, later *inode
 	writes         []*writeback // on the way
 	forgotten      spans        // their write-back failed: in memory only, and clean
+	failed         writeErrors  // of write-back
 
 	// The device's view: a file of durableSize bytes whose content is that of
 	// chunks, except where old has a chunk, and except for dirty bytes that

@@ -100,6 +100,7 @@ type Stats struct {
 	PowerLosses int64
 	LostBytes   int64 // unsynced bytes that a loss of power took
 	KeptBytes   int64 // unsynced bytes that it left
+	HolePages   int64 // appended pages that are missing before some that are not
 	TornPages   int64
 	LostNames   int64 // unsynced name changes that it undid
 	KeptNames   int64

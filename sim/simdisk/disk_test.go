@@ -1,6 +1,7 @@
 package simdisk_test
 
 import (
+	"bytes"
 	"fmt"
 	"io/fs"
 	"syscall"
@@ -245,6 +246,7 @@ func TestPowerLossDoesSomethingOfEverything(t *testing.T) {
 		sum.LostBytes += s.LostBytes
 		sum.KeptBytes += s.KeptBytes
 		sum.TornPages += s.TornPages
+		sum.HolePages += s.HolePages
 		sum.LostNames += s.LostNames
 		sum.KeptNames += s.KeptNames
 		sum.LostCuts += s.LostCuts
@@ -252,6 +254,7 @@ func TestPowerLossDoesSomethingOfEverything(t *testing.T) {
 	require.Positive(t, sum.LostBytes)
 	require.Positive(t, sum.KeptBytes)
 	require.Positive(t, sum.TornPages)
+	require.Positive(t, sum.HolePages)
 	require.Positive(t, sum.LostCuts)
 	require.Positive(t, sum.LostNames)
 	require.Positive(t, sum.KeptNames)
@@ -354,6 +357,50 @@ func TestASyncAfterAFailedOneProvesNothing(t *testing.T) {
 		}
 	}
 	require.Positive(t, lost)
+}
+
+func TestAFailedSyncIsToldToEachHandleThatWasOpen(t *testing.T) {
+	k, n, d := machine(t, 1, steady())
+	run(t, k, n, func(e env.Env) {
+		f := create(t, e, "f", 1000)
+		other, err := e.FS().Open("f")
+		assert.NoError(t, err)
+		_, err = d.Inject(simdisk.Fault{Ops: simdisk.OpSync, Pattern: "f", Count: 1, Err: syscall.EIO})
+		assert.NoError(t, err)
+		assert.ErrorIs(t, f.Sync(), syscall.EIO)
+		assert.NoError(t, f.Sync())
+		late, err := e.FS().Open("f")
+		assert.NoError(t, err)
+		assert.NoError(t, late.Sync(), "the failure was known before it was opened")
+		write(t, other, 1000, 0)
+		assert.ErrorIs(t, other.Sync(), syscall.EIO)
+		assert.NoError(t, other.Sync())
+	})
+}
+
+// A page that was written back after one that was not keeps the length: the
+// page before it is a hole.
+func TestPowerLossLeavesHolesBetweenPages(t *testing.T) {
+	holes := 0
+	for seed := range uint64(200) {
+		k, n, d := machine(t, seed, simdisk.GP3())
+		run(t, k, n, func(e env.Env) {
+			f, err := e.FS().Create("f")
+			assert.NoError(t, err)
+			assert.NoError(t, e.FS().SyncDir("."))
+			_, err = f.WriteAt(bytes.Repeat([]byte{1}, 100_000), 0)
+			assert.NoError(t, err)
+		})
+		n.PowerOff()
+		got := readAll(t, d, "f")
+		rest := bytes.TrimLeft(got, "\x01")
+		if at := len(got) - len(rest); len(bytes.Trim(rest, "\x00")) > 0 {
+			holes++
+			require.Zero(t, at%4096, "a hole is whole pages")
+			require.Equal(t, byte(1), got[len(got)-1], "the length is that of the last page which is there")
+		}
+	}
+	require.Greater(t, holes, 20)
 }
 
 func TestFlipBitAndFullDisk(t *testing.T) {

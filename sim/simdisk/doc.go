@@ -44,6 +44,8 @@
 //   - Bytes appended since the last write-back survive as a prefix: none, all,
 //     or up to some page, the page behind it perhaps torn between sectors.
 //     Sometimes the length survives and the bytes do not: they read as zeros.
+//     Or pages survive in no order, with holes of zeros between them, as they do
+//     where the length is updated at the end of each I/O (XFS, ext4).
 //   - Bytes overwritten in place are old or new page by page, or sector by
 //     sector within a torn page.
 //   - A truncation survives or not; if not, what was appended behind the cut
@@ -60,8 +62,9 @@
 // [Disk.Inject] fails the nth call of a kind on files of a pattern,
 // [Disk.SetCapacity] fills the disk, [Disk.SetSlowdown] and [Disk.Stall] slow
 // the device, [Disk.FlipBit] corrupts what is stored. A write-back that fails
-// under Sync is reported once and then forgotten, as Linux does: the next
-// Sync succeeds although the bytes never reached the device.
+// under Sync is told once to each handle that has the file open (errseq_t of
+// Linux) and then forgotten: the next Sync succeeds although the bytes never
+// reached the device.
 //
 // # What it costs to simulate
 //

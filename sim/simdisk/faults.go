@@ -113,6 +113,43 @@ func (d *Disk) forget(f *inode) {
 	d.clean(f)
 }
 
+// writeErrors is what is known of a file's failed write-backs: errseq_t of
+// Linux (lib/errseq.c). The zero value has seen none.
+type writeErrors struct {
+	last uint64 // number of the latest; 0 is none
+	err  error
+	seen bool // somebody was told of the latest
+}
+
+// set enters a failure. One that nobody was told of yet stands for all.
+func (w *writeErrors) set(err error) {
+	if w.last == 0 || w.seen {
+		w.last++
+		w.seen = false
+	}
+	w.err = err
+}
+
+// sample is what a handle that is opened now counts as told of: a failure that
+// nobody has heard of is told to it too.
+func (w *writeErrors) sample() uint64 {
+	if !w.seen {
+		return 0
+	}
+	return w.last
+}
+
+// tell returns the latest failure if it is news to who was told of number
+// told, and makes it known.
+func (w *writeErrors) tell(told *uint64) error {
+	if *told == w.last {
+		return nil
+	}
+	*told = w.last
+	w.seen = true
+	return w.err
+}
+
 // SetCapacity changes the size of the file system. If more than that is in
 // use already, nothing more can be written.
 func (d *Disk) SetCapacity(bytes int64) { d.capacityBytes = bytes }

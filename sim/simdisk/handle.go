@@ -14,14 +14,23 @@ type handle struct {
 	name   string
 	epoch  int64
 	closed bool
+	told   uint64 // the write error of f that it was told of last
 }
 
 var _ env.File = (*handle)(nil)
 
-// admit refuses calls on closed files and calls of the dead.
-func (h *handle) admit(op Op, call string) error {
+// usable refuses calls on closed files and calls of the dead.
+func (h *handle) usable(call string) error {
 	if h.closed || h.epoch != h.d.epoch || h.d.k.CallerDead() {
 		return h.d.failure(call, h.name, fs.ErrClosed)
+	}
+	return nil
+}
+
+// admit also fails the calls that a fault fails.
+func (h *handle) admit(op Op, call string) error {
+	if err := h.usable(call); err != nil {
+		return err
 	}
 	if len(h.d.faults) > 0 {
 		if err := h.d.fault(op, h.name); err != nil {
@@ -114,14 +123,20 @@ func (h *handle) Preallocate(off, n int64) error {
 	return nil
 }
 
-// Sync implements env.File.
+// Sync implements env.File. A write-back that failed is told to each handle
+// that was open then, once, whoever's Sync found it.
 func (h *handle) Sync() error {
-	if err := h.admit(OpSync, "fdatasync"); err != nil {
-		if !h.closed {
-			h.d.forget(h.f)
-		}
+	if err := h.usable("fdatasync"); err != nil {
 		return err
 	}
-	h.d.sync(h.f)
+	if err := h.d.fault(OpSync, h.name); err != nil {
+		h.d.forget(h.f)
+		h.f.failed.set(err)
+	} else {
+		h.d.sync(h.f)
+	}
+	if err := h.f.failed.tell(&h.told); err != nil {
+		return h.d.failure("fdatasync", h.name, err)
+	}
 	return nil
 }

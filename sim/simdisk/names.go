@@ -213,7 +213,7 @@ func (d *Disk) open(name string, create, empty bool) (env.File, error) {
 		f.openEpoch, f.opens = d.epoch, 0
 	}
 	f.opens++
-	return &handle{d: d, f: f, name: name, epoch: d.epoch}, nil
+	return &handle{d: d, f: f, name: name, epoch: d.epoch, told: f.failed.sample()}, nil
 }
 
 // isOpen reports whether the live process holds a file open.

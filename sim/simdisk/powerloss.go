@@ -197,10 +197,12 @@ func (d *Disk) losePage(r *env.Rand, f *inode, from, to int64) (kept int64) {
 // loseTail decides how much of what was appended behind base survives.
 func (d *Disk) loseTail(r *env.Rand, f *inode, base int64, unsynced spans) (kept int64) {
 	data := f.size
-	switch r.Int64n(4) {
+	switch r.Int64n(5) {
 	case 0:
 		data = base
 	case 1:
+	case 2:
+		return d.loseHoles(r, f, base, unsynced)
 	default:
 		data = base + r.Int64n(f.size-base+1)
 		if r.Chance(1, 2) {
@@ -218,6 +220,31 @@ func (d *Disk) loseTail(r *env.Rand, f *inode, base int64, unsynced spans) (kept
 	unsynced.within(base, data, func(from, to int64) { kept += to - from })
 	f.size = size
 	f.shorten(data)
+	return kept
+}
+
+// loseHoles is the end of a file whose last pages were written back in any
+// order: the length reaches to the last that was, and those before it that were
+// not read as zeros. XFS and ext4 update the length at the end of each I/O.
+func (d *Disk) loseHoles(r *env.Rand, f *inode, base int64, unsynced spans) (kept int64) {
+	oneIn := int64(2) << r.Int64n(4) // pages that are holes
+	size := base
+	for from := base; from < f.size; {
+		to := min(f.size, (from/pageBytes+1)*pageBytes)
+		switch {
+		case !unsynced.overlaps(from, to):
+			size = to // was on the device, or never written
+		case r.Chance(1, oneIn):
+			f.revert(from, to)
+			d.stats.HolePages++
+		default:
+			unsynced.within(from, to, func(a, b int64) { kept += b - a })
+			size = to
+		}
+		from = to
+	}
+	f.size = size
+	f.shorten(size)
 	return kept
 }
 
