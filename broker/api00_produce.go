@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -13,7 +14,8 @@ import (
 
 // produceAPI is Produce (key 0): append record batches to partitions this
 // broker leads, and answer once as many replicas have them as acks asks for.
-// With acks=0 there is no answer at all.
+// With acks=0 there is no answer at all, and an error closes the
+// connection, as in Kafka.
 //
 //	v3  first with record batches (magic 2); older formats are not spoken
 //	v5  log start offset in the answer
@@ -22,21 +24,34 @@ import (
 //	v10 the current leader, with NOT_LEADER_OR_FOLLOWER (KIP-951)
 //	v11 no change of format
 func (b *Broker) produceAPI() protocol.API {
-	a := api(3, 11, b.produce)
-	a.KeepsNothing = true // an append to a log copies
-	return a
+	return protocol.API{
+		Key: int16(kmsg.Produce), MinVersion: 3, MaxVersion: 11,
+		Begin:        b.beginProduce,
+		KeepsNothing: true, // an append to a log copies
+	}
 }
 
 // adminClientID is the client ID that may produce to internal topics (Kafka's
 // AdminUtils.ADMIN_CLIENT_ID).
 const adminClientID = "__admin_client"
 
-func (b *Broker) produce(call *protocol.Call, req *kmsg.ProduceRequest) kmsg.Response {
-	if req.TransactionID != nil {
-		return b.answerProduce(req, func(int) replication.AppendResult {
-			return replication.AppendResult{ErrorCode: kerr.InvalidTxnState.Code, ErrorMessage: "this broker has no transactions", BaseOffset: -1, LogAppendTimeMs: -1, LogStartOffset: -1}
-		})
+// beginProduce appends. Batches of one connection so get into the log in the
+// order of its requests, while earlier ones still wait for replicas.
+func (b *Broker) beginProduce(call *protocol.Call) protocol.Pending {
+	p := &pendingProduce{b: b, req: call.Request.(*kmsg.ProduceRequest)}
+	if p.req.TransactionID == nil {
+		p.appending = b.replicas.BeginAppend(produceParts(p.req, call.ClientID == adminClientID), p.req.Acks)
+		p.deadline = b.e.Now() + time.Duration(p.req.TimeoutMillis)*time.Millisecond
 	}
+	if p.req.Acks == 0 {
+		if err := p.firstError(); err != nil {
+			call.HangUp(err)
+		}
+	}
+	return p
+}
+
+func produceParts(req *kmsg.ProduceRequest, toInternal bool) []replication.AppendPartition {
 	n := 0
 	for i := range req.Topics {
 		n += len(req.Topics[i].Partitions)
@@ -49,15 +64,52 @@ func (b *Broker) produce(call *protocol.Call, req *kmsg.ProduceRequest) kmsg.Res
 				TP:      metadata.TopicPartition{Topic: t.Topic, Partition: t.Partitions[j].Partition},
 				Records: t.Partitions[j].Records,
 
-				ToInternal: call.ClientID == adminClientID,
+				ToInternal: toInternal,
 			})
 		}
 	}
-	results := b.replicas.BeginAppend(parts, req.Acks).Wait(time.Duration(req.TimeoutMillis) * time.Millisecond)
-	if req.Acks == 0 {
+	return parts
+}
+
+// pendingProduce is a Produce request whose records are appended.
+type pendingProduce struct {
+	b         *Broker
+	req       *kmsg.ProduceRequest
+	appending *replication.PendingAppend // nil if the request is refused as a whole
+	deadline  time.Duration
+}
+
+// Done implements protocol.Pending.
+func (p *pendingProduce) Done() bool { return p.appending == nil || p.appending.Done() }
+
+// Response implements protocol.Pending.
+func (p *pendingProduce) Response() kmsg.Response {
+	if p.req.Acks == 0 {
 		return nil
 	}
-	return b.answerProduce(req, func(i int) replication.AppendResult { return results[i] })
+	if p.appending == nil {
+		return p.b.answerProduce(p.req, func(int) replication.AppendResult {
+			return replication.AppendResult{ErrorCode: kerr.InvalidTxnState.Code, ErrorMessage: noTransactions, BaseOffset: -1, LogAppendTimeMs: -1, LogStartOffset: -1}
+		})
+	}
+	results := p.appending.Wait(p.deadline - p.b.e.Now())
+	return p.b.answerProduce(p.req, func(i int) replication.AppendResult { return results[i] })
+}
+
+const noTransactions = "this broker has no transactions"
+
+// firstError is why a request with acks=0 was not done in full, nil if it was.
+// Nothing can tell the client but the end of its connection.
+func (p *pendingProduce) firstError() error {
+	if p.appending == nil {
+		return fmt.Errorf("broker: Produce with acks=0: %s", noTransactions)
+	}
+	for _, r := range p.appending.Wait(0) {
+		if r.ErrorCode != 0 {
+			return fmt.Errorf("broker: Produce with acks=0: %w: %s", kerr.ErrorForCode(r.ErrorCode), r.ErrorMessage)
+		}
+	}
+	return nil
 }
 
 // answerProduce builds the answer from the results in the order of the

@@ -7,44 +7,66 @@ import (
 	"github.com/weirlab/weir/broker/protocol"
 )
 
-// apis is everything this broker answers.
+// apis is everything this broker answers: by which kinds of listeners, and what
+// a client needs leave for (the operation and resource of Kafka's ACLs; where a
+// request touches several kinds of resource, the one it is about).
 func (b *Broker) apis() *protocol.Table {
-	return protocol.NewTable(
-		b.produceAPI(),
-		b.fetchAPI(),
-		b.listOffsetsAPI(),
-		b.metadataAPI(),
-		b.offsetCommitAPI(),
-		b.offsetFetchAPI(),
-		b.findCoordinatorAPI(),
-		b.joinGroupAPI(),
-		b.heartbeatAPI(),
-		b.leaveGroupAPI(),
-		b.syncGroupAPI(),
-		b.describeGroupsAPI(),
-		b.listGroupsAPI(),
-		apiVersionsAPI(),
-		b.createTopicsAPI(),
-		b.deleteTopicsAPI(),
-		b.deleteRecordsAPI(),
-		b.initProducerIDAPI(),
-		b.offsetForLeaderEpochAPI(),
-		b.describeConfigsAPI(),
-		b.createPartitionsAPI(),
-		b.deleteGroupsAPI(),
-		b.electLeadersAPI(),
-		b.incrementalAlterConfigsAPI(),
-		b.voteAPI(),
-		b.beginQuorumEpochAPI(),
-		b.endQuorumEpochAPI(),
-		b.describeQuorumAPI(),
-		b.alterPartitionAPI(),
-		b.describeClusterAPI(),
-		b.brokerRegistrationAPI(),
-		b.brokerHeartbeatAPI(),
-		b.unregisterBrokerAPI(),
-		b.allocateProducerIDsAPI(),
+	const (
+		brokers     = protocol.BrokerListener
+		controllers = protocol.ControllerListener
+
+		topic   = kmsg.ACLResourceTypeTopic
+		group   = kmsg.ACLResourceTypeGroup
+		cluster = kmsg.ACLResourceTypeCluster
 	)
+	return protocol.NewTable(
+		onListeners(brokers|controllers, apiVersionsAPI()),
+		needs(kmsg.ACLOperationWrite, topic, onListeners(brokers, b.produceAPI())),
+		needs(kmsg.ACLOperationRead, topic, onListeners(brokers|controllers, b.fetchAPI())),
+		needs(kmsg.ACLOperationDescribe, topic, onListeners(brokers, b.listOffsetsAPI())),
+		needs(kmsg.ACLOperationDescribe, topic, onListeners(brokers, b.metadataAPI())),
+		needs(kmsg.ACLOperationRead, group, onListeners(brokers, b.offsetCommitAPI())),
+		needs(kmsg.ACLOperationDescribe, group, onListeners(brokers, b.offsetFetchAPI())),
+		needs(kmsg.ACLOperationDescribe, group, onListeners(brokers, b.findCoordinatorAPI())),
+		needs(kmsg.ACLOperationRead, group, onListeners(brokers, b.joinGroupAPI())),
+		needs(kmsg.ACLOperationRead, group, onListeners(brokers, b.heartbeatAPI())),
+		needs(kmsg.ACLOperationRead, group, onListeners(brokers, b.leaveGroupAPI())),
+		needs(kmsg.ACLOperationRead, group, onListeners(brokers, b.syncGroupAPI())),
+		needs(kmsg.ACLOperationDescribe, group, onListeners(brokers, b.describeGroupsAPI())),
+		needs(kmsg.ACLOperationDescribe, group, onListeners(brokers, b.listGroupsAPI())),
+		needs(kmsg.ACLOperationCreate, topic, onListeners(brokers, b.createTopicsAPI())),
+		needs(kmsg.ACLOperationDelete, topic, onListeners(brokers, b.deleteTopicsAPI())),
+		needs(kmsg.ACLOperationDelete, topic, onListeners(brokers, b.deleteRecordsAPI())),
+		needs(kmsg.ACLOperationIdempotentWrite, cluster, onListeners(brokers, b.initProducerIDAPI())),
+		needs(kmsg.ACLOperationDescribe, topic, onListeners(brokers, b.offsetForLeaderEpochAPI())),
+		needs(kmsg.ACLOperationDescribeConfigs, topic, onListeners(brokers, b.describeConfigsAPI())),
+		needs(kmsg.ACLOperationAlter, topic, onListeners(brokers, b.createPartitionsAPI())),
+		needs(kmsg.ACLOperationDelete, group, onListeners(brokers, b.deleteGroupsAPI())),
+		needs(kmsg.ACLOperationAlter, cluster, onListeners(brokers, b.electLeadersAPI())),
+		needs(kmsg.ACLOperationAlterConfigs, topic, onListeners(brokers, b.incrementalAlterConfigsAPI())),
+		needs(kmsg.ACLOperationClusterAction, cluster, onListeners(controllers, b.voteAPI())),
+		needs(kmsg.ACLOperationClusterAction, cluster, onListeners(controllers, b.beginQuorumEpochAPI())),
+		needs(kmsg.ACLOperationClusterAction, cluster, onListeners(controllers, b.endQuorumEpochAPI())),
+		needs(kmsg.ACLOperationDescribe, cluster, onListeners(brokers|controllers, b.describeQuorumAPI())),
+		needs(kmsg.ACLOperationClusterAction, cluster, onListeners(controllers, b.alterPartitionAPI())),
+		needs(kmsg.ACLOperationDescribe, cluster, onListeners(brokers|controllers, b.describeClusterAPI())),
+		needs(kmsg.ACLOperationClusterAction, cluster, onListeners(controllers, b.brokerRegistrationAPI())),
+		needs(kmsg.ACLOperationClusterAction, cluster, onListeners(controllers, b.brokerHeartbeatAPI())),
+		needs(kmsg.ACLOperationAlter, cluster, onListeners(brokers|controllers, b.unregisterBrokerAPI())),
+		needs(kmsg.ACLOperationClusterAction, cluster, onListeners(controllers, b.allocateProducerIDsAPI())),
+	)
+}
+
+// onListeners says which kinds of listeners serve an API.
+func onListeners(kinds protocol.ListenerKinds, a protocol.API) protocol.API {
+	a.Listeners = kinds
+	return a
+}
+
+// needs says what a request of an API needs leave for.
+func needs(op kmsg.ACLOperation, resource kmsg.ACLResourceType, a protocol.API) protocol.API {
+	a.Access = protocol.Access{Operation: op, Resource: resource}
+	return a
 }
 
 // api ties a handler to its request type and the versions it speaks.

@@ -75,7 +75,13 @@ func Start(e env.Env, cfg Config) (*Broker, error) {
 	b.peers.versions = table
 	b.controller.Start()
 	b.controller.Subscribe(b.applyMetadata)
-	b.server = protocol.Serve(e, listener, table, cfg.MaxRequestBytes)
+	b.server = protocol.Serve(e, listener, table, protocol.Options{
+		Listener:            protocol.BrokerListener | protocol.ControllerListener,
+		MaxRequestBytes:     cfg.MaxRequestBytes,
+		MaxConnections:      cfg.MaxConnections,
+		MaxConnectionsPerIP: cfg.MaxConnectionsPerIP,
+		MaxIdle:             cfg.ConnectionsMaxIdle,
+	})
 	b.live = e.Go("lifecycle", b.stayRegistered)
 	return b, nil
 }

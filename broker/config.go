@@ -2,6 +2,7 @@ package broker
 
 import (
 	"fmt"
+	"math"
 	"net"
 	"time"
 
@@ -39,6 +40,10 @@ type Config struct {
 	RetentionTime      time.Duration // log.retention.ms; negative keeps everything
 	MaxMessageBytes    int32         // message.max.bytes
 	MaxRequestBytes    int32         // socket.request.max.bytes
+
+	MaxConnections      int           // max.connections; further ones wait to be accepted
+	MaxConnectionsPerIP int           // max.connections.per.ip; further ones are closed at once
+	ConnectionsMaxIdle  time.Duration // connections.max.idle.ms
 
 	ReplicaLagTimeMax   time.Duration // replica.lag.time.max.ms
 	ReplicaFetchers     int           // num.replica.fetchers
@@ -79,6 +84,9 @@ func DefaultConfig() Config {
 		RetentionTime:              7 * 24 * time.Hour,
 		MaxMessageBytes:            1048588,
 		MaxRequestBytes:            100 << 20,
+		MaxConnections:             math.MaxInt32,
+		MaxConnectionsPerIP:        math.MaxInt32,
+		ConnectionsMaxIdle:         10 * time.Minute,
 		ReplicaLagTimeMax:          30 * time.Second,
 		ReplicaFetchers:            1,
 		ReplicaFetchBytes:          1 << 20,
@@ -107,6 +115,10 @@ func (c Config) Check() error {
 		return fmt.Errorf("broker: offsets.topic.num.partitions and offsets.topic.replication.factor must be at least 1")
 	case c.ReplicaFetchers < 1 || c.ReplicaFetchBytes < 1:
 		return fmt.Errorf("broker: num.replica.fetchers and replica.fetch.max.bytes must be at least 1")
+	case c.MaxConnections < 1 || c.MaxConnectionsPerIP < 1:
+		return fmt.Errorf("broker: max.connections and max.connections.per.ip must be at least 1")
+	case c.ConnectionsMaxIdle <= 0:
+		return fmt.Errorf("broker: connections.max.idle.ms is %v; it must be positive", c.ConnectionsMaxIdle)
 	case c.MinInsyncReplicas < 1:
 		return fmt.Errorf("broker: min.insync.replicas is %d; it must be at least 1", c.MinInsyncReplicas)
 	case c.BrokerHeartbeat >= c.BrokerSession:

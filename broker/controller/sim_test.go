@@ -85,17 +85,17 @@ func (q *simQuorum) start(i int) {
 		must(err)
 		var apis []protocol.API
 		for _, a := range controller.APIs() {
-			apis = append(apis, protocol.API{Key: a.Key, MinVersion: a.MinVersion, MaxVersion: a.MaxVersion,
+			apis = append(apis, protocol.API{Key: a.Key, MinVersion: a.MinVersion, MaxVersion: a.MaxVersion, Listeners: protocol.ControllerListener,
 				Handle: func(c *protocol.Call) kmsg.Response { return node.Handle(c.Request) }})
 		}
-		apis = append(apis, protocol.API{Key: 1, MinVersion: 12, MaxVersion: 12,
+		apis = append(apis, protocol.API{Key: 1, MinVersion: 12, MaxVersion: 12, Listeners: protocol.ControllerListener,
 			Handle: func(c *protocol.Call) kmsg.Response { return node.HandleFetch(c.Request.(*kmsg.FetchRequest)) }})
 		listener, err := e.Listen(net.JoinHostPort(self.Host, "9093"))
 		must(err)
 		node.Start()
 		node.Subscribe(func(img *metadata.Image, _ metadata.Delta) { q.applied(self.ID, img) })
 		q.nodes[i] = node
-		protocol.Serve(e, listener, protocol.NewTable(apis...), 1<<20)
+		protocol.Serve(e, listener, protocol.NewTable(apis...), protocol.Options{Listener: protocol.ControllerListener})
 		e.NewSignal().Wait(env.Forever)
 	})
 }

@@ -106,7 +106,7 @@ func parseResponse(req kmsg.Request, correlation int32, frame []byte) (kmsg.Resp
 	body := frame[4:]
 	if resp.IsFlexible() && resp.Key() != keyAPIVersions {
 		b := kbin.Reader{Src: body}
-		if !skipTags(&b) {
+		if kmsg.SkipTags(&b); !b.Ok() {
 			return nil, fmt.Errorf("tagged fields of the answer's header end too early")
 		}
 		body = b.Src

@@ -43,8 +43,9 @@ type frameReader struct {
 	limitBytes int32
 	prefix     [4]byte
 	spare      []byte
-	pool       *pool // for frames beyond keepFrameBytes; may be nil
-	keepLarge  bool  // has few connections, whose frames are large: their memory is kept here
+	pool       *pool          // for frames beyond keepFrameBytes; may be nil
+	keepLarge  bool           // has few connections, whose frames are large: their memory is kept here
+	begun      func(size int) // if set, told of every frame beyond keepFrameBytes that begins
 
 	direct   bool   // large frames are wanted as the connection has them, without a copy
 	borrowed bool   // the latest frame is the connection's
@@ -59,6 +60,9 @@ func (f *frameReader) next() ([]byte, error) {
 	size := int32(binary.BigEndian.Uint32(f.prefix[:]))
 	if size < 0 || size > f.limitBytes {
 		return nil, &FrameTooLargeError{SizeBytes: size, LimitBytes: f.limitBytes}
+	}
+	if f.begun != nil && size > keepFrameBytes {
+		f.begun(int(size))
 	}
 	if b, ok := f.r.(env.BufferReader); ok && f.direct && size > keepFrameBytes {
 		frame, release, err := b.ReadBuffer(int(size))
@@ -166,7 +170,7 @@ func ParseRequest(h Header, body []byte) (kmsg.Request, error) {
 	req.SetVersion(h.Version)
 	if req.IsFlexible() {
 		b := kbin.Reader{Src: body}
-		if !skipTags(&b) {
+		if kmsg.SkipTags(&b); !b.Ok() {
 			return nil, fmt.Errorf("protocol: %s v%d: tagged fields of the header end too early", kmsg.NameForKey(h.Key), h.Version)
 		}
 		body = b.Src
@@ -175,16 +179,6 @@ func ParseRequest(h Header, body []byte) (kmsg.Request, error) {
 		return nil, fmt.Errorf("protocol: %s v%d of %d bytes does not decode: %w", kmsg.NameForKey(h.Key), h.Version, len(body), err)
 	}
 	return req, nil
-}
-
-// skipTags passes over tagged fields and reports whether they were whole. The
-// codec's own would believe a count of billions that no bytes follow.
-func skipTags(b *kbin.Reader) bool {
-	for n := b.Uvarint(); n > 0 && b.Ok(); n-- {
-		b.Uvarint()
-		b.Span(int(b.Uvarint()))
-	}
-	return b.Ok()
 }
 
 // AppendResponse appends the frame that answers a request with this

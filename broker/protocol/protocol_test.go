@@ -20,11 +20,11 @@ import (
 )
 
 func metadataAPI(handle func(*protocol.Call) kmsg.Response) protocol.API {
-	return protocol.API{Key: int16(kmsg.Metadata), MinVersion: 1, MaxVersion: 12, Handle: handle}
+	return protocol.API{Key: int16(kmsg.Metadata), MinVersion: 1, MaxVersion: 12, Listeners: protocol.BrokerListener, Handle: handle}
 }
 
 func apiVersionsAPI() protocol.API {
-	return protocol.API{Key: int16(kmsg.ApiVersions), MinVersion: 0, MaxVersion: 3}
+	return protocol.API{Key: int16(kmsg.ApiVersions), MinVersion: 0, MaxVersion: 3, Listeners: protocol.BrokerListener}
 }
 
 // answerCluster answers Metadata with a cluster id that repeats the caller's
@@ -44,6 +44,11 @@ type serverUnderTest struct {
 
 func serve(t *testing.T, maxRequestBytes int32, apis ...protocol.API) *serverUnderTest {
 	t.Helper()
+	return serveWith(t, protocol.Options{MaxRequestBytes: maxRequestBytes}, apis...)
+}
+
+func serveWith(t *testing.T, opts protocol.Options, apis ...protocol.API) *serverUnderTest {
+	t.Helper()
 	s := &serverUnderTest{}
 	e := osenvtest.New(t, osenv.Options{Root: t.TempDir(), Node: "server", OnEvent: func(_ string, _ time.Duration, name string, attrs []env.Attr) {
 		s.events.Lock()
@@ -56,7 +61,7 @@ func serve(t *testing.T, maxRequestBytes int32, apis ...protocol.API) *serverUnd
 	l, err := e.Listen("127.0.0.1:0")
 	require.NoError(t, err)
 	s.addr = l.Addr().String()
-	srv := protocol.Serve(e, l, protocol.NewTable(apis...), maxRequestBytes)
+	srv := protocol.Serve(e, l, protocol.NewTable(apis...), opts)
 	t.Cleanup(func() { srv.Close(); srv.Wait() })
 	return s
 }
@@ -130,7 +135,6 @@ func TestTooNewApiVersionsGetsTheOldestBodyAndTheVersions(t *testing.T) {
 }
 
 func TestMalformedBytesEndTheirConnectionOnly(t *testing.T) {
-	s := serve(t, 1<<16, metadataAPI(answerCluster))
 	frame := func(body []byte) []byte {
 		return append(binary.BigEndian.AppendUint32(nil, uint32(len(body))), body...)
 	}
@@ -149,11 +153,11 @@ func TestMalformedBytesEndTheirConnectionOnly(t *testing.T) {
 		"tagged fields broken": {frame([]byte{0, 3, 0, 9, 0, 0, 0, 1, 0, 1, 'x', 0xff, 0xff, 0xff, 0xff, 0x0f}), "tagged fields"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			before := len(s.rejected())
+			s := serve(t, 1<<16, metadataAPI(answerCluster))
 			require.Empty(t, s.send(t, tc.raw))
 			bad := s.rejected()
-			require.Len(t, bad, before+1)
-			require.Contains(t, bad[before], tc.says)
+			require.Len(t, bad, 1)
+			require.Contains(t, bad[0], tc.says)
 			require.NotEmpty(t, s.send(t, good), "the server still answers others")
 		})
 	}
@@ -205,7 +209,7 @@ func TestReusedMemoryShowsNowhere(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			var kept [][]byte
 			s := serve(t, protocol.DefaultMaxRequestBytes, protocol.API{
-				Key: int16(kmsg.SASLAuthenticate), MaxVersion: 2, KeepsNothing: keepsNothing,
+				Key: int16(kmsg.SASLAuthenticate), MaxVersion: 2, Listeners: protocol.BrokerListener, KeepsNothing: keepsNothing,
 				Handle: func(c *protocol.Call) kmsg.Response {
 					got := c.Request.(*kmsg.SASLAuthenticateRequest).SASLAuthBytes
 					resp := kmsg.NewPtrSASLAuthenticateResponse()
@@ -262,10 +266,6 @@ func FuzzRequestDecoder(f *testing.F) {
 		if kind == nil || h.Version < 0 || h.Version > kind.MaxVersion() {
 			return
 		}
-		kind.SetVersion(h.Version)
-		if kind.IsFlexible() && longestHighRun(body) > 2 {
-			t.Skip("the codec loops as often as a count of tagged fields says, even if no bytes follow: up to 2^32 times; from 2^21 on that looks like a hang")
-		}
 		req, err := protocol.ParseRequest(h, body)
 		if err != nil {
 			require.Contains(t, err.Error(), "protocol:")
@@ -274,19 +274,4 @@ func FuzzRequestDecoder(f *testing.F) {
 		require.Equal(t, h.Version, req.GetVersion())
 		_ = req.AppendTo(nil)
 	})
-}
-
-// longestHighRun is the length of the longest run of bytes with the high bit
-// set: what a varint of 2^21 or more needs three of.
-func longestHighRun(b []byte) int {
-	run, longest := 0, 0
-	for _, c := range b {
-		if c < 0x80 {
-			run = 0
-			continue
-		}
-		run++
-		longest = max(longest, run)
-	}
-	return longest
 }

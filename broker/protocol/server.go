@@ -4,8 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
-
-	"github.com/twmb/franz-go/pkg/kmsg"
+	"time"
 
 	"github.com/weirlab/weir/env"
 )
@@ -13,27 +12,62 @@ import (
 // DefaultMaxRequestBytes is Kafka's default of socket.request.max.bytes.
 const DefaultMaxRequestBytes int32 = 100 << 20
 
+// Options say how a server treats those who connect. Where a field stands for
+// a Kafka setting, its comment names it. A zero sets no limit where nothing
+// else is said.
+type Options struct {
+	Listener            ListenerKinds // the kind of the listener; BrokerListener if zero
+	MaxRequestBytes     int32         // socket.request.max.bytes; DefaultMaxRequestBytes if zero
+	MaxConnections      int           // max.connections: further ones wait to be accepted
+	MaxConnectionsPerIP int           // max.connections.per.ip: further ones are closed at once
+	MaxIdle             time.Duration // connections.max.idle.ms
+	Authorizer          Authorizer    // AllowAll if nil
+}
+
+// Times of a server.
+const (
+	// acceptBackoff is how long a server waits after a connection could not be
+	// accepted, usually for want of file descriptors.
+	acceptBackoff = 100 * time.Millisecond
+	// sweepEvery is how often connections are looked at for those that have
+	// outlived what they may.
+	sweepEvery = time.Second
+)
+
 // Server answers requests on a listener.
 type Server struct {
-	e        env.Env
-	listener net.Listener
-	table    *Table
-	maxBytes int32
-	pool     *pool
+	e          env.Env
+	listener   net.Listener
+	table      *Table
+	opts       Options
+	pool       *pool
+	complaints *env.Complaints
+	stopping   env.Signal
 
 	mu      env.Mutex
 	nextID  int64
-	conns   map[int64]net.Conn
-	stopped bool
-	idle    env.Cond
+	conns   map[int64]*connection
+	byHost  map[string]int
+	changed env.Cond // a connection is gone, or the server stops
 }
 
 // Serve starts answering requests that arrive on l with the APIs of table. The
-// server owns the listener. maxRequestBytes bounds a request's frame.
-func Serve(e env.Env, l net.Listener, table *Table, maxRequestBytes int32) *Server {
-	s := &Server{e: e, listener: l, table: table, maxBytes: maxRequestBytes, pool: newPool(e), mu: e.NewMutex(), conns: map[int64]net.Conn{}}
-	s.idle = e.NewCond(s.mu)
+// server owns the listener.
+func Serve(e env.Env, l net.Listener, table *Table, opts Options) *Server {
+	if opts.Listener == 0 {
+		opts.Listener = BrokerListener
+	}
+	if opts.MaxRequestBytes == 0 {
+		opts.MaxRequestBytes = DefaultMaxRequestBytes
+	}
+	if opts.Authorizer == nil {
+		opts.Authorizer = AllowAll{}
+	}
+	s := &Server{e: e, listener: l, table: table, opts: opts, pool: newPool(e), complaints: env.NewComplaints(e),
+		stopping: e.NewSignal(), mu: e.NewMutex(), conns: map[int64]*connection{}, byHost: map[string]int{}}
+	s.changed = e.NewCond(s.mu)
 	e.Go("accept", s.accept)
+	e.Go("sweep", s.sweep)
 	return s
 }
 
@@ -41,12 +75,14 @@ func Serve(e env.Env, l net.Listener, table *Table, maxRequestBytes int32) *Serv
 // to their end; Wait waits for them.
 func (s *Server) Close() {
 	_ = s.listener.Close()
+	s.stopping.Set()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.stopped = true
 	for _, id := range env.SortedKeys(s.conns) {
-		_ = s.conns[id].Close()
+		_ = s.conns[id].conn.Close()
 	}
+	s.changed.Broadcast()
+	s.complaints.Close()
 }
 
 // Wait waits until no request is being handled.
@@ -54,162 +90,97 @@ func (s *Server) Wait() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for len(s.conns) > 0 {
-		s.idle.Wait()
+		s.changed.Wait()
 	}
 }
 
+// accept takes connections until the server stops. A failure ends nothing: the
+// next moment may have room again.
 func (s *Server) accept() {
-	for {
+	for s.awaitRoom() {
 		conn, err := s.listener.Accept()
-		if err != nil {
-			if !errors.Is(err, net.ErrClosed) {
-				s.e.Event("accept-failed", env.Text("error", err.Error()))
-			}
-			return
-		}
-		s.mu.Lock()
-		if s.stopped {
-			s.mu.Unlock()
-			_ = conn.Close()
-			return
-		}
-		s.nextID++
-		id := s.nextID
-		s.conns[id] = conn
-		s.mu.Unlock()
-		s.e.Go("conn", func() {
-			s.converse(conn)
-			_ = conn.Close()
-			s.mu.Lock()
-			delete(s.conns, id)
-			s.idle.Broadcast()
-			s.mu.Unlock()
-		})
-	}
-}
-
-// converse answers a connection's requests until it ends.
-func (s *Server) converse(conn net.Conn) {
-	call := Call{Remote: conn.RemoteAddr().String(), Local: conn.LocalAddr().String(), pool: s.pool}
-	frames := frameReader{r: conn, limitBytes: s.maxBytes, pool: s.pool}
-	var small []byte // for answers, one after the other
-	for {
-		frame, err := frames.next()
-		if err != nil {
-			var tooLarge *FrameTooLargeError
-			if errors.As(err, &tooLarge) {
-				s.reject(&call, err)
-			}
-			return
-		}
-		call.lent = false
-		reply, err := s.answer(&call, frame, func(n int) []byte {
-			if n > keepFrameBytes {
-				return env.Borrow(conn, n)
-			}
-			return small
-		})
-		if err != nil {
-			s.reject(&call, err)
-			return
-		}
-		if call.lent {
-			frames.giveBack(frame)
-		}
-		if len(reply) == 0 {
+		if err == nil {
+			s.welcome(conn)
 			continue
 		}
-		s.e.Work("response", int64(len(reply)))
-		switch {
-		case cap(reply) <= keepFrameBytes:
-			_, err = conn.Write(reply)
-			small = reply
-		default:
-			_, err = env.WriteBorrowed(conn, reply)
+		if errors.Is(err, net.ErrClosed) {
+			return
 		}
-		if err != nil {
+		s.complaints.Event("accept-failed", env.Text("error", err.Error()))
+		if s.stopping.Wait(acceptBackoff) {
 			return
 		}
 	}
 }
 
-func (s *Server) reject(call *Call, err error) {
-	s.e.Event("bad-request", env.Text("from", call.Remote), env.Text("error", err.Error()))
+// awaitRoom waits until there may be one more connection. It reports false when
+// the server stops.
+func (s *Server) awaitRoom() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for s.opts.MaxConnections > 0 && len(s.conns) >= s.opts.MaxConnections && !s.stopping.IsSet() {
+		s.changed.Wait()
+	}
+	return !s.stopping.IsSet()
 }
 
-// answer handles one request frame and returns the frame to send back, empty
-// if there is none, in memory for about n bytes that lend gives.
-func (s *Server) answer(call *Call, frame []byte, lend func(n int) []byte) ([]byte, error) {
-	h, body, err := ParseHeader(frame)
-	if err != nil {
-		return nil, err
-	}
-	api, ok := s.table.Lookup(h.Key)
-	if h.Key == keyAPIVersions {
-		return s.answerAPIVersions(h, body, lend(0))
-	}
-	if !ok {
-		return nil, fmt.Errorf("protocol: request for API key %d, which this server does not offer", h.Key)
-	}
-	if h.Version < api.MinVersion || h.Version > api.MaxVersion {
-		return nil, fmt.Errorf("protocol: %s v%d: this server speaks versions %d to %d", kmsg.NameForKey(h.Key), h.Version, api.MinVersion, api.MaxVersion)
-	}
-	req, err := ParseRequest(h, body)
-	if err != nil {
-		return nil, err
-	}
-	s.e.Work(workOf(req), int64(len(frame)))
-	call.Request, call.ClientID = req, h.ClientID
-	resp := api.Handle(call)
-	call.Request, call.lent = nil, api.KeepsNothing
-	defer call.takeBack()
-	if resp == nil {
-		return nil, nil
-	}
-	resp.SetVersion(h.Version)
-	hint := responseSizeHint(resp)
-	reply := lend(hint)
-	if hint > cap(reply) {
-		reply = make([]byte, 0, hint)
-	}
-	return AppendResponse(reply[:0], h.CorrelationID, resp), nil
-}
-
-// workOf is the operation under which a request is told to [env.Env.Work].
-func workOf(req kmsg.Request) string {
-	switch r := req.(type) {
-	case *kmsg.ProduceRequest:
-		return "request.produce"
-	case *kmsg.FetchRequest:
-		if r.ReplicaID >= 0 || r.Version >= 15 && r.ReplicaState.ID >= 0 {
-			return "request.replica"
+// welcome starts the task of a new connection.
+func (s *Server) welcome(conn net.Conn) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	host := hostOf(conn)
+	tooMany := s.opts.MaxConnectionsPerIP > 0 && s.byHost[host] >= s.opts.MaxConnectionsPerIP
+	if tooMany || s.stopping.IsSet() {
+		_ = conn.Close()
+		if tooMany {
+			s.complaints.Event("bad-request", env.Text("from", conn.RemoteAddr().String()),
+				env.Text("error", fmt.Sprintf("protocol: %d connections from %s are all that it may have (max.connections.per.ip)", s.byHost[host], host)))
 		}
-		return "request.fetch"
+		return
 	}
-	return "request.other"
+	s.nextID++
+	c := newConnection(s, conn, s.nextID)
+	s.conns[c.session.ID] = c
+	s.byHost[host]++
+	s.e.Go("conn", func() {
+		c.converse()
+		_ = conn.Close()
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		delete(s.conns, c.session.ID)
+		if s.byHost[host]--; s.byHost[host] == 0 {
+			delete(s.byHost, host)
+		}
+		s.changed.Broadcast()
+	})
 }
 
-func (s *Server) answerAPIVersions(h Header, body, reply []byte) ([]byte, error) {
-	api, ok := s.table.Lookup(keyAPIVersions)
-	if !ok || h.Version < api.MinVersion || h.Version > api.MaxVersion {
-		return AppendResponse(reply[:0], h.CorrelationID, s.table.unsupportedAPIVersions()), nil
+func hostOf(conn net.Conn) string {
+	addr := conn.RemoteAddr().String()
+	if host, _, err := net.SplitHostPort(addr); err == nil {
+		return host
 	}
-	if _, err := ParseRequest(h, body); err != nil {
-		return nil, err
-	}
-	return AppendResponse(reply[:0], h.CorrelationID, s.table.apiVersions(h.Version)), nil
+	return addr
 }
 
-// responseSizeHint sizes the buffer of a response so that record data is
-// copied into it once.
-func responseSizeHint(resp kmsg.Response) int {
-	hint := 256
-	if fetch, ok := resp.(*kmsg.FetchResponse); ok {
-		for i := range fetch.Topics {
-			for j := range fetch.Topics[i].Partitions {
-				hint += 96 + len(fetch.Topics[i].Partitions[j].RecordBatches)
+// sweep closes connections that have outlived what they may until the server
+// stops.
+func (s *Server) sweep() {
+	for !s.stopping.Wait(sweepEvery) {
+		now := s.e.Now()
+		s.mu.Lock()
+		for _, id := range env.SortedKeys(s.conns) {
+			c := s.conns[id]
+			if why := c.overdue(now); why != "" {
+				_ = c.conn.Close()
+				s.complaints.Event("connection-overdue", env.Text("from", c.session.Remote), env.Text("why", why))
 			}
 		}
+		s.mu.Unlock()
+		s.complaints.Flush()
 	}
-	return hint
+}
+
+func (s *Server) reject(session *Session, err error) {
+	s.complaints.Event("bad-request", env.Text("from", session.Remote), env.Text("error", err.Error()))
 }

@@ -2,26 +2,45 @@ package protocol
 
 import (
 	"fmt"
+	"reflect"
 	"slices"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-const keyAPIVersions = 18
-
-// Call is one request being handled.
+// Call is one request being handled. It is valid until Handle or Begin returns.
 type Call struct {
+	*Session
 	Request  kmsg.Request
 	ClientID string
-	// Remote is the peer's "host:port".
-	Remote string
-	// Local is the "host:port" at which the peer reached this server.
-	Local string
 
-	lent     bool // the request's bytes are free again
-	pool     *pool
-	borrowed [][]byte
+	authorizer Authorizer
+	access     Access
+	hangUp     error
+	pool       *pool
+	borrowed   [][]byte
+}
+
+// Authorized reports whether the session may do what the request's API asks
+// for to the resource of that name.
+func (c *Call) Authorized(name string) bool {
+	return c.access == Access{} || c.authorizer.Authorize(c.Session, c.access, name)
+}
+
+// HangUp closes the connection once every earlier request is answered. This one
+// is not: a request that expects no answer (acks=0) has no other way to be told
+// of an error.
+func (c *Call) HangUp(reason error) { c.hangUp = reason }
+
+// Pending is a request that has been done as far as its order matters.
+type Pending interface {
+	// Done reports whether Response would return at once.
+	Done() bool
+
+	// Response waits for what is still open and makes the answer. It is called
+	// once, from another task than the one that began. A nil answer sends nothing.
+	Response() kmsg.Response
 }
 
 // API is one request kind a server answers.
@@ -29,12 +48,30 @@ type API struct {
 	Key        int16
 	MinVersion int16
 	MaxVersion int16
-	// Handle answers a request; it may block. A nil response sends nothing
-	// (Produce with acks=0).
+	// AdvertisedMin is the oldest version that ApiVersions tells of, where that
+	// is not MinVersion. Kafka tells of Produce v0, which it refuses, because
+	// clients read from it what a broker can compress (KAFKA-18659).
+	AdvertisedMin *int16
+
+	// Listeners are the kinds of listeners that serve and advertise the API.
+	Listeners ListenerKinds
+	// Access is what the API needs leave for. Access to the cluster is asked for
+	// before Handle or Begin; access to other resources they ask for
+	// themselves, with Call.Authorized.
+	Access Access
+
+	// Handle answers a request; it may block, and then the next request of the
+	// connection waits, as in Kafka. A nil response sends nothing (Produce with
+	// acks=0).
 	Handle func(*Call) kmsg.Response
-	// KeepsNothing promises that Handle has copied what it needs of byte
-	// fields of the request when it returns, and that the response refers to
-	// none of them. The next request may then overwrite them.
+	// Begin, given instead of Handle, does in the order of requests what must
+	// be done in that order, without waiting for other machines. Requests that
+	// follow may be begun before this one is answered.
+	Begin func(*Call) Pending
+
+	// KeepsNothing promises that Handle or Begin has copied what it needs of
+	// byte fields of the request when it returns, and that the response refers
+	// to none of them. The next request may then overwrite them.
 	KeepsNothing bool
 }
 
@@ -56,6 +93,12 @@ func NewTable(apis ...API) *Table {
 		if _, dup := t.apis[a.Key]; dup {
 			panic(fmt.Sprintf("protocol: API %d registered twice", a.Key))
 		}
+		if a.Listeners == 0 {
+			panic(fmt.Sprintf("protocol: API %d has no kind of listener", a.Key))
+		}
+		if a.Access.Resource == kmsg.ACLResourceTypeCluster && errorField(req.ResponseKind()) == nil {
+			panic(fmt.Sprintf("protocol: API %d cannot be refused as a whole: its answer has no error code", a.Key))
+		}
 		t.apis[a.Key] = a
 		t.keys = append(t.keys, a.Key)
 	}
@@ -69,23 +112,19 @@ func (t *Table) Lookup(key int16) (API, bool) {
 	return a, ok
 }
 
-// apiVersions is the ApiVersions answer in the given version.
-func (t *Table) apiVersions(version int16) *kmsg.ApiVersionsResponse {
-	resp := kmsg.NewPtrApiVersionsResponse()
-	resp.SetVersion(version)
-	for _, key := range t.keys {
-		a := t.apis[key]
-		k := kmsg.NewApiVersionsResponseApiKey()
-		k.ApiKey, k.MinVersion, k.MaxVersion = a.Key, a.MinVersion, a.MaxVersion
-		resp.ApiKeys = append(resp.ApiKeys, k)
-	}
+// refusal answers a request whose session has no access to the cluster.
+func refusal(req kmsg.Request) kmsg.Response {
+	resp := req.ResponseKind()
+	*errorField(resp) = kerr.ClusterAuthorizationFailed.Code
 	return resp
 }
 
-// unsupportedAPIVersions answers an ApiVersions request of a version this
-// server does not know: the v0 body carries the versions it does (KIP-511).
-func (t *Table) unsupportedAPIVersions() *kmsg.ApiVersionsResponse {
-	resp := t.apiVersions(0)
-	resp.ErrorCode = kerr.UnsupportedVersion.Code
-	return resp
+// errorField is the error code of a whole answer, nil if it has none.
+func errorField(resp kmsg.Response) *int16 {
+	field := reflect.ValueOf(resp).Elem().FieldByName("ErrorCode")
+	if !field.IsValid() {
+		return nil
+	}
+	code, _ := field.Addr().Interface().(*int16)
+	return code
 }

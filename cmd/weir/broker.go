@@ -126,6 +126,9 @@ func runBrokers(ctx context.Context, s streams, f brokerFlags) error {
 		select {
 		case <-ticks.C:
 			usage.tell()
+			if len(usage.envs) > 0 {
+				troubles.flush(usage.envs[0].Now())
+			}
 		case <-ctx.Done():
 			return nil
 		case err := <-broken:

@@ -17,13 +17,13 @@ const troubleQuiet = 10 * time.Second
 // troubles tells an operator, one line each, what goes wrong in the brokers of
 // this process. Ordinary events (elections, ISR changes) are left to --events.
 type troubles struct {
-	mu   sync.Mutex
-	out  io.Writer
-	told map[string]time.Duration
+	mu    sync.Mutex
+	out   io.Writer
+	limit env.Limiter
 }
 
 func newTroubles(out io.Writer) *troubles {
-	return &troubles{out: out, told: map[string]time.Duration{}}
+	return &troubles{out: out, limit: env.Limiter{Burst: 1, Period: troubleQuiet}}
 }
 
 const logRecovered = "log-recovered"
@@ -40,8 +40,9 @@ func cut(attrs []env.Attr) bool {
 
 // troubleWords are the events that are trouble, in words.
 var troubleWords = map[string]string{
-	"accept-failed":         "takes no more connections",
+	"accept-failed":         "could not take a connection",
 	"bad-request":           "hung up on a client",
+	"connection-overdue":    "hung up on a client",
 	"checkpoint-unreadable": "cannot read a checkpoint",
 	"checkpoint-unwritten":  "cannot write a checkpoint",
 	"group-load-failed":     "cannot load consumer groups",
@@ -57,6 +58,18 @@ func (t *troubles) write(node string, at time.Duration, name string, attrs []env
 	if !trouble || name == logRecovered && !cut(attrs) {
 		return
 	}
+	// Troubles of one kind differ in offsets, positions and the addresses of
+	// strangers only.
+	kind := node + ": " + words
+	if len(attrs) > 0 && attrs[0].Key != "from" && attrs[0].Key != "error" {
+		kind += fmt.Sprintf(": %s=%q", attrs[0].Key, attrs[0].Text)
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	tell, suppressed := t.limit.Allow(kind, at)
+	if !tell {
+		return
+	}
 	var line strings.Builder
 	fmt.Fprintf(&line, "%s: %s:", node, words)
 	for _, a := range attrs {
@@ -66,19 +79,22 @@ func (t *troubles) write(node string, at time.Duration, name string, attrs []env
 			fmt.Fprintf(&line, " %s=%d", a.Key, a.Int)
 		}
 	}
-	// Troubles of one kind differ in offsets and positions only.
-	kind := node + name
-	if len(attrs) > 0 {
-		kind += attrs[0].Text
-	}
+	_, _ = fmt.Fprintln(t.out, line.String()+andMore(suppressed))
+}
+
+// flush tells of troubles that were not told one by one, once their period is
+// over at the given time.
+func (t *troubles) flush(at time.Duration) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if last, ok := t.told[kind]; ok && at-last < troubleQuiet {
-		return
+	t.limit.Flush(at, func(kind string, suppressed int64) {
+		_, _ = fmt.Fprintln(t.out, kind+andMore(suppressed))
+	})
+}
+
+func andMore(suppressed int64) string {
+	if suppressed == 0 {
+		return ""
 	}
-	if len(t.told) > 1000 { // kinds made of strangers' addresses
-		clear(t.told)
-	}
-	t.told[kind] = at
-	_, _ = fmt.Fprintln(t.out, line.String())
+	return fmt.Sprintf(" (and %d more like it)", suppressed)
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"os/exec"
 	"strings"
 	"testing"
@@ -24,7 +25,21 @@ func TestTroublesAreToldOnceInAWhile(t *testing.T) {
 	told.write("broker-1", time.Second, "leader", nil)
 	told.write("broker-1", time.Second, "log-recovered", []env.Attr{env.Text("dir", "t-0"), env.Int("truncated_bytes", 0)})
 	full(11*time.Second, "3")
-	require.Equal(t, "broker-1: storage error: topic=\"t\" error=\"byte 1\"\nbroker-1: storage error: topic=\"t\" error=\"byte 3\"\n", out.String())
+	require.Equal(t, "broker-1: storage error: topic=\"t\" error=\"byte 1\"\nbroker-1: storage error: topic=\"t\" error=\"byte 3\" (and 1 more like it)\n", out.String())
+}
+
+// TestStrangersCannotFillTheOperatorsScreen has each complaint come from
+// another address.
+func TestStrangersCannotFillTheOperatorsScreen(t *testing.T) {
+	var out strings.Builder
+	told := newTroubles(&out)
+	for i := range 80_000 {
+		told.write("broker-1", time.Duration(i)*time.Microsecond, "bad-request",
+			[]env.Attr{env.Text("from", fmt.Sprintf("10.0.0.1:%d", i)), env.Text("error", "protocol: Produce v0: this server speaks versions 3 to 11")})
+	}
+	told.flush(time.Minute)
+	require.Equal(t, "broker-1: hung up on a client: from=\"10.0.0.1:0\" error=\"protocol: Produce v0: this server speaks versions 3 to 11\"\n"+
+		"broker-1: hung up on a client (and 79999 more like it)\n", out.String())
 }
 
 // TestFullDisk fills a small file system through a real client: the client is
