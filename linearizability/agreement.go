@@ -1,19 +1,11 @@
 package linearizability
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 	"time"
 )
-
-// observation is one sighting of a value at an offset.
-type observation struct {
-	value int64
-	at    time.Duration
-	by    sight
-	id    int64         // of the client or broker
-	call  time.Duration // when the value was sent; -1 if not known
-	send  *SendOp       // set if the sighting is an acknowledgement
-}
 
 // sight is how something was seen.
 type sight string
@@ -24,89 +16,96 @@ const (
 	inLog   sight = "in the final log of broker"
 )
 
-func (o observation) String() string {
-	return fmt.Sprintf("value %d (%s %d%s)", o.value, o.by, o.id, when(o.at))
+// claim is a sighting of a run.
+type claim struct {
+	Run
+	at time.Duration
+	by sight
+	id int64 // of the client or broker
+}
+
+// describe says what was seen at an offset.
+func (k *claim) describe(offset int64) string {
+	return fmt.Sprintf("value %d (%s %d%s)", k.Run.at(offset-k.Offset), k.by, k.id, when(k.at))
 }
 
 // agreement is K1: an offset holds one record, for everybody and for ever,
 // except where the loss of the record that was there first is excused. It also
 // finds records that nobody sent.
 func (c *court) agreement(p *partition) {
-	if c.runs() {
-		c.agreementRuns(p)
-		return
-	}
-	first := map[int64]observation{}
-	for _, s := range p.sends {
-		if s.Outcome == OK && s.Offset != None {
-			c.observe(p, first, s.Offset, observation{s.Value, s.Return, ackedTo, s.Process, s.Call, s})
+	var claims []claim
+	for _, b := range p.sends {
+		if b.Outcome != OK || b.Offset == None {
+			continue
+		}
+		for _, r := range b.Runs {
+			claims = append(claims, claim{r, b.Return, ackedTo, b.Process})
 		}
 	}
-	for _, poll := range p.polls {
-		for _, r := range poll.Records {
-			o := c.sighting(r.Value, poll.Return, readBy, poll.Process)
-			c.observe(p, first, r.Offset, o)
-			c.invented(p, r.Offset, o)
+	for i := range p.polls {
+		poll := &p.polls[i]
+		for _, r := range poll.runs {
+			claims = append(claims, claim{r, poll.Return, readBy, poll.Process})
+			c.invented(p, &claims[len(claims)-1])
 		}
 	}
-	// The scans of other replicas are K11's business.
-	if l := p.log.scan; l != nil {
-		next := int64(None)
-		for _, r := range l.Records {
-			o := c.sighting(r.Value, 0, inLog, int64(l.Broker))
-			c.observe(p, first, r.Offset, o)
-			c.invented(p, r.Offset, o)
-			if next != None && r.Offset <= next-1 {
-				c.found(p, 1, r.Offset, 0, fmt.Sprintf("offset %d of %s follows offset %d in the final log of broker %d", r.Offset, p.tp, next-1, l.Broker))
+	// The logs of other replicas are K11's business.
+	next := int64(None)
+	for _, r := range p.log.runs {
+		claims = append(claims, claim{r.Run, 0, inLog, int64(p.log.Broker)})
+		c.invented(p, &claims[len(claims)-1])
+		if next != None && r.Offset < next {
+			c.found(p, 1, r.Offset, 0, fmt.Sprintf("offset %d of %s follows offset %d in the final log of broker %d", r.Offset, p.tp, next-1, p.log.Broker))
+		}
+		next = r.end()
+	}
+	for i := range claims {
+		c.cur.Inputs += claims[i].Count
+	}
+	slices.SortStableFunc(claims, func(a, b claim) int { return cmp.Compare(a.Offset, b.Offset) })
+	told := map[int64]bool{}
+	acked := func(a, b *claim) bool { return a.by == ackedTo || b.by == ackedTo }
+	c.compareClaims(p, claims, told, acked)
+	c.compareClaims(p, claims, told, func(a, b *claim) bool { return !acked(a, b) })
+}
+
+// compareClaims compares the claims of each pair that overlaps and that is
+// asked for, offset by offset, unless the offset was told of. The claims ascend
+// by offset.
+func (c *court) compareClaims(p *partition, claims []claim, told map[int64]bool, wanted func(a, b *claim) bool) {
+	var open []*claim // those that reach up to the present one
+	for n := range claims {
+		k := &claims[n]
+		open = slices.DeleteFunc(open, func(f *claim) bool { return f.end() <= k.Offset })
+		for _, f := range open {
+			if !wanted(f, k) {
+				continue
 			}
-			next = r.Offset + 1
+			first, second := f, k // what a client was promised goes first
+			if f.by != ackedTo && k.by == ackedTo {
+				first, second = k, f
+			}
+			shared := min(f.end(), k.end()) - k.Offset
+			differing(f.part(k.Offset-f.Offset, shared), k.part(0, shared), func(i int64) {
+				if offset := k.Offset + i; !told[offset] {
+					told[offset] = c.disagree(p, offset, first, second)
+				}
+			})
 		}
-	}
-}
-
-// sighting is a value seen, with when it was sent if somebody sent it here.
-func (c *court) sighting(value int64, at time.Duration, by sight, id int64) observation {
-	o := observation{value: value, at: at, by: by, id: id, call: -1}
-	if i, ok := c.byValue[value]; ok {
-		o.call = c.h.Sends[i].Call
-	}
-	return o
-}
-
-func (c *court) observe(p *partition, first map[int64]observation, offset int64, o observation) {
-	c.cur.Inputs++
-	f, ok := first[offset]
-	if !ok {
-		first[offset] = o
-		return
-	}
-	if f.value == o.value {
-		return
-	}
-	if c.disagree(p, offset, f, o) {
-		return
-	}
-	if p.log.scan != nil && p.log.holds(p.topic, offset, o.value) {
-		first[offset] = o
+		open = append(open, k)
 	}
 }
 
 // disagree handles two sightings of different records at one offset: one of
 // the two is gone, and if its loss is excused, so is the disagreement. It
 // reports whether that is a finding.
-func (c *court) disagree(p *partition, offset int64, f, o observation) bool {
-	for _, gone := range []observation{f, o} {
-		if p.log.scan != nil && p.log.holds(p.topic, offset, gone.value) {
+func (c *court) disagree(p *partition, offset int64, f, o *claim) bool {
+	for _, gone := range []*claim{f, o} {
+		value := gone.Run.at(offset - gone.Offset)
+		if p.log.holds(p.topic, offset, value) || p.ruling(offset, value).excused {
 			continue
 		}
-		if gone.send != nil && gone.send.Acks == 1 {
-			if _, ok := p.excuseLeaderOnly(gone.send); ok {
-				continue
-			}
-		} else if _, ok, _ := p.excuseCommitted(offset, gone.call); ok {
-			continue
-		}
-		c.found(p, 0, offset, o.at, fmt.Sprintf("offset %d of %s is two records: %s and %s", offset, p.tp, f, o))
+		c.found(p, 0, offset, o.at, fmt.Sprintf("offset %d of %s is two records: %s and %s", offset, p.tp, f.describe(offset), o.describe(offset)))
 		return true
 	}
 	return false
@@ -120,69 +119,61 @@ func when(at time.Duration) string {
 }
 
 // invented finds records that hold what nobody sent there.
-func (c *court) invented(p *partition, offset int64, o observation) {
-	i, ok := c.byValue[o.value]
-	switch {
-	case !ok:
-		c.inventedAt(p, offset, o, nil)
-	case c.h.Sends[i].TP != p.tp:
-		c.inventedAt(p, offset, o, &c.h.Sends[i].TP)
-	}
-}
-
-// inventedAt is the finding of a record that nobody sent there. elsewhere is
-// where it was sent instead, nil if nowhere.
-func (c *court) inventedAt(p *partition, offset int64, o observation, elsewhere *TopicPartition) {
-	what := fmt.Sprintf("value %d, which nobody sent", o.value)
-	switch {
-	case o.value == None:
-		what = "bytes that no producer wrote: the record was corrupted"
-	case elsewhere != nil:
-		what = fmt.Sprintf("value %d, which was sent to %s", o.value, elsewhere)
-	}
-	c.found(p, 2, offset, o.at, fmt.Sprintf("offset %d of %s, %s %d%s, holds %s", offset, p.tp, o.by, o.id, when(o.at), what))
+func (c *court) invented(p *partition, k *claim) {
+	p.sent.each(k.Run, func(piece Run, row *valueRow, _ int64) {
+		for i := int64(0); row == nil && i < piece.Count; i++ {
+			offset, value := piece.Offset+i, piece.at(i)
+			what := fmt.Sprintf("value %d, which nobody sent", value)
+			if value == None {
+				what = "bytes that no producer wrote: the record was corrupted"
+			}
+			for _, other := range c.parts {
+				if row, _ := other.sent.find(value); row != nil && value != None {
+					what = fmt.Sprintf("value %d, which was sent to %s", value, other.tp)
+				}
+			}
+			c.found(p, 2, offset, k.at, fmt.Sprintf("offset %d of %s, %s %d%s, holds %s", offset, p.tp, k.by, k.id, when(k.at), what))
+		}
+	})
 }
 
 // honesty is K5's other half: a send that was refused with a definite error
 // must never show up.
 func (c *court) honesty(p *partition) {
-	if c.runs() {
-		c.honestyRuns(p)
-		return
-	}
-	refused := map[int64]*SendOp{}
-	for _, s := range p.sends {
-		if s.Outcome == Fail {
-			c.cur.Inputs++
-			refused[s.Value] = s
+	var refused valueIndex
+	for _, b := range p.sends {
+		if b.Outcome != Fail {
+			continue
+		}
+		c.cur.Inputs += b.records()
+		for _, r := range b.Runs {
+			refused.add(valueRow{Run: r, batch: b})
 		}
 	}
-	if len(refused) == 0 {
+	if len(refused.rows) == 0 {
 		return
 	}
+	refused.sort()
 	told := map[int64]bool{}
-	tell := func(r Record, where string) {
-		s := refused[r.Value]
-		if s == nil || told[r.Value] {
-			return
-		}
-		told[r.Value] = true
-		c.dishonest(p, s, r.Offset, where)
+	tell := func(r Run, where string) {
+		refused.each(r, func(piece Run, row *valueRow, place int64) {
+			for i := int64(0); row != nil && i < piece.Count; i++ {
+				if v := piece.at(i); !told[v] {
+					told[v] = true
+					s := row.batch.record(row.Run, place+i)
+					c.found(p, 0, piece.Offset+i, s.Return, fmt.Sprintf(
+						"client %d was told %s for value %d of %s at %s, which promises that nothing was appended, yet it is %s at offset %d",
+						s.Process, s.Error, s.Value, p.tp, clock(s.Return), where, piece.Offset+i))
+				}
+			}
+		})
 	}
-	for _, poll := range p.polls {
-		for _, r := range poll.Records {
-			tell(r, fmt.Sprintf("what client %d read", poll.Process))
+	for i := range p.polls {
+		for _, r := range p.polls[i].runs {
+			tell(r, fmt.Sprintf("what client %d read", p.polls[i].Process))
 		}
 	}
-	if l := p.log.scan; l != nil {
-		for _, r := range l.Records {
-			tell(Record{r.Offset, r.Value}, fmt.Sprintf("in the final log of broker %d", l.Broker))
-		}
+	for _, r := range p.log.runs {
+		tell(r.Run, fmt.Sprintf("in the final log of broker %d", p.log.Broker))
 	}
-}
-
-func (c *court) dishonest(p *partition, s *SendOp, offset int64, where string) {
-	c.found(p, 0, offset, s.Return, fmt.Sprintf(
-		"client %d was told %s for value %d of %s at %s, which promises that nothing was appended, yet it is %s at offset %d",
-		s.Process, s.Error, s.Value, p.tp, clock(s.Return), where, offset))
 }

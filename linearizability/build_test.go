@@ -19,7 +19,7 @@ type story struct {
 const second = time.Second
 
 func newStory(t *testing.T, topic Topic) *story {
-	topic.Name = "orders"
+	topic.Name, topic.Partitions = "orders", 1
 	if topic.ReplicationFactor == 0 {
 		topic.ReplicationFactor, topic.MinISR = 3, 2
 	}
@@ -97,7 +97,47 @@ func (s *story) replica(b int32, leader bool, records ...ScanRecord) *story {
 	return s
 }
 
-func (s *story) judge() Verdict { return Judge(context.Background(), s.l.History(), Options{}) }
+func (s *story) judge() Verdict { return judge(s.l.History()) }
+
+// judge judges a history that is whole: what it does not hold, nobody could give.
+func judge(h *History) Verdict { return Judge(context.Background(), sealed(h), Options{}) }
+
+// judgeDrained is judge of a run whose consumers read to the end.
+func judgeDrained(h *History) Verdict {
+	sealed(h).Closing.Drained = true
+	return Judge(context.Background(), h, Options{})
+}
+
+// sealed gives a history the manifest and the end that fit what it holds.
+func sealed(h *History) *History {
+	m := Manifest{Producers: 1, Consumers: 1, Registers: len(h.Offsets), Probes: len(h.Ends) > 0, Group: len(h.Assignments) > 0}
+	give := func(f Fact, is bool) {
+		if is {
+			m.Facts = append(m.Facts, f)
+		}
+	}
+	give(FactStates, len(h.States) > 0)
+	give(FactElections, len(h.States) > 0)
+	give(FactEpochStarts, len(h.Epochs) > 0)
+	give(FactWatermarks, len(h.HighWatermarks) > 0)
+	whole := len(h.Scans) > 0
+	for _, t := range h.Topics {
+		for i := range t.Partitions {
+			n := int32(0)
+			for _, s := range h.Scans {
+				if s.Topic == t.Name && s.Partition == i {
+					n++
+				}
+			}
+			whole = whole && n >= t.ReplicationFactor
+		}
+	}
+	give(FactReplicas, whole)
+	give(FactLive, len(h.Live) > 0)
+	h.Manifest = &m
+	h.Closing = &End{Counts: h.Counts()}
+	return h
+}
 
 // codes of the findings, in order.
 func codes(v Verdict) []string {

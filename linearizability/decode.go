@@ -341,6 +341,14 @@ func (rd *reader) fact(l *fileLine) error {
 				h.Recording = r
 			}
 		}
+	case "manifest":
+		err = onceFact(&h.Manifest, l.Value)
+	case "end":
+		err = onceFact(&h.Closing, l.Value)
+	case "live":
+		err = appendFact(&h.Live, l.Value)
+	case "assignment":
+		err = appendFact(&h.Assignments, l.Value)
 	case "topic":
 		err = appendFact(&h.Topics, l.Value)
 	case "fault":
@@ -356,13 +364,21 @@ func (rd *reader) fact(l *fileLine) error {
 	case "scan-records":
 		err = rd.scanChunk(l.Value)
 	default:
-		return fmt.Errorf("f %q: want one of %s, recording, topic, fault, partition-state, epoch-start, high-watermark, scan or scan-records",
+		return fmt.Errorf("f %q: want one of %s, recording, manifest, topic, fault, partition-state, epoch-start, high-watermark, assignment, scan, scan-records, live or end",
 			l.F, strings.Join(functionNames[:], ", "))
 	}
 	if err != nil {
 		return fmt.Errorf("value of a %s: %w", l.F, err)
 	}
 	return nil
+}
+
+func onceFact[T any](to **T, value json.RawMessage) error {
+	if *to != nil {
+		return errors.New("there was one before")
+	}
+	*to = new(T)
+	return json.Unmarshal(value, *to)
 }
 
 func appendFact[T any](to *[]T, value json.RawMessage) error {

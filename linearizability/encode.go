@@ -211,6 +211,7 @@ func (l *Log) writeLine(b lineBuilder) {
 
 var factProcess = map[string]string{
 	"recording": "clients", "topic": "controller", "fault": "nemesis", "partition-state": "controller",
+	"manifest": "clients", "end": "clients", "live": "watcher", "assignment": "clients",
 	"epoch-start": "broker", "high-watermark": "broker", "scan": "broker", "scan-records": "broker",
 }
 

@@ -84,14 +84,10 @@ func linearizeLog(appends []logAppend, reads []logRead) *logViolation {
 // their offsets; reads and ListOffsets as lower bounds, since neither promises
 // freshness while leadership moves. Only in a run without faults, in a
 // partition that kept its first leader and took acks=all alone, is ListOffsets
-// taken as exact.
+// taken as exact. What was seen of a log before a loss that is excused says
+// nothing about what took the place of what was lost.
 func (c *court) exactLog(p *partition) {
-	l := p.log.scan
-	if l == nil {
-		c.noScan(p)
-		return
-	}
-	log := c.appended(p)
+	log := p.appended()
 	appends := make([]logAppend, len(log))
 	for i, a := range log {
 		appends[i] = logAppend{minTime, Never}
@@ -111,8 +107,9 @@ func (c *court) exactLog(p *partition) {
 		n, _ := slices.BinarySearchFunc(log, offset, func(a appended, o int64) int { return cmp.Compare(a.offset, o) })
 		return n
 	}
-	for _, poll := range p.polls {
-		if last, ok := poll.lastRead(); poll.Outcome == OK && ok {
+	for i := range p.polls {
+		poll := &p.polls[i]
+		if last, ok := poll.last(); poll.Outcome == OK && ok {
 			if p.log.at(last.Offset) == nil || !p.log.holds(p.topic, last.Offset, last.Value) {
 				continue // lost since, which other checks judge
 			}
@@ -122,10 +119,10 @@ func (c *court) exactLog(p *partition) {
 	}
 	calm := p.calm()
 	for _, e := range p.ends {
-		if e.Outcome != OK || e.Offset > l.LogEnd {
+		if e.Outcome != OK || e.Offset > p.log.LogEnd {
 			continue
 		}
-		reads = append(reads, logRead{e.Call, e.Return, level(e.Offset), calm})
+		reads = append(reads, logRead{e.Call, e.Return, level(min(e.Offset, p.lostFrom(e))), calm})
 		who = append(who, fmt.Sprintf("client %d was told that the log ends at offset %d", e.Process, e.Offset))
 	}
 	c.cur.Inputs += int64(len(reads))
@@ -150,6 +147,22 @@ func (c *court) exactLog(p *partition) {
 	}
 }
 
+// lostFrom is the lowest offset of which a log that was looked at before an
+// excused loss need not be what it was: everything behind was lost since.
+func (p *partition) lostFrom(e *EndOp) int64 {
+	from := e.Offset
+	for i := range p.elect {
+		cut := &p.elect[i]
+		if cut.at <= e.Call && (e.LeaderEpoch == None || cut.epoch <= e.LeaderEpoch) || cut.start >= from {
+			continue
+		}
+		if p.excuseAt(cut, from-1, -1).excused {
+			from = max(0, cut.start)
+		}
+	}
+	return from
+}
+
 // calm says that a partition had one leader, no faults and acks=all only.
 func (p *partition) calm() bool {
 	if len(p.faults) > 0 || len(p.states) == 0 {
@@ -165,6 +178,5 @@ func (p *partition) calm() bool {
 		}
 		epoch = s.LeaderEpoch
 	}
-	return !slices.ContainsFunc(p.sends, func(s *SendOp) bool { return s.Acks != -1 }) &&
-		!slices.ContainsFunc(p.batches, func(b *BatchOp) bool { return b.Acks != -1 })
+	return !slices.ContainsFunc(p.sends, func(b *BatchOp) bool { return b.Acks != -1 })
 }

@@ -17,6 +17,9 @@ type Topic struct {
 	// ELR says that eligible leader replicas (KIP-966) are kept, which raises
 	// the number of lossy faults that a partition survives.
 	ELR bool `json:"eligible_leader_replicas,omitempty"`
+	// Internal says that the brokers write it, as they do __consumer_offsets:
+	// what it holds is none of the workload's records.
+	Internal bool `json:"internal,omitempty"`
 	// Deletes says that records may leave the log by retention, compaction or
 	// DeleteRecords.
 	Deletes bool `json:"deletes,omitempty"`
@@ -58,19 +61,43 @@ type Fault struct {
 	// Effect is what it was observed to do ("12 packets dropped"), "" if
 	// nothing was observed.
 	Effect string `json:"effect,omitempty"`
-	// Recovered says where the logs of struck brokers ended when they had come
-	// back, as far as known. Below that end nothing had been lost, which makes
-	// the judge stricter; a replica not listed may have lost anything.
+	// Exact says that the disks told what they lost: Recovered lists it all. If
+	// it is not set, Lossy is a rule of thumb: what a fault of this kind may take.
+	Exact bool `json:"exact,omitempty"`
+	// Recovered says how far the logs of struck brokers are still intact.
 	Recovered []Recovered `json:"recovered,omitempty"`
 }
 
-// Recovered is the end of one replica's log right after recovery from a fault,
-// before it followed anybody.
+// Recovered is a replica of which a fault took the end. What a disk loses
+// leaves a log that recovery must cut where it is damaged first, so that a loss
+// is always a suffix.
 type Recovered struct {
 	Broker    int32  `json:"broker"`
 	Topic     string `json:"topic"`
 	Partition int32  `json:"partition"`
-	LogEnd    int64  `json:"log_end"`
+	// LogEnd is where the intact log ends: below it nothing was lost.
+	LogEnd int64 `json:"log_end"`
+	// LostEnd is where the log had ended, None if not known. Nothing from there
+	// on was lost.
+	LostEnd int64 `json:"lost_end"`
+	// LostBytes that had been written to the log's files and never synced.
+	LostBytes int64 `json:"lost_bytes,omitempty"`
+}
+
+// covers says whether the record at an offset of the replica was lost.
+func (r *Recovered) covers(offset int64) bool {
+	return offset >= r.LogEnd && (r.LostEnd == None || offset < r.LostEnd)
+}
+
+// Assignment is what a member of a group was given in a generation.
+type Assignment struct {
+	Group      string        `json:"group"`
+	Generation int32         `json:"generation"`
+	Member     string        `json:"member"`
+	Process    int64         `json:"process"`
+	Topic      string        `json:"topic"`
+	Partitions []int32       `json:"partitions"`
+	Time       time.Duration `json:"time"`
 }
 
 // PartitionState is one committed change of a partition's metadata, as the

@@ -33,6 +33,10 @@ type History struct {
 
 	// Recording is how much of the run the history holds.
 	Recording Recording
+	// Manifest says what evidence the history was to hold, nil if it does not
+	// say so, and Closing what it held when it was closed, nil if it never was.
+	Manifest *Manifest
+	Closing  *End
 
 	Topics         []Topic
 	Faults         []Fault
@@ -40,6 +44,10 @@ type History struct {
 	Epochs         []EpochStart
 	HighWatermarks []HighWatermark
 	Scans          []Scan
+	Assignments    []Assignment
+
+	// Live are verdicts on what was watched while the run went on.
+	Live []Verdict
 
 	// CutShort says where the file ended inside a line or an operation, ""
 	// if it did not.
@@ -52,7 +60,8 @@ type SendOp struct {
 	Process       int64
 	Call, Return  time.Duration // Return is Never unless OK or Fail
 	Value         int64
-	Offset        int64 // None unless OK and told by the broker
+	Ended         time.Duration // when the client learned the outcome, Never if it did not
+	Offset        int64         // None unless OK and told by the broker
 	ProducerID    int64
 	Sequence      int32
 	Broker        int32

@@ -4,75 +4,131 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"slices"
 	"time"
 )
 
-// Options bound what Judge may spend and say what it may assume.
+// Options bound what Judge may spend.
 type Options struct {
 	// Budget is the wall time that Porcupine may use in total; what is not
 	// proved by then is Unknown. 0 means 20 s.
 	Budget time.Duration
 	// MaxEvidence caps the lines of evidence of one finding. 0 means 12.
 	MaxEvidence int
-	// Drained says that consumers read on until they had everything, so that
-	// an acknowledged record that nobody read is a finding.
-	Drained bool
 }
 
-// Judge checks a history against what Kafka promises. It stops early, with
-// Unknown for what is left, when ctx ends.
+// check is one check of the verdict, over one partition after the other or over
+// the whole history.
+type check struct {
+	code, name, unit string
+	// needs is the evidence without which the check says nothing, uses that
+	// which must be whole if the run has any.
+	needs, uses evidence
+	each        func(*court, *partition)
+	whole       func(*court, context.Context)
+	// internal says that the check looks at internal topics too.
+	internal bool
+}
+
+var (
+	checkSurvival = check{code: "K2", name: "acknowledged records survive", unit: "acknowledged records",
+		needs: ofSends | ofLog, uses: ofLedger | ofPolls | ofMarks, each: (*court).survival}
+	checkAgreement = check{code: "K1", name: "one offset, one record", unit: "observations",
+		needs: ofSends | ofLog, uses: ofLedger | ofPolls | ofMarks, each: (*court).agreement}
+	checkRead = check{code: "K5", name: "what was read was committed and stays", unit: "records read",
+		needs: ofPolls | ofLog, uses: ofLedger | ofSends | ofMarks, each: (*court).readsStay}
+	checkDuplicates = check{code: "K3", name: "no duplicates under idempotence", unit: "records in the log",
+		needs: ofSends | ofLog, uses: ofLedger, each: (*court).duplicates}
+	checkSequence = check{code: "K4", name: "producer sequences are contiguous in the log", unit: "idempotent records",
+		needs: ofSends | ofLog, each: (*court).sequences}
+	checkFIFO = check{code: "K4", name: "each producer's records keep their order", unit: "records in the log",
+		needs: ofSends | ofLog, each: (*court).fifo}
+	checkHonesty = check{code: "K5", name: "a definite error appended nothing", unit: "records refused",
+		needs: ofSends | ofLog, uses: ofPolls, each: (*court).honesty}
+	checkSessions = check{code: "K7", name: "consumers neither skip nor rewind", unit: "records read",
+		needs: ofPolls | ofLog, each: (*court).sessions}
+	checkWatermark = check{code: "K5", name: "nothing was readable above the high watermark", unit: "records read",
+		needs: ofPolls | ofMarks, each: (*court).aboveWatermark}
+	checkLog = check{code: "LIN", name: "the log is linearizable (exact check by offsets)", unit: "operations",
+		needs: ofSends | ofLog, uses: ofPolls | ofEnds | ofLedger | ofMarks, each: (*court).exactLog}
+	checkReplicas = check{code: "K11", name: "replicas agree in the end", unit: "records compared",
+		needs: ofReplicas, uses: ofTopics, each: (*court).replicas, internal: true}
+	checkUnseen = check{code: "K10", name: "acknowledged records reach consumers", unit: "acknowledged records",
+		needs: ofSends | ofPolls | ofLog | ofDrain, each: (*court).unseen}
+	checkRegister = check{code: "K8", name: "committed offsets are a linearizable register (Porcupine)", unit: "operations",
+		needs: ofOffsets, uses: ofLedger, whole: (*court).registers}
+	checkWhole = check{code: "–", name: "the history is whole", unit: "lines"}
+)
+
+// checks are what the judge performs, in the order of the verdict.
+func checks() []check {
+	return []check{checkSurvival, checkAgreement, checkRead, checkDuplicates, checkSequence, checkFIFO, checkHonesty,
+		checkSessions, checkWatermark, checkLog, checkReplicas, checkUnseen, checkRegister}
+}
+
+// Judge checks a history against what Kafka promises. A check whose evidence is
+// not whole is Unknown and says what is missing; one that needs what the run
+// has none of is Skipped. Judge stops early, with Unknown for what is left,
+// when ctx ends.
 func Judge(ctx context.Context, h *History, o Options) Verdict {
-	if o.Budget == 0 {
-		o.Budget = 20 * time.Second
+	o.Budget = cmp.Or(o.Budget, 20*time.Second)
+	o.MaxEvidence = cmp.Or(o.MaxEvidence, 12)
+	c := &court{o: o, h: h, groups: map[groupKey]int{}}
+	unfit := h.unfit()
+	if unfit == "" {
+		c.held = h.Counts()
+		c.parts = c.partitions()
 	}
-	if o.MaxEvidence == 0 {
-		o.MaxEvidence = 12
-	}
-	c := &court{o: o, h: h, byValue: make(map[int64]int, len(h.Sends)), groups: map[groupKey]int{}}
-	for i := range h.Sends {
-		c.byValue[h.Sends[i].Value] = i
-	}
-	parts := c.partitions()
-	c.parts = parts
-	for _, step := range []struct {
-		check
-		run func(*partition)
-	}{
-		{checkSurvival, c.survival},
-		{checkAgreement, c.agreement},
-		{checkRead, c.readsStay},
-		{checkDuplicates, c.duplicates},
-		{checkSequence, c.sequences},
-		{checkFIFO, c.fifo},
-		{checkHonesty, c.honesty},
-		{checkSessions, c.sessions},
-		{checkWatermark, c.aboveWatermark},
-		{checkLog, c.exactLog},
-		{checkReplicas, c.replicas},
-		{checkUnseen, c.unseen},
-	} {
-		c.begin(step.check)
-		if step.check == checkUnseen && !o.Drained {
-			c.cur.Note = "not asked for: the consumers were not drained"
+	for _, k := range checks() {
+		c.begin(k)
+		if unfit != "" {
+			c.giveUp(unfit)
 			continue
 		}
-		for _, p := range parts {
-			if ctx.Err() != nil {
-				c.giveUp("interrupted")
-				break
+		absent, missing := c.weigh(k.needs, k.uses)
+		switch {
+		case absent != "":
+			c.cur.Status, c.cur.Note = Skipped, absent
+		case missing != "":
+			c.giveUp(missing)
+		case k.whole != nil:
+			k.whole(c, ctx)
+		default:
+			for _, p := range c.parts {
+				if ctx.Err() != nil {
+					c.giveUp("interrupted")
+					break
+				}
+				if k.internal || !p.topic.Internal {
+					k.each(c, p)
+				}
 			}
-			step.run(p)
 		}
 	}
-	c.begin(checkRegister)
-	c.registers(ctx, parts)
-	if h.CutShort != "" {
-		c.begin(checkWhole)
-		c.cur.Inputs = 1
-		c.giveUp("the history is cut short: " + h.CutShort)
+	c.whole(unfit)
+	v := c.verdict()
+	for _, live := range h.Live {
+		v.Merge(live)
 	}
-	return c.verdict()
+	return v
+}
+
+// whole says what is wrong with the history itself.
+func (c *court) whole(unfit string) {
+	c.begin(checkWhole)
+	if unfit != "" {
+		c.giveUp(unfit)
+		return
+	}
+	for _, name := range sortedNames(c.held, c.h.Closing.Counts) {
+		have, want := c.held[name], c.h.Closing.Counts[name]
+		c.cur.Inputs += have
+		if have != want && c.cur.Note == "" {
+			c.giveUp(fmt.Sprintf("the history holds %d of %d lines %q", have, want, name))
+		}
+	}
+	if c.h.Manifest.gives(FactLive) && len(c.h.Live) == 0 {
+		c.giveUp("the verdict on what was watched while the run went on is missing")
+	}
 }
 
 func (c *court) verdict() Verdict {
@@ -87,40 +143,17 @@ func (c *court) verdict() Verdict {
 	return v
 }
 
-// check names one check of the verdict.
-type check struct{ code, name, unit string }
-
-var (
-	checkAgreement  = check{"K1", "one offset, one record", "observations"}
-	checkSurvival   = check{"K2", "acknowledged records survive", "acknowledged records"}
-	checkRead       = check{"K5", "what was read was committed and stays", "records read"}
-	checkDuplicates = check{"K3", "no duplicates under idempotence", "records in the log"}
-	checkSequence   = check{"K4", "producer sequences are contiguous in the log", "idempotent records"}
-	checkFIFO       = check{"K4", "each producer's records keep their order", "records in the log"}
-	checkHonesty    = check{"K5", "a definite error appended nothing", "records refused"}
-	checkSessions   = check{"K7", "consumers neither skip nor rewind", "records read"}
-	checkWatermark  = check{"K5", "nothing was readable above the high watermark", "records read"}
-	checkLog        = check{"LIN", "the log is linearizable (exact check by offsets)", "operations"}
-	checkReplicas   = check{"K11", "replicas agree in the end", "records compared"}
-	checkUnseen     = check{"K10", "acknowledged records reach consumers", "acknowledged records"}
-	checkRegister   = check{"K8", "committed offsets are a linearizable register (Porcupine)", "operations"}
-	checkWhole      = check{"–", "the history is whole", "files"}
-)
-
 // court holds a verdict in the making.
 type court struct {
-	o       Options
-	h       *History
-	v       Verdict
-	cur     *Check
-	index   int           // of cur
-	byValue map[int64]int // index into h.Sends
-	groups  map[groupKey]int
-	parts   []*partition
+	o      Options
+	h      *History
+	v      Verdict
+	cur    *Check
+	index  int // of cur
+	groups map[groupKey]int
+	parts  []*partition
+	held   Counts // of the history
 }
-
-// runs says that batches are recorded, and what was read and found as runs.
-func (c *court) runs() bool { return c.h.Recording.mode() == RecordBatches }
 
 // groupKey is what makes two violations the same finding.
 type groupKey struct {
@@ -172,179 +205,6 @@ func (c *court) excused(p *partition, offset int64, reason string) {
 	}
 	c.v.Excused = append(c.v.Excused, Excuse{Code: c.cur.Code, Topic: p.tp.Topic, Partition: p.tp.Partition,
 		First: offset, Last: offset, Count: 1, Reason: reason})
-}
-
-// partition is all that a history holds about one partition.
-type partition struct {
-	tp      TopicPartition
-	topic   Topic
-	sends   []*SendOp
-	batches []*BatchOp
-	polls   []*PollOp
-	ends    []*EndOp
-	states  []PartitionState
-	scans   []*Scan
-	marks   []HighWatermark
-	log     finalLog
-	elect   []election
-	starts  []EpochStart // known epoch starts, by epoch then offset
-	faults  []Fault      // of the whole run
-
-	// Where batches are recorded: the values sent, and those in the final log.
-	sent, stored valueIndex
-}
-
-func (c *court) partitions() []*partition {
-	byTP := map[TopicPartition]*partition{}
-	get := func(tp TopicPartition) *partition {
-		p := byTP[tp]
-		if p == nil {
-			p = &partition{tp: tp, topic: c.h.topic(tp.Topic), faults: c.h.Faults}
-			byTP[tp] = p
-		}
-		return p
-	}
-	h := c.h
-	for i := range h.Sends {
-		p := get(h.Sends[i].TP)
-		p.sends = append(p.sends, &h.Sends[i])
-	}
-	for i := range h.Batches {
-		b := &h.Batches[i]
-		p := get(b.TP)
-		p.batches = append(p.batches, b)
-		for _, r := range b.Runs {
-			p.sent.add(valueRow{Run: r, batch: b})
-		}
-	}
-	for i := range h.Polls {
-		p := get(h.Polls[i].TP)
-		p.polls = append(p.polls, &h.Polls[i])
-	}
-	for i := range h.Ends {
-		p := get(h.Ends[i].TP)
-		p.ends = append(p.ends, &h.Ends[i])
-	}
-	for _, s := range h.States {
-		p := get(TopicPartition{s.Topic, s.Partition})
-		p.states = append(p.states, s)
-	}
-	for _, e := range h.Epochs {
-		p := get(TopicPartition{e.Topic, e.Partition})
-		p.starts = append(p.starts, e)
-	}
-	for _, w := range h.HighWatermarks {
-		p := get(TopicPartition{w.Topic, w.Partition})
-		p.marks = append(p.marks, w)
-	}
-	for i := range h.Scans {
-		s := &h.Scans[i]
-		p := get(TopicPartition{s.Topic, s.Partition})
-		p.scans = append(p.scans, s)
-		p.starts = append(p.starts, s.Epochs...)
-	}
-	var all []*partition
-	for _, p := range byTP {
-		slices.SortFunc(p.starts, func(a, b EpochStart) int {
-			return cmp.Or(cmp.Compare(a.LeaderEpoch, b.LeaderEpoch), cmp.Compare(a.StartOffset, b.StartOffset))
-		})
-		p.log = chooseFinal(p.scans)
-		if l := p.log.scan; l != nil {
-			for i := range l.Runs {
-				p.stored.add(valueRow{Run: l.Runs[i].Run, found: &l.Runs[i]})
-			}
-		}
-		p.sent.sort()
-		p.stored.sort()
-		p.elect = elections(p)
-		all = append(all, p)
-	}
-	slices.SortFunc(all, func(a, b *partition) int {
-		return cmp.Or(cmp.Compare(a.tp.Topic, b.tp.Topic), cmp.Compare(a.tp.Partition, b.tp.Partition))
-	})
-	return all
-}
-
-// finalLog is the log that a partition ended with, the one that every promise
-// is held against.
-type finalLog struct {
-	scan *Scan // nil if no replica was read
-	// dense is set if record i has offset base+i, the usual case.
-	dense bool
-	base  int64
-}
-
-// chooseFinal takes the leader's log; without a leader, the one that would win
-// an election: the highest last epoch, then the longest.
-func chooseFinal(scans []*Scan) finalLog {
-	var best *Scan
-	for _, s := range scans {
-		switch {
-		case best == nil, s.Leader && !best.Leader:
-			best = s
-		case s.Leader == best.Leader && cmp.Or(cmp.Compare(s.lastEpoch(), best.lastEpoch()), cmp.Compare(s.LogEnd, best.LogEnd)) > 0:
-			best = s
-		}
-	}
-	l := finalLog{scan: best}
-	if best != nil && len(best.Records) > 0 {
-		l.base = best.Records[0].Offset
-		l.dense = best.Records[len(best.Records)-1].Offset-l.base == int64(len(best.Records)-1)
-	}
-	return l
-}
-
-func (s *Scan) lastEpoch() int32 {
-	e := int32(None)
-	if n := len(s.Records); n > 0 {
-		e = s.Records[n-1].LeaderEpoch
-	}
-	if n := len(s.Runs); n > 0 {
-		e = s.Runs[n-1].LeaderEpoch
-	}
-	if n := len(s.Epochs); n > 0 {
-		e = max(e, s.Epochs[n-1].LeaderEpoch)
-	}
-	return e
-}
-
-// at returns the record at an offset, nil if there is none.
-func (l *finalLog) at(offset int64) *ScanRecord {
-	if l.scan == nil {
-		return nil
-	}
-	var found *ScanRecord
-	if len(l.scan.Runs) > 0 {
-		eachRun(l.scan.Runs, Run{Offset: offset, Count: 1}, func(_ Run, in *ScanRun, place int64) {
-			if in != nil {
-				r := in.record(place)
-				found = &r
-			}
-		})
-		return found
-	}
-	r := l.scan.Records
-	if l.dense {
-		if i := offset - l.base; i >= 0 && i < int64(len(r)) {
-			return &r[i]
-		}
-		return nil
-	}
-	i, ok := slices.BinarySearchFunc(r, offset, func(r ScanRecord, o int64) int { return cmp.Compare(r.Offset, o) })
-	if !ok {
-		return nil
-	}
-	return &r[i]
-}
-
-// holds says whether the log has this value at this offset, or no longer
-// reaches down to the offset because of a policy that deletes.
-func (l *finalLog) holds(t Topic, offset, value int64) bool {
-	if t.Deletes && offset < l.scan.LogStart {
-		return true
-	}
-	r := l.at(offset)
-	return r != nil && r.Value == value
 }
 
 // clock writes a time as reports do, "12.418 s".

@@ -59,7 +59,7 @@ func (l *Log) Invoke(op Op) int64 {
 	switch op.F {
 	case Send:
 		n = len(l.h.Sends)
-		l.h.Sends = append(l.h.Sends, SendOp{TP: tp, Process: op.Process, Call: op.Time, Return: Never,
+		l.h.Sends = append(l.h.Sends, SendOp{TP: tp, Process: op.Process, Call: op.Time, Return: Never, Ended: Never,
 			Value: op.Value, Offset: None, Acks: op.Acks, Idempotent: op.Idempotent, ProducerID: None,
 			Sequence: None, Broker: None, LeaderEpoch: None, Outcome: Info})
 	case Poll:
@@ -77,7 +77,7 @@ func (l *Log) Invoke(op Op) int64 {
 			Call: op.Time, Return: Never, Offset: off, Write: w, Outcome: Info})
 	case SendBatch:
 		n = len(l.h.Batches)
-		l.h.Batches = append(l.h.Batches, BatchOp{SendOp: SendOp{TP: tp, Process: op.Process, Call: op.Time, Return: Never,
+		l.h.Batches = append(l.h.Batches, BatchOp{SendOp: SendOp{TP: tp, Process: op.Process, Call: op.Time, Return: Never, Ended: Never,
 			Value: op.Value, Offset: None, Acks: op.Acks, Idempotent: op.Idempotent, ProducerID: None,
 			Sequence: None, Broker: None, LeaderEpoch: None, Outcome: Info}})
 	default:
@@ -188,7 +188,7 @@ func (l *Log) Complete(number int64, op Op) {
 
 // sent takes down the end of an operation that sent records.
 func (l *Log) sent(s *SendOp, op *Op, ret time.Duration, records int64) {
-	s.Return, s.Outcome, s.Error = ret, op.Type, op.Error
+	s.Return, s.Ended, s.Outcome, s.Error = ret, op.Time, op.Type, op.Error
 	s.Broker, s.LeaderEpoch, s.Attempts = op.Broker, op.LeaderEpoch, op.Attempts
 	if s.Idempotent = s.Idempotent || op.Idempotent; s.Idempotent {
 		s.ProducerID, s.ProducerEpoch, s.Sequence = op.ProducerID, op.ProducerEpoch, op.Sequence
@@ -212,6 +212,42 @@ func (l *Log) SetRecording(r Recording) {
 	if r.mode() != RecordRecords {
 		l.writeFact("recording", r)
 	}
+}
+
+// Begin opens the history with what it is going to hold. Call before recording
+// starts. A history without a manifest proves nothing.
+func (l *Log) Begin(m Manifest) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.h.Manifest = &m
+	l.writeFact("manifest", m)
+}
+
+// End closes the history with what it holds. Nothing must be recorded
+// afterwards.
+func (l *Log) End(e End) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	e.Counts = l.h.Counts()
+	l.h.Closing = &e
+	l.writeFact("end", e)
+}
+
+// AddLive takes the verdict on what was watched while the run went on, before
+// the history is closed. The judge adds it to its own.
+func (l *Log) AddLive(v Verdict) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.h.Live = append(l.h.Live, v)
+	l.writeFact("live", v)
+}
+
+// AddAssignment takes the partitions that a member of a group was given.
+func (l *Log) AddAssignment(a Assignment) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.h.Assignments = append(l.h.Assignments, a)
+	l.writeFact("assignment", a)
 }
 
 // AddTopic takes the settings of a topic.

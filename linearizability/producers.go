@@ -1,33 +1,49 @@
 package linearizability
 
-import "fmt"
+import (
+	"cmp"
+	"fmt"
+	"slices"
+)
 
 // duplicates is K3: under idempotence no value stands at two offsets. A
 // producer that gave up its producer epoch and sent anew, or one without
-// idempotence that retried, made its own duplicate.
+// idempotence that retried, made its own duplicate. Only where runs of the log
+// reach over each other in value can there be any.
 func (c *court) duplicates(p *partition) {
-	if p.log.scan == nil {
-		c.noScan(p)
-		return
+	rows := p.stored.rows
+	for _, r := range p.log.runs {
+		c.cur.Inputs += r.Count
 	}
-	if c.runs() {
-		c.duplicatesRuns(p)
-		return
+	for i := 0; i < len(rows); {
+		j, last := i+1, rows[i].last()
+		for ; j < len(rows) && rows[j].Value <= last; j++ {
+			last = max(last, rows[j].last())
+		}
+		if j > i+1 {
+			c.duplicatesAmong(p, rows[i:j])
+		}
+		i = j
 	}
-	first := make(map[int64]*ScanRecord, len(p.log.scan.Records))
-	for i := range p.log.scan.Records {
-		r := &p.log.scan.Records[i]
-		c.cur.Inputs++
-		f := first[r.Value]
-		if f == nil || r.Value == None {
-			first[r.Value] = r
-			continue
+}
+
+func (c *court) duplicatesAmong(p *partition, rows []valueRow) {
+	rows = slices.SortedStableFunc(slices.Values(rows), func(a, b valueRow) int { return cmp.Compare(a.Offset, b.Offset) })
+	first := map[int64]ScanRecord{}
+	for _, row := range rows {
+		for k := range row.Count {
+			r := row.found.record(k)
+			f, again := first[r.Value]
+			if !again {
+				first[r.Value] = r
+				continue
+			}
+			var s *SendOp
+			if row, k := p.sent.find(r.Value); row != nil {
+				s = row.batch.record(row.Run, k)
+			}
+			c.duplicate(p, &f, &r, s)
 		}
-		var s *SendOp
-		if i, ok := c.byValue[r.Value]; ok {
-			s = &c.h.Sends[i]
-		}
-		c.duplicate(p, f, r, s)
 	}
 }
 
@@ -62,33 +78,32 @@ type producer struct {
 }
 
 // sequences is K4: along the log, the sequence numbers of one producer epoch
-// go up by one from the first that is retained.
+// go up by one from the first that is retained. Within a run they do so by
+// definition.
 func (c *court) sequences(p *partition) {
-	if p.log.scan == nil {
-		c.noScan(p)
-		return
-	}
-	switch c.h.Recording.mode() {
-	case RecordBatches:
-		c.sequencesRuns(p)
-		return
-	case RecordSampled:
+	sampled := c.h.Recording.mode() == RecordSampled
+	if sampled {
 		c.cur.Note = "of the records sampled, that they rise: what lies between is not known"
 	}
-	last := map[producer]*ScanRecord{}
-	for i := range p.log.scan.Records {
-		r := &p.log.scan.Records[i]
+	last := map[producer]*ScanRun{}
+	for i := range p.log.runs {
+		r := &p.log.runs[i]
 		if r.ProducerID == None {
 			continue
 		}
-		c.cur.Inputs++
+		c.cur.Inputs += r.Count
 		k := producer{r.ProducerID, r.ProducerEpoch}
 		l := last[k]
 		last[k] = r
-		if l == nil || r.Sequence == sequenceAfter(l.Sequence, 1) || c.h.Recording.mode() == RecordSampled && risen(l, r) {
+		if l == nil || r.Sequence == sequenceAfter(l.Sequence, l.Count) {
 			continue
 		}
-		c.sequenceBroken(p, k, l, r)
+		before, after := l.record(l.Count-1), r.record(0)
+		if sampled && risen(&before, &after) {
+			continue
+		}
+		c.found(p, 0, after.Offset, 0, fmt.Sprintf("in %s, producer %d epoch %d goes from sequence %d at offset %d to sequence %d at offset %d",
+			p.tp, k.id, k.epoch, before.Sequence, before.Offset, after.Sequence, after.Offset))
 	}
 }
 
@@ -100,56 +115,40 @@ func risen(l, r *ScanRecord) bool {
 	return up > 0 && up <= r.Offset-l.Offset
 }
 
-func (c *court) sequenceBroken(p *partition, k producer, l, r *ScanRecord) {
-	c.found(p, 0, r.Offset, 0, fmt.Sprintf("in %s, producer %d epoch %d goes from sequence %d at offset %d to sequence %d at offset %d",
-		p.tp, k.id, k.epoch, l.Sequence, l.Offset, r.Sequence, r.Offset))
-}
-
 // fifo is K4: records that one idempotent producer sent to a partition stand
-// in the log in the order in which it sent them.
+// in the log in the order in which it sent them. The values of one batch rise.
 func (c *court) fifo(p *partition) {
-	if p.log.scan == nil {
-		c.noScan(p)
-		return
-	}
-	if c.runs() {
-		c.fifoRuns(p)
-		return
-	}
-	// Sends stand in the order of invocation.
-	rank := make(map[int64]int, len(p.sends))
-	for i, s := range p.sends {
-		rank[s.Value] = i
-	}
 	type session struct {
 		process int64
 		producer
 	}
-	last := map[session]int{}
-	at := map[session]int64{}
-	seen := map[int64]bool{}
-	for i := range p.log.scan.Records {
-		r := &p.log.scan.Records[i]
-		n, ok := rank[r.Value]
-		if !ok || r.ProducerID == None || seen[r.Value] {
-			continue
-		}
-		seen[r.Value] = true
-		s := p.sends[n]
-		c.cur.Inputs++
-		k := session{s.Process, producer{r.ProducerID, r.ProducerEpoch}}
-		if before, ok := last[k]; ok && n < before {
-			c.disordered(p, r.Offset, s, p.sends[before], at[k])
-			continue
-		}
-		last[k], at[k] = n, r.Offset
+	type placed struct {
+		s    *SendOp
+		rank int
+		at   int64
 	}
-}
-
-// disordered is the finding that s stands at an offset behind b, which was sent
-// after it.
-func (c *court) disordered(p *partition, offset int64, s, b *SendOp, at int64) {
-	c.found(p, 0, offset, s.Call, fmt.Sprintf(
-		"client %d sent value %d to %s at %s, before value %d at %s, yet it stands behind it: offset %d after %d",
-		s.Process, s.Value, p.tp, clock(s.Call), b.Value, clock(b.Call), offset, at))
+	last := map[session]placed{}
+	seen := map[*valueRow]int64{} // places seen, below which all is a second copy
+	for i := range p.log.runs {
+		r := &p.log.runs[i]
+		if r.ProducerID == None {
+			continue
+		}
+		p.sent.each(r.Run, func(piece Run, row *valueRow, place int64) {
+			if row == nil || place < seen[row] {
+				return
+			}
+			seen[row] = place + piece.Count
+			c.cur.Inputs += piece.Count
+			k := session{row.batch.Process, producer{r.ProducerID, r.ProducerEpoch}}
+			s := row.batch.record(row.Run, place)
+			if b, ok := last[k]; ok && (row.rank < b.rank || row.rank == b.rank && s.Value <= b.s.Value) {
+				c.found(p, 0, piece.Offset, s.Call, fmt.Sprintf(
+					"client %d sent value %d to %s at %s, before value %d at %s, yet it stands behind it: offset %d after %d",
+					s.Process, s.Value, p.tp, clock(s.Call), b.s.Value, clock(b.s.Call), piece.Offset, b.at))
+				return
+			}
+			last[k] = placed{row.batch.record(row.Run, place+piece.Count-1), row.rank, piece.end() - 1}
+		})
+	}
 }

@@ -49,7 +49,7 @@ func registerModel(initial int64) porcupine.Model {
 
 // registers is K8: the committed offset of each group and partition is a
 // linearizable register.
-func (c *court) registers(ctx context.Context, parts []*partition) {
+func (c *court) registers(ctx context.Context) {
 	type key struct {
 		group string
 		tp    TopicPartition
@@ -80,7 +80,7 @@ func (c *court) registers(ctx context.Context, parts []*partition) {
 			case porcupine.Unknown:
 				c.giveUp(fmt.Sprintf("Porcupine did not finish %d operations on group %s, %s in time", len(w.ops), k.group, k.tp))
 			case porcupine.Illegal:
-				c.illegalRegister(k.group, k.tp, w, parts, min(left, 5*time.Second))
+				c.illegalRegister(k.group, k.tp, w, min(left, 5*time.Second))
 			default:
 				continue
 			}
@@ -150,7 +150,7 @@ func checkRegisterOps(w window, timeout time.Duration) porcupine.CheckResult {
 
 // illegalRegister tells of a window that is not linearizable: up to the answer
 // that makes it so.
-func (c *court) illegalRegister(group string, tp TopicPartition, w window, parts []*partition, timeout time.Duration) {
+func (c *court) illegalRegister(group string, tp TopicPartition, w window, timeout time.Duration) {
 	// Linearizability is closed under prefixes: search for the shortest one
 	// that is not.
 	var ends []time.Duration
@@ -173,11 +173,11 @@ func (c *court) illegalRegister(group string, tp TopicPartition, w window, parts
 			culprit = o
 		}
 	}
-	p := coordinatorOf(parts, c.h.topic(OffsetsTopic), group)
+	p := coordinatorOf(c.parts, c.h.topic(OffsetsTopic), group)
 	if p != nil && culprit != nil {
 		since := w.ops[0].Call
-		if reason, ok, _ := p.excuseCommitted(math.MaxInt64, since); ok {
-			c.excused(&partition{tp: tp}, max(0, culprit.Offset), "committed offsets live in "+p.tp.String()+": "+reason)
+		if r := p.excuseCommitted(math.MaxInt64, since); r.excused {
+			c.excused(&partition{tp: tp}, max(0, culprit.Offset), "committed offsets live in "+p.tp.String()+": "+r.reason)
 			return
 		}
 	}

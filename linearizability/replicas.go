@@ -10,67 +10,31 @@ import (
 // replicas is K11: once everything has healed, every replica of a partition
 // holds the same records, with the same leader epochs, up to the same end.
 func (c *court) replicas(p *partition) {
-	ref := p.log.scan
-	if ref == nil {
-		c.noScan(p)
+	if !p.log.known() {
 		return
 	}
-	if int32(len(p.scans)) < p.topic.ReplicationFactor && len(c.h.Topics) > 0 {
-		c.cur.Note = fmt.Sprintf("only %d of %d replicas of %s were read", len(p.scans), p.topic.ReplicationFactor, p.tp)
-	}
 	epoch := int32(None)
-	for _, r := range ref.Runs {
+	for _, r := range p.log.runs {
 		if r.LeaderEpoch < epoch {
 			c.found(p, 2, r.Offset, 0, fmt.Sprintf("on broker %d the leader epoch of %s falls from %d to %d at offset %d",
-				ref.Broker, p.tp, epoch, r.LeaderEpoch, r.Offset))
+				p.log.Broker, p.tp, epoch, r.LeaderEpoch, r.Offset))
 			break
 		}
 		epoch = r.LeaderEpoch
 	}
-	for _, r := range ref.Records {
-		if r.LeaderEpoch < epoch {
-			c.found(p, 2, r.Offset, 0, fmt.Sprintf("on broker %d the leader epoch of %s falls from %d to %d at offset %d",
-				ref.Broker, p.tp, epoch, r.LeaderEpoch, r.Offset))
-			break
-		}
-		epoch = r.LeaderEpoch
-	}
-	for _, s := range p.scans {
-		if s == ref {
+	for _, s := range p.logs {
+		if s.Scan == p.log.Scan {
 			continue
 		}
-		if c.runs() {
-			c.replicaRuns(p, ref, s)
-			continue
-		}
-		a, b := from(ref.Records, s.LogStart), from(s.Records, ref.LogStart)
-		n := min(len(a), len(b))
-		c.cur.Inputs += int64(n)
-		i := 0
-		for i < n && a[i] == b[i] {
-			i++
-		}
+		n, a, b, longer := compareLogs(p.log.runs, s.runs, max(p.log.LogStart, s.LogStart))
+		c.cur.Inputs += n
 		switch {
-		case i < n:
-			c.found(p, 0, min(a[i].Offset, b[i].Offset), 0, fmt.Sprintf("replicas of %s differ from offset %d on: %s, %s",
-				p.tp, min(a[i].Offset, b[i].Offset), holding(ref, &a[i]), holding(s, &b[i])),
-				differences(a[i:], b[i:])...)
-		case len(a) != len(b) || unequalEnds(ref, s):
-			c.unconverged(p, ref, s)
+		case a != nil:
+			c.found(p, 0, min(a.Offset, b.Offset), 0, fmt.Sprintf("replicas of %s differ from offset %d on: %s, %s",
+				p.tp, min(a.Offset, b.Offset), holding(p.log.Scan, a), holding(s.Scan, b)))
+		case longer || unequalEnds(p.log.Scan, s.Scan):
+			c.unconverged(p, p.log.Scan, s.Scan)
 		}
-	}
-}
-
-// replicaRuns compares a replica with the reference where runs are recorded.
-func (c *court) replicaRuns(p *partition, ref, s *Scan) {
-	n, a, b, longer := replicasRuns(ref.Runs, s.Runs, max(ref.LogStart, s.LogStart))
-	c.cur.Inputs += n
-	switch {
-	case a != nil:
-		c.found(p, 0, min(a.Offset, b.Offset), 0, fmt.Sprintf("replicas of %s differ from offset %d on: %s, %s",
-			p.tp, min(a.Offset, b.Offset), holding(ref, a), holding(s, b)))
-	case longer || unequalEnds(ref, s):
-		c.unconverged(p, ref, s)
 	}
 }
 
@@ -83,32 +47,45 @@ func (c *court) unconverged(p *partition, ref, s *Scan) {
 		p.tp, ref.LogEnd, ref.Broker, s.LogEnd, s.Broker))
 }
 
-func from(records []ScanRecord, offset int64) []ScanRecord {
-	i, _ := slices.BinarySearchFunc(records, offset, func(r ScanRecord, o int64) int { return cmp.Compare(r.Offset, o) })
-	return records[i:]
-}
-
 func holding(s *Scan, r *ScanRecord) string {
 	return fmt.Sprintf("broker %d holds value %d of leader epoch %d at offset %d", s.Broker, r.Value, r.LeaderEpoch, r.Offset)
 }
 
-// differences shows the first offsets at which two logs differ.
-func differences(a, b []ScanRecord) []string {
-	var lines []string
-	n := 0
-	for i := range min(len(a), len(b)) {
-		if a[i] == b[i] {
-			continue
+// compareLogs compares what two replicas hold from an offset on. It returns
+// the first records that differ, and whether one holds more than the other.
+func compareLogs(a, b []ScanRun, offset int64) (compared int64, x, y *ScanRecord, longer bool) {
+	tail := func(runs []ScanRun) []ScanRun {
+		j, _ := slices.BinarySearchFunc(runs, offset, func(f ScanRun, o int64) int { return cmp.Compare(f.end()-1, o) })
+		return runs[j:]
+	}
+	a, b = tail(a), tail(b)
+	var i, j int64 // places in a[0] and b[0]
+	if len(a) > 0 {
+		i = max(0, offset-a[0].Offset)
+	}
+	if len(b) > 0 {
+		j = max(0, offset-b[0].Offset)
+	}
+	for len(a) > 0 && len(b) > 0 {
+		n := min(a[0].Count-i, b[0].Count-j)
+		for k := int64(0); k < n; k++ {
+			r, s := a[0].record(i+k), b[0].record(j+k)
+			if r != s {
+				return compared + k, &r, &s, false
+			}
+			if k == 0 && (n == 1 || a[0].Stride == b[0].Stride) {
+				break // the others follow
+			}
 		}
-		if n++; n <= 4 {
-			lines = append(lines, fmt.Sprintf("offset %d: value %d (epoch %d) against offset %d: value %d (epoch %d)",
-				a[i].Offset, a[i].Value, a[i].LeaderEpoch, b[i].Offset, b[i].Value, b[i].LeaderEpoch))
+		compared += n
+		if i += n; i == a[0].Count {
+			a, i = a[1:], 0
+		}
+		if j += n; j == b[0].Count {
+			b, j = b[1:], 0
 		}
 	}
-	if n > 4 {
-		lines = append(lines, fmt.Sprintf("and %d more", n-4))
-	}
-	return lines
+	return compared, nil, nil, len(a) != len(b)
 }
 
 func sortedMarks(marks []HighWatermark) []HighWatermark {

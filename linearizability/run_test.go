@@ -2,7 +2,6 @@ package linearizability
 
 import (
 	"bytes"
-	"context"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -20,6 +19,9 @@ func recordedAs(t *testing.T, r Recording, h *History) *History {
 	var file bytes.Buffer
 	l := NewLog(&file)
 	l.SetRecording(r)
+	if h.Manifest != nil {
+		l.Begin(*h.Manifest)
+	}
 	for _, topic := range h.Topics {
 		l.AddTopic(topic)
 	}
@@ -64,7 +66,7 @@ func recordedAs(t *testing.T, r Recording, h *History) *History {
 		o := Op{Time: p.Call, Process: p.Process, F: Poll, Topic: p.TP.Topic, Partition: p.TP.Partition, Offset: p.Position, Session: p.Session, Error: p.Error}
 		n := l.Invoke(o)
 		ends(&o, p.Outcome, p.Call, p.Return)
-		p.runsRead(func(run Run) {
+		for _, run := range append(slices.Clone(p.Runs), singles(p.Records)...) {
 			for k := range run.Count {
 				switch v := run.at(k); {
 				case r.Mode == RecordBatches:
@@ -73,7 +75,7 @@ func recordedAs(t *testing.T, r Recording, h *History) *History {
 					o.Records = append(o.Records, Record{run.Offset + k, v})
 				}
 			}
-		})
+		}
 		l.Complete(n, o)
 	}
 	for _, e := range h.Ends {
@@ -122,6 +124,15 @@ func recordedAs(t *testing.T, r Recording, h *History) *History {
 	require.Empty(t, read.CutShort)
 	require.Equal(t, l.History(), read, "what is read back is what was recorded")
 	return read
+}
+
+// singles are records as runs of one each.
+func singles(records []Record) []Run {
+	var runs []Run
+	for _, r := range records {
+		runs = append(runs, Run{Offset: r.Offset, Value: r.Value, Count: 1})
+	}
+	return runs
 }
 
 // load is a run at speed, recorded by the batch: two idempotent producers that
@@ -247,7 +258,7 @@ func TestPlantedInLoads(t *testing.T) {
 			t.Run(c.name+", recorded "+r.String(), func(t *testing.T) {
 				h := load(100)
 				c.plant(h)
-				v := Judge(context.Background(), recordedAs(t, r, h), Options{Drained: true})
+				v := judgeDrained(recordedAs(t, r, h))
 				require.Equal(t, Failed, v.Status)
 				require.Contains(t, codes(v), c.code)
 			})
@@ -255,7 +266,7 @@ func TestPlantedInLoads(t *testing.T) {
 	}
 	for _, r := range []Recording{{}, {Mode: RecordBatches}, {Mode: RecordSampled, Every: every}} {
 		t.Run("nothing, recorded "+r.String(), func(t *testing.T) {
-			v := Judge(context.Background(), recordedAs(t, r, load(100)), Options{Drained: true})
+			v := judgeDrained(recordedAs(t, r, load(100)))
 			require.Empty(t, v.Findings)
 			require.Equal(t, Pass, v.Status)
 			k := checkNamed(t, v, checkSurvival)
@@ -292,8 +303,8 @@ func TestRunsAreJudgedAsRecords(t *testing.T) {
 		for range 1 + rng.IntN(3) {
 			spoil(h, rng)
 		}
-		each := Judge(context.Background(), recordedAs(t, Recording{}, h), Options{Drained: true})
-		runs := Judge(context.Background(), recordedAs(t, Recording{Mode: RecordBatches}, h), Options{Drained: true})
+		each := judgeDrained(recordedAs(t, Recording{}, h))
+		runs := judgeDrained(recordedAs(t, Recording{Mode: RecordBatches}, h))
 		require.Equal(t, each.Status, runs.Status, "seed %d", seed)
 		a, b := codes(each), codes(runs)
 		slices.Sort(a)

@@ -8,9 +8,9 @@ import (
 // valueIndex finds runs by the values in them.
 type valueIndex struct {
 	rows []valueRow // by ascending first value
-	// crossed says that the rows are not one behind the other, which no
-	// workload of Weir does: then a look-up may have to try them all.
-	crossed bool
+	// reach is the highest value in the rows up to each: where rows lie across
+	// each other, it says how far back a look-up must go.
+	reach []int64
 }
 
 // valueRow is a run and whose it is.
@@ -18,6 +18,7 @@ type valueRow struct {
 	Run
 	batch *BatchOp // that sent it, or
 	found *ScanRun // that it is part of
+	rank  int      // of the batch among those sent to the partition
 }
 
 func (x *valueIndex) add(r valueRow) {
@@ -28,8 +29,11 @@ func (x *valueIndex) add(r valueRow) {
 
 func (x *valueIndex) sort() {
 	slices.SortStableFunc(x.rows, func(a, b valueRow) int { return cmp.Compare(a.Value, b.Value) })
-	for i := 1; i < len(x.rows); i++ {
-		x.crossed = x.crossed || x.rows[i].Value <= x.rows[i-1].last()
+	x.reach = make([]int64, len(x.rows))
+	high := int64(None)
+	for i := range x.rows {
+		high = max(high, x.rows[i].last())
+		x.reach[i] = high
 	}
 }
 
@@ -39,12 +43,9 @@ func (x *valueIndex) find(value int64) (*valueRow, int64) {
 	if !exact {
 		i--
 	}
-	for ; i >= 0; i-- {
+	for ; i >= 0 && x.reach[i] >= value; i-- {
 		if k := x.rows[i].place(value); k != None {
 			return &x.rows[i], k
-		}
-		if !x.crossed {
-			break
 		}
 	}
 	return nil, None
@@ -67,6 +68,9 @@ func (x *valueIndex) each(r Run, yield func(piece Run, row *valueRow, place int6
 // record is the operation on one record of a batch alone: the one at place k of
 // a run of it.
 func (b *BatchOp) record(r Run, k int64) *SendOp {
+	if k == 0 && r.Value == b.Value && r.Offset == b.Offset {
+		return &b.SendOp
+	}
 	s := b.SendOp
 	s.Value, s.Offset = r.at(k), r.Offset
 	if s.Offset != None {
@@ -133,7 +137,7 @@ func differing(a, b Run, yield func(i int64)) {
 // where the run has it.
 func (l *finalLog) missing(t Topic, r Run, yield func(i int64)) {
 	at := int64(0)
-	eachRun(l.scan.Runs, r, func(piece Run, in *ScanRun, place int64) {
+	eachRun(l.runs, r, func(piece Run, in *ScanRun, place int64) {
 		start := at
 		at += piece.Count
 		if in != nil {
@@ -141,9 +145,59 @@ func (l *finalLog) missing(t Topic, r Run, yield func(i int64)) {
 			return
 		}
 		for i := range piece.Count {
-			if !t.Deletes || piece.Offset+i >= l.scan.LogStart {
+			if !t.Deletes || piece.Offset+i >= l.LogStart {
 				yield(start + i)
 			}
 		}
 	})
+}
+
+// appended is records of the final log that were appended together.
+type appended struct {
+	offset, records int64
+	send            *SendOp // of the first; nil if nobody sent it, or it stands there a second time
+}
+
+// appended are the records of the final log with who sent them: one for each
+// batch's part of each run.
+func (p *partition) appended() []appended {
+	type part struct {
+		row   *valueRow
+		place int64
+	}
+	var all []appended
+	placed := map[part]bool{}
+	for _, r := range p.log.runs {
+		p.sent.each(r.Run, func(piece Run, row *valueRow, place int64) {
+			a := appended{offset: piece.Offset, records: piece.Count}
+			if row != nil && !placed[part{row, place}] {
+				placed[part{row, place}] = true
+				a.send = row.batch.record(row.Run, place)
+			}
+			all = append(all, a)
+		})
+	}
+	return all
+}
+
+// offsetsRead are the offsets that polls returned, merged.
+func offsetsRead(polls []poll) []ScanRun {
+	var read []Run // values do not matter
+	for i := range polls {
+		read = append(read, polls[i].runs...)
+	}
+	slices.SortFunc(read, func(a, b Run) int { return cmp.Compare(a.Offset, b.Offset) })
+	merged := read[:0]
+	for _, r := range read {
+		if n := len(merged); n > 0 && r.Offset <= merged[n-1].end() {
+			merged[n-1].Count = max(merged[n-1].end(), r.end()) - merged[n-1].Offset
+			continue
+		}
+		merged = append(merged, r)
+	}
+	given := make([]ScanRun, len(merged))
+	for i, r := range merged {
+		given[i].Run = r
+	}
+	return given
 }

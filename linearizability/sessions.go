@@ -13,14 +13,14 @@ func (c *court) sessions(p *partition) {
 	type session struct{ process, number int64 }
 	last := map[session]int64{}
 	polls := slices.Clone(p.polls)
-	slices.SortStableFunc(polls, func(a, b *PollOp) int { return cmp.Compare(a.Return, b.Return) })
+	slices.SortStableFunc(polls, func(a, b poll) int { return cmp.Compare(a.Return, b.Return) })
 	for _, poll := range polls {
 		if poll.Outcome != OK {
 			continue
 		}
 		k := session{poll.Process, poll.Session}
 		begun := false
-		poll.runsRead(func(r Run) {
+		for _, r := range poll.runs {
 			c.cur.Inputs += r.Count
 			if !begun && r.Offset < poll.Position {
 				c.found(p, 0, r.Offset, poll.Return, fmt.Sprintf("client %d asked for offset %d of %s and was given offset %d, at %s",
@@ -41,30 +41,6 @@ func (c *court) sessions(p *partition) {
 					poll.Process, p.tp, from, r.Offset, clock(poll.Return), missed.Offset, missed.Value))
 			}
 			last[k] = max(l, r.end()-1)
-		})
+		}
 	}
-}
-
-// between returns the first record with an offset in [from, to), nil if there
-// is none.
-func (l *finalLog) between(from, to int64) *ScanRecord {
-	if l.scan == nil || from >= to {
-		return nil
-	}
-	if len(l.scan.Runs) > 0 {
-		var missed *ScanRecord
-		eachRun(l.scan.Runs, Run{Offset: from, Count: to - from}, func(_ Run, in *ScanRun, place int64) {
-			if in != nil && missed == nil {
-				r := in.record(place)
-				missed = &r
-			}
-		})
-		return missed
-	}
-	r := l.scan.Records
-	i, _ := slices.BinarySearchFunc(r, from, func(r ScanRecord, o int64) int { return cmp.Compare(r.Offset, o) })
-	if i < len(r) && r[i].Offset < to {
-		return &r[i]
-	}
-	return nil
 }

@@ -1,6 +1,10 @@
 package linearizability
 
-import "time"
+import (
+	"fmt"
+	"slices"
+	"time"
+)
 
 // Status is the outcome of a check or of a whole run.
 type Status string
@@ -8,7 +12,9 @@ type Status string
 const (
 	Pass    Status = "pass"
 	Failed  Status = "fail"
-	Unknown Status = "unknown" // a budget ran out before the answer was found
+	Unknown Status = "unknown" // evidence is missing, or a budget ran out
+	// Skipped: the check needs what the run or its target has none of.
+	Skipped Status = "skipped"
 )
 
 // Verdict is what the judge found.
@@ -67,7 +73,7 @@ type Check struct {
 	// Findings it made, before grouping; Excused those that were permitted.
 	Findings int64 `json:"findings"`
 	Excused  int64 `json:"excused"`
-	// Note is a limit of what was checked ("" if none).
+	// Note is what was missing, or a limit of what was checked ("" if none).
 	Note string `json:"note,omitempty"`
 }
 
@@ -78,6 +84,33 @@ func (v *Verdict) Merge(other Verdict) {
 	v.Excused = append(v.Excused, other.Excused...)
 	v.Checks = append(v.Checks, other.Checks...)
 	v.Status = worse(v.Status, other.Status)
+}
+
+// Carry adds what an earlier judgement of the same run found and this one did
+// not, so that judging again never makes a verdict milder. when says which
+// judgement that was.
+func (v *Verdict) Carry(earlier Verdict, when string) {
+	k := Check{Code: "–", Name: "nothing that was known before is forgotten", Status: Pass, Unit: "findings"}
+	for _, f := range earlier.Findings {
+		k.Inputs++
+		if !slices.ContainsFunc(v.Findings, func(g Finding) bool { return g.Code == f.Code && g.Sentence == f.Sentence }) {
+			f.Evidence = append([]string{"found " + when + ", not now"}, f.Evidence...)
+			v.Findings = append(v.Findings, f)
+			k.Findings++
+		}
+	}
+	if k.Status = worse(v.Status, earlier.Status); k.Status != v.Status {
+		k.Note = fmt.Sprintf("the verdict %s: %s", when, earlier.Status)
+		for _, e := range earlier.Checks {
+			if e.Status == earlier.Status && e.Note != "" {
+				k.Note += fmt.Sprintf("; %s: %s", e.Name, e.Note)
+			}
+		}
+	} else {
+		k.Status = Pass
+	}
+	v.Checks = append(v.Checks, k)
+	v.Status = worse(v.Status, k.Status)
 }
 
 func worse(a, b Status) Status {

@@ -79,16 +79,16 @@ const (
 )
 
 var watcherChecks = []check{
-	wSingleLeader:      {"K12", "one leader per partition and leader epoch", "leaders seen"},
-	wHighMonotone:      {"K12", "the high watermark never falls within a leader epoch", "leaders seen"},
-	wWithinLog:         {"K12", "log start ≤ high watermark ≤ log end", "replicas seen"},
-	wLeaderComplete:    {"K12", "a new leader holds every committed record", "elections seen"},
-	wCandidateComplete: {"K12", "every electable replica holds every committed record", "replicas seen"},
-	wSuperset:          {"K12", "the leader waits for everyone whom the controller counts as in sync", "leaders seen"},
-	wLogMatching:       {"K12", "replicas hold the same batches below the high watermark", "batches compared"},
-	wQuorumLeader:      {"K12", "one controller per quorum epoch", "controllers seen"},
-	wQuorumComplete:    {"K12", "committed metadata is never lost", "voters seen"},
-	wQuorumMatching:    {"K12", "voters hold the same metadata below the high watermark", "batches compared"},
+	wSingleLeader:      {code: "K12", name: "one leader per partition and leader epoch", unit: "leaders seen"},
+	wHighMonotone:      {code: "K12", name: "the high watermark never falls within a leader epoch", unit: "leaders seen"},
+	wWithinLog:         {code: "K12", name: "log start ≤ high watermark ≤ log end", unit: "replicas seen"},
+	wLeaderComplete:    {code: "K12", name: "a new leader holds every committed record", unit: "elections seen"},
+	wCandidateComplete: {code: "K12", name: "every electable replica holds every committed record", unit: "replicas seen"},
+	wSuperset:          {code: "K12", name: "the leader waits for everyone whom the controller counts as in sync", unit: "leaders seen"},
+	wLogMatching:       {code: "K12", name: "replicas hold the same batches below the high watermark", unit: "batches compared"},
+	wQuorumLeader:      {code: "K12", name: "one controller per quorum epoch", unit: "controllers seen"},
+	wQuorumComplete:    {code: "K12", name: "committed metadata is never lost", unit: "voters seen"},
+	wQuorumMatching:    {code: "K12", name: "voters hold the same metadata below the high watermark", unit: "batches compared"},
 }
 
 // NewWatcher returns a Watcher. Topics that are not named get the strictest
@@ -281,15 +281,15 @@ func (w *Watcher) leaderComplete(p *watched, r *ReplicaView, known int64, at tim
 	if r.EpochStart >= known {
 		return
 	}
-	reason, ok, why := p.excuseCommitted(r.EpochStart, p.before(r.EpochStart))
-	if ok {
-		w.c.excused(&p.partition, r.EpochStart, reason)
+	ruling := p.excuseCommitted(r.EpochStart, p.before(r.EpochStart))
+	if ruling.excused {
+		w.c.excused(&p.partition, r.EpochStart, ruling.reason)
 		p.lower(at, r.EpochStart)
 		return
 	}
 	w.c.found(&p.partition, int64(r.LeaderEpoch), r.EpochStart, at, fmt.Sprintf(
 		"broker %d became leader of %s in epoch %d with its log ending at offset %d, but everything below %d was committed, seen at %s",
-		r.Broker, p.tp, r.LeaderEpoch, r.EpochStart, known, clock(at)), why...)
+		r.Broker, p.tp, r.LeaderEpoch, r.EpochStart, known, clock(at)), ruling.against...)
 	p.lower(at, r.EpochStart) // told once; what follows from it is no news
 }
 
@@ -364,8 +364,8 @@ func (w *Watcher) candidates(p *watched, replicas []*ReplicaView, v *ClusterView
 			w.c.excused(&p.partition, r.LogEnd, fmt.Sprintf("broker %d had lost bytes to %s", r.Broker, p.faultsOn([]int32{r.Broker}, since, v.Time)))
 			continue
 		}
-		if reason, ok, _ := p.excuseCommitted(r.LogEnd, since); ok {
-			w.c.excused(&p.partition, r.LogEnd, reason)
+		if ruling := p.excuseCommitted(r.LogEnd, since); ruling.excused {
+			w.c.excused(&p.partition, r.LogEnd, ruling.reason)
 			p.lower(v.Time, r.LogEnd)
 			return
 		}

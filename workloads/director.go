@@ -39,6 +39,7 @@ type director struct {
 	faults   []linearizability.Fault
 	missed   []string
 	findings []linearizability.Finding
+	facts    []linearizability.Fact // that the target gives
 	states   map[string]linearizability.PartitionState
 }
 
@@ -71,6 +72,9 @@ func newDirector(o Options, c cluster) (*director, error) {
 
 // run does everything up to the last scan.
 func (d *director) run(e env.Env) {
+	m := d.workload.Manifest()
+	m.Facts = d.facts
+	d.log.Begin(m)
 	d.log.AddTopic(judgedTopic(d.s))
 	if why := d.await(e, bootPatience, d.cluster.unready); why != "" {
 		d.stuck(e, fmt.Sprintf("the brokers did not join their cluster within %v: %s", bootPatience, why))

@@ -47,6 +47,7 @@ func RunLocal(ctx context.Context, o Options) (*Outcome, error) {
 		return nil, err
 	}
 	d.lossy = func(linearizability.Fault) {}
+	d.facts = []linearizability.Fact{linearizability.FactStates, linearizability.FactReplicas, linearizability.FactLive}
 	d.observe = localObserve
 	for _, p := range c.processes {
 		if err := p.start(); err != nil {
@@ -59,8 +60,8 @@ func RunLocal(ctx context.Context, o Options) (*Outcome, error) {
 	interrupted := d.accompany(ctx, e, o, directed, c.rows)
 	if interrupted != "" {
 		d.workload.Stop()
-		if err := d.log.Flush(); err != nil {
-			return nil, fmt.Errorf("history: %w", err)
+		if err := d.close(interrupted); err != nil {
+			return nil, err
 		}
 		return &Outcome{Interrupted: interrupted, ClusterTime: e.Now(), Verdict: linearizability.Verdict{Status: linearizability.Unknown}}, nil
 	}

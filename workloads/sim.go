@@ -54,6 +54,10 @@ func RunSim(ctx context.Context, o Options) (*Outcome, error) {
 	watch = &simWatch{c: c, brief: o.Brief, watcher: linearizability.NewWatcher([]linearizability.Topic{judgedTopic(o.Scenario)})}
 	d.log.OnCommitted(watch.watcher.Committed)
 	d.lossy = watch.watcher.AddFault
+	d.facts = []linearizability.Fact{
+		linearizability.FactStates, linearizability.FactElections, linearizability.FactEpochStarts,
+		linearizability.FactWatermarks, linearizability.FactReplicas, linearizability.FactLive,
+	}
 	d.observe = imageEvery
 	k.OnEvent(func(node string, at time.Duration, name string, attrs []env.Attr) {
 		d.sink.Event(node, at, name, attrs)
@@ -137,28 +141,40 @@ func (d *director) finishSim(ctx context.Context, k *sim.Kernel, c *simCluster, 
 	return d.judge(ctx, out, watch.watcher.Verdict(), interrupted)
 }
 
-// judge completes the outcome.
+// judge closes the history and completes the outcome.
 func (d *director) judge(ctx context.Context, out *Outcome, watched linearizability.Verdict, interrupted string) (*Outcome, error) {
 	if d.trouble != nil {
 		return nil, d.trouble
 	}
-	if err := d.log.Flush(); err != nil {
-		return nil, fmt.Errorf("history: %w", err)
-	}
-	ok, fail, info := d.log.Counts()
-	out.Operations = ok + fail + info
-	out.Verdict = linearizability.Judge(ctx, d.log.History(), linearizability.Options{Drained: d.scanned && d.s.Load.Consumers.Count > 0})
-	out.Verdict.Merge(watched)
 	progress := linearizability.Check{Code: codeProgress, Name: "the cluster recovers after healing and no task panics", Status: linearizability.Pass, Inputs: 1, Unit: "run"}
 	if !d.scanned {
-		progress.Status = linearizability.Unknown
+		progress.Status, progress.Note = linearizability.Unknown, "the run did not come to the point where everything is read back"
 	}
 	if len(d.findings) > 0 {
 		progress.Status, progress.Findings = linearizability.Failed, int64(len(d.findings))
 	}
-	out.Verdict.Merge(linearizability.Verdict{Status: progress.Status, Findings: d.findings, Checks: []linearizability.Check{progress}})
+	watched.Merge(linearizability.Verdict{Status: progress.Status, Findings: d.findings, Checks: []linearizability.Check{progress}})
+	d.log.AddLive(watched)
+	if err := d.close(interrupted); err != nil {
+		return nil, err
+	}
+	ok, fail, info := d.log.Counts()
+	out.Operations = ok + fail + info
+	out.Verdict = linearizability.Judge(ctx, d.log.History(), linearizability.Options{})
 	d.fill(out, interrupted)
 	return out, nil
+}
+
+// close ends the history.
+func (d *director) close(interrupted string) error {
+	d.log.End(linearizability.End{
+		Interrupted: interrupted,
+		Drained:     d.scanned && d.s.Load.Consumers.Count > 0,
+	})
+	if err := d.log.Flush(); err != nil {
+		return fmt.Errorf("history: %w", err)
+	}
+	return nil
 }
 
 // fill adds what was counted.

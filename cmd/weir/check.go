@@ -10,17 +10,22 @@ import (
 
 	"github.com/weirlab/weir/linearizability"
 	"github.com/weirlab/weir/reports"
+	"github.com/weirlab/weir/workloads"
 )
 
 func checkCommand(s streams) *cobra.Command {
 	return &cobra.Command{
 		Use:   "check DIR|history.jsonl",
 		Short: "Judge the history of an earlier run again",
-		Args:  cobra.ExactArgs(1),
+		Long: "Judge the history of an earlier run again.\n\n" +
+			"What is missing from the history is said: a check without its evidence is\n" +
+			"unknown, and so is the verdict (exit code 2). What the run itself found, and\n" +
+			"is noted in run.json, stays found: a verdict only gets stricter.",
+		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			name := args[0]
+			dir, name := "", args[0]
 			if info, err := os.Stat(name); err == nil && info.IsDir() {
-				name = filepath.Join(name, reports.HistoryFile)
+				dir, name = name, filepath.Join(name, reports.HistoryFile)
 			}
 			f, err := os.Open(name)
 			if err != nil {
@@ -31,14 +36,16 @@ func checkCommand(s streams) *cobra.Command {
 				return fmt.Errorf("%s: %w", name, err)
 			}
 			v := linearizability.Judge(cmd.Context(), history, linearizability.Options{})
-			printVerdict(s, v)
-			switch v.Status {
-			case statusFailed:
-				return verdict(exitFailed)
-			case statusUnknown:
-				return verdict(exitUnknown)
+			run := &reports.Run{}
+			if dir != "" {
+				if run, err = reports.Load(dir); err != nil {
+					run = &reports.Run{Verdict: linearizability.Verdict{Status: statusUnknown, Checks: []linearizability.Check{{
+						Name: "what the run found", Status: statusUnknown, Note: err.Error()}}}}
+				}
+				v.Carry(run.Verdict, "when the run was judged")
 			}
-			return nil
+			printVerdict(s, v)
+			return verdict(exitCode(run, &workloads.Outcome{Complete: true, Verdict: v}))
 		},
 	}
 }
@@ -56,6 +63,9 @@ func printVerdict(s streams, v linearizability.Verdict) {
 	}
 	for _, c := range v.Checks {
 		_, _ = fmt.Fprintf(s.out, "  %-5s %-8s %s: %d %s\n", c.Code, c.Status, c.Name, c.Inputs, c.Unit)
+		if c.Note != "" && c.Status != linearizability.Pass {
+			_, _ = fmt.Fprintf(s.out, "        %s\n", c.Note)
+		}
 	}
 }
 

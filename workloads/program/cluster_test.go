@@ -105,6 +105,7 @@ func TestGroupThroughFailures(t *testing.T) {
 				Duration: 40 * time.Second, Drain: time.Minute,
 			}, log, nil)
 			require.NoError(t, err)
+			log.Begin(w.Manifest())
 			log.AddTopic(linearizability.Topic{Name: "t", Partitions: 6, ReplicationFactor: 3, MinISR: 2, ELR: true})
 
 			crash := func(i int, down time.Duration) {
@@ -146,6 +147,7 @@ func TestGroupThroughFailures(t *testing.T) {
 			for _, s := range scans {
 				log.AddScan(s)
 			}
+			log.End(linearizability.End{})
 			h := log.History()
 			for _, p := range h.Polls {
 				for _, r := range p.Records {
@@ -162,6 +164,7 @@ func TestGroupThroughFailures(t *testing.T) {
 			require.Greater(t, acked, 3900)
 			verdict := linearizability.Judge(context.Background(), h, linearizability.Options{})
 			require.Empty(t, verdict.Findings)
+			require.Equal(t, linearizability.Pass, verdict.Status)
 		})
 	}
 }

@@ -248,6 +248,14 @@ func (w *Workload) Programs() []Program {
 	return all
 }
 
+// Manifest is what the programs take down, for [linearizability.Log.Begin].
+func (w *Workload) Manifest() linearizability.Manifest {
+	return linearizability.Manifest{
+		Producers: w.cfg.Producers, Consumers: w.cfg.Consumers, Registers: w.cfg.Registers,
+		Probes: w.cfg.ListOffsetsEvery > 0, Group: w.cfg.Group != "",
+	}
+}
+
 // Processes of the history: producers, then register clients, then the ListOffsets
 // probes of the consumers, then each consumer's partitions.
 func (w *Workload) registerProcess(i int) int64 { return int64(w.cfg.Producers + i) }

@@ -71,6 +71,7 @@ func run(t *testing.T, cfg program.Config) (*counts, *linearizability.History, *
 	log := linearizability.NewLog(&out)
 	w, err := program.New(cfg, log, &m)
 	require.NoError(t, err)
+	log.Begin(w.Manifest())
 	log.AddTopic(linearizability.Topic{Name: cfg.Topic, Partitions: cfg.Partitions, ReplicationFactor: 1, MinISR: 1})
 	require.NoError(t, w.CreateTopics(e, 10*time.Second))
 	w.Begin(e.Now())
@@ -90,6 +91,7 @@ func run(t *testing.T, cfg program.Config) (*counts, *linearizability.History, *
 	for _, s := range scans {
 		log.AddScan(s)
 	}
+	log.End(linearizability.End{Drained: true})
 	require.NoError(t, log.Flush())
 	return &m, log.History(), w
 }
@@ -122,6 +124,7 @@ func TestWorkload(t *testing.T) {
 			require.Equal(t, 1000, scanned)
 			verdict := linearizability.Judge(context.Background(), h, linearizability.Options{})
 			require.Empty(t, verdict.Findings)
+			require.Equal(t, linearizability.Pass, verdict.Status)
 		})
 	}
 }
@@ -187,8 +190,10 @@ func TestLoadsAtSpeed(t *testing.T) {
 					if history.Mode == linearizability.RecordBatches {
 						require.Less(t, int64(len(h.Batches)), p.Sent)
 					}
-					verdict := linearizability.Judge(context.Background(), h, linearizability.Options{Drained: true})
+					verdict := linearizability.Judge(context.Background(), h, linearizability.Options{})
 					require.Empty(t, verdict.Findings)
+					require.Equal(t, linearizability.Pass, verdict.Status)
+					require.Equal(t, linearizability.Pass, verdict.Status)
 				})
 			}
 		}

@@ -1,0 +1,103 @@
+package linearizability
+
+import (
+	"fmt"
+	"slices"
+	"time"
+)
+
+// election is a change of leader epoch with a leader at its end.
+type election struct {
+	at     time.Duration
+	epoch  int32
+	leader int32
+	// isr and elr as they stood before: who could be elected cleanly.
+	isr, elr []int32
+	// start is the lowest offset at which anybody saw this epoch begin, None
+	// if nobody did.
+	start int64
+	// state is the index of the state that made it.
+	state int
+}
+
+func (e *election) electable() []int32 {
+	var all []int32
+	for _, r := range append(append([]int32{}, e.isr...), e.elr...) {
+		if !slices.Contains(all, r) {
+			all = append(all, r)
+		}
+	}
+	slices.Sort(all)
+	return all
+}
+
+// clean says whether the leader was one that held every committed record, as
+// far as the metadata knew. It is derived, never believed.
+func (e *election) clean() bool { return slices.Contains(e.electable(), e.leader) }
+
+// cuts says whether the new leader's log may have lacked offset.
+func (e *election) cuts(offset int64) bool { return e.start == None || e.start <= offset }
+
+func elections(p *partition) []election {
+	var all []election
+	for i := 1; i < len(p.states); i++ {
+		before, s := p.states[i-1], p.states[i]
+		if s.LeaderEpoch <= before.LeaderEpoch || s.Leader == None {
+			continue
+		}
+		e := election{at: s.Time, epoch: s.LeaderEpoch, leader: s.Leader, isr: before.ISR, elr: before.ELR, start: None, state: i}
+		for _, st := range p.starts { // ascending offsets within an epoch
+			if st.LeaderEpoch == e.epoch {
+				e.start = st.StartOffset
+				break
+			}
+		}
+		all = append(all, e)
+	}
+	return all
+}
+
+// stateAt is the metadata in force at time t.
+func (p *partition) stateAt(t time.Duration) PartitionState {
+	var s PartitionState
+	for _, n := range p.states {
+		if n.Time > t {
+			break
+		}
+		s = n
+	}
+	return s
+}
+
+func brokers(ids []int32) string {
+	switch len(ids) {
+	case 0:
+		return "no broker"
+	case 1:
+		return fmt.Sprintf("broker %d", ids[0])
+	}
+	text := "brokers "
+	for i, id := range ids {
+		switch {
+		case i == len(ids)-1:
+			text += " and "
+		case i > 0:
+			text += ", "
+		}
+		text += fmt.Sprint(id)
+	}
+	return text
+}
+
+// epochOf is the leader epoch in which an acknowledged record was appended:
+// the first from the one the client believed in that the broker which answered
+// led. If that broker was elected again before it answered, it may have been a
+// later one; then the record gets the benefit of the doubt.
+func (p *partition) epochOf(s *SendOp) int32 {
+	for _, st := range p.states {
+		if st.LeaderEpoch >= s.LeaderEpoch && st.Time <= s.Return && (s.Broker == None || st.Leader == s.Broker) {
+			return st.LeaderEpoch
+		}
+	}
+	return s.LeaderEpoch
+}

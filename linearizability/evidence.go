@@ -1,0 +1,174 @@
+package linearizability
+
+import (
+	"fmt"
+	"strings"
+)
+
+// evidence is a set of things that a check rests on.
+type evidence uint32
+
+const (
+	ofSends evidence = 1 << iota
+	ofPolls
+	ofEnds        // ListOffsets
+	ofOffsets     // of groups
+	ofAssignments // of partitions to members of groups
+	ofTopics      // their settings
+	ofFaults      // with what they took
+	ofStates      // of partitions, as the controllers committed them
+	ofElections   // all of them
+	ofEpochs      // where they began
+	ofMarks       // high watermarks
+	ofLog         // the log that each partition ended with
+	ofReplicas    // the logs that all its replicas ended with
+	ofDrain       // consumers that read to the end
+	ofHealing     // when the faults were over
+
+	// What decides about excuses.
+	ofLedger = ofTopics | ofFaults | ofStates | ofEpochs
+)
+
+// evidences says of each kind how it is counted, and how a run has none of it.
+var evidences = []struct {
+	what   evidence
+	counts []string // names in Counts
+	absent func(h *History) string
+}{
+	{ofSends, []string{"send", "send ok", "send fail", "send-batch", "send-batch ok", "send-batch fail"}, func(h *History) string { return noneOf(h.Manifest.Producers, "producer") }},
+	{ofPolls, []string{"poll", "poll ok", "poll fail"}, func(h *History) string { return noneOf(h.Manifest.Consumers, "consumer") }},
+	{ofEnds, []string{"list-offsets", "list-offsets ok", "list-offsets fail"}, func(h *History) string {
+		if h.Manifest.Consumers > 0 && h.Manifest.Probes {
+			return ""
+		}
+		return "nobody asked for the ends of partitions"
+	}},
+	{ofOffsets, []string{"commit", "commit ok", "commit fail", "fetch-offset", "fetch-offset ok", "fetch-offset fail"}, func(h *History) string { return noneOf(h.Manifest.Registers, "committer") }},
+	{ofAssignments, []string{"assignment"}, func(h *History) string {
+		if h.Manifest.Group {
+			return ""
+		}
+		return "no consumer was a member of a group"
+	}},
+	{ofTopics, []string{"topic"}, nil},
+	{ofFaults, []string{"fault"}, nil},
+	{ofStates, []string{"partition-state"}, given(FactStates, "the metadata of partitions")},
+	{ofElections, []string{"partition-state"}, given(FactElections, "every election")},
+	{ofEpochs, []string{"epoch-start"}, given(FactEpochStarts, "where leaders begin their epochs")},
+	{ofMarks, []string{"high-watermark"}, given(FactWatermarks, "high watermarks")},
+	{ofLog, []string{"scan", "records scanned"}, nil},
+	{ofReplicas, []string{"scan", "records scanned"}, given(FactReplicas, "the logs of all replicas")},
+	{ofDrain, nil, func(h *History) string {
+		if h.Closing.Drained || h.Manifest.Consumers == 0 {
+			return ""
+		}
+		return "the consumers did not read to the end"
+	}},
+	{ofHealing, nil, func(h *History) string {
+		if h.Closing.Patience > 0 {
+			return ""
+		}
+		return "nobody noted when the cluster had healed"
+	}},
+}
+
+func given(f Fact, what string) func(*History) string {
+	return func(h *History) string {
+		if h.Manifest.gives(f) {
+			return ""
+		}
+		return "the target does not show " + what
+	}
+}
+
+func noneOf(n int, who string) string {
+	if n > 0 {
+		return ""
+	}
+	return "no " + who + " took part"
+}
+
+// unfit says why nothing can be concluded from a history, "" if something can.
+func (h *History) unfit() string {
+	switch {
+	case h.Manifest == nil:
+		return "the history does not say what it ought to hold: its beginning is missing, or a version of Weir wrote it that did not say so"
+	case h.CutShort != "":
+		return "the history is cut short: " + h.CutShort
+	case h.Closing == nil:
+		return "the history was never closed: its end is missing"
+	case h.Closing.Interrupted != "":
+		return h.Closing.Interrupted
+	}
+	return ""
+}
+
+// weigh compares the evidence that a check needs, and that which it uses if
+// there is any, with what there is. It says what the run has none of, so that
+// the check has nothing to say, and what is missing.
+func (c *court) weigh(needs, uses evidence) (absent, missing string) {
+	var gaps []string
+	told := map[string]bool{}
+	for i := range evidences {
+		e := &evidences[i]
+		if (needs|uses)&e.what == 0 {
+			continue
+		}
+		if e.absent != nil {
+			if why := e.absent(c.h); why != "" {
+				if needs&e.what != 0 {
+					return why, ""
+				}
+				continue
+			}
+		}
+		for _, name := range e.counts {
+			if have, want := c.held[name], c.h.Closing.Counts[name]; have != want && !told[name] {
+				told[name] = true
+				gaps = append(gaps, fmt.Sprintf("%d of %d lines %q", have, want, name))
+			}
+		}
+		if why := c.gaps(e.what); why != "" {
+			gaps = append(gaps, why)
+		}
+	}
+	if len(gaps) > 0 {
+		return "", "the history holds " + strings.Join(gaps, ", ")
+	}
+	return "", ""
+}
+
+// gaps says what a whole history would hold beyond what was counted, "" if
+// nothing.
+func (c *court) gaps(e evidence) string {
+	if e == ofTopics && len(c.h.Topics) == 0 {
+		return "the settings of no topic"
+	}
+	for _, p := range c.parts {
+		if p.topic.Partitions == 0 { // nobody described the topic
+			if e == ofTopics {
+				return fmt.Sprintf("operations on %s, but not the settings of its topic", p.tp)
+			}
+			continue
+		}
+		switch e {
+		case ofStates, ofElections:
+			if len(p.states) == 0 {
+				return fmt.Sprintf("no state of %s", p.tp)
+			}
+		case ofLog:
+			if !p.log.known() && !p.topic.Internal {
+				return fmt.Sprintf("no final log of %s", p.tp)
+			}
+		case ofReplicas:
+			brokers := map[int32]bool{}
+			for _, s := range p.logs {
+				brokers[s.Broker] = true
+			}
+			if n := int32(len(brokers)); n < p.topic.ReplicationFactor {
+				return fmt.Sprintf("the final logs of %d of %d replicas of %s", n, p.topic.ReplicationFactor, p.tp)
+			}
+		}
+	}
+	return ""
+}

@@ -1,0 +1,162 @@
+package linearizability
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// wholeRun writes the history of a run in which all is well and that has some
+// of every kind of evidence.
+func wholeRun(t *testing.T) []byte {
+	var file bytes.Buffer
+	l := NewLog(&file)
+	facts := []Fact{FactStates, FactElections, FactEpochStarts, FactWatermarks, FactReplicas, FactLive}
+	l.Begin(Manifest{Facts: facts, Producers: 1, Consumers: 1, Registers: 1, Probes: true, Group: true})
+	l.AddTopic(Topic{Name: "orders", Partitions: 2, ReplicationFactor: 3, MinISR: 2, ELR: true})
+	var logs [2][]ScanRecord
+	for p := range int32(2) {
+		l.AddPartitionState(PartitionState{Topic: "orders", Partition: p, Replicas: all3, Leader: 1, LeaderEpoch: 1, PartitionEpoch: 1, ISR: all3})
+		l.AddEpochStart(EpochStart{Topic: "orders", Partition: p, LeaderEpoch: 1, Leader: 1})
+		l.AddAssignment(Assignment{Group: "readers", Generation: 1, Member: "a", Process: 9, Topic: "orders", Partitions: []int32{p}})
+		for i := range int64(5) {
+			at := time.Duration(1+i) * second
+			value := int64(p)*10 + i
+			n := l.Invoke(Op{Time: at, Process: int64(p), F: Send, Topic: "orders", Partition: p, Value: value, Acks: -1, Idempotent: true})
+			end := Op{Time: at + second/4, Type: OK, Offset: i, Broker: 1, LeaderEpoch: 1, ProducerID: int64(70 + p), Sequence: int32(i), Attempts: 1}
+			l.Complete(n, end)
+			l.AddHighWatermark(HighWatermark{Topic: "orders", Partition: p, Time: at + second/4, Broker: 1, LeaderEpoch: 1, Offset: i + 1})
+			logs[p] = append(logs[p], idem(i, value, 1, int64(70+p), 0, int32(i)))
+			n = l.Invoke(Op{Time: at + second/2, Process: 9, F: Poll, Topic: "orders", Partition: p, Offset: i, Session: 1})
+			l.Complete(n, Op{Time: at + second*3/4, Type: OK, Records: []Record{{i, value}}})
+		}
+		n := l.Invoke(Op{Time: 7 * second, Process: int64(p), F: Send, Topic: "orders", Partition: p, Value: int64(p)*10 + 9, Acks: -1, Idempotent: true})
+		l.Complete(n, Op{Time: 8 * second, Type: Fail, Error: "MESSAGE_TOO_LARGE", ProducerID: int64(70 + p), Sequence: 5, Attempts: 1})
+		n = l.Invoke(Op{Time: 10 * second, Process: 5, F: ListOffsets, Topic: "orders", Partition: p})
+		l.Complete(n, Op{Time: 11 * second, Type: OK, Offset: 5, LeaderEpoch: 1})
+	}
+	for i, f := range []Function{Commit, FetchOffset} {
+		n := l.Invoke(Op{Time: time.Duration(12+2*i) * second, Process: 6, F: f, Group: "g", Topic: "orders", Offset: 3})
+		l.Complete(n, Op{Time: time.Duration(13+2*i) * second, Type: OK, Offset: 3})
+	}
+	l.AddFault(Fault{Kind: Pause, Brokers: []int32{3}, Start: 2 * second, End: 3 * second})
+	for p := range int32(2) {
+		for b := int32(1); b <= 3; b++ {
+			l.AddScan(Scan{Topic: "orders", Partition: p, Broker: b, Leader: b == 1, LogEnd: 5, HighWatermark: 5, Records: logs[p]})
+		}
+	}
+	w := newWatcher()
+	w.Observe(cluster(0))
+	l.AddLive(w.Verdict())
+	l.End(End{Drained: true, Healed: 3 * second, Patience: 10 * second})
+	require.NoError(t, l.Flush())
+	return file.Bytes()
+}
+
+// without drops the lines that contain all of some texts; count bounds how many, 0
+// for all.
+func without(count int, texts ...string) func([]string) []string {
+	return func(lines []string) []string {
+		var kept []string
+		dropped := 0
+		for _, line := range lines {
+			gone := count == 0 || dropped < count
+			for _, text := range texts {
+				gone = gone && strings.Contains(line, text)
+			}
+			if gone {
+				dropped++
+				continue
+			}
+			kept = append(kept, line)
+		}
+		return kept
+	}
+}
+
+func f(name string) string { return fmt.Sprintf(`"f":%q`, name) }
+
+// A check whose evidence is not whole is unknown, and so is the verdict.
+func TestMissingEvidenceIsUnknown(t *testing.T) {
+	whole := wholeRun(t)
+	judgeLines := func(lines []string) Verdict {
+		h, err := ReadHistory(strings.NewReader(strings.Join(lines, "\n") + "\n"))
+		require.NoError(t, err)
+		return Judge(context.Background(), h, Options{})
+	}
+	lines := strings.Split(strings.TrimSuffix(string(whole), "\n"), "\n")
+	v := judgeLines(lines)
+	for _, k := range v.Checks {
+		require.Equal(t, Pass, k.Status, "%s %s", k.Name, k.Note)
+	}
+	for _, c := range []struct {
+		name   string
+		doctor func([]string) []string
+		checks []check // that are unknown
+		says   string
+	}{
+		{"all scans", func(l []string) []string { return without(0, f("scan"))(without(0, f("scan-records"))(l)) },
+			[]check{checkSurvival, checkAgreement, checkRead, checkDuplicates, checkSequence, checkFIFO, checkHonesty, checkSessions, checkLog, checkReplicas, checkUnseen}, `0 of 6 lines "scan"`},
+		{"one follower's scan", func(l []string) []string {
+			return without(1, f("scan-records"), `"same_as":1`)(without(1, f("scan"), `"broker":3`)(l))
+		}, []check{checkReplicas}, "the final logs of 2 of 3 replicas of orders-0"},
+		{"the records of a scan", without(1, f("scan-records"), `"same_as":1`), []check{checkReplicas, checkWhole}, "has 0 of 5 records"},
+		{"all polls", without(0, f("poll")), []check{checkSurvival, checkAgreement, checkRead, checkHonesty, checkSessions, checkWatermark, checkLog, checkUnseen}, `0 of 10 lines "poll"`},
+		{"one poll", func(l []string) []string { return dropOp(l, "poll", 3) }, []check{checkRead, checkSessions, checkUnseen}, `9 of 10 lines "poll"`},
+		{"answers of polls", without(0, f("poll"), `"type":"ok"`), []check{checkRead, checkSessions, checkWatermark}, `0 of 10 lines "poll ok"`},
+		{"all sends", without(0, f("send")), []check{checkSurvival, checkAgreement, checkDuplicates, checkFIFO, checkUnseen, checkLog}, `0 of 12 lines "send"`},
+		{"one send", func(l []string) []string { return dropOp(l, "send", 2) }, []check{checkSurvival, checkDuplicates, checkUnseen}, `11 of 12 lines "send"`},
+		{"acknowledgements", without(0, f("send"), `"type":"ok"`), []check{checkSurvival, checkLog, checkUnseen}, `0 of 10 lines "send ok"`},
+		{"refusals", without(0, f("send"), `"type":"fail"`), []check{checkHonesty}, `0 of 2 lines "send fail"`},
+		{"all high watermarks", without(0, f("high-watermark")), []check{checkWatermark, checkSurvival}, `0 of 10 lines "high-watermark"`},
+		{"one high watermark", without(1, f("high-watermark")), []check{checkWatermark}, `9 of 10 lines "high-watermark"`},
+		{"ListOffsets", without(0, f("list-offsets")), []check{checkLog}, `0 of 2 lines "list-offsets"`},
+		{"commits", without(0, f("commit")), []check{checkRegister}, `0 of 1 lines "commit"`},
+		{"look-ups of offsets", without(0, f("fetch-offset")), []check{checkRegister}, `0 of 1 lines "fetch-offset"`},
+		{"faults", without(0, f("fault")), []check{checkSurvival, checkAgreement, checkRead, checkLog, checkRegister}, `0 of 1 lines "fault"`},
+		{"partition states", without(0, f("partition-state")), []check{checkSurvival, checkRegister}, `0 of 2 lines "partition-state"`},
+		{"starts of epochs", without(0, f("epoch-start")), []check{checkSurvival, checkAgreement, checkRead}, `0 of 2 lines "epoch-start"`},
+		{"settings of topics", without(0, f("topic")), []check{checkSurvival, checkReplicas}, "the settings of no topic"},
+		{"assignments", without(0, f("assignment")), []check{checkWhole}, `0 of 2 lines "assignment"`},
+		{"what was watched", without(0, f("live")), []check{checkWhole}, "watched while the run went on is missing"},
+		{"the beginning", func(l []string) []string { return l[1:] }, checks(), "its beginning is missing"},
+		{"the end", func(l []string) []string { return l[:len(l)-1] }, checks(), "its end is missing"},
+		{"the second half", func(l []string) []string { return l[:len(l)/2] }, checks(), "its end is missing"},
+		{"a history of an earlier version", func(l []string) []string { return without(0, f("end"))(without(0, f("manifest"))(l)) }, checks(), "a version of Weir wrote it that did not say so"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			v := judgeLines(c.doctor(lines))
+			require.Empty(t, v.Findings, "what is missing proves nothing")
+			require.Equal(t, Unknown, v.Status)
+			notes := ""
+			for _, k := range c.checks {
+				got := checkNamed(t, v, k)
+				require.Equal(t, Unknown, got.Status, "%s: %s", k.name, got.Note)
+				notes += got.Note + "\n"
+			}
+			require.Contains(t, notes, c.says)
+		})
+	}
+}
+
+// dropOp drops the nth operation of a function: its beginning and its end.
+func dropOp(lines []string, function string, n int) []string {
+	index := ""
+	for _, line := range lines {
+		if strings.Contains(line, f(function)) && strings.Contains(line, `"type":"invoke"`) {
+			if n--; n == 0 {
+				_, rest, _ := strings.Cut(line, `"index":`)
+				index, _, _ = strings.Cut(rest, ",")
+			}
+		}
+	}
+	for _, text := range []string{`{"index":` + index + `,`, `"invoke":` + index + `,`, `"invoke":` + index + `}`} {
+		lines = without(0, text)(lines)
+	}
+	return lines
+}

@@ -1,0 +1,306 @@
+package linearizability
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"time"
+)
+
+// ledger is what is known of the records that a partition lost: each is decided
+// about once, and every check reads the same decision.
+type ledger struct {
+	rulings map[Record]*ruling
+	read    map[Record]bool // what consumers were given; made when first asked
+	ends    map[int32]int64 // the last offset of each leader epoch in the final log
+}
+
+// ruling is the decision on one record that is gone.
+type ruling struct {
+	excused bool
+	reason  string   // that excuses it
+	against []string // what speaks against that, one fact a line
+}
+
+// ruling decides whether a record that was promised and is not where it must be
+// may be gone. The promise is that of what the record was sent with, or, if it
+// was read or lay below a high watermark, that of a committed one.
+func (p *partition) ruling(offset, value int64) *ruling {
+	k := Record{offset, value}
+	if r := p.ledger.rulings[k]; r != nil {
+		return r
+	}
+	if p.ledger.rulings == nil {
+		p.ledger.rulings = map[Record]*ruling{}
+	}
+	r := p.decide(k)
+	p.ledger.rulings[k] = r
+	return r
+}
+
+func (p *partition) decide(k Record) *ruling {
+	since := time.Duration(-1)
+	var sent *SendOp
+	if row, place := p.sent.find(k.Value); row != nil {
+		sent = row.batch.record(row.Run, place)
+		since = sent.Call
+		if hole := p.survivorBehind(sent, k.Offset); hole != "" {
+			return &ruling{against: []string{hole}}
+		}
+	}
+	if sent != nil && sent.Outcome == OK && sent.Acks == 1 && !p.wasRead(k) {
+		if r := p.excuseLeaderOnly(sent); r != nil {
+			return r
+		}
+	}
+	if k.Offset == None { // acknowledged as a duplicate of nobody knows where
+		k.Offset = math.MaxInt64
+	}
+	return p.excuseCommitted(k.Offset, since)
+}
+
+// wasRead says whether a consumer was given the record.
+func (p *partition) wasRead(k Record) bool {
+	if p.ledger.read == nil {
+		p.ledger.read = map[Record]bool{}
+		for i := range p.polls {
+			for _, r := range p.polls[i].runs {
+				p.log.missing(p.topic, r, func(i int64) { p.ledger.read[Record{r.Offset + i, r.at(i)}] = true })
+			}
+		}
+	}
+	return p.ledger.read[k]
+}
+
+// survivorBehind finds a record of the same leader epoch behind one that is
+// gone. A loss is a suffix of an epoch: a log is cut, nothing is taken out of it.
+func (p *partition) survivorBehind(s *SendOp, offset int64) string {
+	if offset == None || s.Outcome != OK {
+		return ""
+	}
+	if p.ledger.ends == nil {
+		p.ledger.ends = map[int32]int64{}
+		for i := range p.log.runs {
+			r := &p.log.runs[i]
+			p.ledger.ends[r.LeaderEpoch] = max(p.ledger.ends[r.LeaderEpoch], r.end()-1)
+		}
+	}
+	epoch := p.epochOf(s)
+	if last := p.ledger.ends[epoch]; last > offset {
+		return fmt.Sprintf("offset %d of the same leader epoch %d, behind it, is still there: what a log loses is a suffix", last, epoch)
+	}
+	return ""
+}
+
+// excuseLeaderOnly decides about a record acknowledged with acks=1: its promise
+// ends with its leader epoch, by whatever means that ends, if a later one began
+// at or below its offset. It returns nil if more was promised: the record lay
+// below the high watermark, hence on all replicas in sync, when the epoch ended.
+func (p *partition) excuseLeaderOnly(s *SendOp) *ruling {
+	e := p.epochOf(s)
+	began, at := int32(None), time.Duration(Never)
+	reason := ""
+	for _, st := range p.starts {
+		if st.LeaderEpoch > e && st.StartOffset <= s.Offset {
+			began, reason = st.LeaderEpoch, fmt.Sprintf("epoch %d began at offset %d", st.LeaderEpoch, st.StartOffset)
+			break
+		}
+	}
+	if began == None {
+		r := p.log.at(s.Offset)
+		if r == nil || r.LeaderEpoch <= e {
+			return &ruling{against: []string{"acks=1 promises that the record stays while its leader epoch lasts, and no later epoch began at or below its offset"}}
+		}
+		began, reason = r.LeaderEpoch, fmt.Sprintf("epoch %d wrote the offset anew", r.LeaderEpoch)
+	}
+	for i := range p.elect {
+		if p.elect[i].epoch == began {
+			at = p.elect[i].at
+		}
+	}
+	for _, m := range p.marks {
+		if m.Time < at && m.LeaderEpoch <= e && m.LeaderEpoch >= s.LeaderEpoch && m.Offset > s.Offset {
+			return nil
+		}
+	}
+	return &ruling{excused: true, reason: fmt.Sprintf("acks=1 promises nothing beyond leader epoch %d, and %s", e, reason)}
+}
+
+// excuseCommitted decides about a committed record (SEMANTICS 2.3, acks=all),
+// which was appended and committed at some time from call on. Its loss is
+// permitted iff at some election that cut it away
+//
+//   - nobody who could be elected cleanly (ISR and ELR) still had it, because
+//     of faults that struck since the record was sent and that nobody had
+//     caught up after, and the faults took it from as many replicas that were
+//     relied on as the effective min.insync.replicas (from one, in a topic
+//     without eligible leader replicas, after a clean election); or
+//   - the leader was none of those (an unclean election) and the topic allows
+//     that.
+//
+// When it is not permitted, the ruling says what speaks against it, one
+// election a line.
+func (p *partition) excuseCommitted(offset int64, call time.Duration) *ruling {
+	var against []string
+	for i := range p.elect {
+		e := &p.elect[i]
+		if e.at <= call || !e.cuts(offset) {
+			continue
+		}
+		r := p.excuseAt(e, offset, call)
+		if r.excused {
+			return r
+		}
+		against = append(against, r.against...)
+	}
+	if len(against) == 0 {
+		against = []string{"no leader was elected since the record was sent whose log could have lacked it"}
+	}
+	return &ruling{against: against}
+}
+
+func (p *partition) excuseAt(e *election, offset int64, call time.Duration) *ruling {
+	var sound, struck []int32
+	for _, r := range e.electable() {
+		if p.tainted(r, offset, call, e) {
+			struck = append(struck, r)
+		} else {
+			sound = append(sound, r)
+		}
+	}
+	who := fmt.Sprintf("broker %d became leader in epoch %d at %s", e.leader, e.epoch, clock(e.at))
+	how := "cleanly"
+	if !e.clean() {
+		if p.topic.UncleanElection {
+			return &ruling{excused: true, reason: who + " by unclean election, which the topic allows"}
+		}
+		how = "by unclean election, which the topic forbids"
+	}
+	if len(sound) > 0 {
+		return &ruling{against: []string{fmt.Sprintf("%s %s; electable %s had lost nothing of it since the record was sent (ISR %v, ELR %v)%s",
+			who, how, brokers(sound), e.isr, e.elr, p.lostElsewhere(sound, call, e.at))}}
+	}
+	relied, needed := p.relied(offset, call, e), p.topic.EffectiveMinISR()
+	if e.clean() && !p.topic.ELR {
+		needed = 1
+	}
+	if int32(len(relied)) < needed {
+		return &ruling{against: []string{fmt.Sprintf("%s %s; only %d of the replicas relied on had lost it, fewer than min.insync.replicas=%d", who, how, len(relied), needed)}}
+	}
+	rule := ""
+	if !p.exactly(relied, call, e.at) {
+		rule = " (by rule: this target does not tell what was lost)"
+	}
+	if e.clean() {
+		return &ruling{excused: true, reason: fmt.Sprintf("%s; every electable replica (%s) had lost it to %s%s", who, brokers(struck), p.faultsOn(struck, call, e.at), rule)}
+	}
+	return &ruling{excused: true, reason: fmt.Sprintf("%s by unclean election after %s had lost it to %s (min.insync.replicas is %d)%s",
+		who, brokers(relied), p.faultsOn(relied, call, e.at), p.topic.EffectiveMinISR(), rule)}
+}
+
+// lostElsewhere says what faults did take from replicas that are sound for the
+// record asked about.
+func (p *partition) lostElsewhere(replicas []int32, since, until time.Duration) string {
+	text := ""
+	for i := range p.faults {
+		f := &p.faults[i]
+		for j := range f.Recovered {
+			r := &f.Recovered[j]
+			if r.Topic == p.tp.Topic && r.Partition == p.tp.Partition && slices.Contains(replicas, r.Broker) && f.Start >= since && f.Start <= until {
+				text += fmt.Sprintf("; broker %d lost only what lies from offset %d on, to %s at %s", r.Broker, r.LogEnd, f.Kind, clock(f.Start))
+			}
+		}
+	}
+	return text
+}
+
+// tainted says whether replica r, at election e, may lack the record at offset
+// although it once had it: a fault that lost it struck r after since, and r
+// has not left the ISR and come back (which takes catching up) since then.
+func (p *partition) tainted(r int32, offset int64, since time.Duration, e *election) bool {
+	last := time.Duration(-1)
+	for i := range p.faults {
+		f := &p.faults[i]
+		if p.lost(f, r, offset) && f.Start >= since && f.Start <= e.at {
+			last = max(last, f.Start)
+		}
+	}
+	if last < 0 {
+		return false
+	}
+	out := !slices.Contains(p.stateAt(last).ISR, r)
+	for _, s := range p.states[:e.state] {
+		if s.Time <= last {
+			continue
+		}
+		in := slices.Contains(s.ISR, r)
+		if out && in {
+			return false
+		}
+		out = !in
+	}
+	return true
+}
+
+// relied are the replicas tainted at e that were in the ISR or the ELR when
+// the fault struck them: those whose copies the promise rested on.
+func (p *partition) relied(offset int64, since time.Duration, e *election) []int32 {
+	var all []int32
+	for i := range p.faults {
+		f := &p.faults[i]
+		for _, r := range f.Brokers {
+			if !p.lost(f, r, offset) || f.Start < since || f.Start > e.at || slices.Contains(all, r) || !p.tainted(r, offset, since, e) {
+				continue
+			}
+			if s := p.stateAt(f.Start); slices.Contains(s.ISR, r) || slices.Contains(s.ELR, r) {
+				all = append(all, r)
+			}
+		}
+	}
+	slices.Sort(all)
+	return all
+}
+
+// lost says whether f took the record at offset from broker r, or, where the
+// machine does not tell, may have. With flush.messages=1 everything that counts
+// had been synced, so that a power loss is never an excuse. An offset of
+// MaxInt64 stands for any.
+func (p *partition) lost(f *Fault, r int32, offset int64) bool {
+	if !f.Lossy || !slices.Contains(f.Brokers, r) || f.Kind == PowerLoss && p.topic.FlushMessages == 1 {
+		return false
+	}
+	for i := range f.Recovered {
+		rec := &f.Recovered[i]
+		if rec.Broker == r && rec.Topic == p.tp.Topic && rec.Partition == p.tp.Partition {
+			return offset == math.MaxInt64 || rec.covers(offset)
+		}
+	}
+	return !f.Exact
+}
+
+// exactly says whether the faults on replicas are known by what they took.
+func (p *partition) exactly(replicas []int32, since, until time.Duration) bool {
+	exact := true
+	p.eachFault(replicas, since, until, func(f *Fault) { exact = exact && f.Exact })
+	return exact
+}
+
+func (p *partition) eachFault(replicas []int32, since, until time.Duration, yield func(*Fault)) {
+	for i := range p.faults {
+		f := &p.faults[i]
+		if f.Start >= since && f.Start <= until && slices.ContainsFunc(replicas, func(r int32) bool { return p.lost(f, r, math.MaxInt64) }) {
+			yield(f)
+		}
+	}
+}
+
+func (p *partition) faultsOn(replicas []int32, since, until time.Duration) string {
+	var text string
+	p.eachFault(replicas, since, until, func(f *Fault) {
+		if text != "" {
+			text += ", "
+		}
+		text += fmt.Sprintf("%s at %s", f.Kind, clock(f.Start))
+	})
+	return text
+}
