@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/weirlab/weir/broker/replication"
 	"github.com/weirlab/weir/broker/storage"
 	"github.com/weirlab/weir/env"
 	"github.com/weirlab/weir/env/osenv"
@@ -76,7 +77,7 @@ func RunLocal(ctx context.Context, o Options) (*Outcome, error) {
 		return out, c.tellEvents(d.sink, started, out.Usage, d.loadStart+d.s.Load.WarmUp, d.loadEnd)
 	}
 	if d.scanned {
-		scans, err := c.replicas(e)
+		scans, err := c.replicas()
 		if err != nil {
 			d.findings = append(d.findings, linearizability.Finding{Code: "K11", Sentence: err.Error(), Offset: linearizability.None, Time: e.Now(), Count: 1})
 		}
@@ -115,24 +116,27 @@ func (d *director) accompany(ctx context.Context, e env.Env, o Options, directed
 }
 
 // replicas reads the log directories of brokers that have ended.
-func (c *localCluster) replicas(e env.Env) ([]linearizability.Scan, error) {
+func (c *localCluster) replicas() ([]linearizability.Scan, error) {
 	var scans []linearizability.Scan
-	t := c.s.Topic
-	for partition := range int32(t.Partitions.Value()) {
-		for i, p := range c.processes {
-			node, err := osenv.New(osenv.Options{Root: p.dir, Node: p.name})
+	for i, p := range c.processes {
+		node, err := osenv.New(osenv.Options{Root: p.dir, Node: p.name})
+		if err != nil {
+			return nil, err
+		}
+		entries, err := node.FS().ReadDir(".")
+		if err != nil {
+			return nil, fmt.Errorf("the data of %s after the run: %w", p.name, err)
+		}
+		for _, entry := range entries {
+			shown, _, partition, ok := replication.ParseLogDir(entry.Name)
+			if !ok || !strings.HasPrefix(c.s.Topic.Name, shown) || len(shown) < len(c.s.Topic.Name) && len(shown) < replication.ShownTopicBytes {
+				continue
+			}
+			log, _, err := storage.Open(node, entry.Name, storage.Config{})
 			if err != nil {
-				return nil, err
+				return nil, fmt.Errorf("opening %s of %s after the run: %w", entry.Name, p.name, err)
 			}
-			dir := fmt.Sprintf("%s-%d", t.Name, partition)
-			if _, err := node.FS().Stat(dir); err != nil {
-				continue // no replica here
-			}
-			log, _, err := storage.Open(node, dir, storage.Config{})
-			if err != nil {
-				return nil, fmt.Errorf("opening %s of %s after the run: %w", dir, p.name, err)
-			}
-			s, err := scanLog(recording(c.s), t.Name, partition, int32(i+1), false, linearizability.None, log)
+			s, err := scanLog(recording(c.s), c.s.Topic.Name, partition, int32(i+1), false, linearizability.None, log)
 			if err = errors.Join(err, log.Close()); err != nil {
 				return nil, err
 			}

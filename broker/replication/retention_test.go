@@ -53,7 +53,7 @@ func TestRetentionKeepsTheStateOfCoordinators(t *testing.T) {
 // that of a topic of the same beginning, and names the log it belongs to.
 func TestLogDirectoriesDoNotDependOnTheLengthOfNames(t *testing.T) {
 	seen := map[string]bool{}
-	for _, length := range []int{1, shownTopicBytes, shownTopicBytes + 1, 249} {
+	for _, length := range []int{1, ShownTopicBytes, ShownTopicBytes + 1, 249} {
 		for i, topic := range []string{strings.Repeat("a", length), strings.Repeat("-", length), strings.Repeat(".", length-1) + "1"} {
 			id := metadata.TopicID{byte(length), byte(i), 0xfb, 0xff} // its text has - and _ in it
 			for _, partition := range []int32{0, 1<<31 - 1} {
