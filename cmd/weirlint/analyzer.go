@@ -30,7 +30,7 @@ const modulePath = "github.com/weirlab/weir/"
 var simulated, exempt patterns
 
 func init() {
-	simulated = patterns{"env", "sim/simdisk", "broker/...", "workloads/client/...", "workloads/program/..."}
+	simulated = patterns{"env", "sim/simdisk", "sim/simnet", "faults", "broker/...", "workloads/client/...", "workloads/program/..."}
 	exempt = patterns{"env/osenv/...", "env/envtest/...", "broker/brokertest/..."}
 	Analyzer.Flags.Var(&simulated, "packages", "comma-separated patterns of the packages that run in simulation")
 	Analyzer.Flags.Var(&exempt, "exempt", "comma-separated patterns of packages that do not, although -packages matches them")

@@ -64,7 +64,8 @@ func (c *checker) selector(n *ast.SelectorExpr, stack []ast.Node) {
 }
 
 // isSorted reports whether the innermost call in the stack is the argument of
-// a function of package slices that sorts: slices.Sorted(maps.Keys(m)).
+// slices.Sorted, whose order is total: slices.Sorted(maps.Keys(m)). What sorts
+// by a function may leave equal elements in the order in which they came.
 func isSorted(stack []ast.Node) bool {
 	calls := 0
 	for i := len(stack) - 1; i >= 0; i-- {
@@ -74,7 +75,7 @@ func isSorted(stack []ast.Node) bool {
 		}
 		if calls++; calls == 2 {
 			fun, ok := ast.Unparen(call.Fun).(*ast.SelectorExpr)
-			return ok && strings.HasPrefix(fun.Sel.Name, "Sorted")
+			return ok && fun.Sel.Name == "Sorted"
 		}
 	}
 	return false
@@ -89,6 +90,9 @@ func (c *checker) call(n *ast.CallExpr, stack []ast.Node) {
 		}
 		return
 	}
+	c.addresses(n)
+	c.zone(n, stack)
+	c.mapCallbacks(n)
 	switch fun := ast.Unparen(n.Fun).(type) {
 	case *ast.Ident:
 		if _, ok := c.TypesInfo.Uses[fun].(*types.Builtin); ok {
@@ -102,7 +106,7 @@ func (c *checker) call(n *ast.CallExpr, stack []ast.Node) {
 	case *ast.SelectorExpr:
 		if fn, ok := c.TypesInfo.Uses[fun.Sel].(*types.Func); ok && fn.Pkg() != nil && fn.Pkg().Path() == "fmt" {
 			for _, arg := range n.Args {
-				if v := c.TypesInfo.Types[arg].Value; v != nil && v.Kind() == constant.String && strings.Contains(constant.StringVal(v), "%p") {
+				if v := c.TypesInfo.Types[arg].Value; v != nil && v.Kind() == constant.String && strings.Contains(verbsOf(constant.StringVal(v)), "p") {
 					c.report(arg.Pos(), "%%p in simulated code prints an address, which differs from run to run")
 				}
 			}

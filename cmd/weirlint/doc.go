@@ -14,11 +14,14 @@
 //     read for this purpose;
 //   - the wall clock and timers of package time;
 //   - walking a map, unless the loop only collects keys that are sorted after
-//     it; env.SortedKeys walks in order;
+//     it; env.SortedKeys walks in order. So do the functions that maps.DeleteFunc
+//     and maps.EqualFunc call, if they do more than look at an entry;
 //   - floating point that reaches a decision: comparisons and conversions to
 //     integers, which differ between architectures;
 //   - package variables that change;
-//   - printing addresses with %p.
+//   - times in the zone of the machine: time.Unix and its kind without UTC;
+//   - printing addresses: %p, and whatever package fmt prints as an address
+//     because it is, or holds, a pointer, a function or a channel.
 //
 // Files named *_test.go are not checked.
 //

@@ -26,6 +26,52 @@ func (c *checker) rangeStmt(n *ast.RangeStmt, stack []ast.Node) {
 	}
 }
 
+// mapCallbacks reports functions that are called for the entries of a map, in
+// its order, and do more than look at one: maps.DeleteFunc, maps.EqualFunc.
+func (c *checker) mapCallbacks(n *ast.CallExpr) {
+	fn, ok := c.called(n)
+	if !ok || fn.Pkg() == nil || fn.Pkg().Path() != "maps" {
+		return
+	}
+	for _, arg := range n.Args {
+		if _, isFunc := c.TypesInfo.TypeOf(arg).Underlying().(*types.Signature); !isFunc || fn.Name() != "DeleteFunc" && fn.Name() != "EqualFunc" {
+			continue
+		}
+		lit, ok := ast.Unparen(arg).(*ast.FuncLit)
+		if ok && c.onlyLooks(lit) || c.marks.use(c.Fset, arg.Pos(), ordered) {
+			continue
+		}
+		c.Reportf(arg.Pos(), "what maps.%s calls in simulated code does more than look at one entry: %s; if the order cannot matter, mark the line with //weir:ordered and the reason", fn.Name(), noOrder)
+	}
+}
+
+// onlyLooks reports whether a function literal changes nothing outside of it,
+// as far as can be seen: it assigns to its own variables only, and calls only
+// for results.
+func (c *checker) onlyLooks(lit *ast.FuncLit) bool {
+	own := func(e ast.Expr) bool {
+		v := c.variable(e)
+		return v != nil && lit.Pos() <= v.Pos() && v.Pos() < lit.End()
+	}
+	pure := true
+	ast.Inspect(lit.Body, func(n ast.Node) bool {
+		switch n := n.(type) {
+		case *ast.AssignStmt:
+			for _, left := range n.Lhs {
+				if id, ok := left.(*ast.Ident); !ok || id.Name != "_" && n.Tok != token.DEFINE && !own(left) {
+					pure = false
+				}
+			}
+		case *ast.IncDecStmt:
+			pure = pure && own(n.X)
+		case *ast.ExprStmt, *ast.DeferStmt:
+			pure = false
+		}
+		return pure
+	})
+	return pure
+}
+
 // coreType is the underlying type, also of a type parameter that has only one.
 func coreType(t types.Type) types.Type {
 	p, ok := types.Unalias(t).(*types.TypeParam)

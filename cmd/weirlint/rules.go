@@ -69,6 +69,7 @@ var rules = map[string]rule{
 	"time": {forbidden: map[string]string{
 		"Now": useClock, "Since": useClock, "Until": useClock, "Sleep": useClock, "After": useClock,
 		"AfterFunc": useClock, "Tick": useClock, "NewTimer": useClock, "NewTicker": useClock,
+		"Parse": "an offset that the machine's zone has gives a time in that zone; use time.ParseInLocation with time.UTC",
 		"Local": "it depends on the machine; use time.UTC", "LoadLocation": "it depends on the machine; use time.UTC",
 	}},
 	"fmt": {forbidden: map[string]string{

@@ -74,5 +74,42 @@ func iterators(m map[string]int) []string {
 	_ = slices.Collect(maps.Values(m)) // want `maps.Values in simulated code`
 	_ = reflect.ValueOf(m).MapKeys()   // want `MapKeys in simulated code: the order of a map is random`
 	_ = maps.Clone(m)
+	_ = slices.SortedFunc(maps.Values(m), func(a, b int) int { return a/10 - b/10 }) // want `maps.Values in simulated code`
 	return slices.Sorted(maps.Keys(m))
+}
+
+type index struct{ gone []string }
+
+func (i *index) drop(string, int) bool { return true }
+
+func callbacks(m map[string]int, i *index) (gone []string) {
+	maps.DeleteFunc(m, func(k string, v int) bool { return v > len(k) })
+	maps.DeleteFunc(m, func(k string, v int) bool {
+		half := v / 2
+		half++
+		return half > len(k)
+	})
+	maps.DeleteFunc(m, func(k string, v int) bool { // want `what maps.DeleteFunc calls in simulated code does more than look at one entry: the order of a map is random`
+		gone = append(gone, k)
+		return true
+	})
+	maps.DeleteFunc(m, func(k string, v int) bool { // want `what maps.DeleteFunc calls`
+		i.gone = append(i.gone, k)
+		return true
+	})
+	maps.DeleteFunc(m, func(k string, v int) bool { // want `what maps.DeleteFunc calls`
+		i.drop(k, v)
+		return true
+	})
+	maps.DeleteFunc(m, i.drop) // want `what maps.DeleteFunc calls`
+	n := 0
+	maps.DeleteFunc(m, func(string, int) bool { //weir:ordered counted
+		n++
+		return true
+	})
+	_ = maps.EqualFunc(m, m, func(a, b int) bool { // want `what maps.EqualFunc calls`
+		n = a
+		return a == b
+	})
+	return gone
 }
