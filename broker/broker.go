@@ -12,6 +12,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/weirlab/weir/broker/config"
 	"github.com/weirlab/weir/broker/controller"
 	"github.com/weirlab/weir/broker/group"
 	"github.com/weirlab/weir/broker/metadata"
@@ -25,6 +26,7 @@ import (
 type Broker struct {
 	e           env.Env
 	cfg         Config
+	static      config.Static // of cfg
 	incarnation [16]byte
 
 	metaLog    *storage.Log
@@ -52,7 +54,7 @@ func Start(e env.Env, cfg Config) (*Broker, error) {
 	if err := cfg.Check(); err != nil {
 		return nil, err
 	}
-	b := &Broker{e: e, cfg: cfg, stopping: e.NewSignal(), failed: e.NewSignal()}
+	b := &Broker{e: e, cfg: cfg, static: cfg.static(), stopping: e.NewSignal(), failed: e.NewSignal()}
 	b.epoch.Store(-1)
 	b.producerIDs = producerIDs{mu: e.NewMutex(), allot: b.allotProducerIDs}
 	// A process must not be taken for the one before it, so its identity
@@ -112,7 +114,7 @@ func (b *Broker) open() error {
 		BrokerSessionTimeout:     cfg.BrokerSession,
 		DefaultPartitions:        cfg.DefaultPartitions,
 		DefaultReplicationFactor: cfg.DefaultReplicationFactor,
-		MinInsyncReplicas:        cfg.MinInsyncReplicas,
+		Settings:                 b.static,
 		OnFatal:                  func(err error) { b.fail(fmt.Errorf("broker: metadata quorum: %w", err)) },
 	}, b.metaLog, dir, b.sendToVoter)
 	if err != nil {
@@ -126,15 +128,7 @@ func (b *Broker) open() error {
 		ReplicaFetchWaitMax:  cfg.ReplicaFetchWaitMax,
 		ReplicaFetchers:      cfg.ReplicaFetchers,
 		ReplicaFetchMaxBytes: cfg.ReplicaFetchBytes,
-		Log: storage.Config{
-			SegmentBytes:       cfg.SegmentBytes,
-			IndexIntervalBytes: cfg.IndexIntervalBytes,
-			FlushMessages:      cfg.FlushMessages,
-			CleanupPolicy:      storage.CleanupDelete,
-			RetentionBytes:     cfg.RetentionBytes,
-			RetentionMillis:    retentionMillis(cfg.RetentionTime),
-			MaxMessageBytes:    cfg.MaxMessageBytes,
-		},
+		Settings:             b.static,
 	}, replication.Deps{
 		BrokerEpoch:     b.epoch.Load,
 		ToController:    b.toController,
@@ -146,13 +140,6 @@ func (b *Broker) open() error {
 	})
 	b.groups = b.newCoordinator()
 	return nil
-}
-
-func retentionMillis(d time.Duration) int64 {
-	if d < 0 {
-		return -1
-	}
-	return d.Milliseconds()
 }
 
 // fail records that the node cannot go on. Its owner sees it by Failed and

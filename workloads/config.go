@@ -13,40 +13,19 @@ import (
 
 // brokerConfig is the configuration of one broker of the scenario's cluster.
 // addrs are the brokers' "host:port", in order.
-func brokerConfig(s *scenario.Scenario, index int, voters []broker.Voter, addr string) broker.Config {
+func brokerConfig(s *scenario.Scenario, index int, voters []broker.Voter, addr string) (broker.Config, error) {
 	p := s.Cluster.Properties
 	c := broker.DefaultConfig()
 	c.NodeID = int32(index + 1)
 	c.Listen = addr
 	c.Voters = voters
-	ApplyBrokerProperties(&c, p)
-	c.OffsetsReplicationFactor = int16(min(int64(s.Cluster.Brokers), p.Int("offsets.topic.replication.factor", 3)))
-	return c
-}
-
-// ApplyBrokerProperties sets what p gives by its Kafka name and leaves the rest.
-func ApplyBrokerProperties(c *broker.Config, p scenario.Properties) {
-	c.AutoCreateTopics = p.Bool("auto.create.topics.enable", c.AutoCreateTopics)
-	c.DefaultPartitions = int32(p.Int("num.partitions", int64(c.DefaultPartitions)))
-	c.DefaultReplicationFactor = int16(p.Int("default.replication.factor", int64(c.DefaultReplicationFactor)))
-	c.MinInsyncReplicas = int32(p.Int("min.insync.replicas", int64(c.MinInsyncReplicas)))
-	c.OffsetsPartitions = int32(p.Int("offsets.topic.num.partitions", int64(c.OffsetsPartitions)))
-	c.OffsetsReplicationFactor = int16(p.Int("offsets.topic.replication.factor", int64(c.OffsetsReplicationFactor)))
-	c.SegmentBytes = p.Int("log.segment.bytes", c.SegmentBytes)
-	c.IndexIntervalBytes = p.Int("log.index.interval.bytes", c.IndexIntervalBytes)
-	c.FlushMessages = p.Int("log.flush.interval.messages", c.FlushMessages)
-	c.RetentionBytes = p.Int("log.retention.bytes", c.RetentionBytes)
-	c.RetentionTime = p.Millis("log.retention.ms", c.RetentionTime)
-	c.MaxMessageBytes = int32(p.Int("message.max.bytes", int64(c.MaxMessageBytes)))
-	c.ReplicaLagTimeMax = p.Millis("replica.lag.time.max.ms", c.ReplicaLagTimeMax)
-	c.ReplicaFetchers = int(p.Int("num.replica.fetchers", int64(c.ReplicaFetchers)))
-	c.ReplicaFetchBytes = int32(p.Int("replica.fetch.max.bytes", int64(c.ReplicaFetchBytes)))
-	c.ReplicaFetchWaitMax = p.Millis("replica.fetch.wait.max.ms", c.ReplicaFetchWaitMax)
-	c.BrokerSession = p.Millis("broker.session.timeout.ms", c.BrokerSession)
-	c.BrokerHeartbeat = p.Millis("broker.heartbeat.interval.ms", c.BrokerHeartbeat)
-	c.ElectionTimeout = p.Millis("controller.quorum.election.timeout.ms", c.ElectionTimeout)
-	c.QuorumFetchTimeout = p.Millis("controller.quorum.fetch.timeout.ms", c.QuorumFetchTimeout)
-	c.GroupInitialRebalanceDelay = p.Millis("group.initial.rebalance.delay.ms", c.GroupInitialRebalanceDelay)
+	for _, name := range p.Names() {
+		if err := c.Set(name, p[name]); err != nil {
+			return c, fmt.Errorf("scenario: cluster.properties: %w", err)
+		}
+	}
+	c.OffsetsReplicationFactor = min(int16(s.Cluster.Brokers), c.OffsetsReplicationFactor)
+	return c, nil
 }
 
 // programConfig is what the scenario's clients do. Keys of settings are

@@ -169,7 +169,7 @@ func brokerArgs(o Options, index int, addrs []string, dir, events string) []stri
 	args := []string{"broker", "--node-id", strconv.Itoa(index + 1), "--listen", addrs[index],
 		"--voters", strings.Join(voters, ","), "--data", dir, "--events", events}
 	for _, name := range o.Scenario.Cluster.Properties.Names() {
-		args = append(args, "--property", name+"="+o.Scenario.Cluster.Properties[name])
+		args = append(args, "--set", name+"="+o.Scenario.Cluster.Properties[name])
 	}
 	return args
 }

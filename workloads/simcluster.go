@@ -70,7 +70,10 @@ func newSimCluster(s *scenario.Scenario, k *sim.Kernel, m *machine.Profile, onHi
 	}
 	for i := range s.Cluster.Brokers {
 		b := &simBroker{index: i, name: brokerName(i), node: k.NewNode(brokerName(i))}
-		b.cfg = brokerConfig(s, i, voters, address(i))
+		var err error
+		if b.cfg, err = brokerConfig(s, i, voters, address(i)); err != nil {
+			return nil, err
+		}
 		b.cfg.OnHighWatermark = onHighWatermark(i)
 		c.net.Attach(b.node, b.name)
 		if err := c.equip(b, m); err != nil {

@@ -6,6 +6,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/weirlab/weir/broker/config"
 	"github.com/weirlab/weir/broker/metadata"
 )
 
@@ -32,7 +33,8 @@ type Config struct {
 
 	DefaultPartitions        int32 // num.partitions; default 1
 	DefaultReplicationFactor int16 // default.replication.factor; default 1
-	MinInsyncReplicas        int32 // min.insync.replicas for topics that do not set it; default 1
+
+	Settings config.Static // what topics have that do not set it themselves
 
 	// OnFatal, if set, is told of the disk error after which the node takes no
 	// further part: it can no longer keep what it promises. The process should end.
@@ -55,7 +57,6 @@ func (c Config) withDefaults() Config {
 	c.FetchMaxWait = min(c.FetchMaxWait, c.FetchTimeout/3)
 	c.DefaultPartitions = max(c.DefaultPartitions, 1)
 	c.DefaultReplicationFactor = max(c.DefaultReplicationFactor, 1)
-	c.MinInsyncReplicas = max(c.MinInsyncReplicas, 1)
 	return c
 }
 

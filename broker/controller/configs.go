@@ -9,6 +9,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/weirlab/weir/broker/config"
 	"github.com/weirlab/weir/broker/metadata"
 	"github.com/weirlab/weir/env"
 )
@@ -38,66 +39,108 @@ func (m *machine) alterConfigs(t *txn, req *kmsg.IncrementalAlterConfigsRequest)
 }
 
 func (m *machine) alterResource(t *txn, res *kmsg.IncrementalAlterConfigsRequestResource, validateOnly bool) (*kerr.Error, string) {
-	var present map[string]string
-	switch res.ResourceType {
-	case kmsg.ConfigResourceTypeTopic:
-		topic := t.img().Topic(res.ResourceName)
-		if topic == nil {
-			return kerr.UnknownTopicOrPartition, "The topic '" + res.ResourceName + "' does not exist."
-		}
-		present = topic.Configs
-	case kmsg.ConfigResourceTypeBroker:
-		if _, err := strconv.ParseInt(res.ResourceName, 10, 32); err != nil && res.ResourceName != "" {
-			return kerr.InvalidRequest, fmt.Sprintf("Invalid broker name %q: want a broker id, or nothing for all brokers.", res.ResourceName)
-		}
-		present = t.img().BrokerConfigs(res.ResourceName)
-	default:
-		return kerr.InvalidRequest, fmt.Sprintf("Resource type %v has no dynamic configuration here: only topics and brokers do.", res.ResourceType)
+	present, err, text := m.presentConfigs(t, res.ResourceType, res.ResourceName)
+	if err != nil {
+		return err, text
 	}
-
 	next := map[string]*string{}
-	for _, c := range res.Configs {
+	for i := range res.Configs {
+		c := &res.Configs[i]
 		if _, dup := next[c.Name]; dup {
 			return kerr.InvalidRequest, "Error due to duplicate config keys: " + c.Name
 		}
-		value, err, text := alteredValue(present[c.Name], &c)
+		value, err, text := alteredValue(res.ResourceType, present, c)
 		if err != nil {
 			return err, text
 		}
-		if value != nil {
-			if err := metadata.CheckTopicConfig(c.Name, *value); err != nil && res.ResourceType == kmsg.ConfigResourceTypeTopic {
-				return kerr.InvalidConfig, err.Error()
-			} else if err != nil && !strings.HasPrefix(err.Error(), "Unknown") {
-				return kerr.InvalidConfig, err.Error()
-			}
+		if err, text := checkConfig(res.ResourceType, res.ResourceName, c.Name, value); err != nil {
+			return err, text
 		}
 		next[c.Name] = value
 	}
-	if validateOnly {
+	if !validateOnly {
+		m.setConfigs(t, res.ResourceType, res.ResourceName, present, next)
+	}
+	return nil, ""
+}
+
+// presentConfigs are the settings that a resource has of its own.
+func (m *machine) presentConfigs(t *txn, kind kmsg.ConfigResourceType, name string) (map[string]string, *kerr.Error, string) {
+	switch kind {
+	case kmsg.ConfigResourceTypeTopic:
+		topic := t.img().Topic(name)
+		if topic == nil {
+			return nil, kerr.UnknownTopicOrPartition, "The topic '" + name + "' does not exist."
+		}
+		return topic.Configs, nil, ""
+	case kmsg.ConfigResourceTypeBroker:
+		id, err := strconv.ParseInt(name, 10, 32)
+		if name != "" && (err != nil || strconv.FormatInt(id, 10) != name) {
+			return nil, kerr.InvalidRequest, fmt.Sprintf("Invalid broker name %q: want a broker id, or nothing for all brokers.", name)
+		}
+		return t.img().BrokerConfigs(name), nil, ""
+	}
+	return nil, kerr.InvalidRequest, fmt.Sprintf("Resource type %v has no dynamic configuration here: only topics and brokers do.", kind)
+}
+
+// checkConfig says why a resource cannot have a value; nil stands for the
+// removal of one. Removing what is not there, even what no resource can have,
+// is as good as done.
+func checkConfig(kind kmsg.ConfigResourceType, resource, name string, value *string) (*kerr.Error, string) {
+	if value == nil {
 		return nil, ""
 	}
+	if len(*value) > maxConfigValue {
+		return kerr.InvalidConfig, fmt.Sprintf("The configuration value cannot be added because it exceeds the maximum value size of %d bytes.", maxConfigValue)
+	}
+	if kind == kmsg.ConfigResourceTypeTopic {
+		if err := config.CheckTopic(name, *value); err != nil {
+			return kerr.InvalidConfig, err.Error()
+		}
+		return nil, ""
+	}
+	if err := config.CheckUpdate(name, resource != ""); err != nil {
+		if s := config.BrokerSetting(name); s != nil && s.Update == config.ReadOnly {
+			return kerr.InvalidRequest, err.Error()
+		}
+		return kerr.InvalidConfig, err.Error()
+	}
+	if err := config.CheckStatic(name, *value); err != nil {
+		return kerr.InvalidRequest, err.Error()
+	}
+	return nil, ""
+}
+
+// maxConfigValue is the longest value in bytes (Short.MAX_VALUE in Kafka).
+const maxConfigValue = 1<<15 - 1
+
+// setConfigs writes what changes, and what follows from it.
+func (m *machine) setConfigs(t *txn, kind kmsg.ConfigResourceType, resource string, present map[string]string, next map[string]*string) {
 	for _, name := range env.SortedKeys(next) {
 		old, set := present[name]
 		if value := next[name]; value == nil && !set || value != nil && set && *value == old {
 			continue
 		}
-		t.add(&metadata.ConfigRecord{ResourceType: int8(res.ResourceType), ResourceName: res.ResourceName, Name: name, Value: next[name]})
+		t.add(&metadata.ConfigRecord{ResourceType: int8(kind), ResourceName: resource, Name: name, Value: next[name]})
 	}
 	// A smaller min.insync.replicas lets the high watermark move again, so the
 	// ELR ends; allowing unclean elections may give a partition a leader.
 	m.settleMinISR(t)
 	forPartitions(t,
 		func(p *metadata.Partition) bool {
-			return res.ResourceType == kmsg.ConfigResourceTypeBroker || p.Topic == res.ResourceName
+			return kind == kmsg.ConfigResourceTypeBroker || p.Topic == resource
 		},
 		func(p *metadata.Partition) { m.changePartition(t, p, p.ISR, noBroker, keepLeader) })
-	return nil, ""
 }
 
 // alteredValue is a setting after one operation, nil if it is removed.
-func alteredValue(present string, c *kmsg.IncrementalAlterConfigsRequestResourceConfig) (*string, *kerr.Error, string) {
-	if c.Op == kmsg.IncrementalAlterConfigOpDelete {
+func alteredValue(kind kmsg.ConfigResourceType, present map[string]string, c *kmsg.IncrementalAlterConfigsRequestResourceConfig) (*string, *kerr.Error, string) {
+	switch c.Op {
+	case kmsg.IncrementalAlterConfigOpDelete:
 		return nil, nil, ""
+	case kmsg.IncrementalAlterConfigOpSet, kmsg.IncrementalAlterConfigOpAppend, kmsg.IncrementalAlterConfigOpSubtract:
+	default:
+		return nil, kerr.InvalidRequest, fmt.Sprintf("Unknown operation %d on %s.", c.Op, c.Name)
 	}
 	if c.Value == nil {
 		return nil, kerr.InvalidRequest, "Null value not supported for: " + c.Name
@@ -105,25 +148,30 @@ func alteredValue(present string, c *kmsg.IncrementalAlterConfigsRequestResource
 	if c.Op == kmsg.IncrementalAlterConfigOpSet {
 		return c.Value, nil, ""
 	}
-	if !metadata.IsTopicConfigList(c.Name) {
-		return nil, kerr.InvalidConfig, fmt.Sprintf("Can't %v to key %s because its type is not LIST.", c.Op, c.Name)
+	setting := config.TopicSetting(c.Name)
+	if kind == kmsg.ConfigResourceTypeBroker {
+		setting = config.BrokerSetting(c.Name)
 	}
-	var list []string
-	if present != "" {
-		list = strings.Split(present, ",")
-	}
-	switch c.Op {
-	case kmsg.IncrementalAlterConfigOpAppend:
-		for _, v := range strings.Split(*c.Value, ",") {
-			if !slices.Contains(list, v) {
-				list = append(list, v)
-			}
+	if setting == nil || !setting.IsList() {
+		op := "APPEND"
+		if c.Op == kmsg.IncrementalAlterConfigOpSubtract {
+			op = "SUBTRACT"
 		}
-	case kmsg.IncrementalAlterConfigOpSubtract:
-		gone := strings.Split(*c.Value, ",")
-		list = slices.DeleteFunc(list, func(v string) bool { return slices.Contains(gone, v) })
-	default:
-		return nil, kerr.InvalidRequest, fmt.Sprintf("Unknown operation %d on %s.", c.Op, c.Name)
+		return nil, kerr.InvalidConfig, fmt.Sprintf("Can't %s to key %s because its type is not LIST.", op, c.Name)
+	}
+	value, set := present[c.Name]
+	if !set {
+		value = setting.Default // of the definition, whatever brokers have: ConfigurationControlManager.getParts
+	}
+	list := config.Words(value)
+	for _, v := range config.Words(*c.Value) {
+		at := slices.Index(list, v)
+		switch {
+		case c.Op == kmsg.IncrementalAlterConfigOpAppend && at < 0:
+			list = append(list, v)
+		case c.Op == kmsg.IncrementalAlterConfigOpSubtract && at >= 0:
+			list = slices.Delete(list, at, at+1)
+		}
 	}
 	return kmsg.StringPtr(strings.Join(list, ",")), nil, ""
 }

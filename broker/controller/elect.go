@@ -6,6 +6,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/weirlab/weir/broker/config"
 	"github.com/weirlab/weir/broker/metadata"
 )
 
@@ -39,7 +40,7 @@ func (m *machine) changePartition(t *txn, p *metadata.Partition, isr []int32, lo
 func (m *machine) reviewPartition(t *txn, p, next *metadata.Partition, isr []int32, lossy int32, mode election) {
 	img := t.img()
 	minISR := next.EffectiveMinISR()
-	if mode == keepLeader && img.TopicConfigBool(p.Topic, metadata.ConfigUncleanLeaderElection, false) {
+	if mode == keepLeader && m.topicValue(img, p.Topic, config.UncleanLeaderElection).Bool() {
 		mode = unclean
 	}
 	next.ISR = inOrder(p.Replicas, isr)

@@ -6,6 +6,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/weirlab/weir/broker/config"
 	"github.com/weirlab/weir/broker/metadata"
 )
 
@@ -76,8 +77,7 @@ func (m *machine) handle(now time.Duration, t *txn, req kmsg.Request) kmsg.Respo
 // minISR is min.insync.replicas as it is set for a topic now. Partitions are
 // judged by what it was when their epoch began (metadata.Partition.MinISR).
 func (m *machine) minISR(img *metadata.Image, topic string) int32 {
-	v := img.TopicConfigInt(topic, metadata.ConfigMinInsyncReplicas, int64(m.cfg.MinInsyncReplicas))
-	return int32(min(max(v, 1), math.MaxInt32))
+	return int32(min(max(m.topicValue(img, topic, config.MinInsyncReplicas).Int(), 1), math.MaxInt32))
 }
 
 // settleMinISR begins a new partition epoch wherever min.insync.replicas is not
@@ -91,6 +91,11 @@ func (m *machine) settleMinISR(t *txn) {
 			next.MinISR = m.minISR(t.img(), p.Topic)
 			m.reviewPartition(t, p, next, p.ISR, noBroker, keepLeader)
 		})
+}
+
+// topicValue is the value of a topic's setting that counts.
+func (m *machine) topicValue(img *metadata.Image, topic, name string) config.Value {
+	return m.cfg.Settings.Layers(img, topic).Topic(name)
 }
 
 func message(format string) *string {

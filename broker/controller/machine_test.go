@@ -11,6 +11,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 	"pgregory.net/rapid"
 
+	"github.com/weirlab/weir/broker/config"
 	"github.com/weirlab/weir/broker/metadata"
 )
 
@@ -31,7 +32,7 @@ func newFixture(t interface {
 	require.TestingT
 	Helper()
 }, brokers int32, minISR int32) *fixture {
-	f := &fixture{t: t, m: newMachine(Config{ClusterID: "c", MinInsyncReplicas: minISR}.withDefaults()), img: metadata.Empty(), lives: map[int32]byte{}}
+	f := &fixture{t: t, m: newMachine(Config{ClusterID: "c", Settings: config.NewStatic(1, map[string]string{config.MinInsyncReplicas: fmt.Sprint(minISR)})}.withDefaults()), img: metadata.Empty(), lives: map[int32]byte{}}
 	for id := int32(1); id <= brokers; id++ {
 		f.register(id, false)
 		f.beat(id)
@@ -204,7 +205,7 @@ func TestLastKnownLeader(t *testing.T) {
 func TestUncleanElectionOnlyWhereAllowed(t *testing.T) {
 	f := newFixture(t, 3, 1)
 	strict, lax := f.topic("strict", 1, 2), f.topic("lax", 1, 2)
-	f.config("lax", metadata.ConfigUncleanLeaderElection, "true")
+	f.config("lax", config.UncleanLeaderElection, "true")
 	for _, tp := range []metadata.TopicPartition{strict, lax} {
 		require.Zero(t, f.alter(tp, 1).ErrorCode)
 	}
@@ -212,7 +213,7 @@ func TestUncleanElectionOnlyWhereAllowed(t *testing.T) {
 	require.Equal(t, "leader -1 epoch 1 isr [] elr [1]", f.state(strict))
 	require.Equal(t, "leader 2 epoch 1 isr [2] elr []", f.state(lax))
 	require.True(t, f.img.Partition(lax).Recovering)
-	f.config("strict", metadata.ConfigUncleanLeaderElection, "true")
+	f.config("strict", config.UncleanLeaderElection, "true")
 	require.Equal(t, "leader 2 epoch 2 isr [2] elr []", f.state(strict))
 }
 
@@ -222,7 +223,7 @@ func TestSmallerMinISRClearsELR(t *testing.T) {
 	tp := f.topic("t", 1, 2)
 	f.silence(1)
 	require.Equal(t, "leader 1 epoch 0 isr [1] elr [2]", f.state(tp))
-	f.config("t", metadata.ConfigMinInsyncReplicas, "1")
+	f.config("t", config.MinInsyncReplicas, "1")
 	require.Equal(t, "leader 1 epoch 0 isr [1] elr []", f.state(tp))
 }
 
@@ -372,7 +373,7 @@ func TestMachineInvariants(t *testing.T) {
 		f := newFixture(t, 4, minISR)
 		var tps []metadata.TopicPartition
 		tps = append(tps, f.topic("a", 1, 2, 3), f.topic("b", 2, 3, 4), f.topic("c", 4), f.topic("d", 3, 1))
-		f.config("d", metadata.ConfigUncleanLeaderElection, "true")
+		f.config("d", config.UncleanLeaderElection, "true")
 		for range rapid.IntRange(1, 60).Draw(t, "steps") {
 			id := rapid.Int32Range(1, 4).Draw(t, "broker")
 			tp := rapid.SampledFrom(tps).Draw(t, "partition")
@@ -392,7 +393,7 @@ func TestMachineInvariants(t *testing.T) {
 					f.alter(tp, rapid.SliceOfDistinct(rapid.SampledFrom(p.Replicas), rapid.ID[int32]).Draw(t, "isr")...)
 				}
 			case 8:
-				f.config(tp.Topic, metadata.ConfigMinInsyncReplicas, fmt.Sprint(rapid.Int32Range(1, 3).Draw(t, "min")))
+				f.config(tp.Topic, config.MinInsyncReplicas, fmt.Sprint(rapid.Int32Range(1, 3).Draw(t, "min")))
 			}
 			for _, topic := range f.img.Topics() {
 				for _, p := range topic.Partitions {

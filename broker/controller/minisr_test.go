@@ -7,6 +7,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/weirlab/weir/broker/config"
 	"github.com/weirlab/weir/broker/metadata"
 )
 
@@ -14,13 +15,13 @@ import (
 // have its proposal judged by the new value while it goes on by the old one.
 func TestMinISRTravelsWithThePartitionEpoch(t *testing.T) {
 	setters := map[string]func(f *fixture, value string){
-		"on the topic": func(f *fixture, value string) { f.config("t", metadata.ConfigMinInsyncReplicas, value) },
+		"on the topic": func(f *fixture, value string) { f.config("t", config.MinInsyncReplicas, value) },
 		"cluster-wide": func(f *fixture, value string) {
 			req := kmsg.NewPtrIncrementalAlterConfigsRequest()
 			res := kmsg.NewIncrementalAlterConfigsRequestResource()
 			res.ResourceType = kmsg.ConfigResourceTypeBroker
 			c := kmsg.NewIncrementalAlterConfigsRequestResourceConfig()
-			c.Name, c.Value = metadata.ConfigMinInsyncReplicas, kmsg.StringPtr(value)
+			c.Name, c.Value = config.MinInsyncReplicas, kmsg.StringPtr(value)
 			res.Configs = append(res.Configs, c)
 			req.Resources = append(req.Resources, res)
 			require.Zero(t, f.do(req).(*kmsg.IncrementalAlterConfigsResponse).Resources[0].ErrorCode)
@@ -55,7 +56,7 @@ func TestMinISRTravelsWithThePartitionEpoch(t *testing.T) {
 func TestAControllerSettlesItsOwnMinISRFirst(t *testing.T) {
 	f := newFixture(t, 2, 1)
 	tp := f.topic("t", 1, 2)
-	f.m = newMachine(Config{ClusterID: "c", MinInsyncReplicas: 2}.withDefaults())
+	f.m = newMachine(Config{ClusterID: "c", Settings: config.NewStatic(1, map[string]string{config.MinInsyncReplicas: "2"})}.withDefaults())
 	f.m.begin(f.now, f.img)
 	epoch := f.img.Partition(tp).PartitionEpoch
 	f.transact(f.m.settleMinISR)

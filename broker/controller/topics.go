@@ -8,6 +8,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/weirlab/weir/broker/config"
 	"github.com/weirlab/weir/broker/metadata"
 	"github.com/weirlab/weir/env"
 )
@@ -61,7 +62,7 @@ func (m *machine) createTopic(t *txn, rt *kmsg.CreateTopicsRequestTopic, validat
 		if c.Value == nil {
 			return kerr.InvalidConfig, "Null value not supported for topic configs: " + c.Name
 		}
-		if err := metadata.CheckTopicConfig(c.Name, *c.Value); err != nil {
+		if err := config.CheckTopic(c.Name, *c.Value); err != nil {
 			return kerr.InvalidConfig, err.Error()
 		}
 		configs[c.Name] = *c.Value

@@ -55,7 +55,7 @@ func TestCreateTopicsRefusals(t *testing.T) {
 		{"no replicas", func(rt *topic) { rt.ReplicationFactor = 0 }, kerr.InvalidReplicationFactor, "larger than 0"},
 		{"too many partitions", func(rt *topic) { rt.NumPartitions = 1 << 30 }, kerr.PolicyViolation, "10000"},
 		{"unknown setting", setting("retention.mss", "1"), kerr.InvalidConfig, "retention.mss"},
-		{"bad setting", setting("retention.ms", "soon"), kerr.InvalidConfig, "whole number"},
+		{"bad setting", setting("retention.ms", "soon"), kerr.InvalidConfig, "Not a number of type LONG"},
 		{"unknown broker", manual([]int32{1, 9}), kerr.InvalidReplicaAssignment, "9"},
 		{"broker twice", manual([]int32{1, 1}), kerr.InvalidReplicaAssignment, "more than once"},
 		{"unequal replicas", manual([]int32{1, 2}, []int32{1}), kerr.InvalidReplicaAssignment, "not consistent"},

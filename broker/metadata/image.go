@@ -4,8 +4,8 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strconv"
 
+	"github.com/weirlab/weir/broker/config"
 	"github.com/weirlab/weir/env"
 )
 
@@ -126,39 +126,24 @@ func (i *Image) BrokerConfigs(name string) map[string]string {
 	return i.brokerConfigs[name]
 }
 
-// TopicConfig is the value of a topic configuration as set in the metadata:
-// on the topic, or cluster-wide under the same name. It reports false if it is
-// set in neither place and the broker's static default counts.
-func (i *Image) TopicConfig(topic, name string) (string, bool) {
-	if t := i.Topic(topic); t != nil {
-		if v, ok := t.Configs[name]; ok {
-			return v, true
+// TopicConfigs are the values set on one topic, and the cleanup policy of an
+// internal one: the state of coordinators outlives a default meant for other
+// topics, however its topic came to be. Do not change the map. With
+// BrokerConfigs it makes an image config.Dynamic.
+func (i *Image) TopicConfigs(topic string) map[string]string {
+	t := i.Topic(topic)
+	if t == nil {
+		return nil
+	}
+	if internal, ok := FindInternalTopic(topic); ok && t.Configs[config.CleanupPolicy] == "" {
+		configs := maps.Clone(t.Configs)
+		if configs == nil {
+			configs = map[string]string{}
 		}
+		configs[config.CleanupPolicy] = internal.configs[config.CleanupPolicy]
+		return configs
 	}
-	v, ok := i.BrokerConfigs("")[name]
-	return v, ok
-}
-
-// TopicConfigInt is TopicConfig as an integer, def where unset or not a number.
-func (i *Image) TopicConfigInt(topic, name string, def int64) int64 {
-	if s, ok := i.TopicConfig(topic, name); ok {
-		if v, err := strconv.ParseInt(s, 10, 64); err == nil {
-			return v
-		}
-	}
-	return def
-}
-
-// TopicConfigBool is TopicConfig as a boolean, def where unset or neither
-// "true" nor "false".
-func (i *Image) TopicConfigBool(topic, name string, def bool) bool {
-	switch s, _ := i.TopicConfig(topic, name); s {
-	case "true":
-		return true
-	case "false":
-		return false
-	}
-	return def
+	return t.Configs
 }
 
 // Delta says what differs between two images, the later of which it came with.

@@ -4,6 +4,8 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+
+	"github.com/weirlab/weir/broker/config"
 )
 
 // Names of the internal topics, as in Kafka's
@@ -46,23 +48,23 @@ type InternalTopic struct {
 // (GroupCoordinatorService.groupMetadataTopicConfigs and its siblings).
 var internalTopics = [...]InternalTopic{
 	{ConsumerOffsetsTopic, GroupCoordinator, map[string]string{
-		ConfigCleanupPolicy:   "compact",
-		ConfigCompressionType: "producer",
-		ConfigSegmentBytes:    strconv.Itoa(100 << 20), // offsets.topic.segment.bytes
+		config.CleanupPolicy:   "compact",
+		config.CompressionType: "producer",
+		config.SegmentBytes:    strconv.Itoa(100 << 20), // offsets.topic.segment.bytes
 	}},
 	{TransactionStateTopic, TransactionCoordinator, map[string]string{
-		ConfigCleanupPolicy:         "compact",
-		ConfigCompressionType:       "uncompressed",
-		ConfigMinInsyncReplicas:     "2",                     // transaction.state.log.min.isr
-		ConfigSegmentBytes:          strconv.Itoa(100 << 20), // transaction.state.log.segment.bytes
-		ConfigUncleanLeaderElection: "false",
+		config.CleanupPolicy:         "compact",
+		config.CompressionType:       "uncompressed",
+		config.MinInsyncReplicas:     "2",                     // transaction.state.log.min.isr
+		config.SegmentBytes:          strconv.Itoa(100 << 20), // transaction.state.log.segment.bytes
+		config.UncleanLeaderElection: "false",
 	}},
 	{ShareGroupStateTopic, ShareCoordinator, map[string]string{
-		ConfigCleanupPolicy:     "delete",
-		ConfigCompressionType:   "producer",
-		ConfigMinInsyncReplicas: "2", // share.coordinator.state.topic.min.isr
-		ConfigRetentionMillis:   "-1",
-		ConfigSegmentBytes:      strconv.Itoa(100 << 20), // share.coordinator.state.topic.segment.bytes
+		config.CleanupPolicy:     "delete",
+		config.CompressionType:   "producer",
+		config.MinInsyncReplicas: "2", // share.coordinator.state.topic.min.isr
+		config.RetentionMillis:   "-1",
+		config.SegmentBytes:      strconv.Itoa(100 << 20), // share.coordinator.state.topic.segment.bytes
 	}},
 }
 

@@ -4,6 +4,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/weirlab/weir/broker/config"
 )
 
 func TestInternalTopicsAreKafkas(t *testing.T) {
@@ -27,9 +29,9 @@ func TestInternalTopicsAreFoundByTheirCoordinator(t *testing.T) {
 
 func TestInternalTopicsAreCreatedWithSettingsThatCanBeSet(t *testing.T) {
 	for _, topic := range internalTopics {
-		require.Contains(t, topic.Configs(), ConfigCleanupPolicy, topic.Name)
+		require.Contains(t, topic.Configs(), config.CleanupPolicy, topic.Name)
 		for name, value := range topic.Configs() {
-			require.NoError(t, CheckTopicConfig(name, value), topic.Name)
+			require.NoError(t, config.CheckTopic(name, value), topic.Name)
 		}
 		topic.Configs()["x"] = "y"
 		require.NotContains(t, topic.Configs(), "x")

@@ -32,14 +32,14 @@ func TestImagesAreImmutable(t *testing.T) {
 		&RegisterBrokerRecord{BrokerID: 2, Host: "h", Port: 9, Fenced: true},
 		&TopicRecord{Name: "a", ID: idA}, part(idA, 0, 1, 0), part(idA, 1, 2, 0),
 		&ConfigRecord{ResourceType: ResourceTopic, ResourceName: "a", Name: "retention.ms", Value: text("5")},
-		&ConfigRecord{ResourceType: ResourceBroker, Name: "segment.bytes", Value: text("7")})
+		&ConfigRecord{ResourceType: ResourceBroker, Name: "log.segment.bytes", Value: text("7")})
 	topic, partition, broker := *one.Topic("a"), one.Partition(TopicPartition{"a", 0}), one.Broker(2)
 
 	two, d := apply(t, one,
 		&BrokerStateRecord{BrokerID: 2, BrokerEpoch: 0},
 		part(idA, 0, 2, 1), part(idA, 2, 1, 0),
 		&ConfigRecord{ResourceType: ResourceTopic, ResourceName: "a", Name: "retention.ms"},
-		&ConfigRecord{ResourceType: ResourceBroker, Name: "segment.bytes", Value: text("8")},
+		&ConfigRecord{ResourceType: ResourceBroker, Name: "log.segment.bytes", Value: text("8")},
 		&TopicRecord{Name: "A", ID: idB})
 	require.Equal(t, Delta{FromOffset: 5, ToOffset: 11, Brokers: []int32{2}, BrokerConfigs: true,
 		Partitions: []TopicPartition{{"a", 0}, {"a", 2}}, TopicConfigs: []string{"A", "a"}}, d)
@@ -48,7 +48,7 @@ func TestImagesAreImmutable(t *testing.T) {
 	require.True(t, one.Broker(2).Fenced)
 	require.Same(t, partition, one.Partition(TopicPartition{"a", 0}))
 	require.Equal(t, topic, *one.Topic("a"))
-	require.Equal(t, "7", one.BrokerConfigs("")["segment.bytes"])
+	require.Equal(t, "7", one.BrokerConfigs("")["log.segment.bytes"])
 	require.Nil(t, one.Topic("A"))
 	require.Len(t, one.Topics(), 1)
 
@@ -57,9 +57,7 @@ func TestImagesAreImmutable(t *testing.T) {
 	require.Same(t, one.Partition(TopicPartition{"a", 1}), two.Partition(TopicPartition{"a", 1}), "what did not change is shared")
 	require.Empty(t, two.Topic("a").Configs)
 	require.Equal(t, []string{"A", "a"}, []string{two.Topics()[0].Name, two.Topics()[1].Name})
-	v, ok := two.TopicConfig("a", "segment.bytes")
-	require.True(t, ok)
-	require.Equal(t, "8", v)
+	require.Equal(t, "8", two.BrokerConfigs("")["log.segment.bytes"])
 }
 
 func TestTopicDeletedAndCreatedAgain(t *testing.T) {
@@ -127,7 +125,7 @@ func TestNilImageIsEmpty(t *testing.T) {
 	require.Nil(t, img.Broker(1))
 	require.Empty(t, img.Topics())
 	require.Nil(t, img.Partition(TopicPartition{"a", 0}))
-	require.Equal(t, int64(7), img.TopicConfigInt("a", "n", 7))
+	require.Empty(t, img.TopicConfigs("a"))
 	next, _, err := img.Apply(&TopicRecord{Name: "a", ID: idA}, 0)
 	require.NoError(t, err)
 	require.Equal(t, []string{"a"}, next.Full().TopicConfigs)

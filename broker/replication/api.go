@@ -5,6 +5,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/weirlab/weir/broker/config"
 	"github.com/weirlab/weir/broker/metadata"
 	"github.com/weirlab/weir/broker/storage"
 )
@@ -26,7 +27,7 @@ type Config struct {
 	CheckpointInterval     time.Duration // replica.high.watermark.checkpoint.interval.ms, 5 s
 	RetentionCheckInterval time.Duration // log.retention.check.interval.ms, 5 min
 
-	Log storage.Config // log.* defaults of topics without their own
+	Settings config.Static // what topics have that do not set it themselves
 }
 
 // Deps is what a Manager needs from the broker around it.

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"unicode/utf16"
 
+	"github.com/weirlab/weir/broker/config"
 	"github.com/weirlab/weir/broker/metadata"
 	"github.com/weirlab/weir/broker/storage"
 	"github.com/weirlab/weir/env"
@@ -77,9 +78,10 @@ func (m *Manager) update(image *metadata.Image, part *metadata.Partition) {
 	if part.Leader == m.cfg.BrokerID && (self == nil || self.Fenced) {
 		return // until the controller has moved the leadership, or unfenced this broker
 	}
+	topic := m.topicConfig(image, part.Topic)
 	p := m.partition(part.TP())
 	if p == nil {
-		if p = m.open(image, part); p == nil {
+		if p = m.open(part, logConfig(topic)); p == nil {
 			return
 		}
 	}
@@ -96,15 +98,15 @@ func (m *Manager) update(image *metadata.Image, part *metadata.Partition) {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.log.SetConfig(m.logConfig(image, part.Topic))
+	p.log.SetConfig(logConfig(topic))
 	p.out = p.state.Metadata(m.e.Now(), &a, p.out)
 	p.carryOut()
 }
 
 // open opens or creates a partition's log and makes a replica of it.
-func (m *Manager) open(image *metadata.Image, part *metadata.Partition) *partition {
+func (m *Manager) open(part *metadata.Partition, cfg storage.Config) *partition {
 	tp := part.TP()
-	log, recovery, err := storage.Open(m.e, path.Join(m.cfg.Dir, logDir(tp, part.TopicID)), m.logConfig(image, part.Topic))
+	log, recovery, err := storage.Open(m.e, path.Join(m.cfg.Dir, logDir(tp, part.TopicID)), cfg)
 	if err != nil {
 		m.e.Event("storage-error", env.Text("topic", tp.Topic), env.Int("partition", tp.Partition),
 			env.Text("op", "open"), env.Text("error", err.Error()))
@@ -258,29 +260,34 @@ func (m *Manager) removeStrays(image *metadata.Image) {
 	}
 }
 
+// topicConfig is what a topic's settings are at this image.
+func (m *Manager) topicConfig(image *metadata.Image, topic string) config.Topic {
+	return m.cfg.Settings.Layers(image, topic).TopicView()
+}
+
 // logConfig gives a topic's log settings.
-func (m *Manager) logConfig(image *metadata.Image, topic string) storage.Config {
-	c := m.cfg.Log
-	number := func(name string, def int64) int64 { return image.TopicConfigInt(topic, name, def) }
-	c.SegmentBytes = number("segment.bytes", c.SegmentBytes)
-	c.SegmentMillis = number("segment.ms", c.SegmentMillis)
-	c.IndexIntervalBytes = number("index.interval.bytes", c.IndexIntervalBytes)
-	c.FlushMessages = number("flush.messages", c.FlushMessages)
-	c.RetentionBytes = number("retention.bytes", c.RetentionBytes)
-	c.RetentionMillis = number("retention.ms", c.RetentionMillis)
-	c.MaxMessageBytes = int32(number("max.message.bytes", int64(c.MaxMessageBytes)))
-	if list, ok := image.TopicConfig(topic, metadata.ConfigCleanupPolicy); ok {
-		c.CleanupPolicy = storage.ParseCleanupPolicy(list)
+func logConfig(t config.Topic) storage.Config {
+	return storage.Config{
+		SegmentBytes:       t.SegmentBytes,
+		SegmentMillis:      t.SegmentMillis,
+		IndexIntervalBytes: t.IndexIntervalBytes,
+		FlushMessages:      t.FlushMessages,
+		CleanupPolicy:      cleanupPolicy(t),
+		RetentionBytes:     t.RetentionBytes,
+		RetentionMillis:    t.RetentionMillis,
+		MaxMessageBytes:    t.MaxMessageBytes,
+		LogAppendTime:      t.LogAppendTime,
 	}
-	if internal, ok := metadata.FindInternalTopic(topic); ok && image.Topic(topic).Configs[metadata.ConfigCleanupPolicy] == "" {
-		// The state of coordinators outlives a default meant for other topics,
-		// however its topic came to be.
-		c.CleanupPolicy = storage.ParseCleanupPolicy(internal.Configs()[metadata.ConfigCleanupPolicy])
+}
+
+func cleanupPolicy(t config.Topic) (p storage.CleanupPolicy) {
+	if t.Delete {
+		p |= storage.CleanupDelete
 	}
-	if kind, ok := image.TopicConfig(topic, "message.timestamp.type"); ok {
-		c.LogAppendTime = kind == "LogAppendTime"
+	if t.Compact {
+		p |= storage.CleanupCompact
 	}
-	return c
+	return p
 }
 
 func idList(ids []int32) string {

@@ -13,6 +13,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/weirlab/weir/broker/config"
 	"github.com/weirlab/weir/broker/metadata"
 	"github.com/weirlab/weir/broker/storage"
 	"github.com/weirlab/weir/env/osenv"
@@ -40,7 +41,7 @@ func newCluster(t *testing.T, brokers int32) *cluster {
 	c := &cluster{t: t, root: t.TempDir(), image: metadata.Empty(), managers: map[int32]*Manager{}, cut: map[int32]bool{},
 		cfg: Config{ReplicaLagTimeMax: 300 * time.Millisecond, ReplicaFetchWaitMax: 100 * time.Millisecond,
 			ReplicaFetchBackoff: 10 * time.Millisecond, CheckpointInterval: 20 * time.Millisecond, ReplicaSocketTimeout: time.Second,
-			Log: storage.Config{CleanupPolicy: storage.CleanupDelete, RetentionBytes: -1, RetentionMillis: -1}}}
+			Settings: config.NewStatic(0, map[string]string{"log.retention.ms": "-1"})}}
 	for id := int32(1); id <= brokers; id++ {
 		c.start(id)
 	}
@@ -127,7 +128,7 @@ func (c *cluster) createTopic(name string, configs map[string]string, replicas .
 	c.mu.Lock()
 	id := metadata.TopicID{1, byte(c.offset)}
 	c.mu.Unlock()
-	minISR, err := strconv.Atoi(cmp.Or(configs[metadata.ConfigMinInsyncReplicas], "1"))
+	minISR, err := strconv.Atoi(cmp.Or(configs[config.MinInsyncReplicas], "1"))
 	require.NoError(c.t, err)
 	records := []metadata.Record{
 		&metadata.TopicRecord{Name: name, ID: id},

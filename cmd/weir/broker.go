@@ -17,24 +17,26 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/weirlab/weir/broker"
+	"github.com/weirlab/weir/broker/config"
 	"github.com/weirlab/weir/env"
 	"github.com/weirlab/weir/env/osenv"
 	"github.com/weirlab/weir/faults"
 	"github.com/weirlab/weir/workloads"
-	"github.com/weirlab/weir/workloads/scenario"
 )
 
 type brokerFlags struct {
-	nodes      int
-	nodeID     int32
-	listen     string
-	advertise  string
-	voters     []string
-	data       string
-	rack       string
-	properties []string
-	events     string
-	plant      []string
+	nodes     int
+	nodeID    int32
+	listen    string
+	advertise string
+	voters    []string
+	data      string
+	rack      string
+	set       []string
+	config    string
+	settings  bool
+	events    string
+	plant     []string
 }
 
 func brokerCommand(s streams) *cobra.Command {
@@ -45,7 +47,13 @@ func brokerCommand(s streams) *cobra.Command {
 		Example: "  weir broker --nodes 3 --data /var/lib/weir\n" +
 			"  weir broker --node-id 1 --listen 10.0.0.1:9092 --voters 1@10.0.0.1:9092,2@10.0.0.2:9092,3@10.0.0.3:9092 --data /var/lib/weir",
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return runBrokers(cmd.Context(), s, f) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if f.settings {
+				_, err := fmt.Fprintf(s.out, "Settings of brokers\n\n%s\nSettings of topics\n\n%s", config.Table(config.BrokerSettings()), config.Table(config.TopicSettings()))
+				return err
+			}
+			return runBrokers(cmd.Context(), s, f)
+		},
 	}
 	flags := cmd.Flags()
 	flags.IntVar(&f.nodes, "nodes", 1, "how many brokers to run in this process; they listen on --listen and the ports after it")
@@ -55,7 +63,9 @@ func brokerCommand(s streams) *cobra.Command {
 	flags.StringSliceVar(&f.voters, "voters", nil, "members of the metadata quorum as id@host:port,…; by default the brokers of this process")
 	flags.StringVar(&f.data, "data", "", "directory for logs and metadata (required)")
 	flags.StringVar(&f.rack, "rack", "", "broker.rack")
-	flags.StringArrayVar(&f.properties, "property", nil, "a broker setting by its Kafka name, as name=value; may be repeated")
+	flags.StringArrayVar(&f.set, "set", nil, "a broker setting by its Kafka name, as name=value; may be repeated, and wins over --config")
+	flags.StringVar(&f.config, "config", "", "a file of broker settings, one name=value a line, as Kafka's server.properties")
+	flags.BoolVar(&f.settings, "settings", false, "print every setting that brokers and topics have, and end")
 	flags.StringVar(&f.events, "events", "", "append elections, truncations and the like to this file, as JSON lines, and every second what the brokers have done and used")
 	flags.StringSliceVar(&f.plant, "plant", nil, "plant a bug in the brokers, such as S1 (needs a build made by \"make faultbuild\")")
 	return cmd
@@ -176,10 +186,6 @@ func brokerConfigs(f brokerFlags) ([]broker.Config, error) {
 	if err != nil || port < 1 || port+f.nodes-1 > 65535 {
 		return nil, fmt.Errorf("--listen %q: ports are numbers from 1 to 65535, one for each broker", f.listen)
 	}
-	properties, err := parseProperties(f.properties)
-	if err != nil {
-		return nil, err
-	}
 	voters, err := parseVoters(f.voters)
 	if err != nil {
 		return nil, err
@@ -188,7 +194,9 @@ func brokerConfigs(f brokerFlags) ([]broker.Config, error) {
 	for i := range f.nodes {
 		cfg := broker.DefaultConfig()
 		cfg.DefaultReplicationFactor = int16(min(3, f.nodes))
-		workloads.ApplyBrokerProperties(&cfg, properties)
+		if err := f.giveSettings(&cfg); err != nil {
+			return nil, err
+		}
 		cfg.NodeID = f.nodeID + int32(i)
 		cfg.Listen = net.JoinHostPort(host, strconv.Itoa(port+i))
 		cfg.Advertise, cfg.Rack, cfg.Voters = f.advertise, f.rack, voters
@@ -211,19 +219,49 @@ func brokerConfigs(f brokerFlags) ([]broker.Config, error) {
 	return configs, nil
 }
 
-func parseProperties(list []string) (scenario.Properties, error) {
-	p := scenario.Properties{}
-	for _, text := range list {
+// byFlags are the settings that flags of their own give.
+var byFlags = map[string]string{
+	"advertised.listeners": "--advertise", "broker.rack": "--rack", "controller.quorum.voters": "--voters",
+	"listeners": "--listen", "log.dirs": "--data", "node.id": "--node-id",
+}
+
+// giveSettings gives a broker the settings of --config and then those of --set.
+func (f *brokerFlags) giveSettings(cfg *broker.Config) error {
+	give := func(name, value string) error {
+		if flag := byFlags[name]; flag != "" {
+			return fmt.Errorf("%s is given by %s", name, flag)
+		}
+		return cfg.Set(name, value)
+	}
+	if f.config != "" {
+		text, err := os.ReadFile(f.config)
+		if err != nil {
+			return fmt.Errorf("--config: %w", err)
+		}
+		for i, line := range strings.Split(string(text), "\n") {
+			line = strings.TrimSpace(line)
+			if line == "" || line[0] == '#' || line[0] == '!' {
+				continue
+			}
+			name, value, ok := strings.Cut(line, "=")
+			if !ok {
+				return fmt.Errorf("%s:%d: write %q as name=value", f.config, i+1, line)
+			}
+			if err := give(strings.TrimSpace(name), strings.TrimSpace(value)); err != nil {
+				return fmt.Errorf("%s:%d: %w", f.config, i+1, err)
+			}
+		}
+	}
+	for _, text := range f.set {
 		name, value, ok := strings.Cut(text, "=")
 		if !ok {
-			return nil, fmt.Errorf("--property %q: write it as name=value", text)
+			return fmt.Errorf("--set %q: write it as name=value", text)
 		}
-		p[name] = value
+		if err := give(name, value); err != nil {
+			return fmt.Errorf("--set: %w", err)
+		}
 	}
-	if err := scenario.CheckBrokerProperties(p); err != nil {
-		return nil, fmt.Errorf("--property: %w", err)
-	}
-	return p, nil
+	return nil
 }
 
 // parseVoters reads controller.quorum.voters: id@host:port, comma-separated.

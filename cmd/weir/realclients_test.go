@@ -86,7 +86,7 @@ func consecutivePorts(t *testing.T) []string {
 
 // shortSessions lets a broker that was killed come back sooner: it is let in
 // again once the session of the process before it has ended.
-var shortSessions = []string{"--property", "broker.session.timeout.ms=2000", "--property", "broker.heartbeat.interval.ms=500"}
+var shortSessions = []string{"--set", "broker.session.timeout.ms=2000", "--set", "broker.heartbeat.interval.ms=500"}
 
 // oneProcess is three brokers in one process.
 func oneProcess(t *testing.T, weir string) *realCluster {

@@ -34,10 +34,11 @@ var layers = []layer{
 	// The broker knows env and no simulator. What it offers to other
 	// people's tests also starts real ones.
 	{"broker/brokertest", patterns{"env/...", "broker/..."}},
+	{"broker/config", patterns{"env"}},
 	{"broker/storage", patterns{"env"}},
-	{"broker/metadata", patterns{"env"}},
+	{"broker/metadata", patterns{"env", "broker/config"}},
 	{"broker/protocol", patterns{"env"}},
-	{"broker/group", patterns{"env", "broker/storage", "broker/metadata"}},
+	{"broker/group", patterns{"env", "broker/config", "broker/storage", "broker/metadata"}},
 	{"broker", patterns{"env"}},
 
 	// The judge knows histories only, so that it can judge anyone's.
@@ -49,7 +50,7 @@ var layers = []layer{
 	// The client is a program like the broker; it knows only the wire.
 	{"workloads/client", patterns{"env"}},
 	{"workloads/program", patterns{"env", "workloads/client/...", "linearizability"}},
-	{"workloads/scenario", patterns{"env", "faults", "scenarios"}},
+	{"workloads/scenario", patterns{"env", "broker/config", "faults", "scenarios"}},
 	{"workloads", patterns{"env/...", "sim/...", "broker/...", "faults/...", "linearizability/...", "scenarios"}},
 
 	// Reports read result directories. What a document looks like has nothing

@@ -40,7 +40,7 @@ func (s *Scenario) checkCluster() (string, error) {
 	if path, err := c.checkMachine(); err != nil {
 		return path, err
 	}
-	if name, err := c.Properties.check(brokerProperties); err != nil {
+	if name, err := c.Properties.checkBroker(); err != nil {
 		return "cluster.properties." + name, err
 	}
 	return "", nil
@@ -82,7 +82,7 @@ func (s *Scenario) checkTopic() (string, error) {
 		return "topic.replication.factor", fmt.Errorf("%d replicas need as many brokers, but the cluster has %d; use 1 to %d, or raise cluster.brokers",
 			t.ReplicationFactor, s.Cluster.Brokers, s.Cluster.Brokers)
 	}
-	if name, err := t.Configs.check(topicProperties); err != nil {
+	if name, err := t.Configs.checkTopic(); err != nil {
 		return "topic.configs." + name, err
 	}
 	return "", nil

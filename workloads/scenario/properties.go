@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/weirlab/weir/broker/config"
 	"github.com/weirlab/weir/env"
 )
 
@@ -46,42 +47,6 @@ func oneOf(words ...string) kind {
 		}
 		return nil
 	}}
-}
-
-// brokerProperties are the settings of a broker that a scenario may give.
-var brokerProperties = map[string]kind{
-	"min.insync.replicas":                   wholeNumber,
-	"num.partitions":                        wholeNumber,
-	"default.replication.factor":            wholeNumber,
-	"auto.create.topics.enable":             boolean,
-	"offsets.topic.num.partitions":          wholeNumber,
-	"offsets.topic.replication.factor":      wholeNumber,
-	"log.segment.bytes":                     wholeNumber,
-	"log.index.interval.bytes":              wholeNumber,
-	"log.flush.interval.messages":           wholeNumber,
-	"log.retention.bytes":                   wholeNumber,
-	"log.retention.ms":                      wholeNumber,
-	"message.max.bytes":                     wholeNumber,
-	"replica.lag.time.max.ms":               wholeNumber,
-	"num.replica.fetchers":                  wholeNumber,
-	"replica.fetch.max.bytes":               wholeNumber,
-	"replica.fetch.wait.max.ms":             wholeNumber,
-	"broker.session.timeout.ms":             wholeNumber,
-	"broker.heartbeat.interval.ms":          wholeNumber,
-	"controller.quorum.election.timeout.ms": wholeNumber,
-	"controller.quorum.fetch.timeout.ms":    wholeNumber,
-	"group.initial.rebalance.delay.ms":      wholeNumber,
-}
-
-// topicProperties are the settings of a topic.
-var topicProperties = map[string]kind{
-	"min.insync.replicas":            wholeNumber,
-	"unclean.leader.election.enable": boolean,
-	"retention.ms":                   wholeNumber,
-	"retention.bytes":                wholeNumber,
-	"segment.bytes":                  wholeNumber,
-	"flush.messages":                 wholeNumber,
-	"max.message.bytes":              wholeNumber,
 }
 
 // clientProperties are the settings that every client has.
@@ -187,11 +152,34 @@ func (p Properties) Text(name, def string) string {
 	return def
 }
 
-// CheckBrokerProperties reports the first property that no broker has, or
-// whose value it could not have.
-func CheckBrokerProperties(p Properties) error {
-	if name, err := p.check(brokerProperties); err != nil {
-		return fmt.Errorf("%s: %w", name, err)
+// ownProperties are the settings that a scenario gives each broker itself.
+var ownProperties = []string{"advertised.listeners", "broker.rack", "controller.quorum.voters", "listeners", "log.dirs", "node.id"}
+
+// checkBroker finds the first property that no broker has, or that it could
+// not have.
+func (p Properties) checkBroker() (name string, err error) {
+	for _, name := range sortedKeys(p) {
+		if slices.Contains(ownProperties, name) {
+			return name, fmt.Errorf("the scenario gives each broker its own; remove it")
+		}
+		for _, value := range alternatives(p[name]) {
+			if err := config.CheckStatic(name, value); err != nil {
+				return name, err
+			}
+		}
 	}
-	return nil
+	return "", nil
+}
+
+// checkTopic finds the first property that no topic has, or that it could not
+// have.
+func (p Properties) checkTopic() (name string, err error) {
+	for _, name := range sortedKeys(p) {
+		for _, value := range alternatives(p[name]) {
+			if err := config.CheckTopic(name, value); err != nil {
+				return name, err
+			}
+		}
+	}
+	return "", nil
 }

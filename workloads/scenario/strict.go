@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"go.yaml.in/yaml/v4"
+
+	"github.com/weirlab/weir/broker/config"
 )
 
 // Error is a mistake in a scenario file: where it is, what it is, and what to
@@ -249,39 +251,7 @@ func join(path, key string) string {
 }
 
 // hint suggests the known word that is nearest to a mistyped one.
-func hint(word string, known []string) string {
-	best, distance := "", len(word)/3+2
-	for _, k := range known {
-		if n := editDistance(word, k); n < distance {
-			best, distance = k, n
-		}
-	}
-	if best == "" {
-		return ""
-	}
-	return fmt.Sprintf(" (did you mean %q?)", best)
-}
-
-// editDistance is Levenshtein's.
-func editDistance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := 1; i <= len(a); i++ {
-		diagonal := row[0]
-		row[0] = i
-		for j := 1; j <= len(b); j++ {
-			cost := 1
-			if a[i-1] == b[j-1] {
-				cost = 0
-			}
-			next := min(row[j]+1, row[j-1]+1, diagonal+cost)
-			diagonal, row[j] = row[j], next
-		}
-	}
-	return row[len(b)]
-}
+func hint(word string, known []string) string { return config.Hint(word, known) }
 
 func sortedKeys(m map[string]string) []string {
 	keys := make([]string, 0, len(m))

@@ -1,0 +1,219 @@
+package config
+
+import (
+	"bufio"
+	"math"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// kafka reads a table of testdata: rows of columns.
+func kafka(t *testing.T, file string) map[string][]string {
+	t.Helper()
+	f, err := os.Open("testdata/" + file)
+	require.NoError(t, err)
+	defer func() { require.NoError(t, f.Close()) }()
+	rows := map[string][]string{}
+	lines := bufio.NewScanner(f)
+	for lines.Scan() {
+		if line := lines.Text(); !strings.HasPrefix(line, "#") {
+			columns := strings.Split(line, "\t")
+			rows[columns[0]] = columns
+		}
+	}
+	require.NoError(t, lines.Err())
+	return rows
+}
+
+func defaultText(s *Setting) string {
+	switch {
+	case s.Null:
+		return "null"
+	case s.Default == "":
+		return "-"
+	}
+	return s.Default
+}
+
+func TestTopicSettingsAreThoseOfKafka(t *testing.T) {
+	rows := kafka(t, "kafka-topic-settings.tsv")
+	require.Len(t, TopicSettings(), len(rows))
+	for _, s := range TopicSettings() {
+		require.Contains(t, rows, s.Name)
+		var synonyms []string
+		for _, syn := range s.Synonyms {
+			synonyms = append(synonyms, syn.Name)
+		}
+		joined := strings.Join(synonyms, " ")
+		if joined == "" {
+			joined = "-"
+		}
+		require.Equal(t, rows[s.Name], []string{s.Name, strings.ToUpper(typeName(s.Type)), defaultText(s), joined})
+	}
+}
+
+// weirs are the broker settings that differ from Kafka's on purpose: why.
+var weirs = map[string]string{
+	"listeners":                    "Weir listens on loopback unless told otherwise",
+	"log.dirs":                     "the root of the broker's file system",
+	"node.id":                      "Kafka has no default",
+	"offsets.topic.num.partitions": "8 partitions are enough for the clusters that Weir is made for",
+	"num.replica.fetchers":         "read-only here",
+	"max.connections":              "read-only here",
+	"max.connections.per.ip":       "read-only here",
+}
+
+func TestBrokerSettingsAreThoseOfKafka(t *testing.T) {
+	rows := kafka(t, "kafka-broker-settings.tsv")
+	for _, s := range BrokerSettings() {
+		require.Contains(t, rows, s.Name, "no such setting in Kafka")
+		want := rows[s.Name]
+		got := []string{s.Name, strings.ToUpper(typeName(s.Type)), defaultText(s), s.Update.String()}
+		if _, differs := weirs[s.Name]; differs {
+			require.NotEqual(t, want, got, "the difference is gone")
+			continue
+		}
+		require.Equal(t, want, got)
+	}
+}
+
+func TestEverySettingIsDocumentedAndAcceptsItsDefault(t *testing.T) {
+	for _, s := range append(append([]*Setting{}, TopicSettings()...), BrokerSettings()...) {
+		require.NotEmpty(t, s.Doc, s.Name)
+		require.NotEmpty(t, s.AppliedBy, s.Name)
+		if !s.Null {
+			require.NoError(t, s.check(s.Default), s.Name)
+		}
+	}
+}
+
+func TestPrecedenceIsTopicBrokerClusterStartDefault(t *testing.T) {
+	l := Layers{
+		OnTopic:   map[string]string{"retention.ms": "1"},
+		OnBroker:  map[string]string{"log.retention.ms": "2"},
+		OnCluster: map[string]string{"log.retention.ms": "3"},
+		AtStart:   map[string]string{"log.retention.ms": "4", "log.retention.minutes": "5", "log.retention.hours": "6"},
+	}
+	for _, step := range []struct {
+		want   string
+		source Source
+		drop   func()
+	}{
+		{"1", FromTopic, func() { l.OnTopic = nil }},
+		{"2", FromBroker, func() { l.OnBroker = nil }},
+		{"3", FromCluster, func() { l.OnCluster = nil }},
+		{"4", FromStart, func() { delete(l.AtStart, "log.retention.ms") }},
+		{"300000", FromStart, func() { delete(l.AtStart, "log.retention.minutes") }},
+		{"21600000", FromStart, func() { l.AtStart = nil }},
+		{"604800000", FromDefault, func() {}},
+	} {
+		require.Equal(t, Value{Text: step.want, Source: step.source}, l.Topic("retention.ms"))
+		step.drop()
+	}
+	require.Equal(t, Value{Null: true, Source: FromDefault}, l.Topic("internal.segment.bytes"))
+}
+
+func TestHoursWithoutLimitStayWithoutLimit(t *testing.T) {
+	l := Layers{AtStart: map[string]string{"log.retention.hours": "-1"}}
+	require.Equal(t, int64(-1), l.TopicView().RetentionMillis)
+	l = Layers{AtStart: map[string]string{"log.roll.hours": "9223372036854775807"}}
+	require.Equal(t, int64(math.MaxInt64), l.TopicView().SegmentMillis)
+}
+
+func TestOriginsNameEveryPlaceThatHasAValue(t *testing.T) {
+	l := Layers{
+		OnTopic:   map[string]string{"min.insync.replicas": "3"},
+		OnCluster: map[string]string{"min.insync.replicas": "2", "log.retention.ms": "7"},
+		AtStart:   map[string]string{"log.retention.minutes": "9"},
+	}
+	require.Equal(t, []Origin{{"min.insync.replicas", "3", FromTopic}, {"min.insync.replicas", "2", FromCluster}, {"min.insync.replicas", "1", FromDefault}},
+		l.Origins(TopicSetting("min.insync.replicas")))
+	require.Equal(t, []Origin{{"log.retention.ms", "7", FromCluster}, {"log.retention.minutes", "9", FromStart}, {"log.retention.hours", "168", FromDefault}},
+		l.Origins(TopicSetting("retention.ms")))
+}
+
+func TestWhatABrokerStartsWith(t *testing.T) {
+	b := DefaultBroker()
+	require.Empty(t, b.Values())
+	b.MinInsyncReplicas = 2
+	b.BrokerSession = 3 * time.Second
+	require.NoError(t, b.Set("log.retention.hours", " 1 "))
+	require.NoError(t, b.Set("num.partitions", "1"))
+	require.NoError(t, b.Set("group.initial.rebalance.delay.ms", "0"))
+	require.Equal(t, time.Duration(0), b.GroupInitialRebalanceDelay)
+	require.Equal(t, map[string]string{"min.insync.replicas": "2", "broker.session.timeout.ms": "3000",
+		"log.retention.hours": "1", "num.partitions": "1", "group.initial.rebalance.delay.ms": "0"}, b.Values())
+
+	other := b
+	require.NoError(t, other.Set("num.partitions", "9"))
+	require.Equal(t, int32(1), b.DefaultPartitions)
+	require.Equal(t, "1", b.Values()["num.partitions"], "copies share nothing that changes")
+
+	view := Layers{AtStart: b.Values(), OnCluster: map[string]string{"min.insync.replicas": "3"}}.BrokerView()
+	require.Equal(t, int32(3), view.MinInsyncReplicas)
+	require.Equal(t, 3*time.Second, view.BrokerSession)
+}
+
+func TestWhatIsNotInTheRegistryIsRefusedByName(t *testing.T) {
+	for name, says := range map[string]string{
+		"retention.mss":   `Unknown topic config name: retention.mss (did you mean "retention.ms"?)`,
+		"made.up":         "Unknown topic config name: made.up",
+		"num.partitions":  "Unknown topic config name: num.partitions",
+		"log.cleaner.foo": "Unknown topic config name: log.cleaner.foo; in Kafka it needs compaction, which this broker does not have: remove it",
+	} {
+		require.EqualError(t, CheckTopic(name, "1"), says)
+	}
+	for name, says := range map[string]string{
+		"num.partition":       `unknown broker setting num.partition (did you mean "num.partitions"?)`,
+		"ssl.keystore.key":    "unknown broker setting ssl.keystore.key; in Kafka it needs TLS, which this broker does not have: remove it",
+		"log.cleaner.threads": "unknown broker setting log.cleaner.threads; in Kafka it needs compaction, which this broker does not have: remove it",
+	} {
+		b := DefaultBroker()
+		require.EqualError(t, b.Set(name, "1"), says)
+		require.EqualError(t, CheckUpdate(name, true), says)
+	}
+}
+
+func TestSettingsWithoutTheirCapabilityTakeOnlyTheirDefault(t *testing.T) {
+	other := map[Type]string{Boolean: "true", Int: "5", Short: "5", Long: "5", Double: "0.1", String: "gzip", List: "0:1"}
+	n := 0
+	for _, s := range TopicSettings() {
+		if s.Needs == "" {
+			continue
+		}
+		n++
+		require.NoError(t, CheckTopic(s.Name, s.Default), s.Name)
+		err := CheckTopic(s.Name, other[s.Type])
+		require.ErrorContains(t, err, s.Name+" needs "+s.Needs)
+		for _, syn := range s.Synonyms {
+			require.ErrorContains(t, CheckStatic(syn.Name, other[s.Type]), syn.Name+" needs "+s.Needs)
+		}
+	}
+	require.Positive(t, n)
+}
+
+func TestValuesAreRefusedInKafkasWords(t *testing.T) {
+	for _, c := range []struct{ name, value, says string }{
+		{"cleanup.policy", "shred", "Invalid value shred for configuration cleanup.policy: String must be one of: compact, delete"},
+		{"retention.ms", "x", "Invalid value x for configuration retention.ms: Not a number of type LONG"},
+		{"retention.ms", "-2", "Invalid value -2 for configuration retention.ms: Value must be at least -1"},
+		{"segment.bytes", "1000", "Invalid value 1000 for configuration segment.bytes: Value must be at least 1048576"},
+		{"unclean.leader.election.enable", "yes", "Invalid value yes for configuration unclean.leader.election.enable: Expected value to be either true or false"},
+		{"compression.type", "brotli", "Invalid value brotli for configuration compression.type: String must be one of: uncompressed, zstd, lz4, snappy, gzip, producer"},
+		{"compression.gzip.level", "0", "Invalid value 0 for configuration compression.gzip.level: Value must be between 1 and 9 or equal to -1"},
+		{"min.cleanable.dirty.ratio", "x", "Invalid value x for configuration min.cleanable.dirty.ratio: Not a number of type DOUBLE"},
+		{"max.message.bytes", "3000000000", "Invalid value 3000000000 for configuration max.message.bytes: Not a number of type INT"},
+	} {
+		require.EqualError(t, CheckTopic(c.name, c.value), c.says)
+	}
+	for _, c := range []struct{ name, value string }{
+		{"cleanup.policy", ""}, {"cleanup.policy", " delete , compact "}, {"cleanup.policy", "delete,delete"}, {"retention.bytes", "-7"},
+		{"unclean.leader.election.enable", "TRUE"}, {"retention.ms", " 5000 "}, {"internal.segment.bytes", "1000"},
+	} {
+		require.NoError(t, CheckTopic(c.name, c.value))
+	}
+}

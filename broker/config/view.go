@@ -1,0 +1,227 @@
+package config
+
+import (
+	"fmt"
+	"maps"
+	"math"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Broker is a typed view of the settings of a broker. As part of a broker's
+// configuration it is what the broker starts with; filled from [Layers] it is
+// what counts at one moment. The comments name the settings.
+type Broker struct {
+	AutoCreateTopics         bool  // auto.create.topics.enable
+	DefaultPartitions        int32 // num.partitions
+	DefaultReplicationFactor int16 // default.replication.factor
+	MinInsyncReplicas        int32 // min.insync.replicas, the default for topics without their own
+
+	OffsetsPartitions          int32         // offsets.topic.num.partitions
+	OffsetsReplicationFactor   int16         // offsets.topic.replication.factor
+	GroupInitialRebalanceDelay time.Duration // group.initial.rebalance.delay.ms
+
+	MaxRequestBytes     int32         // socket.request.max.bytes
+	MaxConnections      int           // max.connections; further ones wait to be accepted
+	MaxConnectionsPerIP int           // max.connections.per.ip; further ones are closed at once
+	ConnectionsMaxIdle  time.Duration // connections.max.idle.ms
+
+	ReplicaLagTimeMax   time.Duration // replica.lag.time.max.ms
+	ReplicaFetchers     int           // num.replica.fetchers
+	ReplicaFetchBytes   int32         // replica.fetch.max.bytes
+	ReplicaFetchWaitMax time.Duration // replica.fetch.wait.max.ms
+	BrokerSession       time.Duration // broker.session.timeout.ms
+	BrokerHeartbeat     time.Duration // broker.heartbeat.interval.ms
+	ElectionTimeout     time.Duration // controller.quorum.election.timeout.ms
+	QuorumFetchTimeout  time.Duration // controller.quorum.fetch.timeout.ms
+
+	given map[string]string // as given to Set; never changed, only replaced
+}
+
+// DefaultBroker has the default of every setting.
+func DefaultBroker() Broker { return Layers{}.BrokerView() }
+
+// Set gives the broker a setting by its Kafka name. It reports, in one
+// sentence, why the setting cannot have the value.
+func (b *Broker) Set(name, value string) error {
+	if err := CheckStatic(name, value); err != nil {
+		return err
+	}
+	value = strings.TrimSpace(value)
+	given := maps.Clone(b.given)
+	if given == nil {
+		given = map[string]string{}
+	}
+	given[name] = value
+	b.given = given
+	if s := BrokerSetting(name); s.field != nil {
+		s.store(b, value)
+	}
+	return nil
+}
+
+// Check reports the first setting that has a value it cannot have.
+func (b Broker) Check() error {
+	for _, s := range brokers {
+		if s.field != nil {
+			if err := s.check(s.text(&b)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// Values are the settings that differ from their defaults or were given to
+// Set, by name: the layer of what the broker starts with.
+func (b Broker) Values() map[string]string {
+	values := map[string]string{}
+	maps.Copy(values, b.given)
+	for _, s := range brokers {
+		if s.field == nil {
+			continue
+		}
+		text := s.text(&b)
+		if given, ok := b.given[s.Name]; ok && s.same(given, text) {
+			continue
+		}
+		if s.same(text, s.Default) {
+			delete(values, s.Name)
+			continue
+		}
+		values[s.Name] = text
+	}
+	return values
+}
+
+// BrokerView is the typed view of the broker settings that count.
+func (l Layers) BrokerView() Broker {
+	b := Broker{given: l.AtStart}
+	for _, s := range brokers {
+		if s.field != nil {
+			s.store(&b, l.value(s).Text)
+		}
+	}
+	return b
+}
+
+// store writes a value into the setting's field.
+func (s *Setting) store(b *Broker, text string) {
+	n, _ := strconv.ParseInt(text, 10, 64)
+	switch p := s.field(b).(type) {
+	case *bool:
+		*p = strings.EqualFold(text, "true")
+	case *string:
+		*p = text
+	case *int:
+		*p = int(n)
+	case *int16:
+		*p = int16(n)
+	case *int32:
+		*p = int32(n)
+	case *int64:
+		*p = n
+	case *time.Duration:
+		unit := s.unit()
+		switch {
+		case n > math.MaxInt64/int64(unit):
+			*p = math.MaxInt64
+		case n < 0:
+			*p = -unit // no limit, in settings that have this
+		default:
+			*p = time.Duration(n) * unit
+		}
+	default:
+		panic(fmt.Sprintf("config: %s is kept in a %T, which view.go does not know", s.Name, p))
+	}
+}
+
+// text reads the setting's field.
+func (s *Setting) text(b *Broker) string {
+	switch p := s.field(b).(type) {
+	case *bool:
+		return strconv.FormatBool(*p)
+	case *string:
+		return *p
+	case *int:
+		return strconv.Itoa(*p)
+	case *int16:
+		return strconv.Itoa(int(*p))
+	case *int32:
+		return strconv.Itoa(int(*p))
+	case *int64:
+		return strconv.FormatInt(*p, 10)
+	case *time.Duration:
+		switch unit := s.unit(); {
+		case *p == math.MaxInt64:
+			return neverText
+		default:
+			return strconv.FormatInt(int64(*p/unit), 10)
+		}
+	}
+	return ""
+}
+
+// unit is that of a setting that is a time, as its name says.
+func (s *Setting) unit() time.Duration {
+	for _, u := range [...]struct {
+		suffix string
+		unit   time.Duration
+	}{{".ms", time.Millisecond}, {".millis", time.Millisecond}, {".seconds", time.Second}, {".minutes", time.Minute}, {".hours", time.Hour}} {
+		if strings.HasSuffix(s.Name, u.suffix) {
+			return u.unit
+		}
+	}
+	panic("config: the name of " + s.Name + " says no unit of time")
+}
+
+// Topic is a typed view of the settings of a topic. The comments name them.
+type Topic struct {
+	Delete, Compact          bool   // cleanup.policy
+	CompressionType          string // compression.type
+	FlushMessages            int64  // flush.messages; math.MaxInt64 leaves flushing to the operating system
+	IndexIntervalBytes       int64  // index.interval.bytes
+	MaxMessageBytes          int32  // max.message.bytes
+	TimestampAfterMaxMillis  int64  // message.timestamp.after.max.ms
+	TimestampBeforeMaxMillis int64  // message.timestamp.before.max.ms
+	LogAppendTime            bool   // message.timestamp.type
+	MinInsyncReplicas        int32  // min.insync.replicas
+	RetentionBytes           int64  // retention.bytes; negative keeps everything
+	RetentionMillis          int64  // retention.ms; negative keeps everything
+	SegmentBytes             int64  // internal.segment.bytes if set, or segment.bytes
+	SegmentMillis            int64  // segment.ms
+	UncleanLeaderElection    bool   // unclean.leader.election.enable
+}
+
+// TopicView is the typed view of the topic settings that count.
+func (l Layers) TopicView() Topic {
+	number := func(name string) int64 { return l.Topic(name).Int() }
+	t := Topic{
+		CompressionType:          l.Topic("compression.type").Text,
+		FlushMessages:            number("flush.messages"),
+		IndexIntervalBytes:       number("index.interval.bytes"),
+		MaxMessageBytes:          int32(number(MaxMessageBytes)),
+		TimestampAfterMaxMillis:  number("message.timestamp.after.max.ms"),
+		TimestampBeforeMaxMillis: number("message.timestamp.before.max.ms"),
+		LogAppendTime:            l.Topic("message.timestamp.type").Text == "LogAppendTime",
+		MinInsyncReplicas:        int32(number(MinInsyncReplicas)),
+		RetentionBytes:           number("retention.bytes"),
+		RetentionMillis:          number("retention.ms"),
+		SegmentBytes:             number("segment.bytes"),
+		SegmentMillis:            number("segment.ms"),
+		UncleanLeaderElection:    l.Topic(UncleanLeaderElection).Bool(),
+	}
+	for _, policy := range Words(l.Topic(CleanupPolicy).Text) {
+		switch policy {
+		case "delete":
+			t.Delete = true
+		case "compact":
+			t.Compact = true
+		}
+	}
+	if v := l.Topic("internal.segment.bytes"); !v.Null {
+		t.SegmentBytes = v.Int()
+	}
+	return t
+}
