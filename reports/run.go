@@ -58,6 +58,8 @@ type Run struct {
 	// LoadEnd is when clients stopped producing; what follows is healing,
 	// draining and scanning. 0 if not known.
 	LoadEnd time.Duration `json:"load_end,omitempty"`
+	// Throughput is what was acknowledged of the load; nil if not counted.
+	Throughput *Throughput `json:"throughput,omitempty"`
 	// History is how much of what clients did was recorded and could be judged.
 	History linearizability.Recording `json:"history"`
 	// Events the simulator handled; 0 on a real target.
@@ -88,6 +90,17 @@ func (r *Run) countsFrom() time.Duration {
 		return 0
 	}
 	return r.LoadStart + r.WarmUp
+}
+
+// Throughput counts the records that were meant to be sent between two times
+// since the run began, the load without its warm-up, and were acknowledged.
+// Late are those of them whose acknowledgement came after To.
+type Throughput struct {
+	From       time.Duration `json:"from"`
+	To         time.Duration `json:"to"`
+	Acked      int64         `json:"acked_records"`
+	AckedBytes int64         `json:"acked_bytes"`
+	Late       int64         `json:"late_records"`
 }
 
 // Broker is one broker of the cluster.

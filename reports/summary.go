@@ -53,8 +53,8 @@ func Summary(dir string, color bool) (string, error) {
 		b.WriteString(paint("33", wrap("excused: "+excuseText(e), "  ")))
 	}
 	b.WriteString("\n")
-	if n, mb, ok := r.rate(); ok {
-		fmt.Fprintf(&b, "throughput   %s records/s acknowledged, %s MB/s\n", drawing.SI(n), drawing.Trim(mb))
+	if n, mb, over, ok := r.rate(); ok {
+		fmt.Fprintf(&b, "throughput   %s records/s acknowledged, %s MB/s, %s\n", drawing.SI(n), drawing.Trim(mb), over)
 	}
 	for _, row := range r.percentileTable() {
 		fmt.Fprintf(&b, "%s", pad(row.Name, 21))

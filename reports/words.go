@@ -153,37 +153,31 @@ func (r *result) through(preposition string) string {
 	return preposition + " " + list
 }
 
-// rate is what was acknowledged per second while load was offered.
-func (r *result) rate() (records, megabytes float64, ok bool) {
-	t := &r.series
-	offered, acked, size := t.column(ColOffered), t.column(ColAcked), t.column(ColAckedBytes)
-	if acked < 0 {
-		return 0, 0, false
+// rate is what was acknowledged of the load, per second of it, and over which
+// seconds that is. ok is false if it was not counted.
+func (r *result) rate() (records, megabytes float64, over string, ok bool) {
+	t := r.run.Throughput
+	if t == nil || t.To <= t.From {
+		return 0, 0, "", false
 	}
-	length, before, n, bytes := 0.0, 0.0, 0.0, 0.0
-	for _, row := range t.rows {
-		if (offered >= 0 && row[offered] > 0) || (offered < 0 && row[acked] > 0) {
-			length += row[0] - before
-		}
-		before = row[0]
-		n += row[acked]
-		if size >= 0 {
-			bytes += row[size]
-		}
+	length := (t.To - t.From).Seconds()
+	over = fmt.Sprintf("over the %s of load", seconds(t.To-t.From))
+	if r.run.WarmUp > 0 {
+		over += " after the warm-up"
 	}
-	if length <= 0 {
-		return 0, 0, false
+	if t.Late*100 >= t.Acked && t.Late > 0 {
+		over += fmt.Sprintf("; %s of the %s were acknowledged after it", number(t.Late), number(t.Acked))
 	}
-	return n / length, bytes / length / 1e6, true
+	return float64(t.Acked) / length, float64(t.AckedBytes) / length / 1e6, over, true
 }
 
 // tiles are the figures that matter.
 func (r *result) tiles() []pageTile {
 	var tiles []pageTile
-	if n, mb, ok := r.rate(); ok {
-		more := ""
+	if n, mb, over, ok := r.rate(); ok {
+		more := over
 		if mb > 0 {
-			more = drawing.Trim(mb) + " MB/s"
+			more = drawing.Trim(mb) + " MB/s " + over
 		}
 		tiles = append(tiles, pageTile{"acknowledged", drawing.SI(n), "records/s", more})
 	}

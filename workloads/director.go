@@ -56,7 +56,7 @@ func newDirector(o Options, c cluster) (*director, error) {
 	if d.sink == nil {
 		d.sink = noSink{}
 	}
-	d.meter = newMeter(d.sink)
+	d.meter = newMeter(d.sink, o.Scenario.Load.WarmUp, o.Scenario.Load.Duration.Value())
 	var history io.Writer
 	if o.History != nil {
 		history = o.History

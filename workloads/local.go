@@ -59,6 +59,7 @@ func RunLocal(ctx context.Context, o Options) (*Outcome, error) {
 	started := time.Now().Add(-e.Now())
 	directed := e.Go("director", func() { d.run(e) })
 	interrupted := d.accompany(ctx, e, o, directed, c.rows)
+	d.meter.row(e.Now(), c.rows())
 	if interrupted != "" {
 		d.workload.Stop()
 		if err := d.close(interrupted); err != nil {
@@ -103,7 +104,7 @@ func (d *director) accompany(ctx context.Context, e env.Env, o Options, directed
 		case <-time.After(step):
 		}
 		if e.Now() >= next {
-			d.meter.row(next, rows())
+			d.meter.row(e.Now(), rows())
 			next += time.Second
 		}
 		if o.Progress != nil {

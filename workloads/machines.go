@@ -22,9 +22,11 @@ func MachineOf(c scenario.Cluster) (*machine.Profile, error) {
 		return nil, fmt.Errorf("cluster.machine: %w", err)
 	}
 	if c.Costs != "" {
-		if p.Costs, err = machine.CostTable(c.Costs); err != nil {
+		costs, err := machine.CostTable(c.Costs)
+		if err != nil {
 			return nil, fmt.Errorf("cluster.costs: %w", err)
 		}
+		p = p.WithCosts(costs)
 	}
 	return &p, nil
 }
@@ -43,9 +45,7 @@ func namedMachine(c scenario.Cluster) (machine.Profile, error) {
 	if p.Instance == "" {
 		return p, fmt.Errorf("%s is no EC2 instance and has no %s; give storage: machine", c.Machine, c.Storage)
 	}
-	s := storageOf(c)
-	p.Storage, p.Disk = &s, nil
-	return p, p.Check()
+	return p.WithStorage(storageOf(c))
 }
 
 func storageOf(c scenario.Cluster) machine.Storage {

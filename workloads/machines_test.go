@@ -2,6 +2,7 @@ package workloads_test
 
 import (
 	"context"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -34,6 +35,28 @@ func onMachine(t *testing.T, c scenario.Cluster) *workloads.Outcome {
 	require.Equal(t, linearizability.Pass, out.Verdict.Status, "%+v", out.Verdict.Findings)
 	require.EqualValues(t, 1000, out.Acked)
 	return out
+}
+
+func TestAReportNamesTheCostsAndTheStorageThatRan(t *testing.T) {
+	about := func(c scenario.Cluster) (all string) {
+		for _, m := range workloads.Models(&scenario.Scenario{Cluster: c}, nil) {
+			all += m.What + "\n"
+		}
+		return all
+	}
+	c := scenario.Cluster{Machine: "i3en.2xlarge", Storage: scenario.InstanceStore}
+	require.Contains(t, about(c), "CPU costs of Weir's broker and client")
+	c.Costs = "kafka-jvm"
+	require.Contains(t, about(c), "CPU costs of Apache Kafka on the JVM")
+	require.NotContains(t, about(c), "Weir's broker")
+
+	p, err := workloads.MachineOf(c)
+	require.NoError(t, err)
+	file := filepath.Join(t.TempDir(), "machine.json")
+	require.NoError(t, p.Save(file))
+	c = scenario.Cluster{Machine: file, Storage: "gp3"}
+	require.Contains(t, about(c), "disk limits and credits of gp3")
+	require.NotContains(t, about(c), "instance store")
 }
 
 func TestEveryStorageCarriesALightLoad(t *testing.T) {

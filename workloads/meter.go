@@ -15,12 +15,33 @@ type meter struct {
 	sink   Sink
 	origin time.Duration // of the workload, on the run's clock
 
-	total Row // since the start
-	told  Row // up to the last row
-	late  time.Duration
+	// What throughput counts: records meant to be sent from then on, and which
+	// of them came late, on the workload's clock.
+	from, end  time.Duration
+	throughput Throughput
+
+	total  Row // since the start
+	told   Row // up to the last row
+	toldAt time.Duration
+	late   time.Duration
 }
 
-func newMeter(sink Sink) *meter { return &meter{sink: sink} }
+// newMeter makes a meter for a load of a length, whose beginning is warm-up.
+func newMeter(sink Sink, warmUp, length time.Duration) *meter {
+	return &meter{sink: sink, from: warmUp, end: length}
+}
+
+// sent counts the acknowledgement of a record towards the throughput.
+func (m *meter) sent(intended, done time.Duration, bytes int64) {
+	if intended < m.from {
+		return
+	}
+	m.throughput.Acked++
+	m.throughput.AckedBytes += bytes
+	if done > m.end {
+		m.throughput.Late++
+	}
+}
 
 // begin says when on the run's clock the workload's times begin.
 func (m *meter) begin(origin time.Duration) {
@@ -45,6 +66,7 @@ func (m *meter) Produced(intended, sent, done time.Duration, bytes int, outcome 
 	case client.OutcomeOK:
 		m.total.Acked++
 		m.total.AckedBytes += int64(bytes)
+		m.sent(intended, done, int64(bytes))
 		m.sink.Latency(TagProduce, m.origin+done, done-intended, 1)
 		m.sink.Latency(TagProduceUncorrected, m.origin+done, done-sent, 1)
 	case client.OutcomeFail:
@@ -72,6 +94,7 @@ func (m *meter) ProducedBatch(records []program.Times, done time.Duration, bytes
 		r := &records[i]
 		m.late = max(m.late, r.Sent-r.Intended)
 		if outcome == client.OutcomeOK {
+			m.sent(r.Intended, done, bytes*int64(i+1)/n-bytes*int64(i)/n)
 			m.sink.Latency(TagProduce, m.origin+done, done-r.Intended, 1)
 			m.sink.Latency(TagProduceUncorrected, m.origin+done, done-r.Sent, 1)
 		}
@@ -107,10 +130,15 @@ func (m *meter) Operated(_ string, started, done time.Duration, outcome client.O
 	}
 }
 
-// row tells the sink what has happened since the last row.
+// row tells the sink what has happened since the last row. The last row of a
+// run is that of its last, partial second.
 func (m *meter) row(at time.Duration, brokers []BrokerRow) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if at <= m.toldAt {
+		return
+	}
+	m.toldAt = at
 	now, before := m.total, m.told
 	m.sink.Row(at, Row{
 		Offered:       now.Offered - before.Offered,
@@ -130,4 +158,13 @@ func (m *meter) totals() (Row, time.Duration) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.total, m.late
+}
+
+// measured is the throughput of the load without its warm-up.
+func (m *meter) measured() Throughput {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	t := m.throughput
+	t.From, t.To = m.origin+m.from, m.origin+m.end
+	return t
 }

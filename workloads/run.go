@@ -58,7 +58,8 @@ type Sink interface {
 	// time at.
 	Latency(tag string, at, d time.Duration, n int64)
 
-	// Row is what happened in the second that ends at time at.
+	// Row is what happened since the row before it and until time at: a second,
+	// but for the last row of a run, which is shorter.
 	Row(at time.Duration, r Row)
 
 	// Event is something a broker or the injector told.
@@ -68,7 +69,7 @@ type Sink interface {
 	PartitionState(linearizability.PartitionState)
 }
 
-// Row counts what happened within one second. Lag is the state at its end.
+// Row counts what happened between two times, mostly a second. Lag is the state at its end.
 type Row struct {
 	Offered, Acked, Failed, Unknown, Consumed int64 // records
 	AckedBytes, ConsumedBytes                 int64
@@ -77,7 +78,7 @@ type Row struct {
 	Brokers []BrokerRow // in order of broker id; empty where they cannot be seen
 }
 
-// BrokerRow counts what one broker's machine did within one second.
+// BrokerRow counts what one broker's machine did within the same time.
 type BrokerRow struct {
 	DiskWrittenBytes, DiskSyncs, NetSentBytes int64
 	CPU                                       time.Duration
@@ -110,6 +111,17 @@ type Progress struct {
 	Events int64         // of the simulator
 }
 
+// Throughput counts the records that were meant to be sent while load was
+// offered after the warm-up, between two times since the run began, and were
+// acknowledged. Late are those of them whose acknowledgement came after To.
+type Throughput struct {
+	From       time.Duration `json:"from"`
+	To         time.Duration `json:"to"`
+	Acked      int64         `json:"acked_records"`
+	AckedBytes int64         `json:"acked_bytes"`
+	Late       int64         `json:"late_records"`
+}
+
 // Outcome is what a run came to.
 type Outcome struct {
 	Verdict linearizability.Verdict
@@ -136,6 +148,7 @@ type Outcome struct {
 	Blind string
 
 	Acked, Failed, Unknown, Consumed int64 // records
+	Throughput                       Throughput
 	Operations                       int64 // in the history
 	LateBy                           time.Duration
 

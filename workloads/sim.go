@@ -75,6 +75,7 @@ func RunSim(ctx context.Context, o Options) (*Outcome, error) {
 	if err != nil {
 		return nil, err
 	}
+	c.tellRow(d)
 	if o.Unjudged || o.Brief {
 		return d.unjudged(k, interrupted)
 	}
@@ -184,6 +185,7 @@ func (d *director) fill(out *Outcome, interrupted string) {
 	out.Complete, out.Interrupted = interrupted == "", interrupted
 	out.Faults, out.Missed = d.faults, d.missed
 	out.LoadStart, out.LoadEnd = d.loadStart, d.loadEnd
+	out.Throughput = d.meter.measured()
 	out.Usage = d.usage
 }
 
@@ -202,11 +204,16 @@ func panics(failures []sim.Failure) []linearizability.Finding {
 // tellRows tells the sink once a second what happened.
 func (c *simCluster) tellRows(d *director) {
 	c.k.After(time.Second, "row", func() {
-		var rows []BrokerRow
-		for _, b := range c.brokers {
-			rows = append(rows, b.row(c.net))
-		}
-		d.meter.row(c.k.Now(), rows)
+		c.tellRow(d)
 		c.tellRows(d)
 	})
+}
+
+// tellRow tells the sink what happened since it was told last.
+func (c *simCluster) tellRow(d *director) {
+	var rows []BrokerRow
+	for _, b := range c.brokers {
+		rows = append(rows, b.row(c.net))
+	}
+	d.meter.row(c.k.Now(), rows)
 }

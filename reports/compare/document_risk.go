@@ -226,7 +226,7 @@ func (r *Result) sources() []document.Source {
 		if err != nil {
 			continue // it was simulated, so there is one
 		}
-		for _, s := range append(slices.Clone(m.Sources), m.Costs.Source) {
+		for _, s := range m.Sources {
 			add(source(s))
 		}
 		for _, x := range e.Exposure.Events {

@@ -208,7 +208,8 @@ func (p Plan) profile(c Configuration, creditsSpent bool) (*machine.Profile, err
 	if err != nil {
 		return nil, err
 	}
-	m.Costs, err = machine.CostTable(p.Costs)
+	costs, err := machine.CostTable(p.Costs)
+	m = m.WithCosts(costs)
 	return &m, err
 }
 

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"runtime"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -239,8 +238,5 @@ func (r Row) machine(costs machine.Costs) (machine.Profile, error) {
 	if err != nil {
 		return p, err
 	}
-	p.Costs = costs
-	p.Sources = slices.DeleteFunc(p.Sources, func(s machine.Source) bool { return strings.HasPrefix(s.What, "CPU costs") })
-	p.Sources = append(p.Sources, costs.Source)
-	return p, nil
+	return p.WithCosts(costs), nil
 }

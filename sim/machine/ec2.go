@@ -46,6 +46,48 @@ func EC2(instance string, s Storage) (Profile, error) {
 	return p, p.Check()
 }
 
+// What sources are about begins with one of these words, by which those are
+// found that no longer count.
+const (
+	costsSource = "CPU costs"
+	diskSource  = "disk "
+)
+
+// WithCosts is the profile with other costs, and their source for the old.
+func (p Profile) WithCosts(c Costs) Profile {
+	p.Costs = c
+	p.Sources = replaced(p.Sources, costsSource, c.Source)
+	return p
+}
+
+// WithStorage is the profile of an EC2 instance with another storage, and its
+// sources for the old. It is an error if the instance or AWS does not have it.
+func (p Profile) WithStorage(s Storage) (Profile, error) {
+	sources, err := s.sources(p.Instance)
+	if err != nil {
+		return p, err
+	}
+	p.Storage, p.Disk = &s, nil
+	p.Sources = replaced(p.Sources, diskSource, sources...)
+	p.Title = fmt.Sprintf("%s with %s", p.Title, s)
+	return p, p.Check()
+}
+
+// replaced is a list of sources in which others stand where those were that are
+// about something.
+func replaced(sources []Source, about string, by ...Source) []Source {
+	var list []Source
+	for _, s := range sources {
+		if !strings.HasPrefix(s.What, about) {
+			list = append(list, s)
+			continue
+		}
+		list = append(list, by...)
+		by = nil
+	}
+	return append(list, by...)
+}
+
 func source(what string, p ec2.Provenance) Source {
 	return Source{What: what, Basis: p.Basis.String(), Source: p.Source}
 }

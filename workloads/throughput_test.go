@@ -1,0 +1,96 @@
+package workloads_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/weirlab/weir/env"
+	"github.com/weirlab/weir/linearizability"
+	"github.com/weirlab/weir/workloads"
+	"github.com/weirlab/weir/workloads/scenario"
+)
+
+// rows is a sink that keeps rows and their times.
+type rows struct {
+	at  []time.Duration
+	sum workloads.Row
+}
+
+func (r *rows) Latency(string, time.Duration, time.Duration, int64) {}
+func (r *rows) Event(string, time.Duration, string, []env.Attr)     {}
+func (r *rows) PartitionState(linearizability.PartitionState)       {}
+func (r *rows) Row(at time.Duration, row workloads.Row) {
+	r.at = append(r.at, at)
+	r.sum.Offered += row.Offered
+	r.sum.Acked += row.Acked
+	r.sum.AckedBytes += row.AckedBytes
+	r.sum.Failed += row.Failed
+	r.sum.Unknown += row.Unknown
+	r.sum.Consumed += row.Consumed
+}
+
+func measured(t *testing.T, load string) (*workloads.Outcome, *rows) {
+	s, err := scenario.Parse("throughput.yaml", []byte(`
+name: throughput
+seed: 1
+cluster: {brokers: 1, storage: gp3}
+topic: {name: orders, partitions: 1, replication.factor: 1}
+recovery: 60s
+`+load))
+	require.NoError(t, err)
+	var r rows
+	o, err := workloads.RunSim(t.Context(), workloads.Options{Scenario: s.Resolve(), Sink: &r})
+	require.NoError(t, err)
+	return o, &r
+}
+
+// A broker that pauses from the middle of the load until after its end: what
+// was offered meanwhile is acknowledged late, and the load was carried.
+const pausedLoad = `
+load:
+  duration: 10s
+  producers: {count: 1, rate: 100, record-size: 100, properties: {acks: all}}
+  consumers: {count: 1}
+faults:
+  plan:
+    - {kind: pause, at: 4s, for: 8s, node: broker-1}
+`
+
+func TestThroughputIsOfTheSecondsOfLoad(t *testing.T) {
+	o, _ := measured(t, pausedLoad)
+	require.Equal(t, 10*time.Second, o.Throughput.To-o.Throughput.From)
+	require.Equal(t, o.LoadStart, o.Throughput.From)
+	require.EqualValues(t, 1000, o.Throughput.Acked)
+	require.EqualValues(t, 100_000, o.Throughput.AckedBytes)
+	require.EqualValues(t, 600, o.Throughput.Late)
+}
+
+func TestThroughputLeavesTheWarmUpOut(t *testing.T) {
+	o, _ := measured(t, `
+load:
+  duration: 6s
+  warm-up: 2s
+  history: batches
+  producers: {count: 1, rate: 2000, record-size: 100, properties: {acks: 1}}
+`)
+	require.EqualValues(t, 12_000, o.Acked)
+	require.Equal(t, 4*time.Second, o.Throughput.To-o.Throughput.From)
+	require.EqualValues(t, 8000, o.Throughput.Acked)
+	require.EqualValues(t, 800_000, o.Throughput.AckedBytes)
+}
+
+func TestSumsOfTheSeriesEqualTheCounters(t *testing.T) {
+	o, r := measured(t, pausedLoad)
+	require.EqualValues(t, 1000, r.sum.Offered)
+	require.Equal(t, o.Acked, r.sum.Acked)
+	require.Equal(t, o.Failed, r.sum.Failed)
+	require.Equal(t, o.Unknown, r.sum.Unknown)
+	require.Equal(t, o.Consumed, r.sum.Consumed)
+	require.Equal(t, 100*o.Acked, r.sum.AckedBytes)
+	require.Equal(t, o.ClusterTime, r.at[len(r.at)-1], "the last partial second is there")
+	for i, at := range r.at[:len(r.at)-1] {
+		require.Equal(t, time.Duration(i+1)*time.Second, at)
+	}
+}
