@@ -17,15 +17,17 @@ import (
 // With acks=0 there is no answer at all, and an error closes the
 // connection, as in Kafka.
 //
-//	v3  first with record batches (magic 2); older formats are not spoken
+//	v3  first with record batches (magic 2); older formats are refused, though
+//	    ApiVersions tells of them as Kafka's does (KAFKA-18659)
 //	v5  log start offset in the answer
 //	v8  error message in the answer (KIP-467)
 //	v9  flexible
 //	v10 the current leader, with NOT_LEADER_OR_FOLLOWER (KIP-951)
 //	v11 no change of format
 func (b *Broker) produceAPI() protocol.API {
+	oldest := int16(0) // from which librdkafka knows that it may compress
 	return protocol.API{
-		Key: int16(kmsg.Produce), MinVersion: 3, MaxVersion: 11,
+		Key: int16(kmsg.Produce), MinVersion: 3, MaxVersion: 11, AdvertisedMin: &oldest,
 		Begin:        b.beginProduce,
 		KeepsNothing: true, // an append to a log copies
 	}

@@ -29,7 +29,7 @@ import (
 func (b *Broker) fetchAPI() protocol.API { return api(4, 17, b.fetch) }
 
 func (b *Broker) fetch(call *protocol.Call, req *kmsg.FetchRequest) kmsg.Response {
-	if isMetadataFetch(req) {
+	if call.Listener&protocol.ControllerListener != 0 && isMetadataFetch(req) {
 		return b.controller.HandleFetch(req)
 	}
 	resp := kmsg.NewPtrFetchResponse()

@@ -11,7 +11,8 @@ import (
 // also for versions it does not know (KIP-511).
 //
 //	v1 throttle time
-//	v3 flexible; client name and version
+//	v3 flexible; client name and version (KIP-511); features (KIP-584)
+//	v4 features whose oldest version is 0, which older clients cannot read
 func apiVersionsAPI() protocol.API {
-	return api(0, 3, func(*protocol.Call, *kmsg.ApiVersionsRequest) kmsg.Response { return nil })
+	return api(0, 4, func(*protocol.Call, *kmsg.ApiVersionsRequest) kmsg.Response { return nil })
 }

@@ -19,7 +19,7 @@ func (b *Broker) apis() *protocol.Table {
 		group   = kmsg.ACLResourceTypeGroup
 		cluster = kmsg.ACLResourceTypeCluster
 	)
-	return protocol.NewTable(
+	table := protocol.NewTable(
 		onListeners(brokers|controllers, apiVersionsAPI()),
 		needs(kmsg.ACLOperationWrite, topic, onListeners(brokers, b.produceAPI())),
 		needs(kmsg.ACLOperationRead, topic, onListeners(brokers|controllers, b.fetchAPI())),
@@ -34,16 +34,16 @@ func (b *Broker) apis() *protocol.Table {
 		needs(kmsg.ACLOperationRead, group, onListeners(brokers, b.syncGroupAPI())),
 		needs(kmsg.ACLOperationDescribe, group, onListeners(brokers, b.describeGroupsAPI())),
 		needs(kmsg.ACLOperationDescribe, group, onListeners(brokers, b.listGroupsAPI())),
-		needs(kmsg.ACLOperationCreate, topic, onListeners(brokers, b.createTopicsAPI())),
-		needs(kmsg.ACLOperationDelete, topic, onListeners(brokers, b.deleteTopicsAPI())),
+		needs(kmsg.ACLOperationCreate, topic, onListeners(brokers|controllers, b.createTopicsAPI())),
+		needs(kmsg.ACLOperationDelete, topic, onListeners(brokers|controllers, b.deleteTopicsAPI())),
 		needs(kmsg.ACLOperationDelete, topic, onListeners(brokers, b.deleteRecordsAPI())),
 		needs(kmsg.ACLOperationIdempotentWrite, cluster, onListeners(brokers, b.initProducerIDAPI())),
 		needs(kmsg.ACLOperationDescribe, topic, onListeners(brokers, b.offsetForLeaderEpochAPI())),
-		needs(kmsg.ACLOperationDescribeConfigs, topic, onListeners(brokers, b.describeConfigsAPI())),
-		needs(kmsg.ACLOperationAlter, topic, onListeners(brokers, b.createPartitionsAPI())),
+		needs(kmsg.ACLOperationDescribeConfigs, topic, onListeners(brokers|controllers, b.describeConfigsAPI())),
+		needs(kmsg.ACLOperationAlter, topic, onListeners(brokers|controllers, b.createPartitionsAPI())),
 		needs(kmsg.ACLOperationDelete, group, onListeners(brokers, b.deleteGroupsAPI())),
-		needs(kmsg.ACLOperationAlter, cluster, onListeners(brokers, b.electLeadersAPI())),
-		needs(kmsg.ACLOperationAlterConfigs, topic, onListeners(brokers, b.incrementalAlterConfigsAPI())),
+		needs(kmsg.ACLOperationAlter, cluster, onListeners(brokers|controllers, b.electLeadersAPI())),
+		needs(kmsg.ACLOperationAlterConfigs, topic, onListeners(brokers|controllers, b.incrementalAlterConfigsAPI())),
 		needs(kmsg.ACLOperationClusterAction, cluster, onListeners(controllers, b.voteAPI())),
 		needs(kmsg.ACLOperationClusterAction, cluster, onListeners(controllers, b.beginQuorumEpochAPI())),
 		needs(kmsg.ACLOperationClusterAction, cluster, onListeners(controllers, b.endQuorumEpochAPI())),
@@ -55,6 +55,9 @@ func (b *Broker) apis() *protocol.Table {
 		needs(kmsg.ACLOperationAlter, cluster, onListeners(brokers|controllers, b.unregisterBrokerAPI())),
 		needs(kmsg.ACLOperationClusterAction, cluster, onListeners(controllers, b.allocateProducerIDsAPI())),
 	)
+	// Eligible leader replicas (KIP-966) are always kept.
+	table.SetFeatures(protocol.Feature{Name: "eligible.leader.replicas.version", MinVersion: 1, MaxVersion: 1, Level: 1})
+	return table
 }
 
 // onListeners says which kinds of listeners serve an API.

@@ -34,8 +34,7 @@ type Broker struct {
 	replicas   *replication.Manager
 	groups     *group.Coordinator
 	peers      *peers
-	server     *protocol.Server
-	listener   net.Listener
+	servers    []*protocol.Server // one for each listener
 
 	producerIDs producerIDs
 
@@ -64,12 +63,11 @@ func Start(e env.Env, cfg Config) (*Broker, error) {
 	if err := b.open(); err != nil {
 		return nil, err
 	}
-	listener, err := e.Listen(cfg.Listen)
+	listener, controllerListener, err := b.listen()
 	if err != nil {
 		_ = b.metaLog.Close()
-		return nil, fmt.Errorf("broker: listeners=%s: %w", cfg.Listen, err)
+		return nil, err
 	}
-	b.listener = listener
 	if cfg.Advertise == "" { // port 0 became a real one
 		b.cfg.Advertise = listener.Addr().String()
 	}
@@ -77,15 +75,37 @@ func Start(e env.Env, cfg Config) (*Broker, error) {
 	b.peers.versions = table
 	b.controller.Start()
 	b.controller.Subscribe(b.applyMetadata)
-	b.server = protocol.Serve(e, listener, table, protocol.Options{
-		Listener:            protocol.BrokerListener | protocol.ControllerListener,
-		MaxRequestBytes:     cfg.MaxRequestBytes,
-		MaxConnections:      cfg.MaxConnections,
-		MaxConnectionsPerIP: cfg.MaxConnectionsPerIP,
-		MaxIdle:             cfg.ConnectionsMaxIdle,
-	})
+	b.servers = append(b.servers, protocol.Serve(e, listener, table, b.serverOptions(protocol.BrokerListener)))
+	if controllerListener != nil {
+		b.servers = append(b.servers, protocol.Serve(e, controllerListener, table, b.serverOptions(protocol.ControllerListener)))
+	}
 	b.live = e.Go("lifecycle", b.stayRegistered)
 	return b, nil
+}
+
+// listen opens the listeners: for clients and, if the node is a voter, for its
+// controller.
+func (b *Broker) listen() (clients, controllers net.Listener, err error) {
+	if clients, err = b.e.Listen(b.cfg.Listen); err != nil {
+		return nil, nil, fmt.Errorf("broker: listeners=%s: %w", b.cfg.Listen, err)
+	}
+	if at := b.cfg.controllerListen(); at != "" {
+		if controllers, err = b.e.Listen(at); err != nil {
+			_ = clients.Close()
+			return nil, nil, fmt.Errorf("broker: listeners=%s, of the controller: %w", at, err)
+		}
+	}
+	return clients, controllers, nil
+}
+
+func (b *Broker) serverOptions(kind protocol.ListenerKinds) protocol.Options {
+	return protocol.Options{
+		Listener:            kind,
+		MaxRequestBytes:     b.cfg.MaxRequestBytes,
+		MaxConnections:      b.cfg.MaxConnections,
+		MaxConnectionsPerIP: b.cfg.MaxConnectionsPerIP,
+		MaxIdle:             b.cfg.ConnectionsMaxIdle,
+	}
 }
 
 const metadataDir = "__cluster_metadata-0"
@@ -172,11 +192,15 @@ func (b *Broker) Addr() string { return b.cfg.advertised() }
 func (b *Broker) Stop() error {
 	b.stopping.Set()
 	b.live.Wait()
-	b.server.Close()
+	for _, s := range b.servers {
+		s.Close()
+	}
 	b.groups.Stop()
 	err := b.replicas.Stop()
 	b.controller.Stop()
-	b.server.Wait()
+	for _, s := range b.servers {
+		s.Wait()
+	}
 	b.peers.stop()
 	err = errors.Join(b.Err(), err, b.metaLog.Sync(), b.metaLog.Close())
 	if err == nil && b.epoch.Load() >= 0 {

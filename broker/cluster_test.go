@@ -45,13 +45,14 @@ func startCluster(t *testing.T, n int, change func(*broker.Config)) *cluster {
 	t.Helper()
 	c := &cluster{t: t}
 	var voters []broker.Voter
-	for i, port := range freePorts(t, n) {
+	ports := freePorts(t, 2*n) // for clients, then for controllers
+	for i, port := range ports[n:] {
 		voters = append(voters, broker.Voter{ID: int32(i + 1), Host: "127.0.0.1", Port: port})
 	}
-	for _, v := range voters {
+	for i, v := range voters {
 		cfg := broker.DefaultConfig()
 		cfg.NodeID, cfg.Voters = v.ID, voters
-		cfg.Listen = net.JoinHostPort(v.Host, strconv.Itoa(int(v.Port)))
+		cfg.Listen = net.JoinHostPort(v.Host, strconv.Itoa(int(ports[i])))
 		cfg.DefaultReplicationFactor = int16(n)
 		cfg.MinInsyncReplicas = int32(n/2 + 1)
 		cfg.BrokerSession, cfg.BrokerHeartbeat = 3*time.Second, 500*time.Millisecond
@@ -252,6 +253,7 @@ func TestConfigErrorsNameTheSetting(t *testing.T) {
 		"min.insync.replicas":          func(c *broker.Config) { c.MinInsyncReplicas = 0 },
 		"broker.heartbeat.interval.ms": func(c *broker.Config) { c.BrokerHeartbeat = c.BrokerSession },
 		"listener":                     func(c *broker.Config) { c.Listen = "nowhere" },
+		"a port of its own":            func(c *broker.Config) { c.Voters = append(c.Voters, broker.Voter{ID: 2, Host: "b", Port: 9092}) },
 		"lists node 1 twice":           func(c *broker.Config) { c.Voters = append(c.Voters, c.Voters[0]) },
 		"offsets.topic.num.partitions": func(c *broker.Config) { c.OffsetsPartitions = 0 },
 	} {

@@ -18,13 +18,20 @@ type Voter = controller.Voter
 // Config says how one broker runs. Where a field stands for a Kafka setting,
 // its comment names it.
 type Config struct {
-	NodeID    int32   // node.id
-	ClusterID string  // must be the same on every node
-	Listen    string  // listeners: "host:port" to bind
-	Advertise string  // advertised.listeners: "host:port" for clients and peers; Listen if empty
-	Voters    []Voter // controller.quorum.voters
-	Dir       string  // log.dirs: directory, relative to the root of the node's file system
-	Rack      string  // broker.rack
+	NodeID    int32  // node.id
+	ClusterID string // must be the same on every node
+	Listen    string // listeners: "host:port" to bind
+	Advertise string // advertised.listeners: "host:port" for clients and peers; Listen if empty
+
+	// ControllerListen is the "host:port" to bind for the controller, the
+	// listener of controller.listener.names; the node's own address in Voters
+	// if empty. Only voters have one, and the only voter of a quorum can do
+	// without: its address in Voters is then that of Listen.
+	ControllerListen string
+
+	Voters []Voter // controller.quorum.voters: where each voter's controller is reached
+	Dir    string  // log.dirs: directory, relative to the root of the node's file system
+	Rack   string  // broker.rack
 
 	config.Broker // every other setting
 
@@ -93,12 +100,46 @@ func (c Config) Check() error {
 		}
 		seen[v.ID] = true
 	}
-	for _, addr := range []string{c.Listen, c.advertised()} {
+	addrs := []string{c.Listen, c.advertised()}
+	if at := c.controllerListen(); at != "" {
+		addrs = append(addrs, at)
+	}
+	if own := c.ownVoter(); own != nil && len(c.Voters) > 1 && c.controllerListen() == "" {
+		return fmt.Errorf("broker: controller.quorum.voters has node %d at %s, which is where it listens for clients; give its controller a port of its own", c.NodeID, c.Listen)
+	}
+	for _, addr := range addrs {
 		if _, _, err := net.SplitHostPort(addr); err != nil {
 			return fmt.Errorf("broker: listener %q is not host:port: %w", addr, err)
 		}
 	}
 	return nil
+}
+
+// ownVoter is this node among the voters, nil if it is none of them.
+func (c Config) ownVoter() *Voter {
+	for i := range c.Voters {
+		if c.Voters[i].ID == c.NodeID {
+			return &c.Voters[i]
+		}
+	}
+	return nil
+}
+
+// controllerListen is the "host:port" of the controller's listener, empty if
+// the node has none.
+func (c Config) controllerListen() string {
+	own := c.ownVoter()
+	if own == nil {
+		return ""
+	}
+	at := net.JoinHostPort(own.Host, strconv.Itoa(int(own.Port)))
+	if c.ControllerListen != "" {
+		at = c.ControllerListen
+	}
+	if at == c.Listen || at == c.advertised() {
+		return ""
+	}
+	return at
 }
 
 func (c Config) advertised() string {

@@ -22,8 +22,11 @@
 // listens; lifecycle.go registers the broker with the controller and keeps its
 // session alive; peers.go connects brokers to one another.
 //
-// Every node runs broker and quorum on one listener, as Kafka's combined mode
-// does, and a node that is not listed as a voter observes the metadata log.
+// Every node runs a broker. One that is listed as a voter also runs a
+// controller, in the same process (Kafka's combined mode), on a listener of its
+// own: what brokers and voters say to controllers is not spoken where clients
+// come in. A node that is no voter observes the metadata log. The table in
+// apis.go says which listener serves what, and what a client needs leave for.
 //
 // What is missing, compared with Apache Kafka: transactions, compaction,
 // security, quotas, metadata snapshots (the metadata log is kept whole),

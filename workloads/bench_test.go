@@ -56,7 +56,7 @@ func newWorld(b *testing.B) *world {
 	var voters []broker.Voter
 	for i := range benchBrokers {
 		host := fmt.Sprintf("broker-%d", i+1)
-		voters = append(voters, broker.Voter{ID: int32(i + 1), Host: host, Port: 9092})
+		voters = append(voters, broker.Voter{ID: int32(i + 1), Host: host, Port: 9093})
 		w.addrs = append(w.addrs, net.JoinHostPort(host, "9092"))
 	}
 	for i, v := range voters {

@@ -162,9 +162,10 @@ func freeAddresses(n int) ([]string, error) {
 }
 
 // brokerArgs are the arguments of "weir broker" for one broker.
-func brokerArgs(o Options, index int, addrs []string, dir, events string) []string {
+// addrs are where the brokers listen, controllers where their controllers do.
+func brokerArgs(o Options, index int, addrs, controllers []string, dir, events string) []string {
 	var voters []string
-	for i, addr := range addrs {
+	for i, addr := range controllers {
 		voters = append(voters, strconv.Itoa(i+1)+"@"+addr)
 	}
 	args := []string{"broker", "--node-id", strconv.Itoa(index + 1), "--listen", addrs[index],

@@ -61,17 +61,19 @@ const (
 )
 
 func newLocalCluster(e env.Env, o Options) (*localCluster, error) {
-	addrs, err := freeAddresses(o.Scenario.Cluster.Brokers)
+	n := o.Scenario.Cluster.Brokers
+	addrs, err := freeAddresses(2 * n)
 	if err != nil {
 		return nil, err
 	}
+	addrs, controllers := addrs[:n], addrs[n:]
 	c := &localCluster{s: o.Scenario, e: e, addrs: addrs, asked: -time.Hour}
 	for i := range addrs {
 		p := &process{name: brokerName(i)}
 		if p.dir, p.events, p.log, err = makeDirs(o.Dir, p.name); err != nil {
 			return nil, err
 		}
-		p.args = append(slices.Clone(o.Broker), brokerArgs(o, i, addrs, p.dir, p.events)...)
+		p.args = append(slices.Clone(o.Broker), brokerArgs(o, i, addrs, controllers, p.dir, p.events)...)
 		c.processes = append(c.processes, p)
 	}
 	c.client, err = client.New(e, client.Config{Bootstrap: addrs, ClientID: "weir-director", RequestTimeout: askTimeout, DialTimeout: askTimeout})

@@ -53,11 +53,12 @@ type simBroker struct {
 	told    BrokerRow      // counters at the last row
 }
 
-// Port that simulated brokers listen on, and how long the supervisor of a
+// Ports that simulated brokers and their controllers listen on, and how long the supervisor of a
 // broker process waits before it starts it again.
 const (
-	brokerPort   = 9092
-	restartDelay = time.Second
+	brokerPort     = 9092
+	controllerPort = 9093
+	restartDelay   = time.Second
 )
 
 // newSimCluster builds the machines, of profile m if the scenario names one,
@@ -66,7 +67,7 @@ func newSimCluster(s *scenario.Scenario, k *sim.Kernel, m *machine.Profile, onHi
 	c := &simCluster{s: s, k: k, net: simnet.New(k, simnet.Options{}), leader: -1, unsettledV: "the brokers have not been looked at yet"}
 	var voters []broker.Voter
 	for i := range s.Cluster.Brokers {
-		voters = append(voters, broker.Voter{ID: int32(i + 1), Host: brokerName(i), Port: brokerPort})
+		voters = append(voters, broker.Voter{ID: int32(i + 1), Host: brokerName(i), Port: controllerPort})
 	}
 	for i := range s.Cluster.Brokers {
 		b := &simBroker{index: i, name: brokerName(i), node: k.NewNode(brokerName(i))}

@@ -18,8 +18,11 @@ var softwareName = regexp.MustCompile(`^[a-zA-Z0-9](?:[a-zA-Z0-9\-.]*[a-zA-Z0-9]
 func (t *Table) answerAPIVersions(h Header, body []byte, session *Session) (kmsg.Response, error) {
 	api, ok := t.apis[keyAPIVersions]
 	if !ok || h.Version < 0 || h.Version > api.MaxVersion {
-		resp := t.apiVersions(0, session.Listener)
+		resp := kmsg.NewPtrApiVersionsResponse()
 		resp.ErrorCode = kerr.UnsupportedVersion.Code
+		if ok {
+			resp.ApiKeys = append(resp.ApiKeys, advertised(api))
+		}
 		return resp, nil
 	}
 	parsed, err := ParseRequest(h, body)
@@ -43,17 +46,37 @@ func (t *Table) answerAPIVersions(h Header, body []byte, session *Session) (kmsg
 func (t *Table) apiVersions(version int16, listener ListenerKinds) *kmsg.ApiVersionsResponse {
 	resp := kmsg.NewPtrApiVersionsResponse()
 	resp.SetVersion(version)
+	for _, f := range t.features {
+		if f.MinVersion == 0 && version < 4 {
+			continue // older Java clients cannot read it
+		}
+		supported := kmsg.NewApiVersionsResponseSupportedFeature()
+		supported.Name, supported.MinVersion, supported.MaxVersion = f.Name, f.MinVersion, f.MaxVersion
+		resp.SupportedFeatures = append(resp.SupportedFeatures, supported)
+	}
+	for _, f := range t.features {
+		if f.Level > 0 {
+			finalized := kmsg.NewApiVersionsResponseFinalizedFeature()
+			finalized.Name, finalized.MinVersionLevel, finalized.MaxVersionLevel = f.Name, f.Level, f.Level
+			resp.FinalizedFeatures = append(resp.FinalizedFeatures, finalized)
+			resp.FinalizedFeaturesEpoch = 0 // they never change
+		}
+	}
 	for _, key := range t.keys {
 		a := t.apis[key]
 		if a.Listeners&listener == 0 {
 			continue
 		}
-		k := kmsg.NewApiVersionsResponseApiKey()
-		k.ApiKey, k.MinVersion, k.MaxVersion = a.Key, a.MinVersion, a.MaxVersion
-		if a.AdvertisedMin != nil {
-			k.MinVersion = *a.AdvertisedMin
-		}
-		resp.ApiKeys = append(resp.ApiKeys, k)
+		resp.ApiKeys = append(resp.ApiKeys, advertised(a))
 	}
 	return resp
+}
+
+func advertised(a API) kmsg.ApiVersionsResponseApiKey {
+	k := kmsg.NewApiVersionsResponseApiKey()
+	k.ApiKey, k.MinVersion, k.MaxVersion = a.Key, a.MinVersion, a.MaxVersion
+	if a.AdvertisedMin != nil {
+		k.MinVersion = *a.AdvertisedMin
+	}
+	return k
 }

@@ -5,16 +5,24 @@
 // package owns what surrounds them:
 //
 //   - [ReadFrame] bounds a frame before a byte of it is stored.
-//   - [Table] lists the APIs a server answers and in which versions. It is the
-//     body of the ApiVersions answer, and nothing outside it is dispatched.
-//   - [Server] runs one task per connection. A connection's requests are
-//     handled one after the other and answered in order, as Kafka does it: a
-//     client may send ahead, but the next request is looked at only when the
-//     previous one has been answered. That is what keeps a pipelining
-//     producer's batches in order.
+//   - [Table] lists the APIs a server answers: in which versions, on which
+//     kinds of listeners, and what a client needs leave for. It is the body of
+//     the ApiVersions answer, and nothing outside it is dispatched.
+//   - [Server] accepts connections on a listener, bounds how many there are, how
+//     long they may idle and how long a peer may take to send a request or to
+//     take an answer.
+//   - [Session] is what is known of a connection: who it is and acts for. It
+//     comes with every [Call].
+//   - A connection's requests are done one after the other and answered in
+//     order, as Kafka does it: a client may send ahead, but the next request is
+//     looked at only when the previous one has been answered. An API may allow
+//     more, by being begun and finished apart ([API].Begin): Produce appends in
+//     the order of requests, and while it waits for replicas the next Produce
+//     is appended already.
 //   - [Client] is the plain caller that brokers use among themselves: one
 //     request at a time.
 //
-// Bytes that do not decode end the connection they came on, with an Event that
-// says what was wrong, and nothing else.
+// Bytes that do not decode end the connection they came on, and nothing else,
+// with an Event that says what was wrong; of many such only some are told
+// (env.Complaints).
 package protocol

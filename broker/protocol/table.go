@@ -77,9 +77,22 @@ type API struct {
 
 // Table is the set of APIs a server answers.
 type Table struct {
-	apis map[int16]API
-	keys []int16
+	apis     map[int16]API
+	keys     []int16
+	features []Feature
 }
+
+// Feature is a part of a cluster's behaviour that has versions of its own
+// (KIP-584).
+type Feature struct {
+	Name       string
+	MinVersion int16 // supported
+	MaxVersion int16
+	Level      int16 // the version in force, 0 if none is
+}
+
+// SetFeatures says which features ApiVersions tells of.
+func (t *Table) SetFeatures(features ...Feature) { t.features = features }
 
 // NewTable builds a table. It panics on a duplicate or impossible entry, which
 // is a programming error.

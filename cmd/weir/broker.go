@@ -25,18 +25,19 @@ import (
 )
 
 type brokerFlags struct {
-	nodes     int
-	nodeID    int32
-	listen    string
-	advertise string
-	voters    []string
-	data      string
-	rack      string
-	set       []string
-	config    string
-	settings  bool
-	events    string
-	plant     []string
+	nodes      int
+	nodeID     int32
+	listen     string
+	controller string
+	advertise  string
+	voters     []string
+	data       string
+	rack       string
+	set        []string
+	config     string
+	settings   bool
+	events     string
+	plant      []string
 }
 
 func brokerCommand(s streams) *cobra.Command {
@@ -45,7 +46,7 @@ func brokerCommand(s streams) *cobra.Command {
 		Use:   "broker",
 		Short: "Run a broker, or a whole cluster in one process, for real clients",
 		Example: "  weir broker --nodes 3 --data /var/lib/weir\n" +
-			"  weir broker --node-id 1 --listen 10.0.0.1:9092 --voters 1@10.0.0.1:9092,2@10.0.0.2:9092,3@10.0.0.3:9092 --data /var/lib/weir",
+			"  weir broker --node-id 1 --listen 10.0.0.1:9092 --voters 1@10.0.0.1:9093,2@10.0.0.2:9093,3@10.0.0.3:9093 --data /var/lib/weir",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if f.settings {
@@ -56,11 +57,12 @@ func brokerCommand(s streams) *cobra.Command {
 		},
 	}
 	flags := cmd.Flags()
-	flags.IntVar(&f.nodes, "nodes", 1, "how many brokers to run in this process; they listen on --listen and the ports after it")
+	flags.IntVar(&f.nodes, "nodes", 1, "how many brokers to run in this process; they listen on --listen and the ports after it, and if there are several, their controllers on the ports after those")
 	flags.Int32Var(&f.nodeID, "node-id", 1, "node.id of the (first) broker")
 	flags.StringVar(&f.listen, "listen", "127.0.0.1:9092", "host:port of the (first) broker")
 	flags.StringVar(&f.advertise, "advertise", "", "host:port that clients are told, if it is not --listen (one broker only)")
-	flags.StringSliceVar(&f.voters, "voters", nil, "members of the metadata quorum as id@host:port,…; by default the brokers of this process")
+	flags.StringSliceVar(&f.voters, "voters", nil, "members of the metadata quorum as id@host:port,… of their controllers; by default the brokers of this process")
+	flags.StringVar(&f.controller, "controller-listen", "", "host:port of the broker's controller, if it is not its address in --voters (one broker only)")
 	flags.StringVar(&f.data, "data", "", "directory for logs and metadata (required)")
 	flags.StringVar(&f.rack, "rack", "", "broker.rack")
 	flags.StringArrayVar(&f.set, "set", nil, "a broker setting by its Kafka name, as name=value; may be repeated, and wins over --config")
@@ -175,16 +177,20 @@ func brokerConfigs(f brokerFlags) ([]broker.Config, error) {
 	if f.nodes < 1 || f.nodes > 99 {
 		return nil, fmt.Errorf("--nodes %d is not possible; use 1 to 99", f.nodes)
 	}
-	if f.nodes > 1 && (f.advertise != "" || len(f.voters) > 0) {
-		return nil, errors.New("--advertise and --voters are for one broker per process; leave out --nodes")
+	if f.nodes > 1 && (f.advertise != "" || f.controller != "" || len(f.voters) > 0) {
+		return nil, errors.New("--advertise, --controller-listen and --voters are for one broker per process; leave out --nodes")
 	}
 	host, portText, err := net.SplitHostPort(f.listen)
 	if err != nil {
 		return nil, fmt.Errorf("--listen %q is not host:port: %w", f.listen, err)
 	}
 	port, err := strconv.Atoi(portText)
-	if err != nil || port < 1 || port+f.nodes-1 > 65535 {
-		return nil, fmt.Errorf("--listen %q: ports are numbers from 1 to 65535, one for each broker", f.listen)
+	ports := f.nodes // of brokers, and of controllers that others must reach
+	if f.nodes > 1 {
+		ports *= 2
+	}
+	if err != nil || port < 1 || port+ports-1 > 65535 {
+		return nil, fmt.Errorf("--listen %q: ports are numbers from 1 to 65535, and this needs %d in a row", f.listen, ports)
 	}
 	voters, err := parseVoters(f.voters)
 	if err != nil {
@@ -199,14 +205,12 @@ func brokerConfigs(f brokerFlags) ([]broker.Config, error) {
 		}
 		cfg.NodeID = f.nodeID + int32(i)
 		cfg.Listen = net.JoinHostPort(host, strconv.Itoa(port+i))
-		cfg.Advertise, cfg.Rack, cfg.Voters = f.advertise, f.rack, voters
+		cfg.Advertise, cfg.ControllerListen, cfg.Rack, cfg.Voters = f.advertise, f.controller, f.rack, voters
 		configs = append(configs, cfg)
 	}
 	if len(voters) == 0 {
-		for _, cfg := range configs {
-			h, p, _ := net.SplitHostPort(cfg.Listen) // made above
-			n, _ := strconv.ParseInt(p, 10, 32)
-			voters = append(voters, broker.Voter{ID: cfg.NodeID, Host: h, Port: int32(n)})
+		for i, cfg := range configs {
+			voters = append(voters, broker.Voter{ID: cfg.NodeID, Host: host, Port: int32(port + ports - f.nodes + i)})
 		}
 	}
 	for i := range configs {

@@ -60,14 +60,14 @@ func loopbackPorts(t *testing.T, n int) []string {
 	return addrs
 }
 
-// consecutivePorts finds three free ports in a row, which is what one process
-// with three brokers listens on.
+// consecutivePorts finds the first three of six free ports in a row, which is
+// what one process with three brokers and their controllers listens on.
 func consecutivePorts(t *testing.T) []string {
 	t.Helper()
 	for range 100 {
 		base := 20000 + rand.IntN(20000)
 		var addrs []string
-		for i := range 3 {
+		for i := range 6 {
 			addr := fmt.Sprintf("127.0.0.1:%d", base+i)
 			l, err := net.Listen("tcp", addr)
 			if err != nil {
@@ -76,11 +76,11 @@ func consecutivePorts(t *testing.T) []string {
 			defer func() { _ = l.Close() }()
 			addrs = append(addrs, addr)
 		}
-		if len(addrs) == 3 {
-			return addrs
+		if len(addrs) == 6 {
+			return addrs[:3]
 		}
 	}
-	require.Fail(t, "no three free ports in a row")
+	require.Fail(t, "no six free ports in a row")
 	return nil
 }
 
@@ -97,9 +97,10 @@ func oneProcess(t *testing.T, weir string) *realCluster {
 
 // threeProcesses is a broker in each of three processes.
 func threeProcesses(t *testing.T, weir string) *realCluster {
-	c := &realCluster{t: t, weir: weir, addrs: loopbackPorts(t, 3)}
+	ports := loopbackPorts(t, 6)
+	c := &realCluster{t: t, weir: weir, addrs: ports[:3]}
 	var voters []string
-	for i, addr := range c.addrs {
+	for i, addr := range ports[3:] {
 		voters = append(voters, fmt.Sprintf("%d@%s", i+1, addr))
 	}
 	for i, addr := range c.addrs {

@@ -37,7 +37,7 @@ func newCluster(t *testing.T, seed uint64) *cluster {
 	var voters []broker.Voter
 	for i := range 3 {
 		host := fmt.Sprintf("broker-%d", i+1)
-		voters = append(voters, broker.Voter{ID: int32(i + 1), Host: host, Port: 9092})
+		voters = append(voters, broker.Voter{ID: int32(i + 1), Host: host, Port: 9093})
 		c.addrs = append(c.addrs, net.JoinHostPort(host, "9092"))
 	}
 	for i, v := range voters {
