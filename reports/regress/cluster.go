@@ -85,7 +85,7 @@ func startCluster(b Build, dir string, p *ports) (*cluster, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, err
 	}
-	port, err := p.free(brokers)
+	port, err := p.free(2 * brokers) // and their controllers
 	if err != nil {
 		return nil, err
 	}
