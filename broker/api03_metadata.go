@@ -116,7 +116,7 @@ func describeTopic(image *metadata.Image, t *metadata.Topic) kmsg.MetadataRespon
 // yet. Failure is left for the client to see: its topic is still unknown.
 func (b *Broker) createMissingTopics(req *kmsg.MetadataRequest) {
 	image := b.controller.Image()
-	create := kmsg.NewPtrCreateTopicsRequest()
+	var missing []kmsg.CreateTopicsRequestTopic
 	for i := range req.Topics {
 		name := req.Topics[i].Topic
 		if name == nil || metadata.CheckTopicName(*name) != nil || image.Topic(*name) != nil {
@@ -128,9 +128,9 @@ func (b *Broker) createMissingTopics(req *kmsg.MetadataRequest) {
 		}
 		t := kmsg.NewCreateTopicsRequestTopic()
 		t.Topic, t.NumPartitions, t.ReplicationFactor = *name, b.cfg.DefaultPartitions, b.cfg.DefaultReplicationFactor
-		create.Topics = append(create.Topics, t)
+		missing = append(missing, t)
 	}
-	if len(create.Topics) > 0 {
-		b.createTopicsNow(create)
+	if len(missing) > 0 {
+		b.autoCreate(missing...)
 	}
 }

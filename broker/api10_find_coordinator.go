@@ -87,7 +87,5 @@ func (b *Broker) createInternalTopic(image *metadata.Image, topic metadata.Inter
 		c.Name, c.Value = name, kmsg.StringPtr(configs[name])
 		t.Configs = append(t.Configs, c)
 	}
-	create := kmsg.NewPtrCreateTopicsRequest()
-	create.Topics = append(create.Topics, t)
-	b.createTopicsNow(create)
+	b.autoCreate(t)
 }

@@ -3,7 +3,6 @@ package broker
 import (
 	"time"
 
-	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/weirlab/weir/broker/protocol"
@@ -16,9 +15,11 @@ import (
 //	v4 partition count and replication factor may be left to the broker (-1)
 //	v5 flexible; configuration of the new topic in the answer
 //	v7 topic ids in the answer
-func (b *Broker) createTopicsAPI() protocol.API { return api(2, 7, b.createTopics) }
+func (b *Broker) createTopicsAPI() protocol.API { return forwardedAfter(b, 2, 7, b.fillInDefaults) }
 
-func (b *Broker) createTopics(_ *protocol.Call, req *kmsg.CreateTopicsRequest) kmsg.Response {
+// fillInDefaults puts this broker's defaults where the client left the choice
+// to it.
+func (b *Broker) fillInDefaults(req *kmsg.CreateTopicsRequest) {
 	for i := range req.Topics {
 		t := &req.Topics[i]
 		if len(t.ReplicaAssignment) > 0 {
@@ -31,40 +32,16 @@ func (b *Broker) createTopics(_ *protocol.Call, req *kmsg.CreateTopicsRequest) k
 			t.ReplicationFactor = b.cfg.DefaultReplicationFactor
 		}
 	}
-	return b.createTopicsNow(req)
 }
 
-// createTopicsNow has the controller create topics and returns its answer, or
-// one that says why there was none.
-func (b *Broker) createTopicsNow(req *kmsg.CreateTopicsRequest) *kmsg.CreateTopicsResponse {
-	resp, err := b.forward(req, req.TimeoutMillis)
-	if err == nil {
-		if r := resp.(*kmsg.CreateTopicsResponse); len(r.Topics) == len(req.Topics) {
-			return r
-		}
-	}
-	failed := kmsg.NewPtrCreateTopicsResponse()
-	for i := range req.Topics {
-		t := kmsg.NewCreateTopicsResponseTopic()
-		t.Topic, t.ErrorCode, t.ErrorMessage = req.Topics[i].Topic, kerr.RequestTimedOut.Code, forwardFailed(err)
-		failed.Topics = append(failed.Topics, t)
-	}
-	return failed
-}
+// autoCreateWait is how long a request waits for a topic that it needs and that
+// does not exist yet. The client asks again when it was not enough.
+const autoCreateWait = 2 * time.Second
 
-// forward passes an administrative request on to the active controller.
-func (b *Broker) forward(req kmsg.Request, timeoutMillis int32) (kmsg.Response, error) {
-	timeout := time.Duration(timeoutMillis) * time.Millisecond
-	if timeout <= 0 {
-		timeout = 30 * time.Second
-	}
-	return b.toController(req, timeout)
-}
-
-func forwardFailed(err error) *string {
-	text := "the controller did not answer; the request may still take effect"
-	if err != nil {
-		text += ": " + err.Error()
-	}
-	return &text
+// autoCreate has the controller create topics that somebody asked for. Whether
+// it did shows in the metadata.
+func (b *Broker) autoCreate(topics ...kmsg.CreateTopicsRequestTopic) {
+	create := kmsg.NewPtrCreateTopicsRequest()
+	create.Version, create.TimeoutMillis, create.Topics = 7, int32(autoCreateWait.Milliseconds()), topics
+	b.answerOfController(create)
 }

@@ -1,7 +1,6 @@
 package broker
 
 import (
-	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/weirlab/weir/broker/protocol"
@@ -13,14 +12,4 @@ import (
 //
 //	v1 election type: 0 preferred, 1 unclean
 //	v2 flexible
-func (b *Broker) electLeadersAPI() protocol.API { return api(0, 2, b.electLeaders) }
-
-func (b *Broker) electLeaders(_ *protocol.Call, req *kmsg.ElectLeadersRequest) kmsg.Response {
-	resp, err := b.forward(req, req.TimeoutMillis)
-	if err == nil {
-		return resp
-	}
-	failed := kmsg.NewPtrElectLeadersResponse()
-	failed.ErrorCode = kerr.RequestTimedOut.Code
-	return failed
-}
+func (b *Broker) electLeadersAPI() protocol.API { return forwarded[*kmsg.ElectLeadersRequest](b, 0, 2) }

@@ -11,8 +11,4 @@ import (
 //
 //	v1 names voters by directory id too (KIP-853)
 //	v2 pre-vote (KIP-996)
-func (b *Broker) voteAPI() protocol.API {
-	return api(0, 2, func(_ *protocol.Call, req *kmsg.VoteRequest) kmsg.Response {
-		return b.controller.Handle(req)
-	})
-}
+func (b *Broker) voteAPI() protocol.API { return answeredHere[*kmsg.VoteRequest](b, 0, 2) }

@@ -11,7 +11,5 @@ import (
 //
 //	v1 flexible, with directory ids (KIP-853)
 func (b *Broker) beginQuorumEpochAPI() protocol.API {
-	return api(0, 1, func(_ *protocol.Call, req *kmsg.BeginQuorumEpochRequest) kmsg.Response {
-		return b.controller.Handle(req)
-	})
+	return answeredHere[*kmsg.BeginQuorumEpochRequest](b, 0, 1)
 }

@@ -11,7 +11,5 @@ import (
 //	v1 time of the last fetch of each replica (KIP-836)
 //	v2 error messages, directory ids and listeners (KIP-853)
 func (b *Broker) describeQuorumAPI() protocol.API {
-	return api(0, 2, func(_ *protocol.Call, req *kmsg.DescribeQuorumRequest) kmsg.Response {
-		return b.controller.Handle(req)
-	})
+	return forwarded[*kmsg.DescribeQuorumRequest](b, 0, 2)
 }

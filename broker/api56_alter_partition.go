@@ -12,7 +12,5 @@ import (
 //	v2 topic ids
 //	v3 in-sync replicas with their broker epochs (KIP-903)
 func (b *Broker) alterPartitionAPI() protocol.API {
-	return api(2, 3, func(_ *protocol.Call, req *kmsg.AlterPartitionRequest) kmsg.Response {
-		return b.controller.Handle(req)
-	})
+	return answeredHere[*kmsg.AlterPartitionRequest](b, 2, 3)
 }

@@ -14,7 +14,5 @@ import (
 //	v3 the epoch before a clean shutdown (KIP-966)
 //	v4 no change of format
 func (b *Broker) brokerRegistrationAPI() protocol.API {
-	return api(0, 4, func(_ *protocol.Call, req *kmsg.BrokerRegistrationRequest) kmsg.Response {
-		return b.controller.Handle(req)
-	})
+	return answeredHere[*kmsg.BrokerRegistrationRequest](b, 0, 4)
 }

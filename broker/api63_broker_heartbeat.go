@@ -11,7 +11,5 @@ import (
 //
 //	v1 offline log directories (KIP-858)
 func (b *Broker) brokerHeartbeatAPI() protocol.API {
-	return api(0, 1, func(_ *protocol.Call, req *kmsg.BrokerHeartbeatRequest) kmsg.Response {
-		return b.controller.Handle(req)
-	})
+	return answeredHere[*kmsg.BrokerHeartbeatRequest](b, 0, 1)
 }

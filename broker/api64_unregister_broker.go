@@ -11,7 +11,5 @@ import (
 //
 //	v0 first
 func (b *Broker) unregisterBrokerAPI() protocol.API {
-	return api(0, 0, func(_ *protocol.Call, req *kmsg.UnregisterBrokerRequest) kmsg.Response {
-		return b.controller.Handle(req)
-	})
+	return forwarded[*kmsg.UnregisterBrokerRequest](b, 0, 0)
 }

@@ -11,7 +11,5 @@ import (
 //
 //	v0 first
 func (b *Broker) allocateProducerIDsAPI() protocol.API {
-	return api(0, 0, func(_ *protocol.Call, req *kmsg.AllocateProducerIDsRequest) kmsg.Response {
-		return b.controller.Handle(req)
-	})
+	return answeredHere[*kmsg.AllocateProducerIDsRequest](b, 0, 0)
 }

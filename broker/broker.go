@@ -35,6 +35,7 @@ type Broker struct {
 	groups     *group.Coordinator
 	peers      *peers
 	servers    []*protocol.Server // one for each listener
+	forwarding *forwarding
 
 	producerIDs producerIDs
 
@@ -53,7 +54,7 @@ func Start(e env.Env, cfg Config) (*Broker, error) {
 	if err := cfg.Check(); err != nil {
 		return nil, err
 	}
-	b := &Broker{e: e, cfg: cfg, static: cfg.static(), stopping: e.NewSignal(), failed: e.NewSignal()}
+	b := &Broker{e: e, cfg: cfg, static: cfg.static(), stopping: e.NewSignal(), failed: e.NewSignal(), forwarding: newForwarding(e)}
 	b.epoch.Store(-1)
 	b.producerIDs = producerIDs{mu: e.NewMutex(), allot: b.allotProducerIDs}
 	// A process must not be taken for the one before it, so its identity
@@ -135,6 +136,7 @@ func (b *Broker) open() error {
 		DefaultPartitions:        cfg.DefaultPartitions,
 		DefaultReplicationFactor: cfg.DefaultReplicationFactor,
 		Settings:                 b.static,
+		OnLeader:                 b.controllerChanged,
 		OnFatal:                  func(err error) { b.fail(fmt.Errorf("broker: metadata quorum: %w", err)) },
 	}, b.metaLog, dir, b.sendToVoter)
 	if err != nil {
@@ -188,20 +190,24 @@ func (b *Broker) Err() error {
 func (b *Broker) Addr() string { return b.cfg.advertised() }
 
 // Stop ends the node in good order: leaders move away first if the cluster
-// lets them, and everything is synced to disk.
+// lets them, and everything is synced to disk. It waits for no other node,
+// except that a controller that answers is given Config.ControlledShutdown.
 func (b *Broker) Stop() error {
 	b.stopping.Set()
+	b.peers.cutOff(controllerLane)
 	b.live.Wait()
+	b.peers.close(controllerLane)
 	for _, s := range b.servers {
 		s.Close()
 	}
 	b.groups.Stop()
 	err := b.replicas.Stop()
+	b.peers.close(quorumLane + kmsg.NameForKey(int16(kmsg.Fetch)))
 	b.controller.Stop()
 	for _, s := range b.servers {
 		s.Wait()
 	}
-	b.peers.stop()
+	b.peers.close("")
 	err = errors.Join(b.Err(), err, b.metaLog.Sync(), b.metaLog.Close())
 	if err == nil && b.epoch.Load() >= 0 {
 		err = life{Epoch: b.epoch.Load(), BootID: b.e.BootID(), Synced: true}.write(b.e, b.cfg.Dir)
@@ -209,30 +215,13 @@ func (b *Broker) Stop() error {
 	return err
 }
 
+// quorumLane begins the names of the lanes of the quorum's own requests.
+const quorumLane = "quorum "
+
 // sendToVoter carries the quorum's requests. Each kind has its own connection,
 // so that a held fetch does not delay a vote.
 func (b *Broker) sendToVoter(to controller.Voter, req kmsg.Request, timeout time.Duration) (kmsg.Response, error) {
-	return b.peers.request(net.JoinHostPort(to.Host, strconv.Itoa(int(to.Port))), "quorum "+kmsg.NameForKey(req.Key()), req, timeout)
-}
-
-var errNoController = errors.New("broker: no active controller is known")
-
-// toController sends a request to the active controller, which may be this
-// node itself.
-func (b *Broker) toController(req kmsg.Request, timeout time.Duration) (kmsg.Response, error) {
-	id, _ := b.controller.Leader()
-	if id == b.cfg.NodeID {
-		if resp := b.controller.Handle(req); resp != nil {
-			return resp, nil
-		}
-		return nil, fmt.Errorf("broker: the controller does not answer %s", kmsg.NameForKey(req.Key()))
-	}
-	for _, v := range b.cfg.Voters {
-		if v.ID == id {
-			return b.peers.request(net.JoinHostPort(v.Host, strconv.Itoa(int(v.Port))), "controller "+kmsg.NameForKey(req.Key()), req, timeout)
-		}
-	}
-	return nil, errNoController
+	return b.peers.request(net.JoinHostPort(to.Host, strconv.Itoa(int(to.Port))), quorumLane+kmsg.NameForKey(req.Key()), req, timeout)
 }
 
 // connectBroker opens a connection to another broker for replication.

@@ -116,13 +116,17 @@ func (b *Broker) sendHeartbeat(wantShutdown bool, timeout time.Duration) (*kmsg.
 	return resp.(*kmsg.BrokerHeartbeatResponse), nil
 }
 
+// leavePatience is how long a node that stops waits for a controller to answer
+// at all.
+const leavePatience = 2 * time.Second
+
 // leave asks the controller to move this broker's leaders away. It gives up
 // after Config.ControlledShutdown, and sooner if no controller answers: when
 // the last nodes of a cluster stop there is nobody left to ask.
 func (b *Broker) leave() {
-	end := b.e.Now() + b.cfg.ControlledShutdown
+	end, answered := b.e.Now()+b.cfg.ControlledShutdown, b.e.Now()
 	for unanswered := 0; unanswered < 5; {
-		left := end - b.e.Now()
+		left := min(end, answered+leavePatience) - b.e.Now()
 		if left <= 0 {
 			return
 		}
@@ -132,6 +136,8 @@ func (b *Broker) leave() {
 		}
 		if err != nil || resp.ErrorCode != 0 {
 			unanswered++
+		} else {
+			answered = b.e.Now()
 		}
 		b.e.Sleep(min(left, 100*time.Millisecond))
 	}

@@ -36,6 +36,9 @@ type Config struct {
 
 	Settings config.Static // what topics have that do not set it themselves
 
+	// OnLeader, if set, is told whenever another node leads the quorum, or none.
+	// It must not block.
+	OnLeader func()
 	// OnFatal, if set, is told of the disk error after which the node takes no
 	// further part: it can no longer keep what it promises. The process should end.
 	OnFatal func(error)

@@ -359,7 +359,11 @@ func (l *loop) publishView() {
 	v := View{NodeID: n.cfg.NodeID, Role: l.core.Role().String(), Observer: !voter, Leader: l.core.Role() == quorum.Leader,
 		Active: l.active, Epoch: state.Epoch, LeaderID: l.core.Leader(), HighWatermark: l.core.HighWatermark(),
 		LogEnd: l.core.End(), Log: n.log}
-	if old := n.view.Load(); old == nil || *old != v {
+	old := n.view.Load()
+	if old == nil || *old != v {
 		n.view.Store(&v)
+	}
+	if n.cfg.OnLeader != nil && old != nil && (old.LeaderID != v.LeaderID || old.Epoch != v.Epoch) {
+		n.cfg.OnLeader()
 	}
 }

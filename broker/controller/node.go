@@ -151,7 +151,11 @@ func (n *Node) Image() *metadata.Image { return n.image.Load() }
 // record the answer rests on is committed. A node that does not lead, or that
 // loses leadership meanwhile, answers NOT_CONTROLLER; in the second case the
 // request may or may not take effect. Unknown request kinds give nil.
-func (n *Node) Handle(req kmsg.Request) kmsg.Response {
+func (n *Node) Handle(req kmsg.Request) kmsg.Response { return n.HandleWithin(req, env.Forever) }
+
+// HandleWithin is Handle that waits for at most d, and answers then as a node
+// does that lost leadership meanwhile.
+func (n *Node) HandleWithin(req kmsg.Request, d time.Duration) kmsg.Response {
 	c := &call{req: req}
 	switch req.(type) {
 	case *kmsg.VoteRequest, *kmsg.BeginQuorumEpochRequest, *kmsg.EndQuorumEpochRequest, *kmsg.FetchRequest:
@@ -171,7 +175,9 @@ func (n *Node) Handle(req kmsg.Request) kmsg.Response {
 	if !n.post(c) {
 		return n.loop.refusal(c)
 	}
-	c.done.Wait(env.Forever)
+	if !c.done.Wait(d) {
+		return n.loop.refusal(c)
+	}
 	return c.resp
 }
 

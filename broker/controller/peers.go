@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"slices"
 	"strconv"
+	"time"
 
 	"github.com/weirlab/weir/broker/controller/quorum"
 	"github.com/weirlab/weir/env"
@@ -21,6 +22,10 @@ type peerQueue struct {
 	filled   env.Cond
 	messages []quorum.Message
 }
+
+// farewellTimeout bounds the wait for each node that is told of the end of
+// leadership by one that stops.
+const farewellTimeout = 200 * time.Millisecond
 
 // enqueue sends m by the peer's task, starting it if this is the first. Of
 // each kind only the newest message waits: what it replaces is out of date.
@@ -51,7 +56,11 @@ func (n *Node) sendLoop(q *peerQueue) {
 		for len(q.messages) == 0 && n.state != stopped {
 			q.filled.Wait()
 		}
-		if len(q.messages) == 0 || n.state == stopped && q.messages[0].Kind == quorum.FetchRequest {
+		over := n.state == stopped
+		if over { // all that is left to say is that this node does not lead any more
+			q.messages = slices.DeleteFunc(q.messages, func(m quorum.Message) bool { return m.Kind != quorum.EndRequest })
+		}
+		if len(q.messages) == 0 {
 			n.mu.Unlock()
 			return
 		}
@@ -59,7 +68,7 @@ func (n *Node) sendLoop(q *peerQueue) {
 		q.messages = slices.Delete(q.messages, 0, 1)
 		n.mu.Unlock()
 
-		if answer, err := n.exchange(m); err != nil {
+		if answer, err := n.exchange(m, over); err != nil {
 			n.post(quorum.SendFailed{Msg: m})
 		} else {
 			n.post(quorum.Response{Msg: answer})
@@ -67,7 +76,7 @@ func (n *Node) sendLoop(q *peerQueue) {
 	}
 }
 
-func (n *Node) exchange(m quorum.Message) (quorum.Message, error) {
+func (n *Node) exchange(m quorum.Message, over bool) (quorum.Message, error) {
 	to, known := n.voter(m.To)
 	if !known {
 		return quorum.Message{}, errUnknownVoter
@@ -75,6 +84,9 @@ func (n *Node) exchange(m quorum.Message) (quorum.Message, error) {
 	timeout := min(n.cfg.RequestTimeout, n.cfg.ElectionTimeout)
 	if m.Kind == quorum.FetchRequest {
 		timeout = n.cfg.FetchMaxWait + max(n.cfg.FetchTimeout/2, n.cfg.RetryBackoff)
+	}
+	if over {
+		timeout = min(timeout, farewellTimeout)
 	}
 	resp, err := n.send(to, requestToWire(m, n.cfg.ClusterID), timeout)
 	if err != nil {

@@ -197,14 +197,7 @@ func checkNewTopicName(name string) error {
 // deleteTopics is DeleteTopics, by name or, from version 6, by id (KIP-516).
 func (m *machine) deleteTopics(t *txn, req *kmsg.DeleteTopicsRequest) kmsg.Response {
 	resp := req.ResponseKind().(*kmsg.DeleteTopicsResponse)
-	targets := req.Topics
-	if req.Version < 6 {
-		targets = nil
-		for _, name := range req.TopicNames {
-			targets = append(targets, kmsg.DeleteTopicsRequestTopic{Topic: kmsg.StringPtr(name)})
-		}
-	}
-	for _, rt := range targets {
+	for _, rt := range topicsToDelete(req) {
 		out := kmsg.NewDeleteTopicsResponseTopic()
 		out.Topic, out.TopicID = rt.Topic, rt.TopicID
 		var topic *metadata.Topic
@@ -227,6 +220,18 @@ func (m *machine) deleteTopics(t *txn, req *kmsg.DeleteTopicsRequest) kmsg.Respo
 		resp.Topics = append(resp.Topics, out)
 	}
 	return resp
+}
+
+// topicsToDelete is what a request of any version names.
+func topicsToDelete(req *kmsg.DeleteTopicsRequest) []kmsg.DeleteTopicsRequestTopic {
+	if req.Version >= 6 {
+		return req.Topics
+	}
+	var topics []kmsg.DeleteTopicsRequestTopic
+	for _, name := range req.TopicNames {
+		topics = append(topics, kmsg.DeleteTopicsRequestTopic{Topic: kmsg.StringPtr(name)})
+	}
+	return topics
 }
 
 // createPartitions is CreatePartitions (KIP-195): a topic grows.
