@@ -72,8 +72,10 @@ func (m *machine) setState(t *txn, b *metadata.Broker, fenced, shutdown bool) {
 
 // registerBroker is BrokerRegistration (KIP-631). A broker id belongs to one
 // incarnation until its session ends, so that two processes cannot share it.
-// A restart that does not prove a clean stop, by naming the epoch it had, may
-// have lost what was not flushed (KIP-966).
+// Who does not prove, by naming the epoch that the id has in the metadata, that
+// nothing was lost since then may have lost anything (KIP-966): a restart after
+// a crash, another disk, and every registration of an id that was unregistered
+// meanwhile, for nothing is left to prove it by.
 func (m *machine) registerBroker(now time.Duration, t *txn, req *kmsg.BrokerRegistrationRequest) kmsg.Response {
 	resp := req.ResponseKind().(*kmsg.BrokerRegistrationResponse)
 	refuse := func(err *kerr.Error) kmsg.Response {
@@ -109,12 +111,10 @@ func (m *machine) registerBroker(now time.Duration, t *txn, req *kmsg.BrokerRegi
 	l := req.Listeners[0]
 	t.add(&metadata.RegisterBrokerRecord{BrokerID: req.BrokerID, Incarnation: req.IncarnationID,
 		Host: l.Host, Port: int32(l.Port), Rack: rack, Fenced: true})
-	if old != nil {
-		if req.Version >= 3 && req.PreviousBrokerEpoch == old.Epoch {
-			m.brokerGone(t, req.BrokerID)
-		} else {
-			m.brokerLossy(t, req.BrokerID)
-		}
+	if old != nil && req.Version >= 3 && req.PreviousBrokerEpoch == old.Epoch {
+		m.brokerGone(t, req.BrokerID)
+	} else {
+		m.brokerLossy(t, req.BrokerID)
 	}
 	m.touch(now, t.img().Broker(req.BrokerID), -1)
 	return resp
@@ -218,7 +218,8 @@ func (m *machine) everyoneHas(img *metadata.Image, offset int64, except int32) b
 }
 
 // unregisterBroker is UnregisterBroker (KIP-631): it forgets a broker, which
-// stays a replica of what it had.
+// stays a replica of what it had. It also stays eligible for what it held: if it
+// was a mistake, nobody else may have that. Registering again ends this.
 func (m *machine) unregisterBroker(t *txn, req *kmsg.UnregisterBrokerRequest) kmsg.Response {
 	resp := req.ResponseKind().(*kmsg.UnregisterBrokerResponse)
 	b := t.img().Broker(req.BrokerID)

@@ -26,13 +26,15 @@ type fixture struct {
 	now   time.Duration
 	log   []metadata.Record
 	lives map[int32]byte
+	// The epoch that each broker had last, as far as it knows.
+	epochs map[int32]int64
 }
 
 func newFixture(t interface {
 	require.TestingT
 	Helper()
 }, brokers int32, minISR int32) *fixture {
-	f := &fixture{t: t, m: newMachine(Config{ClusterID: "c", Settings: config.NewStatic(1, map[string]string{config.MinInsyncReplicas: fmt.Sprint(minISR)})}.withDefaults()), img: metadata.Empty(), lives: map[int32]byte{}}
+	f := &fixture{t: t, m: newMachine(Config{ClusterID: "c", Settings: config.NewStatic(1, map[string]string{config.MinInsyncReplicas: fmt.Sprint(minISR)})}.withDefaults()), img: metadata.Empty(), lives: map[int32]byte{}, epochs: map[int32]int64{}}
 	for id := int32(1); id <= brokers; id++ {
 		f.register(id, false)
 		f.beat(id)
@@ -58,12 +60,15 @@ func (f *fixture) do(req kmsg.Request) kmsg.Response {
 
 func (f *fixture) register(id int32, clean bool) int16 {
 	f.t.Helper()
+	if b := f.img.Broker(id); b != nil {
+		f.epochs[id] = b.Epoch
+	}
 	f.lives[id]++
 	req := registration(id)
 	req.IncarnationID[1] = f.lives[id]
 	req.PreviousBrokerEpoch = -1
-	if b := f.img.Broker(id); clean && b != nil {
-		req.PreviousBrokerEpoch = b.Epoch
+	if epoch, ok := f.epochs[id]; clean && ok {
+		req.PreviousBrokerEpoch = epoch
 	}
 	return f.do(req).(*kmsg.BrokerRegistrationResponse).ErrorCode
 }
@@ -155,6 +160,27 @@ func (f *fixture) alterWith(tp metadata.TopicPartition, change func(*kmsg.AlterP
 func (f *fixture) state(tp metadata.TopicPartition) string {
 	p := f.img.Partition(tp)
 	return fmt.Sprintf("leader %d epoch %d isr %v elr %v", p.Leader, p.LeaderEpoch, p.ISR, p.ELR)
+}
+
+// A broker that was unregistered comes back with an empty disk and must not be
+// taken for the one that held everything.
+func TestUnregisteredBrokersReturnWithNothing(t *testing.T) {
+	for _, clean := range []bool{false, true} {
+		f := newFixture(t, 3, 2)
+		tp := f.topic("t", 1, 2, 3)
+		f.silence(1, 2)
+		f.silence(2)
+		require.Equal(t, "leader 2 epoch 1 isr [2] elr [1]", f.state(tp))
+		req := kmsg.NewPtrUnregisterBrokerRequest()
+		req.BrokerID = 1
+		require.Zero(t, f.do(req).(*kmsg.UnregisterBrokerResponse).ErrorCode)
+		require.Equal(t, "leader 2 epoch 1 isr [2] elr [1]", f.state(tp), "it may have been a mistake")
+		require.Zero(t, f.register(1, clean))
+		require.Equal(t, "leader 2 epoch 1 isr [2] elr []", f.state(tp))
+		f.beat(1)
+		f.silence(1)
+		require.Equal(t, "leader -1 epoch 2 isr [] elr [2]", f.state(tp), "2 alone has what was acknowledged")
+	}
 }
 
 // KIP-966: members that leave an ISR that is too small to commit anything stay
@@ -374,30 +400,47 @@ func TestMachineInvariants(t *testing.T) {
 		var tps []metadata.TopicPartition
 		tps = append(tps, f.topic("a", 1, 2, 3), f.topic("b", 2, 3, 4), f.topic("c", 4), f.topic("d", 3, 1))
 		f.config("d", config.UncleanLeaderElection, "true")
+		may := mayLack{}
 		for range rapid.IntRange(1, 60).Draw(t, "steps") {
 			id := rapid.Int32Range(1, 4).Draw(t, "broker")
 			tp := rapid.SampledFrom(tps).Draw(t, "partition")
-			switch rapid.IntRange(0, 8).Draw(t, "what") {
+			before := f.img
+			switch rapid.IntRange(0, 9).Draw(t, "what") {
 			case 0, 1:
-				f.beat(id)
+				if f.img.Broker(id) != nil {
+					f.beat(id)
+				}
 			case 2:
-				f.silence(rapid.SliceOfDistinct(rapid.Int32Range(1, 4), rapid.ID[int32]).Draw(t, "except")...)
+				f.silence(slices.DeleteFunc(rapid.SliceOfDistinct(rapid.Int32Range(1, 4), rapid.ID[int32]).Draw(t, "except"),
+					func(id int32) bool { return f.img.Broker(id) == nil })...)
 			case 3:
-				f.register(id, false)
+				if f.register(id, false) == 0 {
+					may.lose(tps, id)
+				}
 			case 4:
-				f.register(id, true)
+				known := f.img.Broker(id) != nil
+				if f.register(id, true) == 0 && !known {
+					may.lose(tps, id)
+				}
 			case 5:
-				f.heartbeat(id, true)
+				if f.img.Broker(id) != nil {
+					f.heartbeat(id, true)
+				}
 			case 6, 7:
 				if p := f.img.Partition(tp); p.Leader != metadata.NoLeader {
 					f.alter(tp, rapid.SliceOfDistinct(rapid.SampledFrom(p.Replicas), rapid.ID[int32]).Draw(t, "isr")...)
 				}
+			case 9:
+				unregister := kmsg.NewPtrUnregisterBrokerRequest()
+				unregister.BrokerID = id
+				f.do(unregister)
 			case 8:
 				f.config(tp.Topic, config.MinInsyncReplicas, fmt.Sprint(rapid.Int32Range(1, 3).Draw(t, "min")))
 			}
 			for _, topic := range f.img.Topics() {
 				for _, p := range topic.Partitions {
 					checkPartition(t, f, p)
+					may.check(t, f, before, p)
 				}
 			}
 		}
@@ -413,6 +456,37 @@ func TestMachineInvariants(t *testing.T) {
 			require.Equal(t, f.state(tp), (&fixture{img: img}).state(tp))
 		}
 	})
+}
+
+// mayLack says which replicas may lack committed records: those that registered
+// without proof that nothing was lost, until they were in sync again.
+type mayLack map[metadata.TopicPartition]map[int32]bool
+
+func (m mayLack) lose(tps []metadata.TopicPartition, id int32) {
+	for _, tp := range tps {
+		if m[tp] == nil {
+			m[tp] = map[int32]bool{}
+		}
+		m[tp][id] = true
+	}
+}
+
+// check holds that no such replica may be elected as if it had everything. It
+// is in sync again when a leader that is above suspicion says so, and what it
+// has is the truth when it was elected uncleanly.
+func (m mayLack) check(t *rapid.T, f *fixture, before *metadata.Image, p *metadata.Partition) {
+	old := before.Partition(p.TP())
+	if p.Leader != metadata.NoLeader && p.Recovering {
+		delete(m, p.TP())
+	}
+	for id := range m[p.TP()] { //weir:ordered each for itself
+		require.False(t, p.InELR(id), "%v: %s: %d may lack records", p.TP(), f.state(p.TP()), id)
+		if p.InISR(id) && !old.InISR(id) {
+			require.True(t, old.Leader != metadata.NoLeader && old.Leader != id && p.Leader == old.Leader,
+				"%v: %s: %d may lack records and was elected", p.TP(), f.state(p.TP()), id)
+			delete(m[p.TP()], id)
+		}
+	}
 }
 
 func checkPartition(t *rapid.T, f *fixture, p *metadata.Partition) {

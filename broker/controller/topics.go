@@ -20,18 +20,18 @@ const maxPartitionsPerRequest = 10000
 // succeeds or fails by itself.
 func (m *machine) createTopics(t *txn, req *kmsg.CreateTopicsRequest) kmsg.Response {
 	resp := req.ResponseKind().(*kmsg.CreateTopicsResponse)
-	named := map[string]int{}
-	for _, rt := range req.Topics {
-		named[rt.Topic]++
-	}
+	named := countNames(req.Topics, func(rt *kmsg.CreateTopicsRequestTopic) string { return rt.Topic })
 	budget := maxPartitionsPerRequest
 	for _, rt := range req.Topics {
+		if named.answered(rt.Topic) {
+			continue
+		}
 		out := kmsg.NewCreateTopicsResponseTopic()
 		out.Topic = rt.Topic
 		out.NumPartitions, out.ReplicationFactor = -1, -1
 		var err *kerr.Error
 		var text string
-		if named[rt.Topic] > 1 {
+		if named[rt.Topic] != 1 {
 			err, text = kerr.InvalidRequest, "Duplicate topic name."
 		} else {
 			err, text = m.createTopic(t, &rt, req.ValidateOnly, &budget, &out)
@@ -194,19 +194,65 @@ func checkNewTopicName(name string) error {
 	return metadata.CheckTopicName(name)
 }
 
+// names counts how often a request names each thing. Kafka answers what is named
+// more than once with one error and does nothing about it.
+type names map[string]int
+
+func countNames[T any](things []T, name func(*T) string) names {
+	n := names{}
+	for i := range things {
+		n[name(&things[i])]++
+	}
+	return n
+}
+
+// answered reports whether the name, which the request has more than once, has
+// had its one answer, and notes that it has it now.
+func (n names) answered(name string) bool {
+	switch n[name] {
+	case 0:
+		return true
+	case 1:
+		return false
+	}
+	n[name] = 0
+	return false
+}
+
 // deleteTopics is DeleteTopics, by name or, from version 6, by id (KIP-516).
 func (m *machine) deleteTopics(t *txn, req *kmsg.DeleteTopicsRequest) kmsg.Response {
 	resp := req.ResponseKind().(*kmsg.DeleteTopicsResponse)
-	for _, rt := range topicsToDelete(req) {
+	targets := topicsToDelete(req)
+	named := countNames(targets, func(rt *kmsg.DeleteTopicsRequestTopic) string { return nameOrID(rt) })
+	given := map[metadata.TopicID]bool{}
+	for _, rt := range targets {
+		if rt.Topic == nil {
+			given[rt.TopicID] = true
+		}
+	}
+	for _, rt := range targets {
+		key := nameOrID(&rt)
+		if named.answered(key) {
+			continue
+		}
 		out := kmsg.NewDeleteTopicsResponseTopic()
 		out.Topic, out.TopicID = rt.Topic, rt.TopicID
 		var topic *metadata.Topic
 		switch {
+		case rt.Topic == nil && metadata.TopicID(rt.TopicID).IsZero():
+			out.ErrorCode, out.ErrorMessage = kerr.InvalidRequest.Code, message("Neither topic name nor id were specified.")
 		case rt.Topic != nil && !metadata.TopicID(rt.TopicID).IsZero():
-			out.ErrorCode, out.ErrorMessage = kerr.InvalidRequest.Code, message("Topic name and topic ID can not both be specified.")
+			out.ErrorCode, out.ErrorMessage = kerr.InvalidRequest.Code, message("You may not specify both topic name and topic id.")
+		case named[key] != 1 && rt.Topic != nil:
+			out.ErrorCode, out.ErrorMessage = kerr.InvalidRequest.Code, message("Duplicate topic name.")
+		case named[key] != 1:
+			out.ErrorCode, out.ErrorMessage = kerr.InvalidRequest.Code, message("Duplicate topic id.")
 		case rt.Topic != nil:
 			if topic = t.img().Topic(*rt.Topic); topic == nil {
 				out.ErrorCode, out.ErrorMessage = kerr.UnknownTopicOrPartition.Code, message("This server does not host this topic-partition.")
+			} else if given[topic.ID] {
+				out.ErrorCode, out.ErrorMessage = kerr.InvalidRequest.Code, message("The provided topic name maps to an ID that was already supplied.")
+				topic = nil
 			}
 		default:
 			if topic = t.img().TopicByID(rt.TopicID); topic == nil {
@@ -220,6 +266,14 @@ func (m *machine) deleteTopics(t *txn, req *kmsg.DeleteTopicsRequest) kmsg.Respo
 		resp.Topics = append(resp.Topics, out)
 	}
 	return resp
+}
+
+// nameOrID tells the topics of a request apart. No name begins with a zero byte.
+func nameOrID(rt *kmsg.DeleteTopicsRequestTopic) string {
+	if rt.Topic != nil {
+		return *rt.Topic
+	}
+	return "\x00" + string(rt.TopicID[:])
 }
 
 // topicsToDelete is what a request of any version names.
@@ -237,18 +291,18 @@ func topicsToDelete(req *kmsg.DeleteTopicsRequest) []kmsg.DeleteTopicsRequestTop
 // createPartitions is CreatePartitions (KIP-195): a topic grows.
 func (m *machine) createPartitions(t *txn, req *kmsg.CreatePartitionsRequest) kmsg.Response {
 	resp := req.ResponseKind().(*kmsg.CreatePartitionsResponse)
-	seen := map[string]int{}
-	for _, rt := range req.Topics {
-		seen[rt.Topic]++
-	}
+	named := countNames(req.Topics, func(rt *kmsg.CreatePartitionsRequestTopic) string { return rt.Topic })
 	budget := maxPartitionsPerRequest
 	for _, rt := range req.Topics {
+		if named.answered(rt.Topic) {
+			continue
+		}
 		out := kmsg.NewCreatePartitionsResponseTopic()
 		out.Topic = rt.Topic
 		var err *kerr.Error
 		var text string
-		if seen[rt.Topic] > 1 {
-			err, text = kerr.InvalidRequest, "Duplicate topic in request."
+		if named[rt.Topic] != 1 {
+			err, text = kerr.InvalidRequest, "Duplicate topic name."
 		} else {
 			err, text = m.growTopic(t, &rt, req.ValidateOnly, &budget)
 		}

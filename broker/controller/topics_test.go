@@ -182,3 +182,52 @@ func TestPlacement(t *testing.T) {
 		}
 	})
 }
+
+// Kafka answers what a request names twice once, with an error, and leaves it
+// as it is.
+func TestTheSameNameTwiceIsOneError(t *testing.T) {
+	f := newFixture(t, 1, 1)
+	f.topic("a", 1)
+	f.topic("b", 1)
+	a, b, id := kmsg.StringPtr("a"), kmsg.StringPtr("b"), f.img.Topic("b").ID
+
+	for _, version := range []int16{5, 6} {
+		drop := kmsg.NewPtrDeleteTopicsRequest()
+		drop.Version, drop.TopicNames = version, []string{"a", "missing", "a"}
+		drop.Topics = []kmsg.DeleteTopicsRequestTopic{{Topic: a}, {Topic: kmsg.StringPtr("missing")}, {Topic: a}}
+		got := f.do(drop).(*kmsg.DeleteTopicsResponse).Topics
+		require.Len(t, got, 2)
+		require.Equal(t, kerr.InvalidRequest.Code, got[0].ErrorCode)
+		require.Equal(t, "Duplicate topic name.", *got[0].ErrorMessage)
+		require.Equal(t, kerr.UnknownTopicOrPartition.Code, got[1].ErrorCode)
+	}
+	drop := kmsg.NewPtrDeleteTopicsRequest()
+	drop.Version = 6
+	drop.Topics = []kmsg.DeleteTopicsRequestTopic{{TopicID: id}, {TopicID: id}, {}, {Topic: a, TopicID: id}}
+	for _, got := range f.do(drop).(*kmsg.DeleteTopicsResponse).Topics {
+		require.Equal(t, kerr.InvalidRequest.Code, got.ErrorCode)
+	}
+	require.NotNil(t, f.img.Topic("a"))
+	require.NotNil(t, f.img.Topic("b"))
+
+	drop.Topics = []kmsg.DeleteTopicsRequestTopic{{Topic: b}, {TopicID: id}}
+	got := f.do(drop).(*kmsg.DeleteTopicsResponse).Topics
+	require.Len(t, got, 2)
+	require.Equal(t, kerr.InvalidRequest.Code, got[0].ErrorCode, "named by name and by id")
+	require.Zero(t, got[1].ErrorCode)
+
+	create := kmsg.NewPtrCreateTopicsRequest()
+	create.Version = 7
+	create.Topics = []kmsg.CreateTopicsRequestTopic{{Topic: "c", NumPartitions: 1, ReplicationFactor: 1}, {Topic: "d", NumPartitions: 1, ReplicationFactor: 1}, {Topic: "c", NumPartitions: 1, ReplicationFactor: 1}}
+	created := f.do(create).(*kmsg.CreateTopicsResponse).Topics
+	require.Len(t, created, 2)
+	require.Equal(t, kerr.InvalidRequest.Code, created[0].ErrorCode)
+	require.Zero(t, created[1].ErrorCode)
+
+	grow := kmsg.NewPtrCreatePartitionsRequest()
+	grow.Topics = []kmsg.CreatePartitionsRequestTopic{{Topic: "d", Count: 2}, {Topic: "d", Count: 3}}
+	grown := f.do(grow).(*kmsg.CreatePartitionsResponse).Topics
+	require.Len(t, grown, 1)
+	require.Equal(t, kerr.InvalidRequest.Code, grown[0].ErrorCode)
+	require.Len(t, f.img.Topic("d").Partitions, 1)
+}
