@@ -58,7 +58,11 @@ func TestEnvelopesHoldOnlyWhatIsForwarded(t *testing.T) {
 		for _, data := range [][]byte{nil, {0}, {0, 3, 0, 0, 0, 0, 0, 0, 0, 0}, {0, 58, 0, 0, 0, 0, 0, 0, 0, 0, 0}} {
 			req := kmsg.NewPtrEnvelopeRequest()
 			req.RequestData, req.ClientHostAddress = data, []byte{}
-			require.Equal(t, kerr.InvalidRequest.Code, c.must(e, 0, req).(*kmsg.EnvelopeResponse).ErrorCode)
+			resp, err := c.askAt(e, "broker-1:9093", req, time.Second)
+			require.NoError(t, err)
+			require.Equal(t, kerr.InvalidRequest.Code, resp.(*kmsg.EnvelopeResponse).ErrorCode)
+			_, err = c.ask(e, 0, req, time.Second)
+			require.Error(t, err, "clients are not offered it")
 		}
 	})
 }

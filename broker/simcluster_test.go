@@ -36,7 +36,7 @@ func runSim(t *testing.T, brokers int, change func(*broker.Config), test func(*s
 	c.net = simnet.New(c.k, simnet.Options{})
 	var voters []broker.Voter
 	for i := range brokers {
-		voters = append(voters, broker.Voter{ID: int32(i + 1), Host: fmt.Sprintf("broker-%d", i+1), Port: 9092})
+		voters = append(voters, broker.Voter{ID: int32(i + 1), Host: fmt.Sprintf("broker-%d", i+1), Port: 9093})
 	}
 	for i, v := range voters {
 		cfg := broker.DefaultConfig()
@@ -74,10 +74,13 @@ func (c *simCluster) boot(i int) {
 	})
 }
 
-// ask sends one request to a broker over a connection of its own, in the newest
-// version that the codec and the broker know unless one is set.
+// ask sends one request to a broker over a connection of its own.
 func (c *simCluster) ask(e env.Env, i int, req kmsg.Request, timeout time.Duration) (kmsg.Response, error) {
-	cl, err := protocol.Dial(e, c.cfgs[i].Listen, "tester", timeout)
+	return c.askAt(e, c.cfgs[i].Listen, req, timeout)
+}
+
+func (c *simCluster) askAt(e env.Env, addr string, req kmsg.Request, timeout time.Duration) (kmsg.Response, error) {
+	cl, err := protocol.Dial(e, addr, "tester", timeout)
 	if err != nil {
 		return nil, err
 	}
