@@ -130,16 +130,16 @@ func (p *partition) excuseLeaderOnly(s *SendOp) *ruling {
 // which was appended and committed at some time from call on. Its loss is
 // permitted iff at some election that cut it away
 //
-//   - nobody who could be elected cleanly (ISR and ELR) still had it, because
-//     of faults that struck since the record was sent and that nobody had
-//     caught up after, and the faults took it from as many replicas that were
-//     relied on as the effective min.insync.replicas (from one, in a topic
-//     without eligible leader replicas, after a clean election); or
-//   - the leader was none of those (an unclean election) and the topic allows
-//     that.
+//   - the leader was none of those who could be elected cleanly (ISR and ELR),
+//     and the topic allows such an election; or
+//   - a fault had taken the record from the leader's own disk, nobody who could
+//     be elected cleanly was free of such a fault, and as many replicas that
+//     were relied on as the effective min.insync.replicas had been struck (one,
+//     in a topic without eligible leader replicas, if the election was clean).
 //
-// When it is not permitted, the ruling says what speaks against it, one
-// election a line.
+// All faults count from when the record was sent, and until the replica was
+// brought back in sync. When a loss is not permitted, the ruling says what
+// speaks against it, one election a line.
 func (p *partition) excuseCommitted(offset int64, call time.Duration) *ruling {
 	var against []string
 	for i := range p.elect {
@@ -162,7 +162,7 @@ func (p *partition) excuseCommitted(offset int64, call time.Duration) *ruling {
 func (p *partition) excuseAt(e *election, offset int64, call time.Duration) *ruling {
 	var sound, struck []int32
 	for _, r := range e.electable() {
-		if p.tainted(r, offset, call, e) {
+		if p.afflicted(r, call, e, func(f *Fault) bool { return p.struck(f, r) }) {
 			struck = append(struck, r)
 		} else {
 			sound = append(sound, r)
@@ -176,38 +176,43 @@ func (p *partition) excuseAt(e *election, offset int64, call time.Duration) *rul
 		}
 		how = "by unclean election, which the topic forbids"
 	}
-	if len(sound) > 0 {
-		return &ruling{against: []string{fmt.Sprintf("%s %s; electable %s had lost nothing of it since the record was sent (ISR %v, ELR %v)%s",
-			who, how, brokers(sound), e.isr, e.elr, p.lostElsewhere(sound, call, e.at))}}
+	against := func(format string, args ...any) *ruling {
+		return &ruling{against: []string{fmt.Sprintf("%s %s; ", who, how) + fmt.Sprintf(format, args...)}}
 	}
-	relied, needed := p.relied(offset, call, e), p.topic.EffectiveMinISR()
+	if len(sound) > 0 {
+		return against("electable %s had lost nothing since the record was sent (ISR %v, ELR %v)", brokers(sound), e.isr, e.elr)
+	}
+	if !p.tainted(e.leader, offset, call, e) {
+		return against("no fault had taken the record from its disk%s", p.lostInstead(e.leader, call, e.at))
+	}
+	relied, needed := p.relied(call, e), p.topic.EffectiveMinISR()
 	if e.clean() && !p.topic.ELR {
 		needed = 1
 	}
 	if int32(len(relied)) < needed {
-		return &ruling{against: []string{fmt.Sprintf("%s %s; only %d of the replicas relied on had lost it, fewer than min.insync.replicas=%d", who, how, len(relied), needed)}}
+		return against("only %d of the replicas relied on had lost bytes, fewer than min.insync.replicas=%d", len(relied), needed)
 	}
 	rule := ""
-	if !p.exactly(relied, call, e.at) {
+	if !p.exactly(e.leader, call, e.at) {
 		rule = " (by rule: this target does not tell what was lost)"
 	}
 	if e.clean() {
-		return &ruling{excused: true, reason: fmt.Sprintf("%s; every electable replica (%s) had lost it to %s%s", who, brokers(struck), p.faultsOn(struck, call, e.at), rule)}
+		return &ruling{excused: true, reason: fmt.Sprintf("%s; every electable replica (%s) had lost bytes to %s%s", who, brokers(struck), p.faultsOn(struck, call, e.at), rule)}
 	}
-	return &ruling{excused: true, reason: fmt.Sprintf("%s by unclean election after %s had lost it to %s (min.insync.replicas is %d)%s",
+	return &ruling{excused: true, reason: fmt.Sprintf("%s by unclean election after %s had lost bytes to %s (min.insync.replicas is %d)%s",
 		who, brokers(relied), p.faultsOn(relied, call, e.at), p.topic.EffectiveMinISR(), rule)}
 }
 
-// lostElsewhere says what faults did take from replicas that are sound for the
-// record asked about.
-func (p *partition) lostElsewhere(replicas []int32, since, until time.Duration) string {
+// lostInstead says what faults did take from a replica, for a record that is
+// not among it.
+func (p *partition) lostInstead(replica int32, since, until time.Duration) string {
 	text := ""
 	for i := range p.faults {
 		f := &p.faults[i]
 		for j := range f.Recovered {
 			r := &f.Recovered[j]
-			if r.Topic == p.tp.Topic && r.Partition == p.tp.Partition && slices.Contains(replicas, r.Broker) && f.Start >= since && f.Start <= until {
-				text += fmt.Sprintf("; broker %d lost only what lies from offset %d on, to %s at %s", r.Broker, r.LogEnd, f.Kind, clock(f.Start))
+			if r.Topic == p.tp.Topic && r.Partition == p.tp.Partition && r.Broker == replica && f.Start >= since && f.Start <= until {
+				text += fmt.Sprintf("; %s at %s took only what lay from offset %d on (%d B)", f.Kind, clock(f.Start), r.LogEnd, r.LostBytes)
 			}
 		}
 	}
@@ -215,13 +220,18 @@ func (p *partition) lostElsewhere(replicas []int32, since, until time.Duration) 
 }
 
 // tainted says whether replica r, at election e, may lack the record at offset
-// although it once had it: a fault that lost it struck r after since, and r
-// has not left the ISR and come back (which takes catching up) since then.
+// although it once had it: a fault took it after since, and nobody has brought
+// the replica back in sync since then.
 func (p *partition) tainted(r int32, offset int64, since time.Duration, e *election) bool {
+	return p.afflicted(r, since, e, func(f *Fault) bool { return p.lost(f, r, offset) })
+}
+
+// afflicted says whether a fault did something to replica r after since, and r
+// has not left the ISR and come back (which takes catching up) before e.
+func (p *partition) afflicted(r int32, since time.Duration, e *election, by func(*Fault) bool) bool {
 	last := time.Duration(-1)
 	for i := range p.faults {
-		f := &p.faults[i]
-		if p.lost(f, r, offset) && f.Start >= since && f.Start <= e.at {
+		if f := &p.faults[i]; f.Start >= since && f.Start <= e.at && by(f) {
 			last = max(last, f.Start)
 		}
 	}
@@ -242,14 +252,14 @@ func (p *partition) tainted(r int32, offset int64, since time.Duration, e *elect
 	return true
 }
 
-// relied are the replicas tainted at e that were in the ISR or the ELR when
-// the fault struck them: those whose copies the promise rested on.
-func (p *partition) relied(offset int64, since time.Duration, e *election) []int32 {
+// relied are the replicas struck at e that were in the ISR or the ELR when the
+// fault struck them: those whose copies the promise rested on.
+func (p *partition) relied(since time.Duration, e *election) []int32 {
 	var all []int32
 	for i := range p.faults {
 		f := &p.faults[i]
 		for _, r := range f.Brokers {
-			if !p.lost(f, r, offset) || f.Start < since || f.Start > e.at || slices.Contains(all, r) || !p.tainted(r, offset, since, e) {
+			if f.Start < since || f.Start > e.at || slices.Contains(all, r) || !p.afflicted(r, since, e, func(f *Fault) bool { return p.struck(f, r) }) {
 				continue
 			}
 			if s := p.stateAt(f.Start); slices.Contains(s.ISR, r) || slices.Contains(s.ELR, r) {
@@ -261,12 +271,21 @@ func (p *partition) relied(offset int64, since time.Duration, e *election) []int
 	return all
 }
 
+// struck says whether f was of a kind that takes what is stored, and hit r: the
+// replica cannot be trusted from then on, however little it lost in fact. With
+// flush.messages=1 everything that counts has been synced, so that a power loss
+// takes nothing.
+func (p *partition) struck(f *Fault, r int32) bool {
+	if !slices.Contains(f.Brokers, r) || f.Kind == PowerLoss && p.topic.FlushMessages == 1 {
+		return false
+	}
+	return f.Lossy || f.Exact && (f.Kind == PowerLoss || f.Kind == DiskGone || f.Kind == Corruption)
+}
+
 // lost says whether f took the record at offset from broker r, or, where the
-// machine does not tell, may have. With flush.messages=1 everything that counts
-// had been synced, so that a power loss is never an excuse. An offset of
-// MaxInt64 stands for any.
+// machine does not tell, may have. An offset of MaxInt64 stands for any.
 func (p *partition) lost(f *Fault, r int32, offset int64) bool {
-	if !f.Lossy || !slices.Contains(f.Brokers, r) || f.Kind == PowerLoss && p.topic.FlushMessages == 1 {
+	if !f.Lossy || !p.struck(f, r) {
 		return false
 	}
 	for i := range f.Recovered {
@@ -278,17 +297,17 @@ func (p *partition) lost(f *Fault, r int32, offset int64) bool {
 	return !f.Exact
 }
 
-// exactly says whether the faults on replicas are known by what they took.
-func (p *partition) exactly(replicas []int32, since, until time.Duration) bool {
+// exactly says whether it is known what the faults on a replica took.
+func (p *partition) exactly(replica int32, since, until time.Duration) bool {
 	exact := true
-	p.eachFault(replicas, since, until, func(f *Fault) { exact = exact && f.Exact })
+	p.eachFault([]int32{replica}, since, until, func(f *Fault) { exact = exact && f.Exact })
 	return exact
 }
 
 func (p *partition) eachFault(replicas []int32, since, until time.Duration, yield func(*Fault)) {
 	for i := range p.faults {
 		f := &p.faults[i]
-		if f.Start >= since && f.Start <= until && slices.ContainsFunc(replicas, func(r int32) bool { return p.lost(f, r, math.MaxInt64) }) {
+		if f.Start >= since && f.Start <= until && slices.ContainsFunc(replicas, func(r int32) bool { return p.struck(f, r) }) {
 			yield(f)
 		}
 	}

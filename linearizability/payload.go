@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"hash/crc32"
+	"hash/fnv"
 )
 
 // MinPayload is the least size of a payload in bytes, MinTimedPayload that of
@@ -69,4 +70,20 @@ func ParsePayload(b []byte) (int64, bool) {
 	}
 	v := int64(binary.BigEndian.Uint64(b[4:]))
 	return v, v >= 0
+}
+
+// HashRecord stands for the value of a record that no workload wrote, such as
+// one of an internal topic: equal records have equal hashes. It is not negative
+// and below 2^53.
+func HashRecord(key, value []byte, timestampMillis int64) int64 {
+	h := fnv.New64a()
+	var b [8]byte
+	for _, part := range [][]byte{key, value} {
+		binary.BigEndian.PutUint64(b[:], uint64(len(part)))
+		_, _ = h.Write(b[:])
+		_, _ = h.Write(part)
+	}
+	binary.BigEndian.PutUint64(b[:], uint64(timestampMillis))
+	_, _ = h.Write(b[:])
+	return int64(h.Sum64() & (1<<53 - 1))
 }

@@ -193,7 +193,11 @@ func (c *court) illegalRegister(group string, tp TopicPartition, w window, timeo
 		if o.Write {
 			what = "committed"
 		}
-		evidence = append(evidence, fmt.Sprintf("client %d %s %s, %s to %s", o.Process, what, offsetName(o.Offset), clock(o.Call), clock(o.Return)))
+		ended := "to " + clock(o.Return)
+		if o.Return == Never {
+			ended = "not answered by then"
+		}
+		evidence = append(evidence, fmt.Sprintf("client %d %s %s, %s %s", o.Process, what, offsetName(o.Offset), clock(o.Call), ended))
 	}
 	c.found(&partition{tp: tp}, int64(hashGroup(group)), None, end, sentence, evidence...)
 }

@@ -107,9 +107,14 @@ func (c *court) aboveWatermark(p *partition) {
 }
 
 // unseen finds acknowledged records that are in the final log and that no
-// consumer ever got, although they drained it.
+// consumer ever got, although they drained it: up to the high watermark, below
+// which a record acknowledged with acks=1 need not have been yet.
 func (c *court) unseen(p *partition) {
 	given := offsetsRead(p.polls)
+	end := int64(0)
+	if n := len(given); n > 0 {
+		end = given[n-1].end()
+	}
 	for _, b := range p.sends {
 		if b.Outcome != OK || b.Offset == None {
 			continue
@@ -120,7 +125,7 @@ func (c *court) unseen(p *partition) {
 			eachRun(given, r, func(piece Run, in *ScanRun, _ int64) {
 				for i := range piece.Count {
 					offset := piece.Offset + i
-					if offset < p.log.LogStart || gone[offset] {
+					if offset < p.log.LogStart || gone[offset] || b.Acks != -1 && offset >= end {
 						continue
 					}
 					if c.cur.Inputs++; in == nil {

@@ -410,6 +410,11 @@ func (w *Watcher) logMatching(p *watched, leader *ReplicaView, replicas []*Repli
 		case err != nil:
 			w.c.giveUp(fmt.Sprintf("%s on broker %d: %v", p.tp, r.Broker, err))
 		case a != b:
+			if ruling := p.excuseCommitted(max(from, min(a.BaseOffset, b.BaseOffset)), -1); ruling.excused {
+				w.c.excused(&p.partition, max(from, min(a.BaseOffset, b.BaseOffset)), ruling.reason)
+				p.matched[r.Broker] = from // until the follower has followed
+				continue
+			}
 			w.c.found(&p.partition, int64(r.Broker), max(from, min(a.BaseOffset, b.BaseOffset)), at, fmt.Sprintf(
 				"below the high watermark, %s differs: %s on leader %d, %s on broker %d, at %s", p.tp, a, leader.Broker, b, r.Broker, clock(at)))
 		}

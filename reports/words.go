@@ -104,11 +104,21 @@ func (r *result) sentence() string {
 	if n == 0 {
 		return fmt.Sprintf("No promise was broken %s.", r.through("under"))
 	}
-	but := ""
-	if len(v.Excused) > 0 {
-		but = ", except where what was lost may be lost"
+	if lost := r.excusedRecords(); lost > 0 {
+		return fmt.Sprintf("Every promise was kept %s: %s of %s survived, and the loss of the other %s is permitted.",
+			r.through("through"), number(n-lost), count(n, "acknowledged record"), number(lost))
 	}
-	return fmt.Sprintf("Every promise was kept %s: all %s survived%s.", r.through("through"), count(n, "acknowledged record"), but)
+	return fmt.Sprintf("Every promise was kept %s: all %s survived.", r.through("through"), count(n, "acknowledged record"))
+}
+
+// excusedRecords is how many acknowledged records are gone with permission.
+func (r *result) excusedRecords() int64 {
+	for _, k := range r.run.Verdict.Checks {
+		if k.Code == "K2" {
+			return k.Excused
+		}
+	}
+	return 0
 }
 
 // acknowledged is how many acknowledged records the judge looked for.

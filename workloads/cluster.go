@@ -21,9 +21,14 @@ type cluster interface {
 	// target has machines.
 	startClient(name string, fn func(env.Env)) env.Task
 
-	// partitions is the state of every partition of the topic under load as
-	// the cluster has committed it, in order; nil if it cannot be had now.
+	// partitions is the state of every partition of the topic under load, and of
+	// the internal topics that the load uses, as the cluster has committed it, in
+	// order; nil if it cannot be had now.
 	partitions(e env.Env) []linearizability.PartitionState
+
+	// lost is what the last fault on brokers, which has just struck, took from
+	// their logs. exact says that this is all; if it is not, nobody knows.
+	lost(ids []int32) (what []linearizability.Recovered, exact bool)
 
 	// controller is the active controller, false if none is known.
 	controller(e env.Env) (broker int, ok bool)

@@ -3,9 +3,11 @@ package workloads
 import (
 	"fmt"
 	"io"
+	"slices"
 	"sync"
 	"time"
 
+	"github.com/weirlab/weir/broker"
 	"github.com/weirlab/weir/env"
 	"github.com/weirlab/weir/linearizability"
 	"github.com/weirlab/weir/workloads/program"
@@ -22,8 +24,8 @@ type director struct {
 	meter    *meter
 	sink     Sink
 
-	// lossy is told of every fault that lost stored bytes, as it ends.
-	lossy func(linearizability.Fault)
+	// strikes is told of every fault as it begins.
+	strikes func(linearizability.Fault)
 	brief bool // nothing is read back
 	// observe is how often the partitions are looked at.
 	observe time.Duration
@@ -40,7 +42,7 @@ type director struct {
 	missed   []string
 	findings []linearizability.Finding
 	facts    []linearizability.Fact // that the target gives
-	states   map[string]linearizability.PartitionState
+	states   map[linearizability.TopicPartition]linearizability.PartitionState
 }
 
 // Patience with the phases of a run, in the cluster's time. What the scenario
@@ -52,7 +54,7 @@ const (
 )
 
 func newDirector(o Options, c cluster) (*director, error) {
-	d := &director{s: o.Scenario, cluster: c, sink: o.Sink, brief: o.Brief, phase: "starting the cluster", states: map[string]linearizability.PartitionState{}}
+	d := &director{s: o.Scenario, cluster: c, sink: o.Sink, brief: o.Brief, phase: "starting the cluster", states: map[linearizability.TopicPartition]linearizability.PartitionState{}}
 	if d.sink == nil {
 		d.sink = noSink{}
 	}
@@ -75,7 +77,9 @@ func (d *director) run(e env.Env) {
 	m := d.workload.Manifest()
 	m.Facts = d.facts
 	d.log.Begin(m)
-	d.log.AddTopic(judgedTopic(d.s))
+	for _, t := range judgedTopics(d.s) {
+		d.log.AddTopic(t)
+	}
 	if why := d.await(e, bootPatience, d.cluster.unready); why != "" {
 		d.stuck(e, fmt.Sprintf("the brokers did not join their cluster within %v: %s", bootPatience, why))
 		return
@@ -157,17 +161,25 @@ func (d *director) startClients() []env.Task {
 
 // watchPartitions follows leaders and ISRs for the injector and the judge.
 func (d *director) watchPartitions(e env.Env, inj *injector, stop env.Signal) {
+	var last []linearizability.PartitionState
 	for !stop.Wait(d.observe) {
 		states := d.cluster.partitions(e)
+		if len(states) == len(last) && (len(states) == 0 || &states[0] == &last[0]) {
+			continue
+		}
+		last = states
 		inj.observe(states)
 		for _, p := range states {
-			before, known := d.states[partitionName(p)]
+			tp := linearizability.TopicPartition{Topic: p.Topic, Partition: p.Partition}
+			before, known := d.states[tp]
 			if known && before.PartitionEpoch == p.PartitionEpoch && before.LeaderEpoch == p.LeaderEpoch {
 				continue
 			}
-			d.states[partitionName(p)] = p
+			d.states[tp] = p
 			d.log.AddPartitionState(p)
-			d.sink.PartitionState(p)
+			if p.Topic == d.s.Topic.Name {
+				d.sink.PartitionState(p)
+			}
 		}
 	}
 }
@@ -181,8 +193,8 @@ func (d *director) tellFault(f linearizability.Fault, begins bool) {
 	} else {
 		d.log.AddFault(f)
 	}
-	if begins && f.Lossy {
-		d.lossy(f)
+	if begins {
+		d.strikes(f)
 	}
 	attrs := []env.Attr{env.Text("kind", string(f.Kind)), env.Text("detail", f.Detail)}
 	if f.Effect != "" {
@@ -264,6 +276,33 @@ func judgedTopic(s *scenario.Scenario) linearizability.Topic {
 		ELR:               true,
 		Deletes:           t.Configs.Int("retention.ms", -1) >= 0 || t.Configs.Int("retention.bytes", -1) >= 0,
 	}
+}
+
+// judgedTopics are the topics that the judge looks at: that under load and, if
+// groups commit offsets, where those are kept.
+func judgedTopics(s *scenario.Scenario) []linearizability.Topic {
+	topics := []linearizability.Topic{judgedTopic(s)}
+	if s.Load.Committers.Count > 0 {
+		p := s.Cluster.Properties
+		c := broker.DefaultConfig()
+		ApplyBrokerProperties(&c, p)
+		topics = append(topics, linearizability.Topic{
+			Name: linearizability.OffsetsTopic, Partitions: c.OffsetsPartitions, Internal: true, ELR: true,
+			ReplicationFactor: int32(min(int64(s.Cluster.Brokers), p.Int("offsets.topic.replication.factor", 3))),
+			MinISR:            c.MinInsyncReplicas, FlushMessages: p.Int("log.flush.interval.messages", 0),
+		})
+	}
+	return topics
+}
+
+// judged is a topic that the judge looks at, false if it does not.
+func judged(s *scenario.Scenario, name string) (linearizability.Topic, bool) {
+	topics := judgedTopics(s)
+	i := slices.IndexFunc(topics, func(t linearizability.Topic) bool { return t.Name == name })
+	if i < 0 {
+		return linearizability.Topic{}, false
+	}
+	return topics[i], true
 }
 
 // noSink is told everything and keeps nothing.

@@ -84,6 +84,7 @@ func (i *injector) carryOut(f faults.Fault) {
 		return
 	}
 	record.Lossy = s.Lossy
+	record.Recovered, record.Exact = i.cluster.lost(record.Brokers)
 	if s.Detail != "" {
 		record.Detail += "; " + s.Detail
 	}

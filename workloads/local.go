@@ -47,7 +47,7 @@ func RunLocal(ctx context.Context, o Options) (*Outcome, error) {
 	if err != nil {
 		return nil, err
 	}
-	d.lossy = func(linearizability.Fault) {}
+	d.strikes = func(linearizability.Fault) {}
 	d.facts = []linearizability.Fact{linearizability.FactStates, linearizability.FactReplicas, linearizability.FactLive}
 	d.observe = localObserve
 	for _, p := range c.processes {
@@ -130,14 +130,18 @@ func (c *localCluster) replicas() ([]linearizability.Scan, error) {
 		}
 		for _, entry := range entries {
 			shown, _, partition, ok := replication.ParseLogDir(entry.Name)
-			if !ok || !strings.HasPrefix(c.s.Topic.Name, shown) || len(shown) < len(c.s.Topic.Name) && len(shown) < replication.ShownTopicBytes {
+			if !ok {
+				continue
+			}
+			topic, ok := c.judgedLog(shown)
+			if !ok {
 				continue
 			}
 			log, _, err := storage.Open(node, entry.Name, storage.Config{})
 			if err != nil {
 				return nil, fmt.Errorf("opening %s of %s after the run: %w", entry.Name, p.name, err)
 			}
-			s, err := scanLog(recording(c.s), c.s.Topic.Name, partition, int32(i+1), false, linearizability.None, log)
+			s, err := scanLog(recording(c.s), topic, partition, int32(i+1), false, linearizability.None, log)
 			if err = errors.Join(err, log.Close()); err != nil {
 				return nil, err
 			}
@@ -145,6 +149,17 @@ func (c *localCluster) replicas() ([]linearizability.Scan, error) {
 		}
 	}
 	return scans, nil
+}
+
+// judgedLog is the topic whose log a directory holds, by what its name shows of
+// the topic's.
+func (c *localCluster) judgedLog(shown string) (linearizability.Topic, bool) {
+	for _, t := range judgedTopics(c.s) {
+		if t.Name[:min(len(t.Name), replication.ShownTopicBytes)] == shown {
+			return t, true
+		}
+	}
+	return linearizability.Topic{}, false
 }
 
 // freeAddresses finds ports of this machine that nobody listens on.

@@ -216,32 +216,46 @@ func (c *localCluster) partitions(e env.Env) []linearizability.PartitionState {
 	if e.Now() < c.asked+localObserve/2 {
 		return c.states
 	}
-	topic, err := c.client.Admin().DescribeTopic(c.s.Topic.Name, askTimeout)
-	c.asked = e.Now()
-	if err != nil {
-		return c.states
-	}
-	states := slices.Clone(c.states)
-	for i, p := range topic.Partitions {
-		s := linearizability.PartitionState{
-			Topic: topic.Name, Partition: p.Partition, Time: e.Now(), Replicas: p.Replicas,
-			Leader: p.Leader, LeaderEpoch: p.LeaderEpoch, ISR: p.ISR,
+	var states []linearizability.PartitionState
+	for _, judged := range judgedTopics(c.s) {
+		topic, err := c.client.Admin().DescribeTopic(judged.Name, askTimeout)
+		if err != nil {
+			break
 		}
-		if i >= len(states) {
-			states = append(states, s)
+		for _, p := range topic.Partitions {
+			states = append(states, c.newest(linearizability.PartitionState{
+				Topic: topic.Name, Partition: p.Partition, Time: e.Now(), Replicas: p.Replicas,
+				Leader: p.Leader, LeaderEpoch: p.LeaderEpoch, ISR: p.ISR,
+			}))
+		}
+	}
+	c.asked = e.Now()
+	if len(states) >= len(c.states) {
+		c.states = states
+	}
+	return c.states
+}
+
+// newest is the newer of what is known of a partition and what a broker has
+// said now. Metadata carries no partition epoch; changes seen are counted
+// instead. A broker that is behind is not believed.
+func (c *localCluster) newest(s linearizability.PartitionState) linearizability.PartitionState {
+	for _, before := range c.states {
+		if before.Topic != s.Topic || before.Partition != s.Partition {
 			continue
 		}
-		before := states[i]
-		// Metadata carries no partition epoch; changes seen are counted instead.
-		// A broker that is behind is not believed.
 		s.PartitionEpoch = before.PartitionEpoch + 1
 		if s.LeaderEpoch > before.LeaderEpoch || s.LeaderEpoch == before.LeaderEpoch && (s.Leader != before.Leader || !slices.Equal(s.ISR, before.ISR)) {
-			states[i] = s
+			return s
 		}
+		return before
 	}
-	c.states = states
-	return states
+	return s
 }
+
+// lost implements cluster. The machine keeps its power, and its page cache what
+// a process that was killed had written.
+func (c *localCluster) lost([]int32) ([]linearizability.Recovered, bool) { return nil, true }
 
 func (c *localCluster) controller(env.Env) (int, bool) {
 	resp, err := c.metadata()

@@ -51,9 +51,9 @@ func RunSim(ctx context.Context, o Options) (*Outcome, error) {
 	if d, err = newDirector(o, c); err != nil {
 		return nil, err
 	}
-	watch = &simWatch{c: c, brief: o.Brief, watcher: linearizability.NewWatcher([]linearizability.Topic{judgedTopic(o.Scenario)})}
+	watch = &simWatch{c: c, brief: o.Brief, watcher: linearizability.NewWatcher(judgedTopics(o.Scenario)), used: map[int32]bool{}}
 	d.log.OnCommitted(watch.watcher.Committed)
-	d.lossy = watch.watcher.AddFault
+	d.strikes = watch.watcher.AddFault
 	d.facts = []linearizability.Fact{
 		linearizability.FactStates, linearizability.FactElections, linearizability.FactEpochStarts,
 		linearizability.FactWatermarks, linearizability.FactReplicas, linearizability.FactLive,

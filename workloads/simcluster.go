@@ -47,10 +47,14 @@ type simBroker struct {
 	disk  *simdisk.Disk
 	cfg   broker.Config
 
-	b       *broker.Broker // of the live process once it serves, else nil
-	keptBy  *faults.Strike // the fault that keeps it from running, nil if none
-	failure string         // why a process last ended by itself, since the last fault of the disk
-	told    BrokerRow      // counters at the last row
+	b      *broker.Broker                            // of the live process once it serves, else nil
+	logs   map[string]interface{ EndOffset() int64 } // of its replicas by directory, as last seen
+	logsOf *broker.Broker                            // whose they are
+	// what the last fault took from its logs
+	recovered []linearizability.Recovered
+	keptBy    *faults.Strike // the fault that keeps it from running, nil if none
+	failure   string         // why a process last ended by itself, since the last fault of the disk
+	told      BrokerRow      // counters at the last row
 }
 
 // Ports that simulated brokers and their controllers listen on, and how long the supervisor of a
@@ -227,7 +231,7 @@ func (c *simCluster) FillUp(_ env.Env, broker int) (*faults.Strike, error) {
 	before := b.disk.Stats()
 	b.failure = ""
 	b.disk.FillUp(0)
-	return &faults.Strike{Lossy: true, Undo: func(env.Env) string {
+	return &faults.Strike{Undo: func(env.Env) string {
 		b.disk.SetCapacity(b.disk.Profile().CapacityBytes)
 		return fmt.Sprintf("%d calls failed, broker: %s", b.disk.Stats().NoSpace-before.NoSpace, orFine(b.failure))
 	}}, nil
@@ -241,7 +245,7 @@ func (c *simCluster) FailWrites(_ env.Env, broker int) (*faults.Strike, error) {
 		return nil, err
 	}
 	b.failure = ""
-	return &faults.Strike{Lossy: true, Undo: func(env.Env) string {
+	return &faults.Strike{Undo: func(env.Env) string {
 		injection.Clear()
 		return fmt.Sprintf("%d calls failed, broker: %s", injection.Hits(), orFine(b.failure))
 	}}, nil
@@ -296,7 +300,9 @@ func (c *simCluster) ShutDown(e env.Env, broker int) (*faults.Strike, error) {
 func (c *simCluster) CutPower(_ env.Env, broker int) (*faults.Strike, error) {
 	return c.stop(broker, func(b *simBroker, s *faults.Strike) string {
 		before := b.disk.Stats()
+		ends := b.logEnds()
 		b.node.PowerOff()
+		b.recovered = c.recovered(b, ends)
 		after := b.disk.Stats()
 		s.Lossy = after.LostBytes > before.LostBytes || after.LostNames > before.LostNames || after.LostCuts > before.LostCuts
 		return fmt.Sprintf("%d unsynced bytes and %d unsynced names lost", after.LostBytes-before.LostBytes, after.LostNames-before.LostNames)

@@ -1,8 +1,10 @@
 package workloads
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/weirlab/weir/broker"
@@ -28,6 +30,7 @@ type simWatch struct {
 	brief   bool // only for what the director asks
 	pending bool // a picture for an event is due already
 	looks   int
+	used    map[int32]bool // partitions of the offsets topic that have held something
 }
 
 // start begins to look, forever.
@@ -110,31 +113,34 @@ func (w *simWatch) findImage() {
 		return
 	}
 	c.image = newest
-	c.states = w.statesOf(newest.Topic(c.s.Topic.Name))
+	c.states = w.statesOf(newest)
 	for _, s := range c.states {
 		w.watcher.AddPartitionState(s)
 	}
 }
 
-// statesOf is the state of each partition of t.
-func (w *simWatch) statesOf(t *metadata.Topic) []linearizability.PartitionState {
-	if t == nil {
-		return nil
-	}
-	before := map[int32]linearizability.PartitionState{}
+// statesOf is the state of each partition of the topics that are judged.
+func (w *simWatch) statesOf(image *metadata.Image) []linearizability.PartitionState {
+	before := map[linearizability.TopicPartition]linearizability.PartitionState{}
 	for _, s := range w.c.states {
-		before[s.Partition] = s
+		before[linearizability.TopicPartition{Topic: s.Topic, Partition: s.Partition}] = s
 	}
 	var states []linearizability.PartitionState
-	for _, p := range t.Partitions {
-		if s, ok := before[p.Partition]; ok && s.PartitionEpoch == p.PartitionEpoch && s.LeaderEpoch == p.LeaderEpoch {
-			states = append(states, s) // with the time of the change
+	for _, topic := range judgedTopics(w.c.s) {
+		t := image.Topic(topic.Name)
+		if t == nil {
 			continue
 		}
-		states = append(states, linearizability.PartitionState{
-			Topic: t.Name, Partition: p.Partition, Time: w.c.k.Now(), Replicas: p.Replicas, Leader: p.Leader,
-			LeaderEpoch: p.LeaderEpoch, PartitionEpoch: p.PartitionEpoch, ISR: p.ISR, ELR: p.ELR,
-		})
+		for _, p := range t.Partitions {
+			s, ok := before[linearizability.TopicPartition{Topic: t.Name, Partition: p.Partition}]
+			if !ok || s.PartitionEpoch != p.PartitionEpoch || s.LeaderEpoch != p.LeaderEpoch {
+				s = linearizability.PartitionState{
+					Topic: t.Name, Partition: p.Partition, Time: w.c.k.Now(), Replicas: p.Replicas, Leader: p.Leader,
+					LeaderEpoch: p.LeaderEpoch, PartitionEpoch: p.PartitionEpoch, ISR: p.ISR, ELR: p.ELR,
+				}
+			}
+			states = append(states, s) // with the time of the change
+		}
 	}
 	return states
 }
@@ -148,13 +154,14 @@ func (w *simWatch) picture() {
 		running := b.node.Alive() && !b.node.Paused()
 		one := linearizability.BrokerView{Broker: int32(i + 1), Running: running && views[i] != nil, Incarnation: b.node.Epoch()}
 		if view := views[i]; view != nil {
+			b.seeLogs(view.Replicas)
 			one.Registered = registered(c.image, view)
 			q := view.Quorum
 			v.Controllers = append(v.Controllers, linearizability.ControllerView{
 				Node: int32(i + 1), Running: running, Leader: q.Leader, Epoch: q.Epoch, HighWatermark: q.HighWatermark, LogEnd: q.LogEnd, Log: w.readable(q.Log),
 			})
 			for _, r := range view.Replicas {
-				if r.TP.Topic == c.s.Topic.Name {
+				if w.watched(r) {
 					v.Replicas = append(v.Replicas, w.replica(int32(i+1), r))
 				}
 			}
@@ -163,6 +170,21 @@ func (w *simWatch) picture() {
 	}
 	w.watcher.Observe(v)
 	c.unsettledV = w.unsettled(views)
+}
+
+// watched says whether a replica is of a partition whose invariants are
+// checked: one of the topic under load, or of an internal topic that has ever
+// held anything.
+func (w *simWatch) watched(r replication.ReplicaView) bool {
+	switch {
+	case r.TP.Topic == w.c.s.Topic.Name:
+		return true
+	case r.TP.Topic != linearizability.OffsetsTopic || w.c.s.Load.Committers.Count == 0:
+		return false
+	case r.LogEndOffset > 0 && !w.used[r.TP.Partition]:
+		w.used[r.TP.Partition] = true
+	}
+	return w.used[r.TP.Partition]
 }
 
 func (w *simWatch) replica(id int32, r replication.ReplicaView) linearizability.ReplicaView {
@@ -283,14 +305,14 @@ func eachBatch(log *storage.Log, from, to int64, fn func(storage.Batch) bool) er
 
 // scanLog reads a whole replica for the judge, keeping as much as the history
 // has.
-func scanLog(kept linearizability.Recording, topic string, partition, brokerID int32, leader bool, highWatermark int64, log *storage.Log) (linearizability.Scan, error) {
+func scanLog(kept linearizability.Recording, topic linearizability.Topic, partition, brokerID int32, leader bool, highWatermark int64, log *storage.Log) (linearizability.Scan, error) {
 	s := linearizability.Scan{
-		Topic: topic, Partition: partition, Broker: brokerID, Leader: leader,
+		Topic: topic.Name, Partition: partition, Broker: brokerID, Leader: leader,
 		LogStart: log.StartOffset(), HighWatermark: highWatermark, LogEnd: log.EndOffset(),
 	}
 	for _, e := range log.Epochs() {
 		s.Epochs = append(s.Epochs, linearizability.EpochStart{
-			Topic: topic, Partition: partition, LeaderEpoch: e.Epoch, Leader: linearizability.None, StartOffset: e.StartOffset,
+			Topic: topic.Name, Partition: partition, LeaderEpoch: e.Epoch, Leader: linearizability.None, StartOffset: e.StartOffset,
 		})
 	}
 	var failed error
@@ -304,8 +326,10 @@ func scanLog(kept linearizability.Recording, topic string, partition, brokerID i
 				failed = err
 				return false
 			}
-			value, ok := linearizability.ParsePayload(r.Value)
-			if !ok {
+			value, ok := int64(0), true
+			if topic.Internal {
+				value = linearizability.HashRecord(r.Key, r.Value, r.TimestampMillis)
+			} else if value, ok = linearizability.ParsePayload(r.Value); !ok {
 				value = linearizability.None
 			}
 			s.Keep(kept, linearizability.ScanRecord{
@@ -322,7 +346,7 @@ func scanLog(kept linearizability.Recording, topic string, partition, brokerID i
 		err = failed
 	}
 	if err != nil {
-		return s, fmt.Errorf("reading %s-%d of broker %d back: %w", topic, partition, brokerID, err)
+		return s, fmt.Errorf("reading %s-%d of broker %d back: %w", topic.Name, partition, brokerID, err)
 	}
 	return s, nil
 }
@@ -337,16 +361,19 @@ func (c *simCluster) replicas() ([]linearizability.Scan, error) {
 		var views []replication.ReplicaView
 		c.k.Inspect(func() { views = b.b.View().Replicas })
 		for _, r := range views {
-			if r.TP.Topic != c.s.Topic.Name {
+			topic, ok := judged(c.s, r.TP.Topic)
+			if !ok {
 				continue
 			}
-			s, err := scanLog(recording(c.s), r.TP.Topic, r.TP.Partition, int32(i+1), r.Role == replication.RoleLeader, r.HighWatermark, r.Log)
+			s, err := scanLog(recording(c.s), topic, r.TP.Partition, int32(i+1), r.Role == replication.RoleLeader, r.HighWatermark, r.Log)
 			if err != nil {
 				return nil, err
 			}
 			scans = append(scans, s)
 		}
 	}
-	slices.SortStableFunc(scans, func(a, b linearizability.Scan) int { return int(a.Partition - b.Partition) })
+	slices.SortStableFunc(scans, func(a, b linearizability.Scan) int {
+		return cmp.Or(strings.Compare(a.Topic, b.Topic), int(a.Partition-b.Partition))
+	})
 	return scans, nil
 }

@@ -69,6 +69,8 @@ type inode struct {
 	cut      int64
 	cutSince time.Duration
 
+	damaged int64 // the first byte that the last loss of power took, or more than there are
+
 	ahead readAhead
 
 	mark uint64 // rolling checksum of the writes, noted in the trace by Sync

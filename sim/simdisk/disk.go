@@ -36,6 +36,7 @@ type Disk struct {
 	underway    int   // background write-backs
 	epoch       int64 // of the process whose handles are valid
 	losses      int64 // of power
+	lost        []Loss
 	stats       Stats
 	generation  uint64 // of I/O: what is under way when power goes never ends
 }

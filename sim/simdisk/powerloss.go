@@ -13,6 +13,7 @@ func (d *Disk) powerLoss() {
 	d.stats.PowerLosses++
 	d.settleAged()
 	d.generation++ // what was under way never ends
+	before := d.inventory()
 	d.journal = nil
 	d.loseNames()
 
@@ -23,6 +24,7 @@ func (d *Disk) powerLoss() {
 	d.dev.reset()
 	seen := make(map[*inode]bool)
 	d.restart(".", d.root, nil, seen)
+	d.account(before)
 	d.k.Note(d.node, "power loss", uint64(d.losses), env.Mix64(uint64(d.usedBytes)^uint64(d.stats.LostBytes)<<20^uint64(d.stats.LostNames)<<50))
 }
 
@@ -85,6 +87,7 @@ func (d *Disk) settleCut(f *inode) {
 // loseBytes decides what of a file's unsynced content survives, and makes the
 // result clean.
 func (d *Disk) loseBytes(name string, f *inode) {
+	f.damaged = maxFileBytes
 	for i := range f.chunks {
 		c := &f.chunks[i]
 		c.resident, c.charged, c.touched, c.loaded = false, 0, false, 0
@@ -138,6 +141,7 @@ func (d *Disk) loseBytes(name string, f *inode) {
 
 // uncut brings back what a truncation took away.
 func (f *inode) uncut() {
+	f.damage(f.cut)
 	for _, ci := range env.SortedKeys(f.old) {
 		from := max(f.cut, ci*chunkBytes)
 		if (ci+1)*chunkBytes <= f.cut {
@@ -154,6 +158,7 @@ func (f *inode) uncut() {
 
 // revert gives bytes of one chunk their durable value.
 func (f *inode) revert(from, to int64) {
+	f.damage(from)
 	ci := from / chunkBytes
 	at, end := int(from-ci*chunkBytes), int(to-ci*chunkBytes)
 	old := f.old[ci]
@@ -251,6 +256,7 @@ func (d *Disk) loseHoles(r *env.Rand, f *inode, base int64, unsynced spans) (kep
 // shorten drops the bytes from pos on; those before the end of the file read
 // as zeros from then on.
 func (f *inode) shorten(pos int64) {
+	f.damage(pos)
 	for ci := pos / chunkBytes; ci < int64(len(f.chunks)); ci++ {
 		c := &f.chunks[ci]
 		at := max(0, pos-ci*chunkBytes)
