@@ -44,11 +44,16 @@ func (p *partition) decide(k Record) *ruling {
 	if row, place := p.sent.find(k.Value); row != nil {
 		sent = row.batch.record(row.Run, place)
 		since = sent.Call
+		if sent.Outcome != OK || sent.Offset != k.Offset {
+			sent = nil // it is another copy that was acknowledged
+		}
+	}
+	if sent != nil {
 		if hole := p.survivorBehind(sent, k.Offset); hole != "" {
 			return &ruling{against: []string{hole}}
 		}
 	}
-	if sent != nil && sent.Outcome == OK && sent.Acks == 1 && !p.wasRead(k) {
+	if sent != nil && sent.Acks == 1 && !p.wasRead(k) {
 		if r := p.excuseLeaderOnly(sent); r != nil {
 			return r
 		}
@@ -75,7 +80,7 @@ func (p *partition) wasRead(k Record) bool {
 // survivorBehind finds a record of the same leader epoch behind one that is
 // gone. A loss is a suffix of an epoch: a log is cut, nothing is taken out of it.
 func (p *partition) survivorBehind(s *SendOp, offset int64) string {
-	if offset == None || s.Outcome != OK {
+	if offset == None {
 		return ""
 	}
 	if p.ledger.ends == nil {

@@ -7,7 +7,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/weirlab/weir/broker"
 	"github.com/weirlab/weir/env"
 	"github.com/weirlab/weir/linearizability"
 	"github.com/weirlab/weir/workloads/program"
@@ -283,13 +282,14 @@ func judgedTopic(s *scenario.Scenario) linearizability.Topic {
 func judgedTopics(s *scenario.Scenario) []linearizability.Topic {
 	topics := []linearizability.Topic{judgedTopic(s)}
 	if s.Load.Committers.Count > 0 {
-		p := s.Cluster.Properties
-		c := broker.DefaultConfig()
-		ApplyBrokerProperties(&c, p)
+		c, err := brokerConfig(s, 0, nil, "")
+		if err != nil {
+			return topics // no broker starts with it
+		}
 		topics = append(topics, linearizability.Topic{
 			Name: linearizability.OffsetsTopic, Partitions: c.OffsetsPartitions, Internal: true, ELR: true,
-			ReplicationFactor: int32(min(int64(s.Cluster.Brokers), p.Int("offsets.topic.replication.factor", 3))),
-			MinISR:            c.MinInsyncReplicas, FlushMessages: p.Int("log.flush.interval.messages", 0),
+			ReplicationFactor: int32(c.OffsetsReplicationFactor), MinISR: c.MinInsyncReplicas,
+			FlushMessages: s.Cluster.Properties.Int("log.flush.interval.messages", 0),
 		})
 	}
 	return topics
