@@ -42,6 +42,7 @@ func (b *Broker) apis() *protocol.Table {
 		needs(kmsg.ACLOperationDescribeConfigs, topic, onListeners(brokers|controllers, b.describeConfigsAPI())),
 		needs(kmsg.ACLOperationAlter, topic, onListeners(brokers|controllers, b.createPartitionsAPI())),
 		needs(kmsg.ACLOperationDelete, group, onListeners(brokers, b.deleteGroupsAPI())),
+		needs(kmsg.ACLOperationDelete, group, onListeners(brokers, b.offsetDeleteAPI())),
 		needs(kmsg.ACLOperationAlter, cluster, onListeners(brokers|controllers, b.electLeadersAPI())),
 		needs(kmsg.ACLOperationAlterConfigs, topic, onListeners(brokers|controllers, b.incrementalAlterConfigsAPI())),
 		needs(kmsg.ACLOperationClusterAction, cluster, onListeners(controllers, b.voteAPI())),

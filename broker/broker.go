@@ -202,6 +202,7 @@ func (b *Broker) Stop() error {
 	}
 	b.groups.Stop()
 	err := b.replicas.Stop()
+	b.groups.Wait()
 	b.peers.close(quorumLane + kmsg.NameForKey(int16(kmsg.Fetch)))
 	b.controller.Stop()
 	for _, s := range b.servers {

@@ -16,7 +16,9 @@
 //   - broker/storage is the log on disk under both partitions and metadata.
 //   - broker/controller is the metadata quorum: Raft, and on top of it the
 //     cluster's state (topics, leaders, in-sync replicas, live brokers).
-//   - broker/group keeps consumer groups and their committed offsets.
+//   - broker/coordinator runs state machines over the partitions of internal
+//     topics; broker/group, the first of them, keeps consumer groups and their
+//     committed offsets.
 //
 // This package joins them: [Start] opens everything and returns once the node
 // listens; lifecycle.go registers the broker with the controller and keeps its

@@ -1,9 +1,6 @@
 package group
 
 import (
-	"errors"
-	"slices"
-	"sync"
 	"testing"
 	"time"
 
@@ -11,73 +8,62 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/weirlab/weir/broker/coordinator/coordinatortest"
+	"github.com/weirlab/weir/broker/metadata"
 	"github.com/weirlab/weir/broker/storage"
+	"github.com/weirlab/weir/env"
 	"github.com/weirlab/weir/env/osenv"
 	"github.com/weirlab/weir/env/osenv/osenvtest"
 )
 
-// fakeLog is one partition of __consumer_offsets that several coordinators
-// believe to lead, as brokers do. Only the largest epoch can append.
-type fakeLog struct {
-	mu      sync.Mutex
-	epoch   int32
-	next    int64
-	batches [][]byte
-	fail    int16 // code of the next append
+// world is a log of groups, and the topics that exist.
+type world struct {
+	*coordinatortest.Log
+	e     env.Env
+	image *metadata.Image
 }
 
-func (l *fakeLog) Append(_, epoch int32, records []byte) (int64, int16) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if epoch != l.epoch {
-		return -1, kerr.NotLeaderForPartition.Code
-	}
-	if code := l.fail; code != 0 {
-		l.fail = 0
-		return -1, code
-	}
-	b := storage.Batch(slices.Clone(records))
-	b.SetBaseOffset(l.next)
-	base := l.next
-	l.next = b.NextOffset()
-	l.batches = append(l.batches, b)
-	return base, 0
+func newWorld(t *testing.T) *world {
+	e := osenvtest.New(t, osenv.Options{Node: "test", Seed: 1})
+	return &world{Log: coordinatortest.NewLog(e), e: e, image: imageOf(t, "t", "u")}
 }
 
-func (l *fakeLog) Load(_, epoch int32, fn func([]byte) error) error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if epoch != l.epoch {
-		return errors.New("not the leader")
+// imageOf is an image with topics of four partitions.
+func imageOf(t *testing.T, topics ...string) *metadata.Image {
+	edit, offset := metadata.Empty().Edit(), int64(0)
+	apply := func(r metadata.Record) {
+		require.NoError(t, edit.Apply(r, offset))
+		offset++
 	}
-	for _, b := range l.batches {
-		if err := fn(b); err != nil {
-			return err
+	for i, name := range topics {
+		id := metadata.TopicID{1, byte(i)}
+		apply(&metadata.TopicRecord{Name: name, ID: id})
+		for p := range int32(4) {
+			apply(&metadata.PartitionRecord{TopicID: id, Partition: p, Replicas: []int32{1}, ISR: []int32{1}, Leader: 1})
 		}
 	}
-	return nil
+	image, _ := edit.Done()
+	return image
 }
 
-func (l *fakeLog) elect() int32 {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.epoch++
-	return l.epoch
-}
-
-func newCoordinator(t *testing.T, l *fakeLog) *Coordinator {
-	e := osenvtest.New(t, osenv.Options{Node: "test", Seed: 1})
+func newCoordinator(t *testing.T, w *world, change ...func(*Config)) *Coordinator {
 	cfg := DefaultConfig()
 	cfg.InitialRebalanceDelay = 0
-	c := NewCoordinator(e, cfg, l)
+	for _, f := range change {
+		f(&cfg)
+	}
+	c := NewCoordinator(w.e, cfg, w, func() *metadata.Image { return w.image })
 	c.SetPartitions(1)
-	t.Cleanup(c.Stop)
+	t.Cleanup(func() {
+		c.Stop()
+		c.Wait()
+	})
 	return c
 }
 
 // lead makes c the coordinator and waits until it answers.
-func lead(t *testing.T, c *Coordinator, l *fakeLog) {
-	c.Lead(0, l.elect())
+func lead(t *testing.T, c *Coordinator, l *world) {
+	c.Lead(0, l.Elect(1<<62))
 	require.Eventually(t, func() bool {
 		return c.HandleListGroups(kmsg.NewPtrListGroupsRequest()).ErrorCode == 0
 	}, 10*time.Second, time.Millisecond)
@@ -106,6 +92,9 @@ func fetchOffset(c *Coordinator, group string) (int64, int16) {
 	topic.Topic, topic.Partitions = "t", []int32{3}
 	req.Topics = append(req.Topics, topic)
 	resp := c.HandleOffsetFetch(req)
+	if resp.ErrorCode != 0 {
+		return -1, resp.ErrorCode
+	}
 	return resp.Topics[0].Partitions[0].Offset, resp.ErrorCode
 }
 
@@ -135,7 +124,7 @@ func joinAlone(t *testing.T, c *Coordinator, group string) (member string, gener
 }
 
 func TestFailover(t *testing.T) {
-	l := &fakeLog{}
+	l := newWorld(t)
 	a, b := newCoordinator(t, l), newCoordinator(t, l)
 	require.Equal(t, kerr.NotCoordinator.Code, commitOffset(a, "g", "", -1, 1))
 	lead(t, a, l)
@@ -179,7 +168,7 @@ func TestFailover(t *testing.T) {
 }
 
 func TestResignLetsWaitersGo(t *testing.T) {
-	l := &fakeLog{}
+	l := newWorld(t)
 	c := newCoordinator(t, l)
 	lead(t, c, l)
 	joinAlone(t, c, "g")
@@ -190,21 +179,13 @@ func TestResignLetsWaitersGo(t *testing.T) {
 		req.StatesFilter = []string{"PreparingRebalance"}
 		return len(c.HandleListGroups(req).Groups) == 1
 	}, 10*time.Second, time.Millisecond)
-	c.Resign(0, l.epoch)
+	c.Resign(0, l.Epoch())
 	require.Equal(t, kerr.NotCoordinator.Code, <-answers)
 	require.Equal(t, kerr.NotCoordinator.Code, commitOffset(c, "g", "", -1, 1))
 }
 
-func TestCommitsApplyInLogOrder(t *testing.T) {
-	g := New("g", &Config{})
-	tp := TopicPartition{"t", 0}
-	g.apply(tp, Offset{Offset: 20, record: 6})
-	g.apply(tp, Offset{Offset: 10, record: 5}) // appended earlier, reported later
-	require.EqualValues(t, 20, g.Offsets[tp].Offset)
-}
-
 func TestDeleteGroup(t *testing.T) {
-	l := &fakeLog{}
+	l := newWorld(t)
 	c := newCoordinator(t, l)
 	lead(t, c, l)
 	member, _ := joinAlone(t, c, "busy")
@@ -228,7 +209,7 @@ func TestDeleteGroup(t *testing.T) {
 }
 
 func TestAppendFailures(t *testing.T) {
-	l := &fakeLog{}
+	l := newWorld(t)
 	c := newCoordinator(t, l)
 	lead(t, c, l)
 	require.Zero(t, commitOffset(c, "g", "", -1, 5))
@@ -236,16 +217,16 @@ func TestAppendFailures(t *testing.T) {
 		kerr.NotEnoughReplicas.Code:       kerr.CoordinatorNotAvailable.Code,
 		kerr.UnknownTopicOrPartition.Code: kerr.CoordinatorNotAvailable.Code,
 		kerr.NotLeaderForPartition.Code:   kerr.NotCoordinator.Code,
-		kerr.RequestTimedOut.Code:         kerr.RequestTimedOut.Code,
+		kerr.RequestTimedOut.Code:         kerr.CoordinatorNotAvailable.Code,
 		kerr.MessageTooLarge.Code:         kerr.InvalidCommitOffsetSize.Code,
 	} {
-		l.fail = append
+		l.Refuse(append)
 		require.Equal(t, want, commitOffset(c, "g", "", -1, 6))
 		offset, code := fetchOffset(c, "g")
 		require.Zero(t, code)
 		require.EqualValues(t, 5, offset)
 	}
-	l.fail = kerr.NotEnoughReplicas.Code
+	l.Refuse(kerr.NotEnoughReplicas.Code)
 	_, code := fetchOffset(c, "g")
 	require.Equal(t, kerr.CoordinatorNotAvailable.Code, code)
 
@@ -255,7 +236,7 @@ func TestAppendFailures(t *testing.T) {
 }
 
 func TestFetchAllAndSeveralGroups(t *testing.T) {
-	l := &fakeLog{}
+	l := newWorld(t)
 	c := newCoordinator(t, l)
 	lead(t, c, l)
 	require.Zero(t, commitOffset(c, "g", "", -1, 5))
@@ -275,9 +256,8 @@ func TestFetchAllAndSeveralGroups(t *testing.T) {
 }
 
 func TestSessionEnds(t *testing.T) {
-	l := &fakeLog{}
-	c := newCoordinator(t, l)
-	c.cfg.MinSessionTimeout = time.Millisecond
+	l := newWorld(t)
+	c := newCoordinator(t, l, func(cfg *Config) { cfg.MinSessionTimeout = time.Millisecond })
 	lead(t, c, l)
 	req := joinReq("g", "")
 	req.SessionTimeoutMillis, req.RebalanceTimeoutMillis = 20, 20
@@ -287,30 +267,10 @@ func TestSessionEnds(t *testing.T) {
 	require.Eventually(t, func() bool { return len(c.HandleListGroups(list).Groups) == 1 }, 10*time.Second, time.Millisecond)
 }
 
-func TestOffsetsExpire(t *testing.T) {
-	l := &fakeLog{}
-	c := newCoordinator(t, l)
-	lead(t, c, l)
-	require.Zero(t, commitOffset(c, "old", "", -1, 5))
-	joinAlone(t, c, "in use")
-	s, _ := c.find("old")
-	s.mu.Lock()
-	s.expire(time.Now().Add(c.cfg.OffsetsRetention - time.Hour).UnixMilli())
-	require.False(t, s.groups["old"].locked, "too early")
-	s.expire(time.Now().Add(c.cfg.OffsetsRetention + time.Hour).UnixMilli())
-	require.True(t, s.groups["old"].locked)
-	s.mu.Unlock()
-	require.Eventually(t, func() bool { return len(c.HandleListGroups(kmsg.NewPtrListGroupsRequest()).Groups) == 1 },
-		10*time.Second, time.Millisecond)
-	offset, code := fetchOffset(c, "old")
-	require.Zero(t, code)
-	require.EqualValues(t, -1, offset)
-}
-
 // Whatever stands in __consumer_offsets, a new coordinator answers, and with
 // all that can be read.
 func TestReplayStepsOverRecordsItCannotRead(t *testing.T) {
-	l := &fakeLog{}
+	l := newWorld(t)
 	a := newCoordinator(t, l)
 	lead(t, a, l)
 	require.Zero(t, commitOffset(a, "g", "", -1, 5))
@@ -323,12 +283,12 @@ func TestReplayStepsOverRecordsItCannotRead(t *testing.T) {
 		{Key: []byte{0}},
 		{},
 	} {
-		_, code := l.Append(0, l.epoch, storage.BuildBatch(nil, storage.NoProducer(), []storage.Record{bad, good}))
+		_, code := l.Append(0, l.Epoch(), storage.BuildBatch(nil, storage.NoProducer(), []storage.Record{bad, good}))
 		require.Zero(t, code)
 	}
 	garbage := storage.Batch(storage.BuildBatch(nil, storage.NoProducer(), []storage.Record{good}))
 	garbage[22] |= 1 // says it is gzip
-	_, code := l.Append(0, l.epoch, garbage)
+	_, code := l.Append(0, l.Epoch(), garbage)
 	require.Zero(t, code)
 	require.Zero(t, commitOffset(a, "i", "", -1, 9))
 

@@ -3,34 +3,42 @@
 //
 // A group lives in one partition of __consumer_offsets ([PartitionFor]) and is
 // coordinated by that partition's leader. What the group must remember is
-// written there as records in Kafka's own format, and a request that changes
-// it is answered once the record is committed: a committed offset is a
-// linearizable register. A broker that becomes leader of the partition reads
-// it from the start before it answers anything (COORDINATOR_LOAD_IN_PROGRESS
-// until then), and one that ceases to lead forgets it.
+// written there as records in Kafka's own format. The partition is a shard of
+// package coordinator, which has the rules of loading, ordering and answering.
 //
-// Two layers:
+// Three layers:
 //
-//   - Group (group.go, step.go, rebalance.go) is a pure state machine: inputs go
-//     in, and out come answers to requests, possibly older ones, and orders to
-//     write. It knows no clock: the caller brings the time and asks when it
-//     wants to be called next.
-//   - Coordinator (coordinator.go, handle*.go) is the runtime: one lock for each
-//     partition of __consumer_offsets, requests that wait for their answers, a
-//     timer.
+//   - Group (group.go, step.go, rebalance.go) is the state machine of one group:
+//     inputs go in, and out come answers to requests, possibly older ones, and
+//     records to store. It knows no clock: the caller brings the time and asks
+//     when it wants to be called next.
+//   - machine (machine.go, remove.go, records.go) is all groups of a partition
+//     with their offsets, as the runtime's Machine: commits, removals, expiry,
+//     replay. It is as pure.
+//   - Coordinator (coordinator.go, handle*.go) turns requests of the wire into
+//     steps of a machine, and outcomes into answers that clients know.
 //
 // What this gives, and what each rule is for:
 //
-//   - A commit is applied in the order of the log, not of the answers to its
-//     appends, so that a new coordinator arrives at the same offset.
+//   - A commit is checked and appended in one turn. The commit of a generation
+//     that is over can not land behind one of the next.
 //   - An assignment is handed out once it is committed in the log; a member that
-//     has one keeps its generation over a change of coordinator.
+//     has one keeps its generation over a change of coordinator. So does a
+//     static member's new ID: nobody is fenced by the memory of a coordinator
+//     that is gone.
 //   - A fetch of offsets has a record of no meaning committed first. A broker
 //     that was replaced and does not know it cannot do that, so that it cannot
 //     answer with offsets that are out of date. Kafka does not go so far.
-//   - While offsets expire or a group is deleted, nothing else is taken for it:
-//     an acknowledged commit is never undone by a removal decided before it.
+//   - Offsets are kept of partitions that exist. Those of a topic that is
+//     deleted go with it, or when the next coordinator loads them.
+//   - Offsets expire (KIP-211) and are deleted by tombstones, decided in the
+//     same order as commits: an acknowledged commit is never undone by a removal
+//     decided before it.
+//   - A heartbeat costs O(1). Deadlines of groups stand in a heap, at times that
+//     heartbeats can only make too early.
+//   - A request that is refused leaves no group behind.
 //
 // Assignments themselves are made by the members (the group's leader), so the
-// broker treats them as bytes.
+// broker treats them as bytes; subscriptions of consumers are read only to know
+// which topics a group consumes.
 package group

@@ -3,6 +3,9 @@ package group
 import (
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/weirlab/weir/broker/coordinator"
 	"github.com/weirlab/weir/env"
 )
 
@@ -29,8 +32,10 @@ type Config struct {
 	MinSessionTimeout     time.Duration // group.min.session.timeout.ms
 	MaxSessionTimeout     time.Duration // group.max.session.timeout.ms
 	MaxSize               int           // group.max.size; 0 is no limit
-	OffsetsRetention      time.Duration // offsets.retention.minutes
+	OffsetsRetention      time.Duration // offsets.retention.minutes; 0 keeps them for ever
+	OffsetsRetentionCheck time.Duration // offsets.retention.check.interval.ms
 	OffsetMetadataMax     int           // offset.metadata.max.bytes
+	CommitTimeout         time.Duration // offsets.commit.timeout.ms
 }
 
 // DefaultConfig has Kafka's defaults.
@@ -40,6 +45,8 @@ func DefaultConfig() Config {
 		MinSessionTimeout:     6 * time.Second,
 		MaxSessionTimeout:     30 * time.Minute,
 		OffsetsRetention:      7 * 24 * time.Hour,
+		OffsetsRetentionCheck: 10 * time.Minute,
+		CommitTimeout:         5 * time.Second,
 		OffsetMetadataMax:     4096,
 	}
 }
@@ -51,7 +58,7 @@ type Protocol struct {
 }
 
 // Ref names a waiting request; the answer carries it. 0 waits for nothing.
-type Ref uint64
+type Ref = coordinator.Ref
 
 // Member is one member of a group.
 type Member struct {
@@ -96,13 +103,24 @@ type Group struct {
 	joinUntil  time.Duration            // latest end of the initial delay
 	initial    bool                     // in the initial delay: joining does not end it
 	grew       bool                     // somebody joined since the initial delay was last extended
-	storing    bool                     // an assignment is on its way to the log
 	emptySince int64                    // wall clock ms at which the group became empty, 0 if it is not
 
-	// Kept by the coordinator: commits being appended, and whether offsets are
-	// being removed, while which nothing else may change.
-	commits int
-	locked  bool
+	lastStore uint64                  // sequence number of the last Store
+	storing   uint64                  // Store of the assignment that is on its way to the log, 0 if none is
+	replaced  map[uint64]*replacement // static members whose new IDs are on their way to the log, by Store
+
+	// Kept by the machine: what the newest record in the log says, and where
+	// that record ends.
+	durable  *kmsg.GroupMetadataValue
+	recorded int64
+}
+
+// replacement is a static member that has come back under a new member ID.
+type replacement struct {
+	answer Joined  // once the new ID is in the log
+	old    Member  // what it replaced
+	led    bool    // the old one led the group
+	member *Member // the new one
 }
 
 // New returns an empty group.
@@ -114,6 +132,7 @@ func New(id string, cfg *Config) *Group {
 		Offsets:   make(map[TopicPartition]Offset),
 		instances: make(map[string]string),
 		pending:   make(map[string]time.Duration),
+		replaced:  make(map[uint64]*replacement),
 	}
 }
 
@@ -161,21 +180,30 @@ type Heartbeat struct {
 	Generation int32
 }
 
-// Leave takes one member out.
+// Leave takes members out, all in one rebalance.
 type Leave struct {
-	Ref        Ref
+	Ref     Ref
+	Members []Leaver
+}
+
+// Leaver names a member that leaves.
+type Leaver struct {
 	MemberID   string
 	InstanceID string // names the member if MemberID is ""
 }
 
-// Stored reports that what Store asked for is in the log, or why not.
+// Stored reports what became of a Store.
 type Stored struct {
-	Generation int32
-	Code       int16 // Kafka error code as the client is to see it
+	Seq  uint64
+	Code int16 // 0 once it is committed, else a Kafka error code as the client is to see it
+
+	// Appended says that the record is in the log in spite of Code, and may be
+	// committed yet.
+	Appended bool
 }
 
-// Tick reports that time has passed. WallMillis is the wall clock.
-type Tick struct{ WallMillis int64 }
+// Tick reports that time has passed.
+type Tick struct{}
 
 func (Join) input()      {}
 func (Sync) input()      {}
@@ -184,7 +212,7 @@ func (Leave) input()     {}
 func (Stored) input()    {}
 func (Tick) input()      {}
 
-// Output is something the group wants done: Joined, Synced, Done or Store.
+// Output is something the group wants done: Joined, Synced, Left, Done or Store.
 type Output interface{ output() }
 
 // Joined answers a Join.
@@ -215,18 +243,28 @@ type Synced struct {
 	Assignment   []byte
 }
 
-// Done answers a Heartbeat or a Leave.
+// Left answers a Leave with a code for each of its members.
+type Left struct {
+	Ref   Ref
+	Codes []int16
+}
+
+// Done answers anything by a code alone.
 type Done struct {
 	Ref  Ref
 	Code int16
 }
 
-// Store asks for the group's present state to be written to the log, and for a
-// Stored when that is done.
-type Store struct{ Generation int32 }
+// Store asks for a record of the group to be written to the log, and for a
+// Stored with the same sequence number when that is done or cannot be.
+type Store struct {
+	Seq   uint64
+	Value *kmsg.GroupMetadataValue // without a timestamp
+}
 
 func (Joined) output() {}
 func (Synced) output() {}
+func (Left) output()   {}
 func (Done) output()   {}
 func (Store) output()  {}
 
@@ -257,3 +295,8 @@ func (m *Member) waiting() bool { return m.joining != 0 || m.syncing != 0 }
 
 // memberIDs lists the members in a fixed order.
 func (g *Group) memberIDs() []string { return env.SortedKeys(g.Members) }
+
+// traceless reports whether the group is as if it had never been.
+func (g *Group) traceless() bool {
+	return g.State == Empty && len(g.pending) == 0 && len(g.Offsets) == 0 && g.Generation == 0 && g.durable == nil
+}

@@ -2,6 +2,7 @@ package group
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -9,8 +10,12 @@ import (
 	"github.com/weirlab/weir/env"
 )
 
-// noAuthorizedOperations says that they were not asked for.
-const noAuthorizedOperations = -1 << 31
+const (
+	// noAuthorizedOperations says that they were not asked for.
+	noAuthorizedOperations = -1 << 31
+
+	classicType = "classic"
+)
 
 // HandleDescribeGroups answers DescribeGroups. A group that does not exist is
 // Dead, as in Kafka, and from v6 on also GROUP_ID_NOT_FOUND.
@@ -18,33 +23,35 @@ func (c *Coordinator) HandleDescribeGroups(req *kmsg.DescribeGroupsRequest) *kms
 	resp := kmsg.NewPtrDescribeGroupsResponse()
 	resp.Version = req.Version
 	for _, id := range req.Groups {
+		found := kmsg.NewDescribeGroupsResponseGroup()
+		_, code := c.do(kmsg.DescribeGroups, id, func(m *machine, _ at, ref Ref) turn {
+			g := m.groups[id]
+			if g == nil {
+				found.State = Dead.String()
+				if req.Version >= 6 {
+					return done(ref, kerr.GroupIDNotFound.Code)
+				}
+				return done(ref, 0)
+			}
+			g.describe(&found)
+			t := done(ref, 0)
+			t.After = g.recorded
+			return t
+		})
 		out := kmsg.NewDescribeGroupsResponseGroup()
-		out.Group = id
-		out.AuthorizedOperations = noAuthorizedOperations
-		s, code := c.find(id)
-		if code == 0 {
-			code = s.describe(&out, req.Version)
+		if code == 0 || code == kerr.GroupIDNotFound.Code {
+			out = found
 		}
-		out.ErrorCode = code
+		if out.ErrorCode = code; code == kerr.GroupIDNotFound.Code {
+			out.ErrorMessage = kmsg.StringPtr("Group " + id + " not found.")
+		}
+		out.Group, out.AuthorizedOperations = id, noAuthorizedOperations
 		resp.Groups = append(resp.Groups, out)
 	}
 	return resp
 }
 
-func (s *shard) describe(out *kmsg.DescribeGroupsResponseGroup, version int16) int16 {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if code := s.usable(); code != 0 {
-		return code
-	}
-	g := s.groups[out.Group]
-	if g == nil {
-		out.State = Dead.String()
-		if version >= 6 {
-			return kerr.GroupIDNotFound.Code
-		}
-		return 0
-	}
+func (g *Group) describe(out *kmsg.DescribeGroupsResponseGroup) {
 	out.State, out.ProtocolType = g.State.String(), g.ProtocolType
 	if g.State == Stable {
 		out.Protocol = g.Protocol
@@ -61,31 +68,39 @@ func (s *shard) describe(out *kmsg.DescribeGroupsResponseGroup, version int16) i
 		}
 		out.Members = append(out.Members, member)
 	}
-	return 0
 }
 
 // HandleListGroups answers ListGroups with the groups this broker coordinates.
+// While some are being loaded it says so, and lists the others.
 func (c *Coordinator) HandleListGroups(req *kmsg.ListGroupsRequest) *kmsg.ListGroupsResponse {
 	resp := kmsg.NewPtrListGroupsResponse()
 	resp.Version = req.Version
-	if len(req.TypesFilter) > 0 && !slices.Contains(req.TypesFilter, "classic") {
+	wanted := func(filter []string, value string) bool {
+		return len(filter) == 0 || slices.ContainsFunc(filter, func(f string) bool { return strings.EqualFold(f, value) })
+	}
+	if !wanted(req.TypesFilter, classicType) {
 		return resp
 	}
-	for _, s := range c.all() {
-		s.mu.Lock()
-		if s.usable() == kerr.CoordinatorLoadInProgress.Code {
-			resp.ErrorCode = kerr.CoordinatorLoadInProgress.Code
-		}
-		for _, id := range env.SortedKeys(s.groups) {
-			g := s.groups[id]
-			if len(req.StatesFilter) > 0 && !slices.Contains(req.StatesFilter, g.State.String()) {
-				continue
+	for _, p := range c.shards.Partitions() {
+		var listed []kmsg.ListGroupsResponseGroup
+		_, code := c.shards.Do(p, func(m *machine, _ at, ref Ref) turn {
+			for _, id := range env.SortedKeys(m.groups) {
+				g := m.groups[id]
+				if !wanted(req.StatesFilter, g.State.String()) {
+					continue
+				}
+				out := kmsg.NewListGroupsResponseGroup()
+				out.Group, out.ProtocolType, out.GroupState, out.GroupType = id, g.ProtocolType, g.State.String(), classicType
+				listed = append(listed, out)
 			}
-			out := kmsg.NewListGroupsResponseGroup()
-			out.Group, out.ProtocolType, out.GroupState, out.GroupType = id, g.ProtocolType, g.State.String(), "classic"
-			resp.Groups = append(resp.Groups, out)
+			return done(ref, 0)
+		})
+		switch code {
+		case 0:
+			resp.Groups = append(resp.Groups, listed...)
+		case kerr.CoordinatorLoadInProgress.Code:
+			resp.ErrorCode = code
 		}
-		s.mu.Unlock()
 	}
 	return resp
 }
@@ -98,35 +113,8 @@ func (c *Coordinator) HandleDeleteGroups(req *kmsg.DeleteGroupsRequest) *kmsg.De
 	for _, id := range req.Groups {
 		out := kmsg.NewDeleteGroupsResponseGroup()
 		out.Group = id
-		s, code := c.find(id)
-		if code == 0 {
-			code = s.deleteGroup(id)
-		}
-		out.ErrorCode = code
+		_, out.ErrorCode = c.do(kmsg.DeleteGroups, id, func(m *machine, at at, ref Ref) turn { return m.deleteGroup(at, ref, id) })
 		resp.Groups = append(resp.Groups, out)
 	}
 	return resp
-}
-
-func (s *shard) deleteGroup(id string) int16 {
-	s.mu.Lock()
-	code := s.usable()
-	g := s.groups[id]
-	switch {
-	case code != 0:
-	case g == nil:
-		code = kerr.GroupIDNotFound.Code
-	case g.State != Empty || len(g.pending) > 0:
-		code = kerr.NonEmptyGroup.Code
-	case g.locked || g.commits > 0:
-		code = kerr.CoordinatorLoadInProgress.Code
-	}
-	if code != 0 {
-		s.mu.Unlock()
-		return code
-	}
-	g.locked = true
-	tps := sortedPartitions(g.Offsets)
-	s.mu.Unlock()
-	return s.remove(g, tps, true)
 }

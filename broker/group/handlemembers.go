@@ -4,16 +4,18 @@ import (
 	"encoding/hex"
 	"time"
 
-	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/weirlab/weir/env"
 )
 
 // maxWaitMillis bounds the timeouts that a member may ask for.
 const maxWaitMillis = 1<<31 - 1
 
 // HandleJoinGroup answers JoinGroup: it blocks until the next generation
-// begins. clientID and clientHost are what DescribeGroups will show.
-func (c *Coordinator) HandleJoinGroup(req *kmsg.JoinGroupRequest, clientID, clientHost string) *kmsg.JoinGroupResponse {
+// begins. clientID and remote, the peer's "host:port", are what DescribeGroups
+// will show.
+func (c *Coordinator) HandleJoinGroup(req *kmsg.JoinGroupRequest, clientID, remote string) *kmsg.JoinGroupResponse {
 	resp := kmsg.NewPtrJoinGroupResponse()
 	resp.Version = req.Version
 	resp.Generation = -1
@@ -21,16 +23,11 @@ func (c *Coordinator) HandleJoinGroup(req *kmsg.JoinGroupRequest, clientID, clie
 	if req.Version < 7 {
 		resp.Protocol = new(string) // null only from v7 on
 	}
-	s, code := c.find(req.Group)
-	if code != 0 {
-		resp.ErrorCode = code
-		return resp
-	}
 	in := Join{
 		MemberID:          req.MemberID,
 		InstanceID:        text(req.InstanceID),
 		ClientID:          clientID,
-		ClientHost:        clientHost,
+		ClientHost:        hostOf(remote),
 		SessionTimeout:    millis(req.SessionTimeoutMillis),
 		RebalanceTimeout:  millis(req.RebalanceTimeoutMillis),
 		ProtocolType:      req.ProtocolType,
@@ -43,15 +40,15 @@ func (c *Coordinator) HandleJoinGroup(req *kmsg.JoinGroupRequest, clientID, clie
 	for i := range req.Protocols {
 		in.Protocols = append(in.Protocols, Protocol{Name: req.Protocols[i].Name, Metadata: req.Protocols[i].Metadata})
 	}
-	// Only a newcomer makes a group come into being.
-	out, code := s.ask(req.Group, req.MemberID == "", func(ref Ref) Input {
+	out, code := c.do(kmsg.JoinGroup, req.Group, func(m *machine, at at, ref Ref) turn {
 		in.Ref = ref
 		prefix := clientID
 		if in.InstanceID != "" {
 			prefix = in.InstanceID
 		}
-		in.NewMemberID = s.newMemberID(prefix)
-		return in
+		in.NewMemberID = newMemberID(prefix, at.Rand)
+		// Only a newcomer makes a group come into being.
+		return m.request(at, ref, req.Group, req.MemberID == "", in)
 	})
 	if code != 0 {
 		resp.ErrorCode = code
@@ -74,11 +71,14 @@ func (c *Coordinator) HandleJoinGroup(req *kmsg.JoinGroupRequest, clientID, clie
 	return resp
 }
 
-// newMemberID makes a name that no other member ever has. mu is held.
-func (s *shard) newMemberID(prefix string) string {
+// newMemberID makes a name that no other member ever has: as in Kafka, the
+// client's and a random UUID.
+func newMemberID(prefix string, r *env.Rand) string {
 	var id [16]byte
-	_, _ = s.ids.Read(id[:])
-	return prefix + "-" + hex.EncodeToString(id[:])
+	_, _ = r.Read(id[:])
+	id[6], id[8] = id[6]&0x0f|0x40, id[8]&0x3f|0x80 // version 4, RFC 9562
+	h := hex.EncodeToString(id[:])
+	return prefix + "-" + h[:8] + "-" + h[8:12] + "-" + h[12:16] + "-" + h[16:20] + "-" + h[20:]
 }
 
 // HandleSyncGroup answers SyncGroup: it blocks until the leader's assignment
@@ -86,11 +86,6 @@ func (s *shard) newMemberID(prefix string) string {
 func (c *Coordinator) HandleSyncGroup(req *kmsg.SyncGroupRequest) *kmsg.SyncGroupResponse {
 	resp := kmsg.NewPtrSyncGroupResponse()
 	resp.Version = req.Version
-	s, code := c.find(req.Group)
-	if code != 0 {
-		resp.ErrorCode = code
-		return resp
-	}
 	in := Sync{
 		MemberID: req.MemberID, InstanceID: text(req.InstanceID), Generation: req.Generation,
 		ProtocolType: text(req.ProtocolType), Protocol: text(req.Protocol),
@@ -99,7 +94,10 @@ func (c *Coordinator) HandleSyncGroup(req *kmsg.SyncGroupRequest) *kmsg.SyncGrou
 	for i := range req.GroupAssignment {
 		in.Assignments[req.GroupAssignment[i].MemberID] = req.GroupAssignment[i].MemberAssignment
 	}
-	out, code := s.ask(req.Group, false, func(ref Ref) Input { in.Ref = ref; return in })
+	out, code := c.do(kmsg.SyncGroup, req.Group, func(m *machine, at at, ref Ref) turn {
+		in.Ref = ref
+		return m.request(at, ref, req.Group, false, in)
+	})
 	if code != 0 {
 		resp.ErrorCode = code
 		return resp
@@ -116,54 +114,43 @@ func (c *Coordinator) HandleSyncGroup(req *kmsg.SyncGroupRequest) *kmsg.SyncGrou
 func (c *Coordinator) HandleHeartbeat(req *kmsg.HeartbeatRequest) *kmsg.HeartbeatResponse {
 	resp := kmsg.NewPtrHeartbeatResponse()
 	resp.Version = req.Version
-	s, code := c.find(req.Group)
-	if code == 0 {
-		code = s.done(req.Group, func(ref Ref) Input {
-			return Heartbeat{Ref: ref, MemberID: req.MemberID, InstanceID: text(req.InstanceID), Generation: req.Generation}
-		})
-	}
-	resp.ErrorCode = code
+	_, resp.ErrorCode = c.do(kmsg.Heartbeat, req.Group, func(m *machine, at at, ref Ref) turn {
+		return m.request(at, ref, req.Group, false,
+			Heartbeat{Ref: ref, MemberID: req.MemberID, InstanceID: text(req.InstanceID), Generation: req.Generation})
+	})
 	return resp
 }
 
-// HandleLeaveGroup answers LeaveGroup.
+// HandleLeaveGroup answers LeaveGroup. Before v3 it names one member.
 func (c *Coordinator) HandleLeaveGroup(req *kmsg.LeaveGroupRequest) *kmsg.LeaveGroupResponse {
 	resp := kmsg.NewPtrLeaveGroupResponse()
 	resp.Version = req.Version
-	s, code := c.find(req.Group)
+	var leavers []Leaver
+	if req.Version < 3 {
+		leavers = []Leaver{{MemberID: req.MemberID}}
+	} else {
+		for i := range req.Members {
+			leavers = append(leavers, Leaver{MemberID: req.Members[i].MemberID, InstanceID: text(req.Members[i].InstanceID)})
+		}
+	}
+	out, code := c.do(kmsg.LeaveGroup, req.Group, func(m *machine, at at, ref Ref) turn {
+		return m.request(at, ref, req.Group, false, Leave{Ref: ref, Members: leavers})
+	})
 	if code != 0 {
 		resp.ErrorCode = code
 		return resp
 	}
+	left := out.(Left)
 	if req.Version < 3 {
-		resp.ErrorCode = s.done(req.Group, func(ref Ref) Input { return Leave{Ref: ref, MemberID: req.MemberID} })
+		resp.ErrorCode = left.Codes[0]
 		return resp
 	}
-	for i := range req.Members {
-		m := &req.Members[i]
-		out := kmsg.NewLeaveGroupResponseMember()
-		out.MemberID, out.InstanceID = m.MemberID, m.InstanceID
-		out.ErrorCode = s.done(req.Group, func(ref Ref) Input {
-			return Leave{Ref: ref, MemberID: m.MemberID, InstanceID: text(m.InstanceID)}
-		})
-		switch out.ErrorCode {
-		case kerr.NotCoordinator.Code, kerr.CoordinatorLoadInProgress.Code:
-			resp.ErrorCode = out.ErrorCode
-			resp.Members = nil
-			return resp
-		}
-		resp.Members = append(resp.Members, out)
+	for i, code := range left.Codes {
+		m := kmsg.NewLeaveGroupResponseMember()
+		m.MemberID, m.InstanceID, m.ErrorCode = req.Members[i].MemberID, req.Members[i].InstanceID, code
+		resp.Members = append(resp.Members, m)
 	}
 	return resp
-}
-
-// done asks for something that is answered by a code alone.
-func (s *shard) done(group string, input func(ref Ref) Input) int16 {
-	out, code := s.ask(group, false, input)
-	if code != 0 {
-		return code
-	}
-	return out.(Done).Code
 }
 
 func text(s *string) string {

@@ -15,7 +15,7 @@ func (s *step) rebalance() {
 	wasEmpty := s.State == Empty
 	s.failSyncs(kerr.RebalanceInProgress.Code)
 	s.State = Preparing
-	s.storing = false
+	s.storing = 0
 	s.initial = wasEmpty && s.cfg.InitialRebalanceDelay > 0
 	if s.initial {
 		// More members of a starting application are likely to follow.
@@ -95,7 +95,7 @@ func (s *step) begin() {
 	if len(s.Members) == 0 {
 		s.State = Empty
 		s.Protocol, s.Leader = "", ""
-		s.out = append(s.out, Store{Generation: s.Generation})
+		s.store(s.value())
 		return
 	}
 	s.State = Completing
@@ -190,9 +190,8 @@ func (s *step) forget(m *Member) {
 	}
 }
 
-// remove takes a member out of the group, which then has to rebalance.
-func (s *step) remove(m *Member) {
-	s.forget(m)
+// missed goes on after members have been forgotten.
+func (s *step) missed() {
 	switch {
 	case s.State == Preparing && len(s.Members) == 0 && len(s.pending) == 0:
 		s.begin() // nobody is left to wait for
@@ -226,12 +225,11 @@ func (s *step) sync(in Sync) {
 			s.out = append(s.out, Synced{Ref: m.syncing, Code: kerr.UnknownMemberID.Code})
 		}
 		m.syncing = in.Ref
-		if m.ID == s.Leader && !s.storing {
+		if m.ID == s.Leader && s.storing == 0 {
 			for _, id := range s.memberIDs() {
 				s.Members[id].Assignment = in.Assignments[id]
 			}
-			s.storing = true
-			s.out = append(s.out, Store{Generation: s.Generation})
+			s.storing = s.store(s.value())
 		}
 	default:
 		refuse(kerr.UnknownMemberID.Code)
@@ -245,10 +243,15 @@ func (s *step) answerSync(m *Member, ref Ref) {
 // stored goes on once the assignment is in the log: only then may a member
 // act on it, or a new coordinator would not know of it.
 func (s *step) stored(in Stored) {
-	if in.Generation != s.Generation || s.State != Completing || !s.storing {
+	if r := s.replaced[in.Seq]; r != nil {
+		delete(s.replaced, in.Seq)
+		s.replacementStored(r, in)
 		return
 	}
-	s.storing = false
+	if s.storing != in.Seq || s.State != Completing {
+		return
+	}
+	s.storing = 0
 	if in.Code != 0 {
 		s.failSyncs(in.Code)
 		s.rebalance()
@@ -268,7 +271,7 @@ func (s *step) stored(in Stored) {
 // dropUnsynced removes the members that joined a generation and then did not
 // ask for their part of it in time.
 func (s *step) dropUnsynced() {
-	if s.storing {
+	if s.storing != 0 {
 		s.deadline = s.now + s.rebalanceTimeout()
 		return
 	}

@@ -50,24 +50,29 @@ func groupKey(group string) []byte {
 	return k.AppendTo(nil)
 }
 
-// groupRecord is the group as the next coordinator is to find it.
-func (g *Group) groupRecord(wallMillis int64) storage.Record {
-	v := kmsg.NewGroupMetadataValue()
+func groupRecord(group string, v *kmsg.GroupMetadataValue, wallMillis int64) storage.Record {
+	v.CurrentStateTimestamp = wallMillis
+	return storage.Record{TimestampMillis: wallMillis, Key: groupKey(group), Value: v.AppendTo(nil)}
+}
+
+// value is the group as the next coordinator is to find it.
+func (g *Group) value() *kmsg.GroupMetadataValue {
+	v := new(kmsg.GroupMetadataValue)
+	v.Default()
 	v.Version = groupValueVersion
 	v.ProtocolType, v.Generation = g.ProtocolType, g.Generation
 	if g.Protocol != "" {
-		v.Protocol = &g.Protocol
+		v.Protocol = kmsg.StringPtr(g.Protocol)
 	}
 	if g.Leader != "" {
-		v.Leader = &g.Leader
+		v.Leader = kmsg.StringPtr(g.Leader)
 	}
-	v.CurrentStateTimestamp = wallMillis
 	for _, id := range g.memberIDs() {
 		m := g.Members[id]
 		out := kmsg.NewGroupMetadataValueMember()
 		out.MemberID, out.ClientID, out.ClientHost = m.ID, m.ClientID, m.ClientHost
 		if m.InstanceID != "" {
-			out.InstanceID = &m.InstanceID
+			out.InstanceID = kmsg.StringPtr(m.InstanceID)
 		}
 		out.RebalanceTimeoutMillis = int32(m.RebalanceTimeout / time.Millisecond)
 		out.SessionTimeoutMillis = int32(m.SessionTimeout / time.Millisecond)
@@ -75,14 +80,15 @@ func (g *Group) groupRecord(wallMillis int64) storage.Record {
 		out.Assignment = m.Assignment
 		v.Members = append(v.Members, out)
 	}
-	return storage.Record{TimestampMillis: wallMillis, Key: groupKey(g.ID), Value: v.AppendTo(nil)}
+	return v
 }
 
-// restore makes the group what a group record says. Sessions begin anew.
-func (g *Group) restore(v *kmsg.GroupMetadataValue, now time.Duration) {
+// restore makes the group what a group record says. Sessions are left to begin
+// once the log has been read.
+func (g *Group) restore(v *kmsg.GroupMetadataValue) {
 	offsets := g.Offsets
 	*g = *New(g.ID, g.cfg)
-	g.Offsets = offsets
+	g.Offsets, g.durable = offsets, v
 	g.ProtocolType, g.Generation = v.ProtocolType, v.Generation
 	if v.Protocol != nil {
 		g.Protocol = *v.Protocol
@@ -103,7 +109,6 @@ func (g *Group) restore(v *kmsg.GroupMetadataValue, now time.Duration) {
 			m.InstanceID = *in.InstanceID
 			g.instances[m.InstanceID] = m.ID
 		}
-		m.expires = now + m.SessionTimeout
 		g.Members[m.ID] = m
 	}
 	if len(g.Members) > 0 {
@@ -113,60 +118,22 @@ func (g *Group) restore(v *kmsg.GroupMetadataValue, now time.Duration) {
 	}
 }
 
-// replay is groups being read from the log.
-type replay struct {
-	cfg    *Config
-	now    time.Duration
-	groups map[string]*Group
-
-	// skipped hears of each record, or rest of a batch, that cannot be read.
-	skipped func(offset int64, err error)
-}
-
-func (r *replay) group(id string) *Group {
-	g := r.groups[id]
-	if g == nil {
-		g = New(id, r.cfg)
-		r.groups[id] = g
-	}
-	return g
-}
-
-// batch takes one batch of the log. Records of kinds that are not known are
-// left alone, as other coordinators may write them. What cannot be read is
-// stepped over: no later replay could do better, and the groups beside it must
-// not wait for ever.
-func (r *replay) batch(b storage.Batch) {
-	if b.IsControl() {
-		return
-	}
-	next := b.BaseOffset()
-	for rec, err := range b.Records() {
-		if err == nil {
-			next = rec.Offset
-			err = r.record(rec)
-		}
-		if err != nil {
-			r.skipped(next, err)
-		}
-		next++
-	}
-}
-
-func (r *replay) record(rec storage.Record) error {
+// Replay takes one record of the log. Records of kinds that are not known are
+// left alone, as other coordinators may write them.
+func (m *machine) Replay(rec storage.Record) error {
 	if len(rec.Key) < 2 {
-		return nil
+		return fmt.Errorf("a key of %d bytes says no version", len(rec.Key))
 	}
 	switch int16(binary.BigEndian.Uint16(rec.Key)) {
 	case offsetKeyOldVersion, offsetKeyVersion:
-		return r.offset(rec)
+		return m.replayOffset(rec)
 	case groupKeyVersion:
-		return r.metadata(rec)
+		return m.replayGroup(rec)
 	}
 	return nil
 }
 
-func (r *replay) offset(rec storage.Record) error {
+func (m *machine) replayOffset(rec storage.Record) error {
 	var k kmsg.OffsetCommitKey
 	if err := k.ReadFrom(rec.Key); err != nil {
 		return fmt.Errorf("key of an offset commit: %w", err)
@@ -176,7 +143,9 @@ func (r *replay) offset(rec storage.Record) error {
 	}
 	tp := TopicPartition{k.Topic, k.Partition}
 	if rec.Value == nil {
-		delete(r.group(k.Group).Offsets, tp)
+		if g := m.groups[k.Group]; g != nil {
+			delete(g.Offsets, tp)
+		}
 		return nil
 	}
 	var v kmsg.OffsetCommitValue
@@ -187,22 +156,19 @@ func (r *replay) offset(rec storage.Record) error {
 	if v.Version < 3 {
 		epoch = -1
 	}
-	r.group(k.Group).apply(tp, Offset{
-		Offset: v.Offset, LeaderEpoch: epoch, Metadata: v.Metadata,
-		CommitTimestamp: v.CommitTimestamp, record: rec.Offset,
-	})
+	m.group(k.Group).Offsets[tp] = Offset{Offset: v.Offset, LeaderEpoch: epoch, Metadata: v.Metadata, CommitTimestamp: v.CommitTimestamp}
 	return nil
 }
 
-func (r *replay) metadata(rec storage.Record) error {
+func (m *machine) replayGroup(rec storage.Record) error {
 	var k kmsg.GroupMetadataKey
 	if err := k.ReadFrom(rec.Key); err != nil {
 		return fmt.Errorf("key of a group: %w", err)
 	}
-	g := r.group(k.Group)
+	g := m.group(k.Group)
 	if rec.Value == nil {
 		offsets := g.Offsets
-		*g = *New(k.Group, r.cfg)
+		*g = *New(k.Group, m.cfg)
 		g.Offsets = offsets
 		return nil
 	}
@@ -210,9 +176,7 @@ func (r *replay) metadata(rec storage.Record) error {
 	if err := v.ReadFrom(rec.Value); err != nil {
 		return fmt.Errorf("group %q: %w", k.Group, err)
 	}
-	// The record of an earlier generation can land behind that of a later one.
-	if v.Generation >= g.Generation {
-		g.restore(&v, r.now)
-	}
+	g.restore(&v)
+	g.recorded = rec.Offset + 1
 	return nil
 }

@@ -16,14 +16,15 @@ import (
 //
 //	join id=m1 [instance=i] [ref=1] [session=10s] [rebalance=30s] [protocols=(range,sticky)] [skip] [need-id]
 //	sync id=m1 gen=1 [ref=2] [assign=(m1:a,m2:b)]
-//	heartbeat | leave | commit | stored | tick | wait=5s | show
+//	heartbeat | leave | commit | stored [code=15 [appended]] | tick | wait=5s | show
 //
-// A newcomer is a join without id; new=name says what it will be called.
+// stored tells of the oldest store that is still open. // A newcomer is a join without id; new=name says what it will be called.
 func TestScenarios(t *testing.T) {
 	datadriven.Walk(t, "testdata", func(t *testing.T, path string) {
 		cfg := DefaultConfig()
 		g := New("g", &cfg)
 		now := time.Duration(0)
+		var stores []Store
 		datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string {
 			arg := func(name, def string) string {
 				for _, a := range d.CmdArgs {
@@ -76,11 +77,17 @@ func TestScenarios(t *testing.T) {
 			case "heartbeat":
 				out = g.Step(now, Heartbeat{Ref: 1, MemberID: arg("id", ""), InstanceID: arg("instance", ""), Generation: int32(number("gen", 1))})
 			case "leave":
-				out = g.Step(now, Leave{Ref: 1, MemberID: arg("id", ""), InstanceID: arg("instance", "")})
+				out = g.Step(now, Leave{Ref: 1, Members: []Leaver{{MemberID: arg("id", ""), InstanceID: arg("instance", "")}}})
 			case "stored":
-				out = g.Step(now, Stored{Generation: int32(number("gen", 1)), Code: int16(number("code", 0))})
+				require.NotEmpty(t, stores, "%s: nothing is to be stored", d.Pos)
+				code := int16(number("code", 0))
+				if code == 0 || has("appended") {
+					g.durable = stores[0].Value
+				}
+				out = g.Step(now, Stored{Seq: stores[0].Seq, Code: code, Appended: has("appended")})
+				stores = stores[1:]
 			case "tick":
-				out = g.Step(now, Tick{WallMillis: 1})
+				out = g.Step(now, Tick{})
 			case "commit":
 				return codeName(g.CheckCommit(now, arg("id", ""), arg("instance", ""), int32(number("gen", -1)))) + "\n"
 			case "show":
@@ -90,6 +97,9 @@ func TestScenarios(t *testing.T) {
 			}
 			var b strings.Builder
 			for _, o := range out {
+				if s, ok := o.(Store); ok {
+					stores = append(stores, s)
+				}
 				b.WriteString(describe(o) + "\n")
 			}
 			return b.String() + g.State.String() + "\n"
@@ -123,10 +133,20 @@ func describe(o Output) string {
 			return fmt.Sprintf("#%d sync: %s", o.Ref, codeName(o.Code))
 		}
 		return fmt.Sprintf("#%d sync: %s %q", o.Ref, o.Protocol, o.Assignment)
+	case Left:
+		s := "left:"
+		for _, code := range o.Codes {
+			s += " " + codeName(code)
+		}
+		return s
 	case Done:
 		return "done: " + codeName(o.Code)
 	case Store:
-		return fmt.Sprintf("store generation %d", o.Generation)
+		s := fmt.Sprintf("store generation %d", o.Value.Generation)
+		for _, m := range o.Value.Members {
+			s += fmt.Sprintf(" %s:%s", m.MemberID, m.Assignment)
+		}
+		return s
 	}
 	return "?"
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/weirlab/weir/env"
 )
@@ -22,11 +23,11 @@ func (g *Group) Step(now time.Duration, in Input) []Output {
 	case Heartbeat:
 		s.reply(in.Ref, s.heartbeat(in))
 	case Leave:
-		s.reply(in.Ref, s.leave(in))
+		s.out = append(s.out, Left{Ref: in.Ref, Codes: s.leave(in.Members)})
 	case Stored:
 		s.stored(in)
 	case Tick:
-		s.tick(in)
+		s.tick()
 	}
 	return s.out
 }
@@ -173,7 +174,7 @@ func (s *step) update(m *Member, in Join) {
 // replaceStatic lets a static member come back under a new member ID
 // (KIP-345). If nothing it said has changed the generation goes on.
 func (s *step) replaceStatic(in Join, m *Member) {
-	old := m.ID
+	before, old := *m, m.ID
 	if m.joining != 0 {
 		s.out = append(s.out, Joined{Ref: m.joining, Code: kerr.FencedInstanceID.Code, MemberID: old, Generation: -1})
 		m.joining = 0
@@ -181,6 +182,13 @@ func (s *step) replaceStatic(in Join, m *Member) {
 	if m.syncing != 0 {
 		s.out = append(s.out, Synced{Ref: m.syncing, Code: kerr.FencedInstanceID.Code})
 		m.syncing = 0
+	}
+	for _, seq := range env.SortedKeys(s.replaced) {
+		// The one that came between the two.
+		if r := s.replaced[seq]; r.member == m {
+			s.out = append(s.out, Joined{Ref: r.answer.Ref, Code: kerr.FencedInstanceID.Code, MemberID: old, Generation: -1})
+			delete(s.replaced, seq)
+		}
 	}
 	same := bytes.Equal(m.metadata(s.Protocol), protocolMetadata(in.Protocols, s.Protocol)) && sameProtocols(m.Protocols, in.Protocols)
 	led := s.Leader == old
@@ -192,6 +200,7 @@ func (s *step) replaceStatic(in Join, m *Member) {
 		s.Leader = m.ID
 	}
 	if s.State != Stable || !same {
+		s.rename(old, m.ID)
 		s.update(m, in)
 		s.rebalance()
 		return
@@ -208,7 +217,59 @@ func (s *step) replaceStatic(in Join, m *Member) {
 		// hears of another leader takes the assignment that there is.
 		answer.Leader, answer.Members = old, nil
 	}
-	s.out = append(s.out, answer, Store{Generation: s.Generation})
+	seq := s.store(s.value())
+	before.joining, before.syncing = 0, 0
+	s.replaced[seq] = &replacement{answer: answer, old: before, led: led, member: m}
+}
+
+// rename gives the static member its new ID in the generation that is in the
+// log, though that is about to end: until the next one is there, a new
+// coordinator would take the old ID for the right one and fence the new.
+func (s *step) rename(old, now string) {
+	if s.durable == nil {
+		return
+	}
+	v := *s.durable
+	v.Members = slices.Clone(v.Members)
+	for i := range v.Members {
+		if v.Members[i].MemberID != old {
+			continue
+		}
+		v.Members[i].MemberID = now
+		if v.Leader != nil && *v.Leader == old {
+			v.Leader = &now
+		}
+		s.store(&v)
+		return
+	}
+}
+
+// store asks for a record to be written.
+func (s *step) store(v *kmsg.GroupMetadataValue) uint64 {
+	s.lastStore++
+	s.out = append(s.out, Store{Seq: s.lastStore, Value: v})
+	return s.lastStore
+}
+
+// replacementStored lets the new member go on under an ID that every later
+// coordinator will know, or puts the old one back if that is not in the log.
+func (s *step) replacementStored(r *replacement, in Stored) {
+	answer, m := r.answer, r.member
+	if in.Code != 0 {
+		answer = Joined{Ref: answer.Ref, Code: in.Code, Generation: -1}
+	}
+	s.out = append(s.out, answer)
+	if in.Code == 0 || in.Appended || s.Members[m.ID] != m {
+		return
+	}
+	delete(s.Members, m.ID)
+	if s.Leader == m.ID {
+		s.Leader = r.old.ID
+	}
+	*m = r.old
+	s.Members[m.ID] = m
+	s.instances[m.InstanceID] = m.ID
+	s.touch(m)
 }
 
 func protocolMetadata(list []Protocol, name string) []byte {
@@ -257,33 +318,47 @@ func (s *step) heartbeat(in Heartbeat) int16 {
 	return 0
 }
 
-func (s *step) leave(in Leave) int16 {
-	if in.MemberID == "" && in.InstanceID != "" {
-		in.MemberID = s.instances[in.InstanceID]
+func (s *step) leave(leavers []Leaver) (codes []int16) {
+	left := false
+	for _, l := range leavers {
+		if l.MemberID == "" && l.InstanceID != "" {
+			l.MemberID = s.instances[l.InstanceID]
+		}
+		if _, given := s.pending[l.MemberID]; given {
+			delete(s.pending, l.MemberID)
+			codes = append(codes, 0)
+			continue
+		}
+		m, code := s.member(l.MemberID, l.InstanceID)
+		if code == 0 {
+			s.forget(m)
+			left = true
+		}
+		codes = append(codes, code)
 	}
-	if _, given := s.pending[in.MemberID]; given {
-		delete(s.pending, in.MemberID)
+	if left {
+		s.missed()
+	} else {
 		s.tryComplete()
-		return 0
 	}
-	m, code := s.member(in.MemberID, in.InstanceID)
-	if code != 0 {
-		return code
-	}
-	s.remove(m)
-	return 0
+	return codes
 }
 
-func (s *step) tick(in Tick) {
+func (s *step) tick() {
 	for _, id := range env.SortedKeys(s.pending) {
 		if s.pending[id] <= s.now {
 			delete(s.pending, id)
 		}
 	}
+	gone := false
 	for _, id := range s.memberIDs() {
 		if m := s.Members[id]; !m.waiting() && m.expires <= s.now {
-			s.remove(m)
+			s.forget(m)
+			gone = true
 		}
+	}
+	if gone {
+		s.missed()
 	}
 	switch {
 	case s.State == Preparing && s.deadline <= s.now:
@@ -292,8 +367,5 @@ func (s *step) tick(in Tick) {
 		s.tryComplete()
 	case s.State == Completing && s.deadline <= s.now:
 		s.dropUnsynced()
-	}
-	if s.State == Empty && s.emptySince == 0 {
-		s.emptySince = max(in.WallMillis, 1)
 	}
 }

@@ -73,6 +73,11 @@ type AppendPartition struct {
 	// without Internal, that is refused with INVALID_TOPIC_EXCEPTION.
 	ToInternal bool
 
+	// Local, if set, is given the outcome of the append to the leader's own log
+	// before BeginAppend returns. An error there is final; without one the
+	// records are in the log, whatever becomes of them.
+	Local *AppendResult
+
 	// LeaderEpoch, for Internal records, is the only epoch in which they may be
 	// appended: state kept in a log must not be written by a coordinator whose
 	// time is over.

@@ -59,6 +59,9 @@ func (m *Manager) BeginAppend(parts []AppendPartition, acks int16) *PendingAppen
 		p := m.partition(parts[i].TP)
 		if p == nil {
 			pa.results[i] = appendError(kerr.UnknownTopicOrPartition.Code, "this broker has no replica of "+parts[i].TP.String())
+			if parts[i].Local != nil {
+				*parts[i].Local = pa.results[i]
+			}
 			continue
 		}
 		p.append(&parts[i], acks, pa, i)
@@ -77,6 +80,9 @@ func (p *partition) append(part *AppendPartition, acks int16, pa *PendingAppend,
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	result := &pa.results[index]
+	if part.Local != nil {
+		defer func() { *part.Local = *result }() // mu is held: nobody else decides meanwhile
+	}
 	epoch := p.leading.Load()
 	if epoch < 0 || part.Internal && epoch != part.LeaderEpoch {
 		*result = appendError(kerr.NotLeaderForPartition.Code, "this broker does not lead "+p.tp.String())

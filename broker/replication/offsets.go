@@ -145,6 +145,20 @@ func (m *Manager) readCommitted(tp metadata.TopicPartition, offset int64, maxByt
 	return results[0].Records, nil
 }
 
+// AwaitCommitted waits until the high watermark of tp is above offset, but not
+// longer than timeout. It returns the high watermark, and whether this broker
+// leads tp in epoch; if it does not, nothing more will be committed in it.
+func (m *Manager) AwaitCommitted(tp metadata.TopicPartition, epoch int32, offset int64, timeout time.Duration) (highWatermark int64, leading bool) {
+	p := m.partition(tp)
+	if p == nil {
+		return -1, false
+	}
+	p.awaitHighWatermark(epoch, func(*State) int64 { return offset + 1 }, timeout)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.state.HighWatermark(), p.leading.Load() == epoch
+}
+
 // LoadCommitted gives fn every batch of tp that was in the log when this
 // broker began to lead it in epoch, in order and once all of it is committed:
 // what a coordinator builds its state from, and later answers from, without

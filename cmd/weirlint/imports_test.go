@@ -38,7 +38,8 @@ var layers = []layer{
 	{"broker/storage", patterns{"env"}},
 	{"broker/metadata", patterns{"env", "broker/config"}},
 	{"broker/protocol", patterns{"env"}},
-	{"broker/group", patterns{"env", "broker/config", "broker/storage", "broker/metadata"}},
+	{"broker/coordinator", patterns{"env", "broker/storage"}},
+	{"broker/group", patterns{"env", "broker/config", "broker/storage", "broker/metadata", "broker/coordinator"}},
 	{"broker", patterns{"env"}},
 
 	// The judge knows histories only, so that it can judge anyone's.

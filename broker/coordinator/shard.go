@@ -1,0 +1,289 @@
+package coordinator
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+
+	"github.com/weirlab/weir/broker/storage"
+	"github.com/weirlab/weir/env"
+)
+
+// shard is one partition while this broker leads it in one epoch.
+type shard[M Machine[O], O any] struct {
+	r         *Runtime[M, O]
+	partition int32
+	epoch     int32
+	over      env.Signal // set when gone is
+
+	mu        env.Mutex
+	work      env.Cond // there is something for run
+	behind    env.Cond // there is something for watch
+	loading   bool
+	gone      bool
+	queue     []func(At) Turn[O]
+	reads     []func(At) Answer[O]
+	waiters   map[Ref]*waiter[O]
+	lastRef   Ref
+	written   int64 // where the log ends, as far as this shard wrote it
+	committed int64 // up to where it is committed
+
+	// Only the task of run looks at these.
+	machine M
+	rand    *env.Rand
+	settled int64 // up to where what is held has been let go
+	held    []held[O]
+}
+
+// waiter is a request waiting for its answer.
+type waiter[O any] struct {
+	done   env.Signal
+	answer O
+	code   int16
+}
+
+// held is what waits for the log to be committed up to an offset. The deadlines
+// of a shard's list never go back.
+type held[O any] struct {
+	after    int64
+	deadline time.Duration
+	answers  []Answer[O]
+	then     func(At, Outcome) Turn[O]
+}
+
+func newShard[M Machine[O], O any](r *Runtime[M, O], partition, epoch int32) *shard[M, O] {
+	s := &shard[M, O]{
+		r: r, partition: partition, epoch: epoch, over: r.env.NewSignal(),
+		mu: r.env.NewMutex(), loading: true, waiters: make(map[Ref]*waiter[O]),
+		rand: r.env.Rand(r.cfg.Name+" coordinator", fmt.Sprintf("partition %d epoch %d", partition, epoch)),
+	}
+	s.work, s.behind = r.env.NewCond(s.mu), r.env.NewCond(s.mu)
+	return s
+}
+
+// unload ends the shard. Whoever waits gets NOT_COORDINATOR.
+func (s *shard[M, O]) unload() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.gone {
+		return
+	}
+	s.gone = true
+	s.queue, s.reads = nil, nil
+	for _, ref := range env.SortedKeys(s.waiters) {
+		s.waiters[ref].code = kerr.NotCoordinator.Code
+		s.waiters[ref].done.Set()
+	}
+	clear(s.waiters)
+	s.over.Set()
+	s.work.Broadcast()
+	s.behind.Broadcast()
+}
+
+// run is the shard's task.
+func (s *shard[M, O]) run() {
+	if !s.load() {
+		return
+	}
+	s.take(s.machine.Loaded(s.at()))
+	s.mu.Lock()
+	s.loading = false
+	s.mu.Unlock()
+	for {
+		steps, reads, committed, ok := s.next()
+		if !ok {
+			return
+		}
+		s.settle(committed)
+		for _, step := range steps {
+			s.take(step(s.at()))
+		}
+		for at, due := s.tick(); due; at, due = s.tick() {
+			s.take(s.machine.Tick(at))
+		}
+		s.read(reads)
+	}
+}
+
+// next waits until there is something to do.
+func (s *shard[M, O]) next() (steps []func(At) Turn[O], reads []func(At) Answer[O], committed int64, ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for !s.gone && len(s.queue) == 0 && len(s.reads) == 0 && s.committed <= s.settled {
+		at, any := s.machine.NextTick()
+		if len(s.held) > 0 && (!any || s.held[0].deadline < at) {
+			at, any = s.held[0].deadline, true
+		}
+		switch left := at - s.r.env.Now(); {
+		case !any:
+			s.work.Wait()
+		case left > 0:
+			s.work.WaitTimeout(left)
+		default:
+			return nil, nil, s.committed, true
+		}
+	}
+	steps, reads = s.queue, s.reads
+	s.queue, s.reads = nil, nil
+	return steps, reads, s.committed, !s.gone
+}
+
+func (s *shard[M, O]) at() At {
+	return At{Now: s.r.env.Now(), WallMillis: s.r.env.Wall().UnixMilli(), Rand: s.rand}
+}
+
+// tick reports whether the machine wants time to pass.
+func (s *shard[M, O]) tick() (At, bool) {
+	at := s.at()
+	next, ok := s.machine.NextTick()
+	return at, ok && next <= at.Now
+}
+
+// take does what a turn wants.
+func (s *shard[M, O]) take(t Turn[O]) {
+	after := t.After
+	if len(t.Records) > 0 {
+		end, code := s.append(t.Records, t.Applied)
+		if code != 0 {
+			s.give(t.Answers, code)
+			if t.Then != nil {
+				s.take(t.Then(s.at(), Outcome{Code: code}))
+			}
+			return
+		}
+		after = max(after, end)
+	}
+	h := held[O]{after: after, answers: t.Answers, then: t.Then}
+	switch {
+	case after <= s.settled:
+		s.let(h, Outcome{})
+	case len(h.answers) > 0 || h.then != nil:
+		h.deadline = s.r.env.Now() + s.r.cfg.AnswerTimeout
+		s.held = append(s.held, h)
+	}
+	if t.Next != nil {
+		s.take(t.Next(s.at()))
+	}
+}
+
+// append writes records to the local log and makes them count.
+func (s *shard[M, O]) append(records []storage.Record, applied func(base int64)) (end int64, code int16) {
+	batch := storage.BuildBatch(nil, storage.NoProducer(), records)
+	base, code := s.r.log.Append(s.partition, s.epoch, batch)
+	if code == kerr.KafkaStorageError.Code {
+		s.unload() // the log may hold the records or not: what is in memory may be wrong
+	}
+	if code != 0 {
+		return 0, code
+	}
+	if applied != nil {
+		applied(base)
+	}
+	end = base + int64(len(records))
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.written = end
+	s.behind.Signal()
+	return end, 0
+}
+
+// read answers the reads that wait, behind one barrier.
+func (s *shard[M, O]) read(reads []func(At) Answer[O]) {
+	if len(reads) == 0 {
+		return
+	}
+	at := s.at()
+	t := Turn[O]{Records: []storage.Record{s.r.cfg.Barrier(at.WallMillis)}}
+	for _, read := range reads {
+		t.Answers = append(t.Answers, read(at))
+	}
+	s.take(t)
+}
+
+// settle lets go what waits for what is now committed, and what has waited too
+// long.
+func (s *shard[M, O]) settle(committed int64) {
+	s.settled = max(s.settled, committed)
+	now := s.r.env.Now()
+	waiting := s.held
+	s.held = nil
+	var free []held[O]
+	var late []held[O]
+	kept := waiting[:0]
+	for _, h := range waiting {
+		switch {
+		case h.after <= s.settled:
+			free = append(free, h)
+		case h.deadline <= now:
+			late = append(late, h)
+		default:
+			kept = append(kept, h)
+		}
+	}
+	clear(waiting[len(kept):])
+	s.held = kept
+	for _, h := range free {
+		s.let(h, Outcome{})
+	}
+	for _, h := range late {
+		s.let(h, Outcome{Code: kerr.RequestTimedOut.Code, Appended: true})
+	}
+}
+
+// let lets go what was held.
+func (s *shard[M, O]) let(h held[O], outcome Outcome) {
+	s.give(h.answers, outcome.Code)
+	if h.then != nil {
+		s.take(h.then(s.at(), outcome))
+	}
+}
+
+// give answers requests.
+func (s *shard[M, O]) give(answers []Answer[O], code int16) {
+	if len(answers) == 0 {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, a := range answers {
+		w := s.waiters[a.Ref]
+		if w == nil {
+			continue
+		}
+		delete(s.waiters, a.Ref)
+		if w.code = code; code == 0 {
+			w.answer = a.Value
+		}
+		w.done.Set()
+	}
+}
+
+// watchPatience bounds how long a task of a shard that is gone may wait.
+const watchPatience = time.Second
+
+// watch is the task that learns how far the log is committed.
+func (s *shard[M, O]) watch() {
+	for {
+		s.mu.Lock()
+		for !s.gone && s.written <= s.committed {
+			s.behind.Wait()
+		}
+		gone, committed := s.gone, s.committed
+		s.mu.Unlock()
+		if gone {
+			return
+		}
+		committed, leading := s.r.log.AwaitCommitted(s.partition, s.epoch, committed, watchPatience)
+		if !leading {
+			s.unload()
+			return
+		}
+		s.mu.Lock()
+		if committed > s.committed {
+			s.committed = committed
+			s.work.Signal()
+		}
+		s.mu.Unlock()
+	}
+}

@@ -1,0 +1,162 @@
+package group
+
+import (
+	"slices"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/weirlab/weir/broker/coordinator"
+	"github.com/weirlab/weir/broker/storage"
+	"github.com/weirlab/weir/env"
+)
+
+// removal is an offset that is to go, or a whole group.
+type removal struct {
+	group string
+	tp    TopicPartition
+	whole bool // the group; tp says nothing
+}
+
+// removalsPerBatch bounds the records of one append.
+const removalsPerBatch = 1000
+
+// remove takes offsets and groups out of the log and, with it, out of memory.
+// ref, if there is one, is answered in the end.
+func (m *machine) remove(wallMillis int64, list []removal, ref *Ref) turn {
+	var t turn
+	now, later := list[:min(len(list), removalsPerBatch)], list[min(len(list), removalsPerBatch):]
+	for _, r := range now {
+		rec := storage.Record{TimestampMillis: wallMillis, Key: groupKey(r.group)}
+		if !r.whole {
+			rec.Key = offsetKey(r.group, r.tp)
+		}
+		t.Records = append(t.Records, rec)
+	}
+	t.Applied = func(int64) { m.removed(now) }
+	switch {
+	case len(later) > 0:
+		t.Next = func(at at) turn { return m.remove(at.WallMillis, later, ref) }
+		if ref != nil {
+			t.Then = func(_ at, o coordinator.Outcome) turn {
+				if o.Code == 0 || o.Appended {
+					return turn{} // the last batch answers
+				}
+				return done(*ref, clientCode(kmsg.DeleteGroups, o.Code))
+			}
+		}
+	case ref != nil:
+		t.Answers = done(*ref, 0).Answers
+	}
+	return t
+}
+
+func (m *machine) removed(list []removal) {
+	for _, r := range list {
+		g := m.groups[r.group]
+		switch {
+		case g == nil:
+			continue
+		case r.whole:
+			g.State = Dead
+			delete(m.groups, g.ID)
+			m.timers.Remove(g.ID)
+			continue
+		}
+		delete(g.Offsets, r.tp)
+		if g.traceless() {
+			delete(m.groups, g.ID)
+		}
+	}
+}
+
+// orphans lists a group's offsets in topics that are gone.
+func (m *machine) orphans(g *Group, gone func(topic string) bool) (list []removal) {
+	for _, tp := range sortedPartitions(g.Offsets) {
+		if gone(tp.Topic) {
+			list = append(list, removal{group: g.ID, tp: tp})
+		}
+	}
+	return list
+}
+
+// topicsDeleted removes the offsets that all groups have in deleted topics.
+func (m *machine) topicsDeleted(at at, topics []string) turn {
+	var list []removal
+	for _, id := range env.SortedKeys(m.groups) {
+		list = append(list, m.orphans(m.groups[id], func(topic string) bool { return slices.Contains(topics, topic) })...)
+	}
+	return m.remove(at.WallMillis, list, nil)
+}
+
+// expired lists the offsets that nobody has needed for as long as they are
+// kept (KIP-211): those of a group that has no members, and those of topics
+// that the members of a stable one do not consume. An empty group goes with
+// its last offset.
+func (m *machine) expired(wallMillis int64) (list []removal) {
+	retention := m.cfg.OffsetsRetention.Milliseconds()
+	for _, id := range env.SortedKeys(m.groups) {
+		g := m.groups[id]
+		var since int64
+		switch {
+		case len(g.pending) > 0:
+			continue
+		case g.State == Empty && g.ProtocolType == "": // offsets only
+		case g.State == Empty:
+			since = g.emptySince
+		case g.State == Stable && g.ProtocolType == consumerProtocol:
+		default:
+			continue
+		}
+		left := len(g.Offsets)
+		for _, tp := range sortedPartitions(g.Offsets) {
+			if wallMillis-max(since, g.Offsets[tp].CommitTimestamp) >= retention && !g.subscribes(tp.Topic) {
+				list = append(list, removal{group: id, tp: tp})
+				left--
+			}
+		}
+		if left == 0 && g.State == Empty {
+			list = append(list, removal{group: id, whole: true})
+		}
+	}
+	return list
+}
+
+// deleteGroup removes a group that has no members.
+func (m *machine) deleteGroup(at at, ref Ref, id string) turn {
+	g := m.groups[id]
+	switch {
+	case g == nil:
+		return done(ref, kerr.GroupIDNotFound.Code)
+	case g.State != Empty:
+		return done(ref, kerr.NonEmptyGroup.Code)
+	}
+	list := m.orphans(g, func(string) bool { return true })
+	return m.remove(at.WallMillis, append(list, removal{group: id, whole: true}), &ref)
+}
+
+// deleteOffsets removes offsets of a group (KIP-496) and says of each of them
+// what became of it. The records are written, if any, by the turn.
+func (m *machine) deleteOffsets(at at, ref Ref, id string, tps []TopicPartition) (t turn, codes map[TopicPartition]int16) {
+	g := m.groups[id]
+	switch {
+	case g == nil:
+		return done(ref, kerr.GroupIDNotFound.Code), nil
+	case g.State != Empty && g.ProtocolType != consumerProtocol:
+		return done(ref, kerr.NonEmptyGroup.Code), nil
+	}
+	codes = make(map[TopicPartition]int16)
+	var list []removal
+	for _, tp := range tps {
+		if _, twice := codes[tp]; twice {
+			continue
+		}
+		codes[tp] = 0
+		if _, ok := g.Offsets[tp]; g.subscribes(tp.Topic) {
+			codes[tp] = kerr.GroupSubscribedToTopic.Code
+		} else if ok {
+			list = append(list, removal{group: id, tp: tp})
+		}
+	}
+	return m.remove(at.WallMillis, list, &ref), codes
+}
