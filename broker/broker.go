@@ -40,6 +40,7 @@ type Broker struct {
 	producerIDs producerIDs
 
 	epoch    atomic.Int64 // of this broker's registration, -1 before it has one
+	note     lifeNote
 	previous int64        // epoch of an earlier registration since which nothing stored was lost, or -1
 	stopping env.Signal   // set when the node is to end
 	failed   env.Signal   // set when the node cannot go on; failure says why
@@ -56,6 +57,7 @@ func Start(e env.Env, cfg Config) (*Broker, error) {
 	}
 	b := &Broker{e: e, cfg: cfg, static: cfg.static(), stopping: e.NewSignal(), failed: e.NewSignal(), forwarding: newForwarding(e)}
 	b.epoch.Store(-1)
+	b.note = lifeNote{e: e, dir: cfg.Dir, mu: e.NewMutex()}
 	b.producerIDs = producerIDs{mu: e.NewMutex(), allot: b.allotProducerIDs}
 	// A process must not be taken for the one before it, so its identity
 	// depends on when it began.
@@ -122,7 +124,7 @@ func (b *Broker) open() error {
 	if b.previous, err = lastLife(e, cfg.Dir); err != nil {
 		return err
 	}
-	if b.metaLog, _, err = storage.Open(e, dir, storage.Config{}); err != nil {
+	if b.metaLog, _, err = storage.Open(e, dir, storage.Config{OnFailed: func(err error) { b.fail(fmt.Errorf("broker: metadata log: %w", err)) }}); err != nil {
 		return fmt.Errorf("broker: metadata log: %w", err)
 	}
 	b.peers = newPeers(e, "broker-"+strconv.Itoa(int(cfg.NodeID)))
@@ -168,7 +170,7 @@ func (b *Broker) open() error {
 // ends the process: a broker whose disk fails must not go on answering.
 func (b *Broker) fail(err error) {
 	if b.failure.CompareAndSwap(nil, &err) {
-		forgetLife(b.e.FS(), b.cfg.Dir)
+		b.note.takeBack()
 		b.e.Event("broker-failed", env.Int("node", b.cfg.NodeID), env.Text("error", err.Error()))
 		b.failed.Set()
 	}
@@ -211,7 +213,7 @@ func (b *Broker) Stop() error {
 	b.peers.close("")
 	err = errors.Join(b.Err(), err, b.metaLog.Sync(), b.metaLog.Close())
 	if err == nil && b.epoch.Load() >= 0 {
-		err = life{Epoch: b.epoch.Load(), BootID: b.e.BootID(), Synced: true}.write(b.e, b.cfg.Dir)
+		err = b.note.write(life{Epoch: b.epoch.Load(), BootID: b.e.BootID(), Synced: true})
 	}
 	return err
 }

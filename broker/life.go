@@ -40,6 +40,54 @@ func (l life) write(e env.Env, dir string) error {
 	return storage.WriteFile(e.FS(), path.Join(dir, lifeFile), data)
 }
 
+// lifeNote keeps the note of the process that runs. Once it is taken back it
+// stays so: a broker whose disk has failed may register again before it ends,
+// but must not pass for one that lost nothing.
+type lifeNote struct {
+	e   env.Env
+	dir string
+
+	mu        env.Mutex
+	takenBack bool
+}
+
+// write notes l durably, unless the note was taken back.
+func (n *lifeNote) write(l life) error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.takenBack {
+		return nil
+	}
+	return l.write(n.e, n.dir)
+}
+
+// takeBack removes the note: after an error of the disk, what was written may
+// be gone from the page cache too. The error may have come to nobody's notice
+// but this process's, so the note must be gone before anything else is done. If
+// even that fails, the next process meets the same disk.
+func (n *lifeNote) takeBack() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.takenBack {
+		return
+	}
+	n.takenBack = true
+	fsys := n.e.FS()
+	err := fsys.Remove(path.Join(n.dir, lifeFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return
+	}
+	if err == nil {
+		err = fsys.SyncDir(n.dir)
+	}
+	if err != nil {
+		_ = life{Epoch: noLife}.write(n.e, n.dir)
+	}
+}
+
+// noLife is the epoch of no registration.
+const noLife = -1
+
 // lastLife is the epoch of the registration that a process starting now
 // continues, or -1. The note of a clean shutdown is durably taken back before
 // anything else is written, or a later loss of power could pass for a clean
@@ -48,7 +96,7 @@ func lastLife(e env.Env, dir string) (int64, error) {
 	name := path.Join(dir, lifeFile)
 	data, err := storage.ReadFile(e.FS(), name)
 	if errors.Is(err, fs.ErrNotExist) {
-		return -1, nil
+		return noLife, nil
 	}
 	var last life
 	if err == nil {
@@ -58,23 +106,14 @@ func lastLife(e env.Env, dir string) (int64, error) {
 		// Nothing is known then, which is what -1 says; the file is replaced at
 		// the next registration.
 		e.Event("last-life-unreadable", env.Text("file", name), env.Text("error", err.Error()))
-		return -1, nil
+		return noLife, nil
 	}
 	boot := e.BootID()
-	if !last.Synced && (boot == "" || last.BootID != boot) {
-		return -1, nil
+	if last.Epoch == noLife || !last.Synced && (boot == "" || last.BootID != boot) {
+		return noLife, nil
 	}
 	if err := (life{Epoch: last.Epoch, BootID: boot}).write(e, dir); err != nil {
-		return -1, fmt.Errorf("broker: %w", err)
+		return noLife, fmt.Errorf("broker: %w", err)
 	}
 	return last.Epoch, nil
-}
-
-// forgetLife takes the note back: after an error of the disk, what was written
-// may be gone from the page cache too. If even that fails, the next process
-// meets the same disk.
-func forgetLife(fsys env.FS, dir string) {
-	if err := fsys.Remove(path.Join(dir, lifeFile)); err == nil {
-		_ = fsys.SyncDir(dir)
-	}
 }

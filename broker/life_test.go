@@ -54,7 +54,9 @@ func TestLifeContinuesOnlyWhereNothingStoredWasLost(t *testing.T) {
 	t.Run("a failed disk is not trusted", func(t *testing.T) {
 		e := osenvtest.New(t, osenv.Options{Root: t.TempDir(), Node: "b"})
 		require.NoError(t, life{Epoch: 7, BootID: e.BootID()}.write(e, "."))
-		forgetLife(e.FS(), ".")
+		note := lifeNote{e: e, dir: ".", mu: e.NewMutex()}
+		note.takeBack()
+		require.NoError(t, note.write(life{Epoch: 8, BootID: e.BootID()}), "nor does it become trusted by registering again")
 		got, err := lastLife(e, ".")
 		require.NoError(t, err)
 		require.Equal(t, int64(-1), got)

@@ -32,9 +32,9 @@ func (b *Broker) stayRegistered() {
 }
 
 // register tries until the broker is registered; it reports false if the node
-// is to stop before that.
+// is to stop, or has failed, before that.
 func (b *Broker) register() bool {
-	for {
+	for b.Err() == nil { // a broker whose disk failed continues no registration
 		req := kmsg.NewPtrBrokerRegistrationRequest()
 		req.BrokerID, req.ClusterID, req.IncarnationID = b.cfg.NodeID, b.cfg.ClusterID, b.incarnation
 		req.PreviousBrokerEpoch = b.previous
@@ -44,7 +44,7 @@ func (b *Broker) register() bool {
 		if resp, err := b.toController(req, b.cfg.BrokerHeartbeat); err == nil {
 			r := resp.(*kmsg.BrokerRegistrationResponse)
 			if r.ErrorCode == 0 {
-				if err := (life{Epoch: r.BrokerEpoch, BootID: b.e.BootID()}).write(b.e, b.cfg.Dir); err != nil {
+				if err := b.note.write(life{Epoch: r.BrokerEpoch, BootID: b.e.BootID()}); err != nil {
 					b.fail(fmt.Errorf("broker: %w", err))
 					return false
 				}
@@ -58,6 +58,7 @@ func (b *Broker) register() bool {
 			return false
 		}
 	}
+	return false
 }
 
 func (b *Broker) registeredListener() kmsg.BrokerRegistrationRequestListener {

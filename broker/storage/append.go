@@ -26,6 +26,10 @@ type AppendResult struct {
 	Bytes          int64
 	Batches        int
 	Duplicate      bool // the batch was in the log already; nothing was appended
+
+	// Unsynced says that flush.messages wants the records durable before anybody
+	// counts on them: EndOffset will pass them once AwaitSync has returned.
+	Unsynced bool
 }
 
 // AppendLeader validates records (whole batches), assigns their offsets and
@@ -41,7 +45,42 @@ type AppendResult struct {
 // OUT_OF_ORDER_SEQUENCE_NUMBER, INVALID_PRODUCER_EPOCH, FENCED_LEADER_EPOCH:
 // nothing was appended. KAFKA_STORAGE_ERROR: what survives is decided by
 // whether the log is fenced (see Failed) and what it holds when opened again.
+//
+// It waits for the sync that flush.messages asks for; BeginAppendLeader leaves
+// that to AwaitSync.
 func (l *Log) AppendLeader(records []byte, leaderEpoch int32, opts AppendOptions) (AppendResult, error) {
+	return l.await(l.BeginAppendLeader(records, leaderEpoch, opts))
+}
+
+// await makes an append that has begun a whole one.
+func (l *Log) await(result AppendResult, err error) (AppendResult, error) {
+	if err == nil && result.Unsynced {
+		if err := l.AwaitSync(result.LastOffset + 1); err != nil {
+			return AppendResult{}, unavailable(err)
+		}
+		result.Unsynced = false
+	}
+	return result, err
+}
+
+// AwaitSync blocks until every record below end is durable, and EndOffset has
+// passed them. Appends that wait at the same time share one sync. An error is
+// that of Sync. A truncation below end ends the wait too.
+func (l *Log) AwaitSync(end int64) error {
+	if l.synced.Load() >= end {
+		return nil
+	}
+	l.maintenance.Lock()
+	defer l.maintenance.Unlock()
+	if l.synced.Load() >= end {
+		return nil
+	}
+	return l.sync()
+}
+
+// BeginAppendLeader is AppendLeader without the wait. Appends are in the log in
+// the order in which this was called.
+func (l *Log) BeginAppendLeader(records []byte, leaderEpoch int32, opts AppendOptions) (AppendResult, error) {
 	l.env.Work("storage.append", int64(len(records)))
 	var few [4]Batch
 	batches, err := splitVerified(few[:0], records)
@@ -132,7 +171,15 @@ func (l *Log) AppendLeader(records []byte, leaderEpoch int32, opts AppendOptions
 // UNSUPPORTED_FOR_MESSAGE_FORMAT, OFFSET_OUT_OF_RANGE (a gap or an overlap),
 // FENCED_LEADER_EPOCH (an epoch below that of the record before):
 // nothing was appended. KAFKA_STORAGE_ERROR as for AppendLeader.
+//
+// It waits for the sync that flush.messages asks for; BeginAppendFollower leaves
+// that to AwaitSync.
 func (l *Log) AppendFollower(records []byte) (AppendResult, error) {
+	return l.await(l.BeginAppendFollower(records))
+}
+
+// BeginAppendFollower is AppendFollower without the wait.
+func (l *Log) BeginAppendFollower(records []byte) (AppendResult, error) {
 	l.env.Work("replica.append", int64(len(records)))
 	var few [4]Batch
 	batches, err := splitVerified(few[:0], records)
@@ -218,17 +265,12 @@ func (l *Log) duplicate(dup *producerBatch) (AppendResult, error) {
 	if l.cfg.LogAppendTime {
 		result.LogAppendTime = dup.timestamp
 	}
-	// The first copy may still be waiting for its sync.
-	if l.cfg.FlushMessages > 0 && l.synced.Load() <= dup.last && l.end.Load() <= dup.last {
-		if err := l.flush(dup.last + 1); err != nil {
-			return AppendResult{}, unavailable(err)
-		}
-	}
+	result.Unsynced = l.end.Load() <= dup.last // the first copy still waits for its sync
 	return result, nil
 }
 
-// write puts checked batches with final headers at the end of the log.
-// mu is held; it is released while waiting for a sync.
+// write puts checked batches with final headers at the end of the log. mu is
+// held.
 func (l *Log) write(records []byte, batches []Batch, result AppendResult) (AppendResult, error) {
 	seg := l.active()
 	if l.rollNeeded(seg, records, batches) {
@@ -258,37 +300,18 @@ func (l *Log) write(records []byte, batches []Batch, result AppendResult) (Appen
 	result.Bytes = int64(len(records))
 	result.Batches = len(batches)
 
-	end := l.next
 	l.unflushed += count
-	if l.cfg.FlushMessages > 0 && l.unflushed >= l.cfg.FlushMessages {
-		if err := l.flush(end); err != nil {
-			return AppendResult{}, unavailable(err)
-		}
+	if result.Unsynced = l.cfg.FlushMessages > 0 && l.unflushed >= l.cfg.FlushMessages; !result.Unsynced {
+		l.publish(l.next)
 	}
-	l.publish(end)
 	return result, nil
 }
 
-// publish lets readers see the log up to end. mu is held. A truncation may
-// have taken place while an append waited for its sync.
+// publish lets readers see the log up to end. mu is held.
 func (l *Log) publish(end int64) {
-	if end = min(end, l.next); end > l.end.Load() {
+	if end > l.end.Load() {
 		l.end.Store(end)
 	}
-}
-
-// flush waits until everything before end is durable. mu is held, released
-// while waiting and held again on return. Appends that wait together share
-// one sync.
-func (l *Log) flush(end int64) error {
-	l.mu.Unlock()
-	defer l.mu.Lock()
-	l.maintenance.Lock()
-	defer l.maintenance.Unlock()
-	if l.synced.Load() >= end {
-		return nil
-	}
-	return l.sync()
 }
 
 // writeAtEnd appends p to the segment's file. If that fails the file is cut

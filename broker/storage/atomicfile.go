@@ -44,7 +44,7 @@ func WriteFile(fsys env.FS, name string, data []byte) error {
 		return &IOError{Op: "rename to " + name, File: tmp, Position: -1, Err: err}
 	}
 	if err := fsys.SyncDir(path.Dir(name)); err != nil {
-		return &IOError{Op: "sync directory", File: path.Dir(name), Position: -1, Err: err}
+		return &IOError{Op: opSyncDir, File: path.Dir(name), Position: -1, Err: err}
 	}
 	return nil
 }

@@ -51,6 +51,11 @@ type Config struct {
 	// ProducerIDExpiration is how long after its last batch a producer's
 	// sequence numbers are remembered. [producer.id.expiration.ms] Default 24 h.
 	ProducerIDExpiration time.Duration
+
+	// OnFailed, if set, hears why the log takes no more writes, once, before the
+	// operation that met the error returns. It is called with the log locked:
+	// it may use the file system but not the log. SetConfig does not change it.
+	OnFailed func(error)
 }
 
 // CleanupPolicy is a set of ways in which old records may go.

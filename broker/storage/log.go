@@ -21,7 +21,7 @@ type Log struct {
 
 	// maintenance is held by whatever syncs, changes the set of segments other
 	// than by rolling, or writes the log-state file. Appends and reads never
-	// wait for it unless flush.messages makes them.
+	// wait for it, but for the sync that flush.messages asks for.
 	maintenance env.Mutex
 
 	// mu guards everything below. It is held while an append writes, never
@@ -48,6 +48,8 @@ type Log struct {
 	size   atomic.Int64
 	failed atomic.Pointer[IOError]
 
+	onFailed func(error) // Config.OnFailed
+
 	// gen counts removals of bytes. A reader that finds it changed after
 	// reading must not use what it read.
 	gen atomic.Uint64
@@ -65,6 +67,14 @@ func (l *Log) StartOffset() int64 { return l.start.Load() }
 // EndOffset is the offset after the last record that can be read. With
 // flush.messages set to 1 everything before it is durable.
 func (l *Log) EndOffset() int64 { return l.end.Load() }
+
+// NextOffset is the offset that the next record gets. It is beyond EndOffset
+// while records wait for their sync.
+func (l *Log) NextOffset() int64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.next
+}
 
 // SyncedOffset is the offset below which everything is known to be durable.
 func (l *Log) SyncedOffset() int64 { return l.synced.Load() }
@@ -137,11 +147,14 @@ func (l *Log) CleanupPolicy() CleanupPolicy {
 func (l *Log) active() *segment { return l.segments[len(l.segments)-1] }
 
 // fence stops all writing: what the files hold is no longer known. The first
-// reason is kept and returned.
+// reason is kept, told and returned.
 func (l *Log) fence(op, file string, pos int64, err error) *IOError {
 	failure := &IOError{Op: op, File: file, Position: pos, Fenced: true, Err: err}
 	if l.failed.CompareAndSwap(nil, failure) {
 		l.env.Event("log-fenced", env.Text("dir", l.dir), env.Text("error", failure.Error()))
+		if l.onFailed != nil {
+			l.onFailed(failure)
+		}
 	}
 	return l.failed.Load()
 }

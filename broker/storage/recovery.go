@@ -80,6 +80,7 @@ func Open(e env.Env, dir string, cfg Config) (*Log, Recovery, error) {
 	o.rec.Dir = o.dir
 	o.maintenance = e.NewMutex()
 	o.mu = e.NewMutex()
+	o.onFailed = cfg.OnFailed
 	o.producers = newProducerTable()
 	o.maintenance.Lock()
 	defer o.maintenance.Unlock()
@@ -132,7 +133,7 @@ func (o *opener) open() error {
 func syncParents(fsys env.FS, dir string) error {
 	for d := dir; d != "." && d != "/"; d = path.Dir(d) {
 		if err := fsys.SyncDir(path.Dir(d)); err != nil {
-			return &IOError{Op: "sync directory", File: path.Dir(d), Position: -1, Err: err}
+			return &IOError{Op: opSyncDir, File: path.Dir(d), Position: -1, Err: err}
 		}
 	}
 	return nil

@@ -8,7 +8,7 @@ import (
 // DeleteRecordsBefore makes off the start offset and removes the segments that
 // lie wholly before it. Going back is ignored. Errors: an
 // *OffsetOutOfRangeError beyond EndOffset; an *IOError, after which the start
-// offset is unchanged or, if only removing files failed, the log is fenced.
+// offset is unchanged and, unless the disk was full, the log is fenced.
 //
 // Neither appends nor reads wait for it.
 func (l *Log) DeleteRecordsBefore(off int64) error {
@@ -47,7 +47,7 @@ func (l *Log) advanceStart(off int64) (removed int, err error) {
 	}
 	l.mu.Unlock()
 
-	if err := l.saveStateFrom(off, rp); err != nil {
+	if err := l.aside(l.saveStateFrom(off, rp)); err != nil {
 		return 0, err
 	}
 

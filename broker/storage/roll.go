@@ -1,7 +1,9 @@
 package storage
 
 import (
+	"errors"
 	"math"
+	"syscall"
 
 	"github.com/weirlab/weir/env"
 )
@@ -36,7 +38,7 @@ func (l *Log) roll() (*segment, error) {
 	}
 	seg, err := createSegment(l.fs, l.dir, l.next)
 	if err != nil {
-		return nil, err
+		return nil, l.aside(err)
 	}
 	l.dirDirty = true
 	l.segments = append(l.segments, seg)
@@ -84,10 +86,23 @@ func (l *Log) flushOneSealed() (more bool) {
 	}
 	// None of the rest is needed to keep the promise made to producers: a full
 	// disk here only means a longer scan after a crash.
-	if err := l.finishSealed(job); err != nil {
+	if err := l.aside(l.finishSealed(job)); err != nil {
 		l.env.Event("log-flush-incomplete", env.Text("dir", l.dir), env.Text("error", err.Error()))
 	}
 	return true
+}
+
+// aside judges an error of making or writing a file beside the segments that
+// hold records, and returns it. A full disk leaves what was there in place, and
+// nothing is lost. Any other error fences the log: it is the same device. So
+// does one of syncing the directory, which is told once and may be that of a
+// segment's name.
+func (l *Log) aside(err error) error {
+	var failed *IOError
+	if err == nil || errors.Is(err, syscall.ENOSPC) && !(errors.As(err, &failed) && failed.Op == opSyncDir) {
+		return err
+	}
+	return l.fenceFor(err)
 }
 
 // finishSealed writes the files beside a sealed, synced segment and then moves

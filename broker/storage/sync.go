@@ -7,6 +7,9 @@ import (
 	"slices"
 )
 
+// opSyncDir is the IOError.Op of a directory's sync.
+const opSyncDir = "sync directory"
+
 var errClosed = errors.New("the log is closed")
 
 // Sync makes everything appended so far durable. An error fences the log: the
@@ -54,16 +57,20 @@ func (l *Log) sync() error {
 			return err
 		}
 	}
+	// Nothing but an append can have changed the log meanwhile.
 	if target > l.synced.Load() {
 		l.synced.Store(target)
 	}
+	l.mu.Lock()
+	l.publish(target)
+	l.mu.Unlock()
 	return nil
 }
 
 // syncDir makes the names in the log's directory durable, or fences the log.
 func (l *Log) syncDir() error {
 	if err := l.fs.SyncDir(l.dir); err != nil {
-		return l.fence("sync directory", l.dir, -1, err)
+		return l.fence(opSyncDir, l.dir, -1, err)
 	}
 	return nil
 }
@@ -131,7 +138,7 @@ func (l *Log) Close() error {
 	}
 	err := l.Failed()
 	if err == nil {
-		err = l.saveAll()
+		err = l.aside(l.saveAll())
 	}
 	return errors.Join(err, l.closeFiles())
 }
