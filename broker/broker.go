@@ -41,9 +41,9 @@ type Broker struct {
 
 	epoch    atomic.Int64 // of this broker's registration, -1 before it has one
 	note     lifeNote
-	previous int64        // epoch of an earlier registration since which nothing stored was lost, or -1
-	stopping env.Signal   // set when the node is to end
-	failed   env.Signal   // set when the node cannot go on; failure says why
+	previous int64      // epoch of an earlier registration since which nothing stored was lost, or -1
+	stopping env.Signal // set when the node is to end
+	failed   env.Signal // set when the node cannot go on; failure says why
 	failure  atomic.Pointer[error]
 	live     env.Task
 }

@@ -44,7 +44,9 @@ type Deps struct {
 	Connect func(brokerID int32) (Peer, error)
 
 	// OnStorageError, if set, hears of every log that failed and takes no more
-	// records. A broker with a single log directory stops itself, as Kafka does.
+	// records, before the operation that met the error returns. It must not call
+	// the manager. A broker with a single log directory stops itself, as Kafka
+	// does.
 	OnStorageError func(tp metadata.TopicPartition, err error)
 
 	// OnHighWatermark, if set, hears of every advance of the high watermark of

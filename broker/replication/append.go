@@ -35,8 +35,8 @@ type appendWaiter struct {
 	index int // in of.results
 }
 
-// BeginAppend appends to the leaders' logs before it returns and does not wait
-// for other replicas; Wait does. A connection that pipelines requests calls
+// BeginAppend appends to the leaders' logs before it returns and waits neither
+// for other replicas nor for a sync; Wait does. A connection that pipelines requests calls
 // BeginAppend in their order and waits elsewhere. acks is 0, 1 or -1 (all);
 // anything else is answered with INVALID_REQUIRED_ACKS.
 func (m *Manager) BeginAppend(parts []AppendPartition, acks int16) *PendingAppend {
@@ -92,28 +92,108 @@ func (p *partition) append(part *AppendPartition, acks int16, pa *PendingAppend,
 		*result = appendError(kerr.NotEnoughReplicas.Code, "the ISR of "+p.tp.String()+" is smaller than min.insync.replicas")
 		return
 	}
-	done, err := p.log.AppendLeader(part.Records, epoch, storage.AppendOptions{Internal: part.Internal})
+	done, err := p.log.BeginAppendLeader(part.Records, epoch, storage.AppendOptions{Internal: part.Internal})
 	if err != nil {
 		*result = refused(err)
-		if errors.As(err, new(*storage.IOError)) || p.log.Failed() != nil {
+		if errors.As(err, new(*storage.IOError)) || p.failed() {
 			p.check("append", err)
 		}
 		return
 	}
 	*result = AppendResult{BaseOffset: done.BaseOffset, LogAppendTimeMs: done.LogAppendTime, LogStartOffset: done.LogStartOffset}
-	if !done.Duplicate && done.Batches > 0 {
-		p.out = p.state.Appended(p.m.e.Now(), LogEnds{Start: done.LogStartOffset, End: done.LastOffset + 1, Epoch: epoch}, p.out)
-		p.carryOut()
-		p.followers = wake(p.followers)
+	switch {
+	case done.Unsynced:
+		p.commitSoon()
+	case !done.Duplicate && done.Batches > 0:
+		p.grown(LogEnds{Start: done.LogStartOffset, End: done.LastOffset + 1, Epoch: epoch})
 	}
-	if upTo := done.LastOffset + 1; acks == acksAll && p.state.HighWatermark() < upTo {
-		if pa.decided == nil {
-			pa.decided = p.m.e.NewSignal()
+	queue := &p.appends
+	switch upTo := done.LastOffset + 1; {
+	case acks == acksAll && p.state.HighWatermark() >= upTo, acks != acksAll && p.state.Log().End >= upTo, acks == 0:
+		return
+	case acks != acksAll:
+		queue = &p.unsynced
+	}
+	if pa.decided == nil {
+		pa.decided = p.m.e.NewSignal()
+	}
+	w := appendWaiter{p: p, upTo: done.LastOffset + 1, of: pa, index: index}
+	pa.open.Add(1)
+	pa.waiting = append(pa.waiting, w)
+	queue.add(w)
+}
+
+// grown tells the leader's State, and who waits for it, that the log has grown.
+// mu is held.
+func (p *partition) grown(ends LogEnds) {
+	p.out = p.state.Appended(p.m.e.Now(), ends, p.out)
+	p.carryOut()
+	p.unsynced.completeBelow(ends.End)
+	p.followers = wake(p.followers)
+}
+
+// commitSoon has a task sync what was appended. mu is held.
+//
+// The task takes with one sync all that was appended since the last: that is
+// the group commit. Until then neither the State nor anybody else knows of the
+// records, so that none counts toward the high watermark.
+func (p *partition) commitSoon() {
+	if p.committer == nil {
+		p.committer = p.m.e.Go("group-commit", p.commit)
+	}
+}
+
+func (p *partition) commit() {
+	for {
+		err := p.log.AwaitSync(p.log.NextOffset())
+		p.mu.Lock()
+		switch {
+		case p.gone || p.leading.Load() < 0: // whoever changed the role has seen to it
+		case err != nil:
+			p.check("sync", err)
+			p.failUnsynced()
+		default:
+			p.grown(p.ends())
+			if p.log.NextOffset() > p.state.Log().End {
+				p.mu.Unlock()
+				continue
+			}
 		}
-		w := appendWaiter{p: p, upTo: upTo, of: pa, index: index}
-		pa.open.Add(1)
-		pa.waiting = append(pa.waiting, w)
-		p.appends.add(w)
+		p.committer = nil
+		p.mu.Unlock()
+		return
+	}
+}
+
+// settle syncs what a leader has appended and tells its State, so that State
+// and log agree before the role changes. mu and changing are held.
+func (p *partition) settle() {
+	next := p.log.NextOffset()
+	if next <= p.log.EndOffset() {
+		return
+	}
+	if err := p.log.AwaitSync(next); err != nil {
+		p.check("sync", err)
+		p.failUnsynced()
+		return
+	}
+	p.grown(p.ends())
+}
+
+// failUnsynced answers those whose records could not be synced. mu is held.
+func (p *partition) failUnsynced() {
+	const reason = "the records could not be made durable"
+	p.unsynced.failAll(kerr.KafkaStorageError.Code, reason)
+	p.appends.failAbove(p.state.Log().End, kerr.KafkaStorageError.Code, reason)
+}
+
+// endCommitting waits for the task of commitSoon, once the log is closed.
+func (p *partition) endCommitting() {
+	p.mu.Lock()
+	task := p.committer
+	p.mu.Unlock()
+	if task != nil {
+		task.Wait()
 	}
 }
 
@@ -144,7 +224,7 @@ func (pa *PendingAppend) Wait(timeout time.Duration) []AppendResult {
 	}
 	for _, w := range pa.waiting {
 		w.p.mu.Lock()
-		if w.p.appends.remove(w) {
+		if w.p.appends.remove(w) || w.p.unsynced.remove(w) {
 			pa.results[w.index] = appendError(kerr.RequestTimedOut.Code, "the records were not replicated in time")
 		}
 		w.p.mu.Unlock()
@@ -188,13 +268,22 @@ func (q *appendQueue) completeBelow(highWatermark int64) {
 }
 
 // failAll gives everyone the same error.
-func (q *appendQueue) failAll(code int16, message string) {
-	for _, w := range q.items[q.head:] {
+func (q *appendQueue) failAll(code int16, message string) { q.failAbove(-1, code, message) }
+
+// failAbove gives those an error that wait for more than offset.
+func (q *appendQueue) failAbove(offset int64, code int16, message string) {
+	from := q.head
+	for from < len(q.items) && q.items[from].upTo <= offset {
+		from++
+	}
+	for _, w := range q.items[from:] {
 		w.of.results[w.index] = appendError(code, message)
 		w.of.settle()
 	}
-	clear(q.items)
-	q.items, q.head = q.items[:0], 0
+	clear(q.items[from:])
+	if q.items = q.items[:from]; from == q.head {
+		q.items, q.head = q.items[:0], 0
+	}
 }
 
 // remove takes one out that has not been decided, and reports whether it was there.

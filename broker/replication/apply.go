@@ -96,8 +96,11 @@ func (m *Manager) update(image *metadata.Image, part *metadata.Partition) {
 			a.Brokers = append(a.Brokers, Broker{ID: id, Epoch: b.Epoch, Active: b.Active()})
 		}
 	}
+	p.changing.Lock()
+	defer p.changing.Unlock()
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.settle()
 	p.log.SetConfig(logConfig(topic))
 	p.out = p.state.Metadata(m.e.Now(), &a, p.out)
 	p.carryOut()
@@ -106,13 +109,12 @@ func (m *Manager) update(image *metadata.Image, part *metadata.Partition) {
 // open opens or creates a partition's log and makes a replica of it.
 func (m *Manager) open(part *metadata.Partition, cfg storage.Config) *partition {
 	tp := part.TP()
+	cfg.OnFailed = func(err error) { m.storageError(tp, err) }
 	log, recovery, err := storage.Open(m.e, path.Join(m.cfg.Dir, logDir(tp, part.TopicID)), cfg)
 	if err != nil {
 		m.e.Event("storage-error", env.Text("topic", tp.Topic), env.Int("partition", tp.Partition),
 			env.Text("op", "open"), env.Text("error", err.Error()))
-		if m.deps.OnStorageError != nil {
-			m.e.Go("storage-error", func() { m.deps.OnStorageError(tp, err) })
-		}
+		m.storageError(tp, err)
 		return nil
 	}
 	if recovery.TruncatedBytes > 0 || recovery.LostSyncedTo > recovery.LostSyncedFrom {
@@ -120,11 +122,17 @@ func (m *Manager) open(part *metadata.Partition, cfg storage.Config) *partition 
 			env.Int("truncated-bytes", recovery.TruncatedBytes), env.Text("file", recovery.TruncatedFile),
 			env.Int("lost-synced", recovery.LostSyncedTo-recovery.LostSyncedFrom))
 	}
-	p := &partition{m: m, tp: tp, topicID: part.TopicID, mu: m.e.NewMutex(), log: log}
+	p := &partition{m: m, tp: tp, topicID: part.TopicID, changing: m.e.NewMutex(), mu: m.e.NewMutex(), log: log}
 	p.leading.Store(-1)
 	p.state = NewState(m.cfg.BrokerID, m.cfg.ReplicaLagTimeMax, p.ends(), m.checkpoint[checkpointKey{part.TopicID, tp.Partition}])
 	m.replaceParts(func(parts map[metadata.TopicPartition]*partition) { parts[tp] = p })
 	return p
+}
+
+func (m *Manager) storageError(tp metadata.TopicPartition, err error) {
+	if m.deps.OnStorageError != nil {
+		m.deps.OnStorageError(tp, err)
+	}
 }
 
 // removeGone removes replicas whose topic is gone, or that are no longer

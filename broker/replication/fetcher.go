@@ -43,6 +43,9 @@ type fetchTarget struct {
 
 	// What the request in flight asked for.
 	asked LogEnds
+
+	// unfinished is an answer whose records are in the log and not yet synced.
+	unfinished *FetchAnswer
 }
 
 func newFetcher(m *Manager, source int32) *fetcher {
@@ -151,7 +154,7 @@ func (f *fetcher) ask() bool {
 		p := t.p
 		p.mu.Lock()
 		s := p.state
-		current := !p.gone && p.failed == nil && s.Role() == RoleFollower && s.Leader() == f.source && s.LeaderEpoch() == t.epoch
+		current := !p.gone && !p.failed() && s.Role() == RoleFollower && s.Leader() == f.source && s.LeaderEpoch() == t.epoch
 		t.asked = s.Log()
 		p.mu.Unlock()
 		if !current {
@@ -248,6 +251,11 @@ func (f *fetcher) take(resp *kmsg.FetchResponse) {
 			if !f.due[n].take(part) {
 				f.due[n].retryAt = f.m.e.Now() + f.m.cfg.ReplicaFetchBackoff
 			}
+		}
+	}
+	for _, t := range f.due {
+		if t.unfinished != nil && !t.finish() {
+			t.retryAt = f.m.e.Now() + f.m.cfg.ReplicaFetchBackoff
 		}
 	}
 	if at == 0 {

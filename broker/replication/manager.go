@@ -12,7 +12,7 @@ import (
 
 // Manager runs every partition replica of one broker.
 //
-// Lock order: Manager.mu, then partition.mu, then fetcher.mu or proposer.mu or
+// Lock order: Manager.mu, then partition.changing, then partition.mu, then fetcher.mu or proposer.mu or
 // the log's own lock. Nobody holds two partitions' locks.
 type Manager struct {
 	e    env.Env

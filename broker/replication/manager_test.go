@@ -16,6 +16,7 @@ import (
 	"github.com/weirlab/weir/broker/config"
 	"github.com/weirlab/weir/broker/metadata"
 	"github.com/weirlab/weir/broker/storage"
+	"github.com/weirlab/weir/env"
 	"github.com/weirlab/weir/env/osenv"
 	"github.com/weirlab/weir/env/osenv/osenvtest"
 )
@@ -24,7 +25,7 @@ import (
 // its own. Fetches between them are calls, metadata is what the test says, and
 // ISR proposals are granted as a controller would.
 type cluster struct {
-	t        *testing.T
+	t        testing.TB
 	root     string
 	cfg      Config
 	mu       sync.Mutex // over what follows
@@ -32,13 +33,16 @@ type cluster struct {
 	image    *metadata.Image
 	offset   int64
 	managers map[int32]*Manager
-	cut      map[int32]bool // brokers that reach nobody
+	wrap     func(id int32, e env.Env) env.Env // what a broker runs on, nil for the plain machine
+	cut      map[int32]bool                    // brokers that reach nobody
 }
 
 var errCut = errors.New("cut off")
 
-func newCluster(t *testing.T, brokers int32) *cluster {
-	c := &cluster{t: t, root: t.TempDir(), image: metadata.Empty(), managers: map[int32]*Manager{}, cut: map[int32]bool{},
+func newCluster(t *testing.T, brokers int32) *cluster { return newClusterOn(t, brokers, nil) }
+
+func newClusterOn(t testing.TB, brokers int32, wrap func(id int32, e env.Env) env.Env) *cluster {
+	c := &cluster{t: t, wrap: wrap, root: t.TempDir(), image: metadata.Empty(), managers: map[int32]*Manager{}, cut: map[int32]bool{},
 		cfg: Config{ReplicaLagTimeMax: 300 * time.Millisecond, ReplicaFetchWaitMax: 100 * time.Millisecond,
 			ReplicaFetchBackoff: 10 * time.Millisecond, CheckpointInterval: 20 * time.Millisecond, ReplicaSocketTimeout: time.Second,
 			Settings: config.NewStatic(0, map[string]string{"log.retention.ms": "-1"})}}
@@ -55,7 +59,10 @@ func newCluster(t *testing.T, brokers int32) *cluster {
 
 // start starts a broker's manager and registers the broker.
 func (c *cluster) start(id int32) {
-	e := osenvtest.New(c.t, osenv.Options{Root: fmt.Sprintf("%s/%d", c.root, id), Seed: 1})
+	var e env.Env = osenvtest.New(c.t, osenv.Options{Root: fmt.Sprintf("%s/%d", c.root, id), Seed: 1})
+	if c.wrap != nil {
+		e = c.wrap(id, e)
+	}
 	c.mu.Lock()
 	epoch := c.offset
 	cfg := c.cfg
@@ -268,7 +275,7 @@ func (c *cluster) values(id int32, tp metadata.TopicPartition) []string {
 	return decode(c.t, records)
 }
 
-func decode(t *testing.T, records []byte) []string {
+func decode(t testing.TB, records []byte) []string {
 	list := []string{}
 	for b, err := range storage.Batches(records) {
 		require.NoError(t, err)

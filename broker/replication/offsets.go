@@ -24,29 +24,34 @@ func (m *Manager) ListOffsets(tp metadata.TopicPartition, timestampMs int64, cur
 		return failed(kerr.UnknownTopicOrPartition.Code)
 	}
 	p.mu.Lock()
-	defer p.mu.Unlock()
-	if code := p.checkEpoch(currentLeaderEpoch); code != 0 {
+	code := p.checkEpoch(currentLeaderEpoch)
+	epoch, start, mark, committed := p.state.LeaderEpoch(), p.state.Log().Start, p.state.HighWatermark(), p.state.HighWatermark() >= p.state.EpochStart()
+	p.mu.Unlock()
+	switch {
+	case code != 0:
 		return failed(code)
-	}
-	s := p.state
-	if timestampMs == TimestampEarliest {
-		return ListOffsetsResult{Offset: s.Log().Start, Timestamp: -1, LeaderEpoch: p.epochAt(s.Log().Start)}
-	}
-	if s.HighWatermark() < s.EpochStart() {
+	case timestampMs == TimestampEarliest:
+		return ListOffsetsResult{Offset: start, Timestamp: -1, LeaderEpoch: p.epochAt(start)}
+	case !committed:
 		return failed(kerr.OffsetNotAvailable.Code)
+	case timestampMs == TimestampLatest:
+		return ListOffsetsResult{Offset: mark, Timestamp: -1, LeaderEpoch: epoch}
 	}
+	// The search may read all of the log, so it is done without the lock. What
+	// it finds counts only if nobody can have cut the log meanwhile.
 	var at storage.TimestampOffset
 	var found bool
 	var err error
 	switch {
-	case timestampMs == TimestampLatest:
-		return ListOffsetsResult{Offset: s.HighWatermark(), Timestamp: -1, LeaderEpoch: s.LeaderEpoch()}
 	case timestampMs == TimestampMaxTimestamp:
 		at, found, err = p.log.OffsetOfMaxTimestamp()
 	case timestampMs >= 0:
 		at, found, err = p.log.OffsetForTimestamp(timestampMs)
 	default:
 		return failed(kerr.UnsupportedVersion.Code)
+	}
+	if p.leading.Load() != epoch {
+		return failed(kerr.NotLeaderForPartition.Code)
 	}
 	if err != nil {
 		p.check("read", err)
@@ -56,7 +61,7 @@ func (m *Manager) ListOffsets(tp metadata.TopicPartition, timestampMs int64, cur
 		}
 		return failed(kerr.KafkaStorageError.Code)
 	}
-	if !found || at.Offset >= s.HighWatermark() {
+	if !found || at.Offset >= mark {
 		return failed(0)
 	}
 	return ListOffsetsResult{Offset: at.Offset, Timestamp: at.Timestamp, LeaderEpoch: at.LeaderEpoch}
@@ -110,23 +115,27 @@ func (m *Manager) DeleteRecords(tp metadata.TopicPartition, before int64) Delete
 	if p == nil {
 		return failed(kerr.UnknownTopicOrPartition.Code)
 	}
+	p.changing.Lock()
+	defer p.changing.Unlock()
 	p.mu.Lock()
-	defer p.mu.Unlock()
-	if code := p.checkEpoch(-1); code != 0 {
+	code, start, mark := p.checkEpoch(-1), p.state.Log().Start, p.state.HighWatermark()
+	p.mu.Unlock()
+	if code != 0 {
 		return failed(code)
 	}
 	if p.log.CleanupPolicy()&storage.CleanupDelete == 0 {
 		return failed(kerr.PolicyViolation.Code)
 	}
 	if before == -1 {
-		before = p.state.HighWatermark()
+		before = mark
 	}
-	if before < p.state.Log().Start || before > p.state.HighWatermark() {
+	if before < start || before > mark {
 		return failed(kerr.OffsetOutOfRange.Code)
 	}
 	err := p.log.DeleteRecordsBefore(before)
-	p.changed("trim", err)
-	p.carryOut()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.trimmed("trim", err)
 	if err != nil {
 		return failed(kerr.KafkaStorageError.Code)
 	}

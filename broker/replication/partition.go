@@ -12,7 +12,9 @@ import (
 )
 
 // partition joins one replica's State with its log and with whoever waits for
-// it. mu guards all but the atomic field.
+// it. mu guards all but the atomic field and is never held while something is
+// synced or removed, except for the little that is left of it when the role
+// changes.
 type partition struct {
 	m       *Manager
 	tp      metadata.TopicPartition
@@ -22,14 +24,21 @@ type partition struct {
 	// the log without mu looks at it before and after.
 	leading atomic.Int32
 
-	mu      env.Mutex
-	state   *State
-	log     *storage.Log
-	out     []Output // scratch
-	gone    bool     // removed or closed
-	failed  error    // why the log takes no more writes
-	fetcher *fetcher // that copies for this replica
+	// changing is held, before mu, by whoever gives the replica a role or changes
+	// its log other than by a leader's append: from what is decided to when the
+	// State has been told. The log and the State then say the same although mu
+	// was let go between.
+	changing env.Mutex
 
+	mu        env.Mutex
+	state     *State
+	log       *storage.Log
+	out       []Output // scratch
+	gone      bool     // removed or closed
+	fetcher   *fetcher // that copies for this replica
+	committer env.Task // syncs for those that wait in unsynced, nil if none runs
+
+	unsynced  appendQueue    // waiting for the leader's own sync
 	appends   appendQueue    // waiting for the high watermark
 	consumers []*fetchWaiter // waiting for the high watermark
 	followers []*fetchWaiter // waiting for records
@@ -41,10 +50,13 @@ func (p *partition) ends() LogEnds {
 }
 
 // carryOut does what the State asked for, in order. Outputs that answer a
-// fetch are the caller's to read beforehand.
+// fetch are the caller's to read beforehand. mu is held, and let go while the
+// log is changed; where that can be asked for, changing is held too.
 func (p *partition) carryOut() {
-	for i := 0; i < len(p.out); i++ {
-		switch o := p.out[i]; o.Kind {
+	out := p.out
+	p.out = nil
+	for i := 0; i < len(out); i++ {
+		switch o := out[i]; o.Kind {
 		case OutLead:
 			p.beginToLead(o)
 		case OutFollow:
@@ -54,11 +66,14 @@ func (p *partition) carryOut() {
 		case OutStopFetch:
 			p.fetchFrom(nil, 0)
 		case OutTruncate:
-			p.truncate(o.Offset)
+			out = p.cut("truncate", func() error { return p.log.TruncateTo(o.Offset) }, out)
 		case OutRestartAt:
-			p.restartAt(o.Offset)
+			out = p.cut("restart-log", func() error { return p.log.TruncateFullyAndStartAt(o.Offset) }, out)
 		case OutTrimTo:
-			p.changed("trim", p.log.DeleteRecordsBefore(o.Offset))
+			p.mu.Unlock()
+			err := p.log.DeleteRecordsBefore(o.Offset)
+			p.mu.Lock()
+			out = p.changed("trim", err, out)
 		case OutHighWatermark:
 			if hear := p.m.deps.OnHighWatermark; hear != nil && p.leading.Load() >= 0 {
 				hear(p.tp, p.state.LeaderEpoch(), o.Offset)
@@ -78,8 +93,8 @@ func (p *partition) carryOut() {
 			p.m.proposer.send(p, o.Proposal, true)
 		}
 	}
-	clear(p.out)
-	p.out = p.out[:0]
+	clear(out)
+	p.out = out[:0]
 }
 
 func (p *partition) beginToLead(o Output) {
@@ -102,7 +117,9 @@ func (p *partition) beginToFollow(o Output) {
 
 // dropWaiters sends everyone away who waits for this replica as the leader.
 func (p *partition) dropWaiters() {
-	p.appends.failAll(kerr.NotLeaderForPartition.Code, "the broker ceased to lead the partition before the records were replicated")
+	const reason = "the broker ceased to lead the partition before the records were replicated"
+	p.unsynced.failAll(kerr.NotLeaderForPartition.Code, reason)
+	p.appends.failAll(kerr.NotLeaderForPartition.Code, reason)
 	p.followers, p.consumers = wake(p.followers), wake(p.consumers)
 }
 
@@ -117,78 +134,69 @@ func (p *partition) fetchFrom(f *fetcher, epoch int32) {
 	}
 }
 
-func (p *partition) truncate(to int64) {
-	from, mark := p.log.EndOffset(), p.state.HighWatermark()
-	p.changed("truncate", p.log.TruncateTo(to))
-	if end := p.log.EndOffset(); end < from {
-		p.cutEvent("truncate", from, end, mark)
-	}
-}
-
-func (p *partition) restartAt(at int64) {
-	from, mark := p.log.EndOffset(), p.state.HighWatermark()
-	p.changed("truncate", p.log.TruncateFullyAndStartAt(at))
-	p.cutEvent("restart-log", from, at, mark)
-}
-
-// cutEvent tells of a log that was cut, once the replica shows itself so. hw is
+// cut shortens the log and tells of it, once the replica shows itself so, with
 // the high watermark before the cut.
-func (p *partition) cutEvent(name string, from, to, hw int64) {
-	p.m.e.Event(name, env.Text("topic", p.tp.Topic), env.Int("partition", p.tp.Partition), env.Int("from", from),
-		env.Int("to", to), env.Int("hw", hw), env.Int("epoch", p.state.LeaderEpoch()))
+func (p *partition) cut(name string, how func() error, out []Output) []Output {
+	from, mark := p.log.EndOffset(), p.state.HighWatermark()
+	p.mu.Unlock()
+	err := how()
+	p.mu.Lock()
+	out = p.changed("truncate", err, out)
+	if to := p.log.EndOffset(); to != from {
+		p.m.e.Event(name, env.Text("topic", p.tp.Topic), env.Int("partition", p.tp.Partition), env.Int("from", from),
+			env.Int("to", to), env.Int("hw", mark), env.Int("epoch", p.state.LeaderEpoch()))
+	}
+	return out
 }
 
 // changed tells the State how the log stands after it was cut.
-func (p *partition) changed(op string, err error) {
+func (p *partition) changed(op string, err error, out []Output) []Output {
 	p.check(op, err)
-	p.out = p.state.LogChanged(p.ends(), p.out)
+	return p.state.LogChanged(p.ends(), out)
 }
 
-// check notes an error of the log and whether it has put an end to writing.
+// check tells of an error of the log. That it takes no more writes, if so, its
+// own OnFailed has told.
 func (p *partition) check(op string, err error) {
-	if err == nil {
-		return
-	}
-	p.m.e.Event("storage-error", env.Text("topic", p.tp.Topic), env.Int("partition", p.tp.Partition),
-		env.Text("op", op), env.Text("error", err.Error()))
-	cause := p.log.Failed()
-	if cause == nil || p.failed != nil {
-		return
-	}
-	p.failed = cause
-	if p.m.deps.OnStorageError != nil {
-		p.m.e.Go("storage-error", func() { p.m.deps.OnStorageError(p.tp, cause) })
+	if err != nil {
+		p.m.e.Event("storage-error", env.Text("topic", p.tp.Topic), env.Int("partition", p.tp.Partition),
+			env.Text("op", op), env.Text("error", err.Error()))
 	}
 }
+
+// failed reports whether the log takes no more writes.
+func (p *partition) failed() bool { return p.log.Failed() != nil }
 
 // retain forgets silent producers and, on the leader, applies the retention
 // settings. Followers take the leader's log start with its answers: no clock
 // but the leader's decides what is too old.
 func (p *partition) retain(nowWallMillis int64) {
+	p.changing.Lock()
+	defer p.changing.Unlock()
 	p.mu.Lock()
-	if p.gone || p.failed != nil {
-		p.mu.Unlock()
+	gone, leads, mark := p.gone || p.failed(), p.leading.Load() >= 0, p.state.HighWatermark()
+	p.mu.Unlock()
+	if gone {
 		return
 	}
-	leads, mark := p.leading.Load() >= 0, p.state.HighWatermark()
-	p.mu.Unlock()
 	p.log.ExpireProducers(nowWallMillis)
 	if !leads {
 		return
 	}
-	// Without the lock: what is below the high watermark stays below it, and
-	// who ceases to lead meanwhile has decided before that.
 	removed, err := p.log.ApplyRetention(nowWallMillis, mark)
-	if removed == 0 && err == nil {
-		return
+	if removed > 0 || err != nil {
+		p.mu.Lock()
+		p.trimmed("retention", err)
+		p.mu.Unlock()
 	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.gone {
-		return
+}
+
+// trimmed tells the State of a new log start. mu is held.
+func (p *partition) trimmed(op string, err error) {
+	if !p.gone {
+		p.out = p.changed(op, err, p.out)
+		p.carryOut()
 	}
-	p.changed("retention", err)
-	p.carryOut()
 }
 
 // resign makes the replica answer nobody any more.
@@ -200,19 +208,25 @@ func (p *partition) resign() {
 	p.dropWaiters()
 }
 
+// close syncs and closes the log of a replica that has resigned.
 func (p *partition) close() error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.log.Close()
+	p.changing.Lock()
+	defer p.changing.Unlock()
+	err := p.log.Close()
+	p.endCommitting()
+	return err
 }
 
 // remove deletes the replica with its log.
 func (p *partition) remove() {
 	p.resign()
 	p.mu.Lock()
-	defer p.mu.Unlock()
 	p.fetchFrom(nil, 0)
+	p.mu.Unlock()
+	p.changing.Lock()
+	defer p.changing.Unlock()
 	p.check("delete", p.log.Delete())
+	p.endCommitting()
 }
 
 func (p *partition) view() ReplicaView {
@@ -224,6 +238,6 @@ func (p *partition) view() ReplicaView {
 		PartitionEpoch: s.PartitionEpoch(), EpochStart: s.EpochStart(),
 		LogStartOffset: s.Log().Start, LogEndOffset: s.Log().End, HighWatermark: s.HighWatermark(),
 		Replicas: slices.Clone(s.Replicas()), ISR: slices.Clone(s.ISR()), MaximalISR: s.MaximalISR(),
-		MinISR: s.MinISR(), StorageFailed: p.failed != nil, Log: p.log,
+		MinISR: s.MinISR(), StorageFailed: p.failed(), Log: p.log,
 	}
 }

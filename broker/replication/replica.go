@@ -7,12 +7,15 @@ import (
 )
 
 // take brings one partition's part of an answer into the replica. It reports
-// false if the next fetch should wait a little.
+// false if the next fetch should wait a little. What has still to be synced is
+// left to finish.
 func (t *fetchTarget) take(part *kmsg.FetchResponseTopicPartition) bool {
 	p := t.p
+	p.changing.Lock()
+	defer p.changing.Unlock()
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.gone || p.failed != nil {
+	if p.gone || p.failed() {
 		return false
 	}
 	answer := FetchAnswer{
@@ -38,16 +41,46 @@ func (t *fetchTarget) take(part *kmsg.FetchResponseTopicPartition) bool {
 	}
 	if verdict == OutAppend {
 		p.out = p.out[:0]
-		done, err := p.log.AppendFollower(part.RecordBatches)
+		done, err := p.log.BeginAppendFollower(part.RecordBatches)
 		if err != nil {
 			p.check("append", err)
 			return false
+		}
+		if done.Unsynced {
+			t.unfinished = &answer
+			return true
 		}
 		p.out = p.state.Appended(p.m.e.Now(), LogEnds{Start: done.LogStartOffset, End: done.LastOffset + 1, Epoch: answer.HighestEpoch}, p.out)
 		p.out = p.state.Replicated(answer, p.out)
 	}
 	p.carryOut()
 	return verdict != OutBackOff
+}
+
+// finish waits until the records of an answer are durable and then lets them
+// count. A replica that has entered another epoch meanwhile has settled them
+// itself. It reports false as take does.
+func (t *fetchTarget) finish() bool {
+	p, answer := t.p, t.unfinished
+	t.unfinished = nil
+	err := p.log.AwaitSync(p.log.NextOffset())
+	p.changing.Lock()
+	defer p.changing.Unlock()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.gone {
+		return false
+	}
+	if err != nil {
+		p.check("sync", err)
+		return false
+	}
+	if s := p.state; s.Role() == RoleFollower && s.LeaderEpoch() == t.epoch {
+		p.out = s.Appended(p.m.e.Now(), p.ends(), p.out)
+		p.out = s.Replicated(*answer, p.out)
+		p.carryOut()
+	}
+	return true
 }
 
 // highestEpoch is the largest leader epoch of the batches, false if they are

@@ -91,26 +91,39 @@ func (l *Log) ApplyRetention(nowWallMillis, highWatermark int64) (removed int, e
 		l.mu.Unlock()
 		return 0, err
 	}
+	off := l.keptFrom(nowWallMillis, highWatermark)
+	if off == l.next && l.dirDirty {
+		// The active segment goes too, for which it has to be sealed. What that
+		// waits for is done without the lock.
+		l.mu.Unlock()
+		if err := l.sync(); err != nil {
+			return 0, err
+		}
+		l.mu.Lock()
+		off = l.keptFrom(nowWallMillis, highWatermark)
+	}
+	if off == l.next && l.active().size > 0 && !l.closing {
+		if _, err := l.roll(); err != nil {
+			l.mu.Unlock()
+			return 0, err
+		}
+	}
+	l.mu.Unlock()
+	return l.advanceStart(off)
+}
+
+// keptFrom is where the oldest segment begins that retention keeps, or the end
+// of the log. mu is held.
+func (l *Log) keptFrom(nowMillis, highWatermark int64) int64 {
 	size, off := l.size.Load(), l.start.Load()
 	for _, seg := range l.segments {
-		if seg.size == 0 || seg.next > highWatermark || !l.unwanted(seg, size, nowWallMillis) {
+		if seg.size == 0 || seg.next > highWatermark || !l.unwanted(seg, size, nowMillis) {
 			break
-		}
-		if seg == l.active() {
-			// Once sealed it can go like any other.
-			if l.closing {
-				break
-			}
-			if _, err := l.roll(); err != nil {
-				l.mu.Unlock()
-				return 0, err
-			}
 		}
 		off = max(off, seg.next)
 		size -= seg.size
 	}
-	l.mu.Unlock()
-	return l.advanceStart(off)
+	return off
 }
 
 // unwanted reports whether retention no longer keeps seg, the oldest segment of
