@@ -37,7 +37,7 @@
 //     durability. PC loses nothing; PL may lose a suffix, which Open finds by
 //     scanning from the recovery point to the first batch that is not valid.
 //     With flush.messages=1 the end offset moves only after the sync, so that
-//     no replica counts what PL could take.
+//     no replica counts what PL could take. Appends that wait share one sync.
 //   - The recovery point moves (log-state) only after everything before it,
 //     names included, is synced. PL never touches what lies before it.
 //   - A segment's name is durable before the next segment is created. After PL
@@ -55,7 +55,8 @@
 //     behind half a batch (B23). DF leaves the log usable. After any other
 //     error, a failed cut, or a failed sync, the log is fenced: it takes no more
 //     writes until it is opened again, because the kernel may have dropped
-//     what it could not write.
+//     what it could not write. Its owner hears of it (Config.OnFailed) before
+//     the operation that met the error returns, in the background too.
 //   - Producer state changes after the write, never before (B35). Snapshots of
 //     offsets that the log no longer reaches are removed before it grows again,
 //     and truncation rebuilds the state from an older one.
