@@ -135,7 +135,7 @@ func sealed(h *History) *History {
 	give(FactReplicas, whole)
 	give(FactLive, len(h.Live) > 0)
 	h.Manifest = &m
-	h.Closing = &End{Counts: h.Counts()}
+	h.Closing = &End{Counts: h.Counts(), Patience: time.Hour}
 	return h
 }
 

@@ -32,6 +32,7 @@ type fileLine struct {
 	PID      *int64          `json:"pid"`
 	PEpoch   int16           `json:"pepoch"`
 	Seq      int32           `json:"seq"`
+	Refused  *Refusal        `json:"refused"`
 }
 
 // reader rebuilds a Log from its lines.
@@ -101,7 +102,7 @@ func functionNamed(s string) (Function, bool) {
 
 func (rd *reader) op(f Function, l *fileLine) error {
 	op := Op{Time: time.Duration(l.Time), F: f, Error: l.Error, Session: l.Session,
-		Acks: l.Acks, Broker: l.Broker, LeaderEpoch: l.Epoch, Attempts: l.Attempts}
+		Acks: l.Acks, Refused: l.Refused, Broker: l.Broker, LeaderEpoch: l.Epoch, Attempts: l.Attempts}
 	process, err := strconv.ParseInt(string(l.Process), 10, 64)
 	if err != nil {
 		return fmt.Errorf("process %s of a %s: want a number", l.Process, l.F)

@@ -190,6 +190,14 @@ func (l *Log) writeOp(op *Op, invoke int64) {
 				b.field("pepoch", int64(op.ProducerEpoch))
 				b.field("seq", int64(op.Sequence))
 			}
+			if r := op.Refused; r != nil {
+				b.raw(`,"refused":{"error":`)
+				b.text(r.Error)
+				b.field("pid", r.ProducerID)
+				b.field("pepoch", int64(r.ProducerEpoch))
+				b.field("seq", int64(r.Sequence))
+				b.raw(`}`)
+			}
 		case ListOffsets:
 			b.field("epoch", int64(op.LeaderEpoch))
 		}

@@ -72,6 +72,7 @@ type SendOp struct {
 	Idempotent    bool
 	Outcome       Type
 	Error         string
+	Refused       *Refusal
 }
 
 // BatchOp is one record batch sent. Value, Offset and Sequence are those of

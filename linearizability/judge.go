@@ -38,6 +38,10 @@ var (
 		needs: ofPolls | ofLog, uses: ofLedger | ofSends | ofMarks, each: (*court).readsStay}
 	checkDuplicates = check{code: "K3", name: "no duplicates under idempotence", unit: "records in the log",
 		needs: ofSends | ofLog, uses: ofLedger, each: (*court).duplicates}
+	checkRefusals = check{code: "K3", name: "a retry of what was appended is not refused", unit: "records retried",
+		needs: ofSends | ofLog, uses: ofLedger, each: (*court).refusals}
+	checkResolved = check{code: "K10", name: "after healing, every send is answered", unit: "records sent or waiting then",
+		needs: ofSends | ofHealing, uses: ofFaults, each: (*court).resolved}
 	checkSequence = check{code: "K4", name: "producer sequences are contiguous in the log", unit: "idempotent records",
 		needs: ofSends | ofLog, each: (*court).sequences}
 	checkFIFO = check{code: "K4", name: "each producer's records keep their order", unit: "records in the log",
@@ -61,8 +65,8 @@ var (
 
 // checks are what the judge performs, in the order of the verdict.
 func checks() []check {
-	return []check{checkSurvival, checkAgreement, checkRead, checkDuplicates, checkSequence, checkFIFO, checkHonesty,
-		checkSessions, checkWatermark, checkLog, checkReplicas, checkUnseen, checkRegister}
+	return []check{checkSurvival, checkAgreement, checkRead, checkDuplicates, checkRefusals, checkSequence, checkFIFO, checkHonesty,
+		checkSessions, checkWatermark, checkLog, checkReplicas, checkUnseen, checkResolved, checkRegister}
 }
 
 // Judge checks a history against what Kafka promises. A check whose evidence is

@@ -189,6 +189,7 @@ func (l *Log) Complete(number int64, op Op) {
 // sent takes down the end of an operation that sent records.
 func (l *Log) sent(s *SendOp, op *Op, ret time.Duration, records int64) {
 	s.Return, s.Ended, s.Outcome, s.Error = ret, op.Time, op.Type, op.Error
+	s.Refused = op.Refused
 	s.Broker, s.LeaderEpoch, s.Attempts = op.Broker, op.LeaderEpoch, op.Attempts
 	if s.Idempotent = s.Idempotent || op.Idempotent; s.Idempotent {
 		s.ProducerID, s.ProducerEpoch, s.Sequence = op.ProducerID, op.ProducerEpoch, op.Sequence

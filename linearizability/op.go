@@ -86,6 +86,9 @@ type Op struct {
 	ProducerID    int64
 	ProducerEpoch int16
 	Sequence      int32
+	// Refused is how an attempt was refused for its sequence number although it
+	// was the next in order, nil if none was.
+	Refused *Refusal
 	// Attempts is how many Produce requests carried the record.
 	Attempts int32
 
@@ -100,6 +103,15 @@ type Op struct {
 	// Error is Kafka's name of an error code (REQUEST_TIMED_OUT), or a word
 	// for what is not one (disconnected, timeout, stopped).
 	Error string
+}
+
+// Refusal is an attempt to send a record that a broker refused for its sequence
+// number.
+type Refusal struct {
+	Error         string `json:"error"`
+	ProducerID    int64  `json:"pid"`
+	ProducerEpoch int16  `json:"pepoch"`
+	Sequence      int32  `json:"seq"`
 }
 
 // Record is one record as read: where it was and what it held.

@@ -51,6 +51,10 @@ func (c *court) duplicatesAmong(p *partition, rows []valueRow) {
 // nil if nobody sent it.
 func (c *court) duplicate(p *partition, f, r *ScanRecord, s *SendOp) {
 	switch {
+	case s != nil && s.Refused != nil && (s.Refused.matches(f) || s.Refused.matches(r)):
+		c.found(p, 1, r.Offset, s.Ended, fmt.Sprintf(
+			"value %d of %s is in the log twice, at offsets %d and %d: a broker refused to take it again with %s, so that the producer began a new epoch, for which there was no need",
+			r.Value, p.tp, f.Offset, r.Offset, s.Refused.Error), describeCopy(f), describeCopy(r), describeSend(s))
 	case f.ProducerID != None && (f.ProducerID != r.ProducerID || f.ProducerEpoch != r.ProducerEpoch):
 		c.excused(p, r.Offset, "the producer began a new epoch and sent the record again, which ends the protection against duplicates")
 	case f.ProducerID == None && s != nil && s.Attempts != 1:
@@ -59,6 +63,54 @@ func (c *court) duplicate(p *partition, f, r *ScanRecord, s *SendOp) {
 		c.found(p, 0, r.Offset, 0, fmt.Sprintf("value %d of %s is in the log twice, at offsets %d and %d", r.Value, p.tp, f.Offset, r.Offset),
 			describeCopy(f), describeCopy(r), describeSend(s))
 	}
+}
+
+// matches says whether a record in the log is the one that was refused.
+func (r *Refusal) matches(rec *ScanRecord) bool {
+	return rec.ProducerID == r.ProducerID && rec.ProducerEpoch == r.ProducerEpoch && rec.Sequence == r.Sequence
+}
+
+// refusals is the other half of K3: a retry of a batch that was appended is
+// acknowledged, not refused as out of order. What a broker has appended it
+// knows for as long as the batch may be retried.
+func (c *court) refusals(p *partition) {
+	for _, b := range p.sends {
+		if !b.Idempotent || b.Attempts < 2 {
+			continue
+		}
+		c.cur.Inputs += b.records()
+		if b.Refused == nil {
+			continue
+		}
+		for _, run := range b.Runs {
+			for i := range run.Count {
+				s := b.record(run, i)
+				for _, r := range p.log.copies(s.Value) {
+					if !s.Refused.matches(&r) {
+						continue
+					}
+					if ruling := p.excuseCommitted(r.Offset, s.Call); ruling.excused {
+						c.excused(p, r.Offset, ruling.reason)
+						continue
+					}
+					c.found(p, 0, r.Offset, s.Ended, fmt.Sprintf(
+						"a broker refused a retry of value %d of %s with %s, although it had been appended: it is at offset %d under the same producer id, epoch and sequence",
+						s.Value, p.tp, s.Refused.Error, r.Offset), describeCopy(&r), describeSend(s))
+				}
+			}
+		}
+	}
+}
+
+// copies are the records in the final log that hold a value.
+func (l *finalLog) copies(value int64) []ScanRecord {
+	var all []ScanRecord
+	for i := range l.runs {
+		if k := l.runs[i].place(value); k != None {
+			all = append(all, l.runs[i].record(k))
+		}
+	}
+	return all
 }
 
 func describeCopy(r *ScanRecord) string {

@@ -83,6 +83,11 @@ func (b *BatchOp) record(r Run, k int64) *SendOp {
 		k += before.Count
 	}
 	s.Sequence = sequenceAfter(b.Sequence, k)
+	if b.Refused != nil {
+		refused := *b.Refused
+		refused.Sequence = sequenceAfter(refused.Sequence, k)
+		s.Refused = &refused
+	}
 	return &s
 }
 

@@ -100,6 +100,7 @@ func producerConfig(p scenario.Properties) (client.ProducerConfig, error) {
 	c.MaxBlock = zeroable(p, "max.block.ms", c.MaxBlock)
 	c.MaxRequestBytes = int32(p.Int("max.request.size", int64(c.MaxRequestBytes)))
 	c.MaxInFlight = int(p.Int("max.in.flight.requests.per.connection", int64(c.MaxInFlight)))
+	c.ResendUnderNewEpoch = p.Bool("weir.resend.under.new.epoch", false)
 	c.DeliveryTimeout = p.Millis("delivery.timeout.ms", c.DeliveryTimeout)
 	if retries, ok := p["retries"]; ok {
 		if c.Retries = int(p.Int("retries", 0)); retries == "0" {

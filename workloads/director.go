@@ -25,7 +25,7 @@ type director struct {
 
 	// strikes is told of every fault as it begins.
 	strikes func(linearizability.Fault)
-	brief bool // nothing is read back
+	brief   bool // nothing is read back
 	// observe is how often the partitions are looked at.
 	observe time.Duration
 

@@ -166,11 +166,22 @@ func (d *director) judge(ctx context.Context, out *Outcome, watched linearizabil
 	return out, nil
 }
 
+// healed is when the last fault was over.
+func (d *director) healed() time.Duration {
+	at := d.loadStart
+	for _, f := range d.faults {
+		at = max(at, f.End)
+	}
+	return at
+}
+
 // close ends the history.
 func (d *director) close(interrupted string) error {
 	d.log.End(linearizability.End{
 		Interrupted: interrupted,
 		Drained:     d.scanned && d.s.Load.Consumers.Count > 0,
+		Healed:      d.healed(),
+		Patience:    d.s.Recovery / 2,
 	})
 	if err := d.log.Flush(); err != nil {
 		return fmt.Errorf("history: %w", err)

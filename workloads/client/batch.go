@@ -61,6 +61,7 @@ type batch struct {
 	attempts   int32
 	indefinite int32
 	lastErr    error
+	refused    *Refusal
 	firstSent  time.Duration
 	node       int32 // leader of the last attempt
 	nodeEpoch  int32
@@ -191,13 +192,21 @@ func (b *batch) finish(outcome Outcome, err error, offset, appendMillis int64) {
 		Offset: offset, LogAppendMillis: appendMillis,
 		LeaderID: b.node, LeaderEpoch: b.nodeEpoch,
 		ProducerID: -1, ProducerEpoch: -1, Sequence: -1,
-		Attempts: b.attempts, Indefinite: b.indefinite, FirstSent: b.firstSent,
+		Attempts: b.attempts, Indefinite: b.indefinite, FirstSent: b.firstSent, Refused: b.refused,
 	}
 	if b.numbered && b.producerID >= 0 {
 		b.result.ProducerID, b.result.ProducerEpoch = b.producerID, b.epoch
 	}
 	if b.attempts == 0 {
 		b.result.LeaderID, b.result.LeaderEpoch = -1, -1
+	}
+}
+
+// refuse notes that an attempt was refused for its sequence number: the first
+// such refusal is what speaks for or against the broker.
+func (b *batch) refuse(err error) {
+	if b.refused == nil {
+		b.refused = &Refusal{Err: err, ProducerID: b.producerID, ProducerEpoch: b.epoch, Sequence: b.sequence}
 	}
 }
 
@@ -224,6 +233,11 @@ func (b *batch) tell() {
 		}
 		if r.ProducerID >= 0 {
 			r.Sequence = addSequence(b.sequence, int32(i))
+		}
+		if r.Refused != nil {
+			one := *r.Refused
+			one.Sequence = addSequence(one.Sequence, int32(i))
+			r.Refused = &one
 		}
 		b.records[i].done(b.records[i].rec, r)
 	}

@@ -127,6 +127,15 @@ type ProducerConfig struct {
 	// one RequestTimeout after it. Default 2 min.
 	DeliveryTimeout time.Duration
 
+	// ResendUnderNewEpoch says what becomes of a batch that may have been
+	// appended when its sequence numbers are worth nothing any more, because a
+	// broker refused them or an earlier batch was given up. If it is set, the
+	// batch is sent again under a new producer epoch, as Kafka's Java client
+	// does (TransactionManager.bumpIdempotentProducerEpoch, KIP-360): the record
+	// may then stand in the log twice. If not, the batch is given up, its
+	// outcome unknown.
+	ResendUnderNewEpoch bool
+
 	// Partitioner places records whose Partition is PartitionAny. Default
 	// PartitionByKey.
 	Partitioner Partitioner

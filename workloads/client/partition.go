@@ -188,10 +188,12 @@ func (pt *partition) renew() bool {
 	for _, b := range slices.Clone(pt.queue) {
 		switch {
 		case !b.numbered:
-		case b.indefinite > 0:
+		case b.indefinite > 0 && !p.cfg.ResendUnderNewEpoch:
 			p.giveUp(b, fmt.Errorf("%w: %w", errSequenceBroken, b.lastErr))
 		default:
-			b.numbered = false // no attempt was appended: safe to number anew
+			// No attempt was appended, or whoever configured this would rather
+			// have the record twice than not at all.
+			b.numbered = false
 		}
 	}
 	return true

@@ -47,6 +47,14 @@ type Record struct {
 	Tag any
 }
 
+// Refusal is an attempt that a broker refused for its sequence number.
+type Refusal struct {
+	Err           error // OUT_OF_ORDER_SEQUENCE_NUMBER or UNKNOWN_PRODUCER_ID
+	ProducerID    int64
+	ProducerEpoch int16
+	Sequence      int32 // of the batch's first record
+}
+
 // Result is what became of one produced record.
 type Result struct {
 	// Outcome says what is known of the record; Err says why, unless OK.
@@ -71,6 +79,11 @@ type Result struct {
 	ProducerID    int64
 	ProducerEpoch int16
 	Sequence      int32
+
+	// Refused is how an attempt was refused for its sequence number although
+	// nothing before it was outstanding, nil if none was. A broker that has the
+	// record must not do that.
+	Refused *Refusal
 
 	// Attempts counts wire attempts; Indefinite counts those of them whose
 	// effect is unknown.

@@ -339,6 +339,7 @@ func (s *sender) again(b *batch, code int16) bool {
 		// must say. Otherwise the leader has lost what came before.
 		if pt.first(b) {
 			pt.broken = true
+			b.refuse(kerr.ErrorForCode(code))
 		}
 		return true
 	case kerr.InvalidProducerEpoch.Code, kerr.ProducerFenced.Code:

@@ -128,8 +128,13 @@ func (r *producing) settled(rec *client.Record, res client.Result) {
 
 // result is the end of an operation that sent records.
 func result(res *client.Result, now time.Duration, runs []linearizability.Run) linearizability.Op {
+	var refused *linearizability.Refusal
+	if r := res.Refused; r != nil {
+		refused = &linearizability.Refusal{Error: reason(r.Err), ProducerID: r.ProducerID, ProducerEpoch: r.ProducerEpoch, Sequence: r.Sequence}
+	}
 	return linearizability.Op{
-		Time: now, Type: ended(res.Outcome), Offset: res.Offset,
+		Refused: refused,
+		Time:    now, Type: ended(res.Outcome), Offset: res.Offset,
 		Broker: res.LeaderID, LeaderEpoch: res.LeaderEpoch,
 		Idempotent: res.ProducerID >= 0, ProducerID: res.ProducerID, ProducerEpoch: res.ProducerEpoch,
 		Sequence: res.Sequence, Attempts: res.Attempts, Error: reason(res.Err), Runs: runs,

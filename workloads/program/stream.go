@@ -168,6 +168,11 @@ func (r *streaming) completeRecords(res *client.BatchResult, now time.Duration) 
 				one.Offset += place + k
 			}
 			one.Sequence = client.AddSequence(one.Sequence, int32(place+k))
+			if one.Refused != nil {
+				refused := *one.Refused
+				refused.Sequence = client.AddSequence(refused.Sequence, int32(place+k))
+				one.Refused = &refused
+			}
 			r.w.rec.Complete(op, result(&one, now, nil))
 		}
 		place += row.Count

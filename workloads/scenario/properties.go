@@ -70,6 +70,7 @@ var producerProperties = map[string]kind{
 	"max.in.flight.requests.per.connection": wholeNumber,
 	"retries":                               wholeNumber,
 	"delivery.timeout.ms":                   wholeNumber,
+	"weir.resend.under.new.epoch":           boolean, // as Kafka's Java client; no setting of Kafka's
 }
 
 // consumerProperties are the settings of a consumer.
