@@ -79,6 +79,7 @@ func fetchParts(image *metadata.Image, req *kmsg.FetchRequest) []replication.Fet
 			p := &t.Partitions[j]
 			part := replication.FetchPartition{
 				TP:                 metadata.TopicPartition{Topic: name, Partition: p.Partition},
+				TopicID:            t.TopicID,
 				CurrentLeaderEpoch: -1,
 				FetchOffset:        p.FetchOffset,
 				LastFetchedEpoch:   -1,

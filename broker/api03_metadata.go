@@ -33,7 +33,7 @@ func (b *Broker) metadata(_ *protocol.Call, req *kmsg.MetadataRequest) kmsg.Resp
 	if !all && b.cfg.AutoCreateTopics && (req.Version < 4 || req.AllowAutoTopicCreation) {
 		b.createMissingTopics(req)
 	}
-	image := b.controller.Image()
+	image := b.shownImage()
 	resp := kmsg.NewPtrMetadataResponse()
 	resp.ClusterID = kmsg.StringPtr(b.cfg.ClusterID)
 	resp.ControllerID, _ = b.controller.Leader()

@@ -39,7 +39,9 @@ type Broker struct {
 
 	producerIDs producerIDs
 
-	epoch    atomic.Int64 // of this broker's registration, -1 before it has one
+	epoch    atomic.Int64                   // of this broker's registration, -1 before it has one
+	applied  atomic.Pointer[metadata.Image] // the newest image that this broker's replicas follow; nil before the first
+	pulse    pulse
 	note     lifeNote
 	previous int64      // epoch of an earlier registration since which nothing stored was lost, or -1
 	stopping env.Signal // set when the node is to end
@@ -55,7 +57,7 @@ func Start(e env.Env, cfg Config) (*Broker, error) {
 	if err := cfg.Check(); err != nil {
 		return nil, err
 	}
-	b := &Broker{e: e, cfg: cfg, static: cfg.static(), stopping: e.NewSignal(), failed: e.NewSignal(), forwarding: newForwarding(e)}
+	b := &Broker{e: e, cfg: cfg, static: cfg.static(), pulse: newPulse(e), stopping: e.NewSignal(), failed: e.NewSignal(), forwarding: newForwarding(e)}
 	b.epoch.Store(-1)
 	b.note = lifeNote{e: e, dir: cfg.Dir, mu: e.NewMutex()}
 	b.producerIDs = producerIDs{mu: e.NewMutex(), allot: b.allotProducerIDs}
@@ -154,8 +156,11 @@ func (b *Broker) open() error {
 		ReplicaFetchMaxBytes: cfg.ReplicaFetchBytes,
 		Settings:             b.static,
 	}, replication.Deps{
-		BrokerEpoch:     b.epoch.Load,
-		ToController:    b.toController,
+		BrokerEpoch:  b.epoch.Load,
+		ToController: b.toController,
+		Exists: func(tp metadata.TopicPartition) bool {
+			return b.controller.Image().Partition(tp) != nil
+		},
 		Connect:         b.connectBroker,
 		OnHighWatermark: cfg.OnHighWatermark,
 		OnStorageError: func(tp metadata.TopicPartition, err error) {
@@ -196,6 +201,7 @@ func (b *Broker) Addr() string { return b.cfg.advertised() }
 // except that a controller that answers is given Config.ControlledShutdown.
 func (b *Broker) Stop() error {
 	b.stopping.Set()
+	b.pulse.beat()
 	b.peers.cutOff(controllerLane)
 	b.live.Wait()
 	b.peers.close(controllerLane)

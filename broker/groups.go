@@ -22,18 +22,3 @@ func (b *Broker) newCoordinator() *group.Coordinator {
 	})
 	return c
 }
-
-// applyMetadata makes this broker follow a new image of the cluster.
-func (b *Broker) applyMetadata(image *metadata.Image, delta metadata.Delta) {
-	if t := image.Topic(metadata.ConsumerOffsetsTopic); t != nil {
-		b.groups.SetPartitions(int32(len(t.Partitions)))
-	}
-	b.replicas.Apply(image, delta)
-	if len(delta.DeletedTopics) > 0 {
-		var names []string
-		for _, t := range delta.DeletedTopics {
-			names = append(names, t.Name)
-		}
-		b.groups.TopicsDeleted(names)
-	}
-}

@@ -50,6 +50,7 @@ func (b *Broker) register() bool {
 				}
 				b.previous = r.BrokerEpoch
 				b.epoch.Store(r.BrokerEpoch)
+				b.controller.Redeliver() // images with the registration passed by while it had no epoch
 				b.e.Event("registered", env.Int("broker", b.cfg.NodeID), env.Int("epoch", r.BrokerEpoch))
 				return true
 			}
@@ -98,7 +99,8 @@ func (b *Broker) heartbeat() (again bool) {
 				wait = min(wait, registrationBackoff)
 			}
 		}
-		if b.stopping.Wait(wait) {
+		b.pulse.wait(wait)
+		if b.stopping.IsSet() {
 			return false
 		}
 	}
@@ -107,7 +109,7 @@ func (b *Broker) heartbeat() (again bool) {
 func (b *Broker) sendHeartbeat(wantShutdown bool, timeout time.Duration) (*kmsg.BrokerHeartbeatResponse, error) {
 	req := kmsg.NewPtrBrokerHeartbeatRequest()
 	req.BrokerID, req.BrokerEpoch = b.cfg.NodeID, b.epoch.Load()
-	req.CurrentMetadataOffset = b.controller.Image().Offset()
+	req.CurrentMetadataOffset = b.applied.Load().Offset()
 	req.WantShutdown = wantShutdown
 	req.SetVersion(1)
 	resp, err := b.toController(req, timeout)

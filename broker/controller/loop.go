@@ -30,6 +30,7 @@ type loop struct {
 	calls     map[uint64]*call // quorum requests inside the core, by token
 	lastToken uint64
 	pending   []pendingAnswer // in log order
+	spreading []spreading
 
 	dirty bool  // appended since the last sync
 	fatal error // ends the loop
@@ -37,9 +38,10 @@ type loop struct {
 
 // pendingAnswer is an answer that waits until everything below need is committed.
 type pendingAnswer struct {
-	need int64
-	call *call // nil for changes nobody asked for
-	resp kmsg.Response
+	need  int64
+	call  *call
+	resp  kmsg.Response
+	wrote bool // the request wrote something
 }
 
 func (l *loop) run() {
@@ -62,6 +64,7 @@ func (l *loop) run() {
 			l.step(quorum.Resign{})
 		}
 		l.flush()
+		l.spread()
 		l.publishView()
 		if l.fatal != nil || !goOn {
 			break
@@ -95,6 +98,9 @@ func (l *loop) deadline() time.Duration {
 	at := l.core.Deadline()
 	if l.active {
 		if end := l.machine.deadline(); end != env.Forever {
+			at = min(at, end)
+		}
+		if end := l.spreadDeadline(); end != env.Forever {
 			at = min(at, end)
 		}
 	}
@@ -183,7 +189,7 @@ func (l *loop) propose(t *txn, c *call, resp kmsg.Response) {
 	case l.core.End() <= l.core.HighWatermark():
 		c.answer(resp)
 	default:
-		l.pending = append(l.pending, pendingAnswer{l.core.End(), c, resp})
+		l.pending = append(l.pending, pendingAnswer{l.core.End(), c, resp, len(t.records) > 0})
 	}
 }
 
@@ -315,7 +321,7 @@ func (l *loop) commit(hw int64) error {
 	}
 	done := 0
 	for done < len(l.pending) && l.pending[done].need <= hw {
-		l.pending[done].call.answer(l.pending[done].resp)
+		l.release(l.pending[done])
 		done++
 	}
 	l.pending = l.pending[done:]
@@ -330,6 +336,7 @@ func (l *loop) stepDown() {
 		p.call.answer(notController(p.call.req))
 	}
 	l.pending = nil
+	l.spread()
 }
 
 func (l *loop) fail(err error) {

@@ -255,6 +255,16 @@ func (n *Node) Subscribe(fn Subscriber) {
 	}
 }
 
+// Redeliver brings all subscribers the present image once more, with a full
+// delta and in turn, for those who could do nothing with it before.
+func (n *Node) Redeliver() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if img := n.image.Load(); img.Offset() >= 0 && len(n.subs) > 0 {
+		n.deliveries.Put(delivery{n.subs[:len(n.subs):len(n.subs)], img, img.Full()})
+	}
+}
+
 // delivery is an image on its way to subscribers.
 type delivery struct {
 	to    []Subscriber

@@ -167,7 +167,7 @@ func join(t *testing.T, n *Node, id int32) int64 {
 
 func createTopic(n *Node, name string, partitions int32, rf int16) int16 {
 	req := kmsg.NewPtrCreateTopicsRequest()
-	req.Version = 7
+	req.Version, req.TimeoutMillis = 7, 0 // there is no broker that would apply it
 	topic := kmsg.NewCreateTopicsRequestTopic()
 	topic.Topic, topic.NumPartitions, topic.ReplicationFactor = name, partitions, rf
 	req.Topics = append(req.Topics, topic)

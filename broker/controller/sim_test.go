@@ -144,7 +144,7 @@ func (q *simQuorum) client(e env.Env) {
 			if _, err := ask(e, to, beat, time.Second); err == nil {
 				name := fmt.Sprint("t", i)
 				create := kmsg.NewPtrCreateTopicsRequest()
-				create.Version = 7
+				create.Version, create.TimeoutMillis = 7, 0 // there is no broker that would apply it
 				rt := kmsg.NewCreateTopicsRequestTopic()
 				rt.Topic, rt.NumPartitions, rt.ReplicationFactor = name, 1, 1
 				create.Topics = append(create.Topics, rt)

@@ -40,6 +40,10 @@ type Deps struct {
 	// answer. The request's version is set.
 	ToController func(req kmsg.Request, timeout time.Duration) (kmsg.Response, error)
 
+	// Exists reports whether the newest metadata this broker has knows the
+	// partition, whether or not it has been applied here.
+	Exists func(tp metadata.TopicPartition) bool
+
 	// Connect opens a connection to a broker for this manager's use alone.
 	Connect func(brokerID int32) (Peer, error)
 
@@ -114,7 +118,8 @@ type FetchParams struct {
 // FetchPartition is one partition of a fetch request.
 type FetchPartition struct {
 	TP                 metadata.TopicPartition
-	CurrentLeaderEpoch int32 // KIP-320; -1 skips the check
+	TopicID            metadata.TopicID // by which it was asked for; zero if by name
+	CurrentLeaderEpoch int32            // KIP-320; -1 skips the check
 	FetchOffset        int64
 	LastFetchedEpoch   int32 // KIP-595; -1 skips the divergence check
 	MaxBytes           int32

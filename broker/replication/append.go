@@ -58,7 +58,7 @@ func (m *Manager) BeginAppend(parts []AppendPartition, acks int16) *PendingAppen
 		}
 		p := m.partition(parts[i].TP)
 		if p == nil {
-			pa.results[i] = appendError(kerr.UnknownTopicOrPartition.Code, "this broker has no replica of "+parts[i].TP.String())
+			pa.results[i] = appendError(m.missing(parts[i].TP), "this broker has no replica of "+parts[i].TP.String())
 			if parts[i].Local != nil {
 				*parts[i].Local = pa.results[i]
 			}

@@ -20,35 +20,48 @@ import (
 // Images older than this broker's registration are passed over: they speak of
 // an earlier life of the broker, whose log may have had another end, and in
 // whose name nobody may lead any more.
-func (m *Manager) Apply(image *metadata.Image, delta metadata.Delta) {
-	m.mu.Lock()
-	if m.stopped {
-		m.mu.Unlock()
-		return
-	}
-	if !m.caughtUp {
-		self := image.Broker(m.cfg.BrokerID)
-		if self == nil || self.Epoch != m.deps.BrokerEpoch() {
-			m.mu.Unlock()
-			return
-		}
-		m.caughtUp = true
-		delta = image.Full()
-		m.removeStrays(image)
-	}
-	m.removeGone(image)
-	m.reconnect(image, delta)
-	for _, tp := range m.touched(image, delta) {
-		m.update(image, image.Partition(tp))
-	}
-	changes := m.changes
-	m.changes = nil
-	m.mu.Unlock()
+//
+// Once it returns true, this broker answers for every partition as the image
+// has it. It returns false for an image that was passed over, or if the manager
+// was stopped meanwhile.
+func (m *Manager) Apply(image *metadata.Image, delta metadata.Delta) bool {
+	m.applying.Lock()
+	changes, ok := m.apply(image, delta)
+	m.applying.Unlock()
 	for _, c := range changes {
 		for _, l := range m.listeners {
 			l(c.tp, c.epoch, c.leader)
 		}
 	}
+	return ok
+}
+
+func (m *Manager) apply(image *metadata.Image, delta metadata.Delta) ([]leadershipChange, bool) {
+	if m.stopping.IsSet() {
+		return nil, false
+	}
+	if !m.caughtUp {
+		self := image.Broker(m.cfg.BrokerID)
+		if self == nil || self.Epoch != m.deps.BrokerEpoch() {
+			return nil, false
+		}
+		m.caughtUp = true
+		delta = image.Full()
+		m.removeStrays(image)
+	}
+	m.removeGone(image, delta)
+	m.reconnect(image, delta)
+	touched := m.touched(image, delta)
+	m.openMissing(image, touched)
+	if m.stopping.IsSet() {
+		return nil, false
+	}
+	for _, tp := range touched {
+		m.update(image, image.Partition(tp))
+	}
+	changes := m.changes
+	m.changes = nil
+	return changes, true
 }
 
 // touched lists the partitions that may have to change, sorted.
@@ -81,9 +94,7 @@ func (m *Manager) update(image *metadata.Image, part *metadata.Partition) {
 	topic := m.topicConfig(image, part.Topic)
 	p := m.partition(part.TP())
 	if p == nil {
-		if p = m.open(part, logConfig(topic)); p == nil {
-			return
-		}
+		return // its log could not be opened
 	}
 	a := Assignment{
 		Leader: part.Leader, LeaderEpoch: part.LeaderEpoch, PartitionEpoch: part.PartitionEpoch,
@@ -106,60 +117,10 @@ func (m *Manager) update(image *metadata.Image, part *metadata.Partition) {
 	p.carryOut()
 }
 
-// open opens or creates a partition's log and makes a replica of it.
-func (m *Manager) open(part *metadata.Partition, cfg storage.Config) *partition {
-	tp := part.TP()
-	cfg.OnFailed = func(err error) { m.storageError(tp, err) }
-	log, recovery, err := storage.Open(m.e, path.Join(m.cfg.Dir, logDir(tp, part.TopicID)), cfg)
-	if err != nil {
-		m.e.Event("storage-error", env.Text("topic", tp.Topic), env.Int("partition", tp.Partition),
-			env.Text("op", "open"), env.Text("error", err.Error()))
-		m.storageError(tp, err)
-		return nil
-	}
-	if recovery.TruncatedBytes > 0 || recovery.LostSyncedTo > recovery.LostSyncedFrom {
-		m.e.Event("recovered", env.Text("topic", tp.Topic), env.Int("partition", tp.Partition), env.Int("end", log.EndOffset()),
-			env.Int("truncated-bytes", recovery.TruncatedBytes), env.Text("file", recovery.TruncatedFile),
-			env.Int("lost-synced", recovery.LostSyncedTo-recovery.LostSyncedFrom))
-	}
-	p := &partition{m: m, tp: tp, topicID: part.TopicID, changing: m.e.NewMutex(), mu: m.e.NewMutex(), log: log}
-	p.leading.Store(-1)
-	p.state = NewState(m.cfg.BrokerID, m.cfg.ReplicaLagTimeMax, p.ends(), m.checkpoint[checkpointKey{part.TopicID, tp.Partition}])
-	m.replaceParts(func(parts map[metadata.TopicPartition]*partition) { parts[tp] = p })
-	return p
-}
-
 func (m *Manager) storageError(tp metadata.TopicPartition, err error) {
 	if m.deps.OnStorageError != nil {
 		m.deps.OnStorageError(tp, err)
 	}
-}
-
-// removeGone removes replicas whose topic is gone, or that are no longer
-// assigned to this broker.
-func (m *Manager) removeGone(image *metadata.Image) {
-	for _, p := range m.sorted() {
-		part := image.Partition(p.tp)
-		if part != nil && part.TopicID == p.topicID && part.HasReplica(m.cfg.BrokerID) {
-			continue
-		}
-		m.replaceParts(func(parts map[metadata.TopicPartition]*partition) { delete(parts, p.tp) })
-		if epoch := p.leading.Load(); epoch >= 0 {
-			m.changes = append(m.changes, leadershipChange{p.tp, epoch, false})
-		}
-		p.remove()
-		m.e.Event("replica-removed", env.Text("topic", p.tp.Topic), env.Int("partition", p.tp.Partition))
-	}
-}
-
-func (m *Manager) replaceParts(change func(map[metadata.TopicPartition]*partition)) {
-	old := *m.parts.Load()
-	parts := make(map[metadata.TopicPartition]*partition, len(old)+1)
-	for tp, p := range old { //weir:ordered a copy
-		parts[tp] = p
-	}
-	change(parts)
-	m.parts.Store(&parts)
 }
 
 // reconnect drops connections to brokers that have registered anew: an answer

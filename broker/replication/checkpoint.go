@@ -15,24 +15,19 @@ import (
 // created again must not inherit a high watermark.
 const checkpointFile = "replication-offset-checkpoint"
 
-type checkpointKey struct {
-	topic     metadata.TopicID
-	partition int32
-}
-
 // readCheckpoint gives the high watermarks last written. One that is missing
 // or damaged costs nothing but waiting until a leader tells it again.
-func (m *Manager) readCheckpoint() map[checkpointKey]int64 {
+func (m *Manager) readCheckpoint() map[replicaKey]int64 {
 	name := path.Join(m.cfg.Dir, checkpointFile)
 	offsets, err := storage.ReadOffsetCheckpoint(m.e.FS(), name)
 	if err != nil {
 		m.e.Event("checkpoint-unreadable", env.Text("file", name), env.Text("error", err.Error()))
 	}
-	marks := make(map[checkpointKey]int64, len(offsets))
+	marks := make(map[replicaKey]int64, len(offsets))
 	for _, o := range offsets {
 		var id metadata.TopicID
 		if id.UnmarshalText([]byte(o.Topic[strings.LastIndexByte(o.Topic, '.')+1:])) == nil {
-			marks[checkpointKey{id, o.Partition}] = o.Offset
+			marks[replicaKey{id, o.Partition}] = o.Offset
 		}
 	}
 	return marks
@@ -40,19 +35,23 @@ func (m *Manager) readCheckpoint() map[checkpointKey]int64 {
 
 // writeCheckpoint writes the high watermarks if any has changed.
 func (m *Manager) writeCheckpoint() error {
-	m.mu.Lock() // no Apply is halfway through opening logs
+	m.mu.Lock()
+	if m.loading { // and what parts lacks must not be forgotten
+		m.mu.Unlock()
+		return nil
+	}
 	parts := m.sorted()
-	marks := make(map[checkpointKey]int64, len(parts))
+	marks := make(map[replicaKey]int64, len(parts))
 	offsets := make([]storage.PartitionOffset, 0, len(parts))
 	for _, p := range parts {
 		p.mu.Lock()
 		hw := p.state.HighWatermark()
 		p.mu.Unlock()
-		marks[checkpointKey{p.topicID, p.tp.Partition}] = hw
+		marks[replicaKey{p.topicID, p.tp.Partition}] = hw
 		offsets = append(offsets, storage.PartitionOffset{
 			Topic: p.tp.Topic + "." + p.topicID.String(), Partition: p.tp.Partition, Offset: hw})
 	}
-	unchanged := !m.caughtUp || maps.Equal(marks, m.checkpoint)
+	unchanged := maps.Equal(marks, m.checkpoint)
 	m.mu.Unlock()
 	if unchanged {
 		return nil

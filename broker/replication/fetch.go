@@ -84,8 +84,8 @@ func fetchError(code int16) FetchResult {
 // look fills in one partition's result.
 func (r *fetchRound) look(req *FetchPartition, result *FetchResult) {
 	p := r.m.partition(req.TP)
-	if p == nil {
-		*result, r.urgent = fetchError(kerr.UnknownTopicOrPartition.Code), true
+	if p == nil || !req.TopicID.IsZero() && req.TopicID != p.topicID {
+		*result, r.urgent = fetchError(r.m.missing(req.TP)), true
 		return
 	}
 	p.mu.Lock()

@@ -6,14 +6,18 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kerr"
+
 	"github.com/weirlab/weir/broker/metadata"
 	"github.com/weirlab/weir/env"
 )
 
 // Manager runs every partition replica of one broker.
 //
-// Lock order: Manager.mu, then partition.changing, then partition.mu, then fetcher.mu or proposer.mu or
-// the log's own lock. Nobody holds two partitions' locks.
+// Lock order: applying, then mu, then partition.changing, then partition.mu,
+// then fetcher.mu or proposer.mu or the log's own lock. Nobody holds two
+// partitions' locks, and nobody but applying is held while logs are opened,
+// closed or removed.
 type Manager struct {
 	e    env.Env
 	cfg  Config
@@ -24,14 +28,18 @@ type Manager struct {
 	parts     atomic.Pointer[map[metadata.TopicPartition]*partition]
 	listeners []LeadershipListener
 
-	mu         env.Mutex // held by Apply and Stop
-	caughtUp   bool      // an image with this broker's registration was applied
-	stopped    bool
-	fetchers   map[int32][]*fetcher    // by broker to copy from; nil where none is needed yet
-	lifes      map[int32]int64         // broker epochs as of the last image
-	checkpoint map[checkpointKey]int64 // as last written or read
-	changes    []leadershipChange      // to tell listeners of
+	applying env.Mutex            // held by Apply, and by Stop once it has told Apply to end
+	caughtUp bool                 // an image with this broker's registration was applied
+	fetchers map[int32][]*fetcher // by broker to copy from; nil where none is needed yet
+	lifes    map[int32]int64      // broker epochs as of the last image
+	changes  []leadershipChange   // to tell listeners of
 
+	mu         env.Mutex
+	loading    bool                 // parts lacks replicas whose logs are yet to be opened
+	checkpoint map[replicaKey]int64 // as last written or read; replaced, never changed
+
+	removals removals
+	stopped  atomic.Bool
 	stopping env.Signal
 	proposer *proposer
 	tasks    []env.Task
@@ -47,7 +55,7 @@ type leadershipChange struct {
 func NewManager(e env.Env, cfg Config, deps Deps) *Manager {
 	m := &Manager{
 		e: e, cfg: cfg.withDefaults(), deps: deps,
-		mu: e.NewMutex(), fetchers: map[int32][]*fetcher{}, lifes: map[int32]int64{}, stopping: e.NewSignal(),
+		applying: e.NewMutex(), mu: e.NewMutex(), removals: removals{mu: e.NewMutex()}, loading: true, fetchers: map[int32][]*fetcher{}, lifes: map[int32]int64{}, stopping: e.NewSignal(),
 	}
 	m.parts.Store(&map[metadata.TopicPartition]*partition{})
 	m.proposer = newProposer(m)
@@ -101,12 +109,11 @@ func (m *Manager) OnLeadership(l LeadershipListener) { m.listeners = append(m.li
 // watermark checkpoint, and syncs and closes the logs. After an error it is
 // not certain that the logs are durable: the shutdown was not clean.
 func (m *Manager) Stop() error {
-	m.mu.Lock()
-	if m.stopped {
-		m.mu.Unlock()
+	if m.stopped.Swap(true) {
 		return nil
 	}
-	m.stopped = true
+	m.stopping.Set()
+	m.applying.Lock()
 	var fetchers []*fetcher
 	for _, id := range env.SortedKeys(m.fetchers) {
 		for _, f := range m.fetchers[id] {
@@ -115,9 +122,8 @@ func (m *Manager) Stop() error {
 			}
 		}
 	}
-	m.mu.Unlock()
+	m.applying.Unlock()
 
-	m.stopping.Set()
 	m.proposer.stop()
 	for _, f := range fetchers {
 		f.stop()
@@ -132,14 +138,24 @@ func (m *Manager) Stop() error {
 	for _, p := range parts {
 		p.resign()
 	}
-	errs := []error{m.writeCheckpoint()}
-	for _, p := range parts {
-		errs = append(errs, p.close())
-	}
+	errs := make([]error, len(parts)+1)
+	errs[len(parts)] = m.writeCheckpoint()
+	inParallel(m.e, "log-closer", len(parts), func(i int) { errs[i] = parts[i].close() })
+	m.removals.waitAll()
 	return errors.Join(errs...)
 }
 
 func (m *Manager) partition(tp metadata.TopicPartition) *partition { return (*m.parts.Load())[tp] }
+
+// missing is the error for a partition that has no replica here. Where there is
+// such a partition its replica is elsewhere, or about to be made here, and
+// clients should ask again; they give up what does not exist.
+func (m *Manager) missing(tp metadata.TopicPartition) int16 {
+	if m.deps.Exists(tp) {
+		return kerr.NotLeaderForPartition.Code
+	}
+	return kerr.UnknownTopicOrPartition.Code
+}
 
 // sorted lists the partitions by topic and number.
 func (m *Manager) sorted() []*partition {

@@ -70,7 +70,12 @@ func (c *cluster) start(id int32) {
 	c.managers[id] = NewManager(e, cfg, Deps{
 		BrokerEpoch:  func() int64 { return epoch },
 		ToController: func(req kmsg.Request, _ time.Duration) (kmsg.Response, error) { return c.alterPartition(id, req) },
-		Connect:      func(source int32) (Peer, error) { return &link{c: c, from: id, to: source}, c.reach(id, source) },
+		Exists: func(tp metadata.TopicPartition) bool {
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			return c.image.Partition(tp) != nil
+		},
+		Connect: func(source int32) (Peer, error) { return &link{c: c, from: id, to: source}, c.reach(id, source) },
 	})
 	c.mu.Unlock()
 	c.publish(&metadata.RegisterBrokerRecord{BrokerID: id, Incarnation: metadata.Incarnation{byte(epoch)}, Host: "localhost", Port: 1})

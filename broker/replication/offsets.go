@@ -21,7 +21,7 @@ func (m *Manager) ListOffsets(tp metadata.TopicPartition, timestampMs int64, cur
 	}
 	p := m.partition(tp)
 	if p == nil {
-		return failed(kerr.UnknownTopicOrPartition.Code)
+		return failed(m.missing(tp))
 	}
 	p.mu.Lock()
 	code := p.checkEpoch(currentLeaderEpoch)
@@ -87,7 +87,7 @@ func (m *Manager) OffsetForLeaderEpoch(tp metadata.TopicPartition, currentLeader
 	}
 	p := m.partition(tp)
 	if p == nil {
-		return failed(kerr.UnknownTopicOrPartition.Code)
+		return failed(m.missing(tp))
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -113,7 +113,7 @@ func (m *Manager) DeleteRecords(tp metadata.TopicPartition, before int64) Delete
 	}
 	p := m.partition(tp)
 	if p == nil {
-		return failed(kerr.UnknownTopicOrPartition.Code)
+		return failed(m.missing(tp))
 	}
 	p.changing.Lock()
 	defer p.changing.Unlock()

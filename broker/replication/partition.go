@@ -205,6 +205,7 @@ func (p *partition) resign() {
 	defer p.mu.Unlock()
 	p.leading.Store(-1)
 	p.gone = true
+	p.fetchFrom(nil, 0)
 	p.dropWaiters()
 }
 
@@ -217,16 +218,13 @@ func (p *partition) close() error {
 	return err
 }
 
-// remove deletes the replica with its log.
+// remove deletes the log of a replica that has resigned.
 func (p *partition) remove() {
-	p.resign()
-	p.mu.Lock()
-	p.fetchFrom(nil, 0)
-	p.mu.Unlock()
 	p.changing.Lock()
 	defer p.changing.Unlock()
 	p.check("delete", p.log.Delete())
 	p.endCommitting()
+	p.m.e.Event("replica-removed", env.Text("topic", p.tp.Topic), env.Int("partition", p.tp.Partition))
 }
 
 func (p *partition) view() ReplicaView {

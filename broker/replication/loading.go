@@ -1,0 +1,204 @@
+package replication
+
+import (
+	"maps"
+	"path"
+	"slices"
+	"sync/atomic"
+
+	"github.com/weirlab/weir/broker/metadata"
+	"github.com/weirlab/weir/broker/storage"
+	"github.com/weirlab/weir/env"
+)
+
+// logTasks is how many logs are opened, closed or removed at a time. Each costs
+// some waiting for the disk and next to no CPU.
+const logTasks = 16
+
+// inParallel calls fn with 0 to n-1, from at most logTasks tasks, and returns
+// when all calls have.
+func inParallel(e env.Env, name string, n int, fn func(i int)) {
+	if n == 1 {
+		fn(0)
+		return
+	}
+	var next atomic.Int64
+	tasks := make([]env.Task, 0, logTasks)
+	for range min(n, logTasks) {
+		tasks = append(tasks, e.Go(name, func() {
+			for i := int(next.Add(1)) - 1; i < n; i = int(next.Add(1)) - 1 {
+				fn(i)
+			}
+		}))
+	}
+	for _, t := range tasks {
+		t.Wait()
+	}
+}
+
+// openMissing opens or creates the logs of the replicas in tps that this broker
+// does not have yet. No lock is held meanwhile: the others go on being read and
+// written.
+func (m *Manager) openMissing(image *metadata.Image, tps []metadata.TopicPartition) {
+	var missing []*metadata.Partition
+	for _, tp := range tps {
+		if part := image.Partition(tp); part != nil && part.HasReplica(m.cfg.BrokerID) && m.partition(tp) == nil {
+			missing = append(missing, part)
+		}
+	}
+	if len(missing) == 0 {
+		return
+	}
+	m.mu.Lock()
+	m.loading = true
+	marks := m.checkpoint
+	m.mu.Unlock()
+	opened := make([]*partition, len(missing))
+	inParallel(m.e, "log-opener", len(missing), func(i int) {
+		if part := missing[i]; !m.stopping.IsSet() {
+			m.removals.wait(replicaKey{part.TopicID, part.Partition})
+			opened[i] = m.open(image, part, marks)
+		}
+	})
+	m.replaceParts(func(parts map[metadata.TopicPartition]*partition) {
+		for _, p := range opened {
+			if p != nil {
+				parts[p.tp] = p
+			}
+		}
+	})
+	m.mu.Lock()
+	m.loading = m.stopping.IsSet()
+	m.mu.Unlock()
+}
+
+// open opens or creates a partition's log and makes a replica of it, nil if the
+// disk refuses.
+func (m *Manager) open(image *metadata.Image, part *metadata.Partition, marks map[replicaKey]int64) *partition {
+	tp := part.TP()
+	cfg := logConfig(m.topicConfig(image, part.Topic))
+	cfg.OnFailed = func(err error) { m.storageError(tp, err) }
+	log, recovery, err := storage.Open(m.e, path.Join(m.cfg.Dir, logDir(tp, part.TopicID)), cfg)
+	if err != nil {
+		m.e.Event("storage-error", env.Text("topic", tp.Topic), env.Int("partition", tp.Partition),
+			env.Text("op", "open"), env.Text("error", err.Error()))
+		m.storageError(tp, err)
+		return nil
+	}
+	if recovery.TruncatedBytes > 0 || recovery.LostSyncedTo > recovery.LostSyncedFrom {
+		m.e.Event("recovered", env.Text("topic", tp.Topic), env.Int("partition", tp.Partition), env.Int("end", log.EndOffset()),
+			env.Int("truncated-bytes", recovery.TruncatedBytes), env.Text("file", recovery.TruncatedFile),
+			env.Int("lost-synced", recovery.LostSyncedTo-recovery.LostSyncedFrom))
+	}
+	p := &partition{m: m, tp: tp, topicID: part.TopicID, changing: m.e.NewMutex(), mu: m.e.NewMutex(), log: log}
+	p.leading.Store(-1)
+	p.state = NewState(m.cfg.BrokerID, m.cfg.ReplicaLagTimeMax, p.ends(), marks[replicaKey{part.TopicID, tp.Partition}])
+	return p
+}
+
+// removeGone removes replicas whose topic is gone, or that are no longer
+// assigned to this broker. Their files go while metadata moves on.
+func (m *Manager) removeGone(image *metadata.Image, delta metadata.Delta) {
+	var gone []*partition
+	for _, p := range m.suspects(delta) {
+		part := image.Partition(p.tp)
+		if part == nil || part.TopicID != p.topicID || !part.HasReplica(m.cfg.BrokerID) {
+			gone = append(gone, p)
+		}
+	}
+	if len(gone) == 0 {
+		return
+	}
+	m.replaceParts(func(parts map[metadata.TopicPartition]*partition) {
+		for _, p := range gone {
+			delete(parts, p.tp)
+		}
+	})
+	keys := make(map[replicaKey]bool, len(gone))
+	for _, p := range gone {
+		keys[replicaKey{p.topicID, p.tp.Partition}] = true
+		if epoch := p.leading.Load(); epoch >= 0 {
+			m.changes = append(m.changes, leadershipChange{p.tp, epoch, false})
+		}
+		p.resign()
+	}
+	m.removals.start(m.e, keys, func() {
+		inParallel(m.e, "log-remover", len(gone), func(i int) { gone[i].remove() })
+	})
+}
+
+// suspects are the replicas here that a change of metadata may have put an end
+// to, in order.
+func (m *Manager) suspects(delta metadata.Delta) []*partition {
+	if delta.FromOffset < 0 {
+		return m.sorted()
+	}
+	tps := slices.Clone(delta.Partitions)
+	for _, t := range delta.DeletedTopics {
+		for n := range t.Partitions {
+			tps = append(tps, metadata.TopicPartition{Topic: t.Name, Partition: n})
+		}
+	}
+	slices.SortFunc(tps, metadata.TopicPartition.Compare)
+	var list []*partition
+	for _, tp := range slices.Compact(tps) {
+		if p := m.partition(tp); p != nil {
+			list = append(list, p)
+		}
+	}
+	return list
+}
+
+func (m *Manager) replaceParts(change func(map[metadata.TopicPartition]*partition)) {
+	parts := maps.Clone(*m.parts.Load())
+	change(parts)
+	m.parts.Store(&parts)
+}
+
+// replicaKey names a replica for ever: a topic that is deleted and created
+// again has another id.
+type replicaKey struct {
+	topic     metadata.TopicID
+	partition int32
+}
+
+// removals are the replicas whose files are being removed.
+type removals struct {
+	mu   env.Mutex
+	list []removal
+}
+
+type removal struct {
+	keys map[replicaKey]bool
+	task env.Task
+}
+
+func (r *removals) start(e env.Env, keys map[replicaKey]bool, remove func()) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	list := r.list[:0]
+	for _, old := range r.list {
+		if !old.task.Done() {
+			list = append(list, old)
+		}
+	}
+	r.list = append(list, removal{keys, e.Go("log-remover", remove)})
+}
+
+// wait waits until no files of the replica are being removed.
+func (r *removals) wait(key replicaKey) {
+	r.each(func(old removal) bool { return old.keys[key] })
+}
+
+func (r *removals) waitAll() { r.each(func(removal) bool { return true }) }
+
+func (r *removals) each(match func(removal) bool) {
+	r.mu.Lock()
+	list := slices.Clone(r.list)
+	r.mu.Unlock()
+	for _, old := range list {
+		if match(old) {
+			old.task.Wait()
+		}
+	}
+}
