@@ -101,3 +101,31 @@ func TestInternalTopicsAreCreatedAsCoordinatorsNeedThem(t *testing.T) {
 		})
 	}
 }
+
+func TestOffsetsOfTopicsThatAreGoneOrNeverWereAreNotKept(t *testing.T) {
+	ctx := testContext(t)
+	c := startCluster(t, 3, nil)
+	c.createTopic(ctx, "orders", 2)
+	adm := c.offsetsTopic(ctx)
+	commit := func(topic string, partition int32) error {
+		var offsets kadm.Offsets
+		offsets.AddOffset(topic, partition, 7, -1)
+		resp, err := adm.CommitOffsets(ctx, "g", offsets)
+		if err != nil {
+			return err
+		}
+		return resp.Error()
+	}
+	require.Eventually(t, func() bool { return commit("orders", 1) == nil }, 20*time.Second, 50*time.Millisecond)
+	require.ErrorIs(t, commit("orders", 2), kerr.UnknownTopicOrPartition)
+	require.ErrorIs(t, commit("returns", 0), kerr.UnknownTopicOrPartition)
+	offsets, err := adm.FetchOffsets(ctx, "g")
+	require.NoError(t, err)
+	require.Len(t, offsets.Offsets()["orders"], 1)
+	_, err = adm.DeleteTopic(ctx, "orders")
+	require.NoError(t, err)
+	require.Eventually(t, func() bool {
+		offsets, err := adm.FetchOffsets(ctx, "g")
+		return err == nil && len(offsets) == 0
+	}, 20*time.Second, 50*time.Millisecond)
+}

@@ -300,3 +300,8 @@ func TestReplayStepsOverRecordsItCannotRead(t *testing.T) {
 		require.Equal(t, want, offset, group)
 	}
 }
+
+// barrier is a batch that means nothing.
+func barrier() []byte {
+	return storage.BuildBatch(nil, storage.NoProducer(), []storage.Record{barrierRecord(1)})
+}

@@ -72,6 +72,7 @@ type Member struct {
 	expires time.Duration // when the session ends unless heard of
 	joining Ref           // JoinGroup that waits, 0 if none
 	syncing Ref           // SyncGroup that waits, 0 if none
+	storing bool          // its JoinGroup waits until its new ID is in the log
 }
 
 // metadata is the member's subscription under the named protocol.
@@ -117,7 +118,7 @@ type Group struct {
 
 // replacement is a static member that has come back under a new member ID.
 type replacement struct {
-	answer Joined  // once the new ID is in the log
+	answer Joined  // once the new ID is in the log, if nothing else has happened
 	old    Member  // what it replaced
 	led    bool    // the old one led the group
 	member *Member // the new one
@@ -291,7 +292,7 @@ func (g *Group) NextDeadline() (at time.Duration, ok bool) {
 }
 
 // waiting reports whether a request of the member is open, which keeps it alive.
-func (m *Member) waiting() bool { return m.joining != 0 || m.syncing != 0 }
+func (m *Member) waiting() bool { return m.joining != 0 || m.syncing != 0 || m.storing }
 
 // memberIDs lists the members in a fixed order.
 func (g *Group) memberIDs() []string { return env.SortedKeys(g.Members) }

@@ -218,7 +218,8 @@ func (s *step) replaceStatic(in Join, m *Member) {
 		answer.Leader, answer.Members = old, nil
 	}
 	seq := s.store(s.value())
-	before.joining, before.syncing = 0, 0
+	before.joining, before.syncing, before.storing = 0, 0, false
+	m.storing = true
 	s.replaced[seq] = &replacement{answer: answer, old: before, led: led, member: m}
 }
 
@@ -255,11 +256,28 @@ func (s *step) store(v *kmsg.GroupMetadataValue) uint64 {
 // coordinator will know, or puts the old one back if that is not in the log.
 func (s *step) replacementStored(r *replacement, in Stored) {
 	answer, m := r.answer, r.member
-	if in.Code != 0 {
-		answer = Joined{Ref: answer.Ref, Code: in.Code, Generation: -1}
+	present := s.Members[m.ID] == m
+	if present {
+		m.storing = false
+		s.touch(m)
 	}
-	s.out = append(s.out, answer)
-	if in.Code == 0 || in.Appended || s.Members[m.ID] != m {
+	refuse := func(code int16) {
+		s.out = append(s.out, Joined{Ref: answer.Ref, Code: code, MemberID: answer.MemberID, Generation: -1})
+	}
+	switch {
+	case in.Code != 0:
+		refuse(in.Code)
+	case !present:
+		refuse(kerr.UnknownMemberID.Code)
+	case s.State == Preparing:
+		m.joining = answer.Ref // it is here, and takes part in the next generation
+		s.tryComplete()
+	case s.State == Stable && s.Generation == answer.Generation:
+		s.out = append(s.out, answer)
+	default:
+		s.answerJoin(m, answer.Ref)
+	}
+	if in.Code == 0 || in.Appended || !present {
 		return
 	}
 	delete(s.Members, m.ID)
