@@ -22,13 +22,13 @@ const (
 //	v4  the client may forbid creating topics
 //	v5  offline replicas
 //	v7  leader epochs (KIP-320)
-//	v8  authorized operations, which are not computed
+//	v8  authorized operations, if asked for
 //	v9  flexible
 //	v10 topic ids (KIP-516)
 //	v12 topics may be asked for by id
 func (b *Broker) metadataAPI() protocol.API { return api(0, 12, b.metadata) }
 
-func (b *Broker) metadata(_ *protocol.Call, req *kmsg.MetadataRequest) kmsg.Response {
+func (b *Broker) metadata(call *protocol.Call, req *kmsg.MetadataRequest) kmsg.Response {
 	all := req.Topics == nil || req.Version == 0 && len(req.Topics) == 0
 	if !all && b.cfg.AutoCreateTopics && (req.Version < 4 || req.AllowAutoTopicCreation) {
 		b.createMissingTopics(req)
@@ -49,17 +49,25 @@ func (b *Broker) metadata(_ *protocol.Call, req *kmsg.MetadataRequest) kmsg.Resp
 		for _, t := range image.Topics() {
 			resp.Topics = append(resp.Topics, describeTopic(image, t))
 		}
-		return resp
 	}
 	for i := range req.Topics {
 		resp.Topics = append(resp.Topics, b.findTopic(image, &req.Topics[i]))
+	}
+	if req.IncludeClusterAuthorizedOperations {
+		resp.AuthorizedOperations = call.AuthorizedOperations(kmsg.ACLResourceTypeCluster, protocol.ClusterResource)
+	}
+	for i := range resp.Topics {
+		if t := &resp.Topics[i]; req.IncludeTopicAuthorizedOperations && t.ErrorCode == 0 {
+			t.AuthorizedOperations = call.AuthorizedOperations(kmsg.ACLResourceTypeTopic, *t.Topic)
+		}
 	}
 	return resp
 }
 
 func (b *Broker) findTopic(image *metadata.Image, asked *kmsg.MetadataRequestTopic) kmsg.MetadataResponseTopic {
 	missing := kmsg.NewMetadataResponseTopic()
-	if asked.Topic == nil {
+	if id := metadata.TopicID(asked.TopicID); asked.Topic == nil || !id.IsZero() {
+		// The id comes first: clients that ask by it may write "" for the name.
 		if t := image.TopicByID(asked.TopicID); t != nil {
 			return describeTopic(image, t)
 		}
@@ -119,7 +127,7 @@ func (b *Broker) createMissingTopics(req *kmsg.MetadataRequest) {
 	var missing []kmsg.CreateTopicsRequestTopic
 	for i := range req.Topics {
 		name := req.Topics[i].Topic
-		if name == nil || metadata.CheckTopicName(*name) != nil || image.Topic(*name) != nil {
+		if name == nil || !metadata.TopicID(req.Topics[i].TopicID).IsZero() || metadata.CheckTopicName(*name) != nil || image.Topic(*name) != nil {
 			continue
 		}
 		if internal, ok := metadata.FindInternalTopic(*name); ok {

@@ -8,11 +8,17 @@ import (
 
 // describeGroupsAPI is DescribeGroups (key 15): state, members and assignments of groups.
 //
-//	v3 authorized operations, which are not computed
+//	v3 authorized operations, if asked for
 //	v4 group instance id
 //	v5 flexible
 func (b *Broker) describeGroupsAPI() protocol.API {
-	return api(0, 5, func(_ *protocol.Call, req *kmsg.DescribeGroupsRequest) kmsg.Response {
-		return b.groups.HandleDescribeGroups(req)
+	return api(0, 5, func(call *protocol.Call, req *kmsg.DescribeGroupsRequest) kmsg.Response {
+		resp := b.groups.HandleDescribeGroups(req)
+		for i := range resp.Groups {
+			if g := &resp.Groups[i]; req.IncludeAuthorizedOperations && g.ErrorCode == 0 {
+				g.AuthorizedOperations = call.AuthorizedOperations(kmsg.ACLResourceTypeGroup, g.Group)
+			}
+		}
+		return resp
 	})
 }

@@ -13,10 +13,13 @@ import (
 //	v1 endpoint type: brokers or controllers (KIP-919), which are the same here
 func (b *Broker) describeClusterAPI() protocol.API { return api(0, 1, b.describeCluster) }
 
-func (b *Broker) describeCluster(_ *protocol.Call, req *kmsg.DescribeClusterRequest) kmsg.Response {
+func (b *Broker) describeCluster(call *protocol.Call, req *kmsg.DescribeClusterRequest) kmsg.Response {
 	resp := kmsg.NewPtrDescribeClusterResponse()
 	resp.ClusterID = b.cfg.ClusterID
 	resp.EndpointType = req.EndpointType
+	if req.IncludeClusterAuthorizedOperations {
+		resp.ClusterAuthorizedOperations = call.AuthorizedOperations(kmsg.ACLResourceTypeCluster, protocol.ClusterResource)
+	}
 	resp.ControllerID, _ = b.controller.Leader()
 	for _, broker := range b.controller.Image().Brokers() {
 		if broker.Fenced {

@@ -16,6 +16,9 @@ import (
 // and a topic whose creation was answered can be written at once, through
 // whichever broker.
 func (b *Broker) applyMetadata(image *metadata.Image, delta metadata.Delta) {
+	if delta.BrokerConfigs {
+		b.reconfigure(image)
+	}
 	if t := image.Topic(metadata.ConsumerOffsetsTopic); t != nil {
 		b.groups.SetPartitions(int32(len(t.Partitions)))
 	}

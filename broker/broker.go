@@ -27,6 +27,7 @@ type Broker struct {
 	e           env.Env
 	cfg         Config
 	static      config.Static // of cfg
+	settings    atomic.Pointer[config.Broker]
 	incarnation [16]byte
 
 	metaLog    *storage.Log
@@ -60,6 +61,7 @@ func Start(e env.Env, cfg Config) (*Broker, error) {
 	b := &Broker{e: e, cfg: cfg, static: cfg.static(), pulse: newPulse(e), stopping: e.NewSignal(), failed: e.NewSignal(), forwarding: newForwarding(e)}
 	b.epoch.Store(-1)
 	b.note = lifeNote{e: e, dir: cfg.Dir, mu: e.NewMutex()}
+	b.settings.Store(&b.cfg.Broker)
 	b.producerIDs = producerIDs{mu: e.NewMutex(), allot: b.allotProducerIDs}
 	// A process must not be taken for the one before it, so its identity
 	// depends on when it began.
@@ -79,11 +81,11 @@ func Start(e env.Env, cfg Config) (*Broker, error) {
 	table := b.apis()
 	b.peers.versions = table
 	b.controller.Start()
-	b.controller.Subscribe(b.applyMetadata)
 	b.servers = append(b.servers, protocol.Serve(e, listener, table, b.serverOptions(protocol.BrokerListener)))
 	if controllerListener != nil {
 		b.servers = append(b.servers, protocol.Serve(e, controllerListener, table, b.serverOptions(protocol.ControllerListener)))
 	}
+	b.controller.Subscribe(b.applyMetadata)
 	b.live = e.Go("lifecycle", b.stayRegistered)
 	return b, nil
 }

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -51,11 +52,17 @@ func listOf(words ...string) *Valid {
 	return &Valid{"a list of " + strings.Join(words, ", "), func(value string) error {
 		for _, v := range Words(value) {
 			if err := one.check(v); err != nil {
-				return err
+				return &wordError{v, err}
 			}
 		}
 		return nil
 	}}
+}
+
+// wordError says what is wrong with one word of a list.
+type wordError struct {
+	word string
+	error
 }
 
 // check says why the setting cannot have the value, nil if it can. The first
@@ -67,6 +74,9 @@ func (s *Setting) check(value string) error {
 		err = s.Valid.check(value)
 	}
 	if err != nil {
+		if e := (*wordError)(nil); errors.As(err, &e) {
+			value = e.word
+		}
 		return fmt.Errorf("Invalid value %s for configuration %s: %w", value, s.Name, err) //nolint:staticcheck // Kafka's words
 	}
 	if s.Needs != "" && !s.same(value, s.Default) {

@@ -63,8 +63,6 @@ var weirs = map[string]string{
 	"node.id":                      "Kafka has no default",
 	"offsets.topic.num.partitions": "8 partitions are enough for the clusters that Weir is made for",
 	"num.replica.fetchers":         "read-only here",
-	"max.connections":              "read-only here",
-	"max.connections.per.ip":       "read-only here",
 }
 
 func TestBrokerSettingsAreThoseOfKafka(t *testing.T) {
@@ -206,6 +204,9 @@ func TestValuesAreRefusedInKafkasWords(t *testing.T) {
 		{"compression.type", "brotli", "Invalid value brotli for configuration compression.type: String must be one of: uncompressed, zstd, lz4, snappy, gzip, producer"},
 		{"compression.gzip.level", "0", "Invalid value 0 for configuration compression.gzip.level: Value must be between 1 and 9 or equal to -1"},
 		{"min.cleanable.dirty.ratio", "x", "Invalid value x for configuration min.cleanable.dirty.ratio: Not a number of type DOUBLE"},
+		{"cleanup.policy", "delete,shred", "Invalid value shred for configuration cleanup.policy: String must be one of: compact, delete"},
+		{"min.cleanable.dirty.ratio", "1.5", "Invalid value 1.5 for configuration min.cleanable.dirty.ratio: Value must be no more than 1"},
+		{"min.cleanable.dirty.ratio", "-0.5", "Invalid value -0.5 for configuration min.cleanable.dirty.ratio: Value must be at least 0"},
 		{"max.message.bytes", "3000000000", "Invalid value 3000000000 for configuration max.message.bytes: Not a number of type INT"},
 	} {
 		require.EqualError(t, CheckTopic(c.name, c.value), c.says)

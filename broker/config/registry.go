@@ -112,9 +112,22 @@ var gzipLevel = &Valid{"1 to 9, or -1", func(value string) error {
 
 // ratio is a decimal fraction from 0 to 1.
 var ratio = &Valid{"0 to 1", func(value string) error {
-	// As bits, which order as their numbers do; negative ones come last.
-	if f, err := strconv.ParseFloat(value, 64); err != nil || math.Float64bits(f) > math.Float64bits(1) {
-		return fmt.Errorf("Value must be from 0 to 1") //nolint:staticcheck // Kafka's words
+	f, err := strconv.ParseFloat(value, 64)
+	switch bits := math.Float64bits(f); {
+	case err != nil:
+		return err
+	case bits>>63 == 1:
+		return fmt.Errorf("Value must be at least 0") //nolint:staticcheck // Kafka's words
+	case bits > math.Float64bits(1): // bits order as their numbers do
+		return fmt.Errorf("Value must be no more than 1") //nolint:staticcheck // Kafka's words
+	}
+	return nil
+}}
+
+// limit is a time limit: positive, or negative for none.
+var limit = &Valid{"at least 1, or negative for no limit", func(value string) error {
+	if v, err := strconv.ParseInt(value, 10, 64); err != nil || v == 0 {
+		return fmt.Errorf("Value must be at least 1, or negative for no limit") //nolint:staticcheck // as Kafka writes
 	}
 	return nil
 }}

@@ -78,6 +78,7 @@ func (l Layers) value(s *Setting) Value {
 func (l Layers) Origins(s *Setting) []Origin {
 	var all []Origin
 	l.walk(s, func(o Origin, _ int64) bool {
+		o.Value = s.normal(o.Value)
 		all = append(all, o)
 		return true
 	})

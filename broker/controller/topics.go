@@ -28,7 +28,7 @@ func (m *machine) createTopics(t *txn, req *kmsg.CreateTopicsRequest) kmsg.Respo
 		}
 		out := kmsg.NewCreateTopicsResponseTopic()
 		out.Topic = rt.Topic
-		out.NumPartitions, out.ReplicationFactor = -1, -1
+		out.NumPartitions, out.ReplicationFactor, out.Configs = -1, -1, []kmsg.CreateTopicsResponseTopicConfig{}
 		var err *kerr.Error
 		var text string
 		if named[rt.Topic] != 1 {
@@ -79,9 +79,11 @@ func (m *machine) createTopic(t *txn, rt *kmsg.CreateTopicsRequestTopic, validat
 	}
 
 	out.NumPartitions, out.ReplicationFactor = int32(len(replicas)), int16(len(replicas[0]))
-	for _, name := range env.SortedKeys(configs) {
+	layers := m.cfg.Settings.Layers(t.img(), "")
+	layers.OnTopic = configs
+	for _, d := range layers.DescribeTopic() {
 		c := kmsg.NewCreateTopicsResponseTopicConfig()
-		c.Name, c.Value, c.Source = name, kmsg.StringPtr(configs[name]), int8(kmsg.ConfigSourceDynamicTopicConfig)
+		c.Name, c.Value, c.Source, c.ReadOnly = d.Name, kmsg.StringPtr(d.Value.Text), int8(d.Value.Source), d.ReadOnly
 		out.Configs = append(out.Configs, c)
 	}
 	if validateOnly {

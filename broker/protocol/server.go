@@ -71,6 +71,15 @@ func Serve(e env.Env, l net.Listener, table *Table, opts Options) *Server {
 	return s
 }
 
+// Limit changes how many connections are served from now on, all together and
+// from one address. Connections that are there stay.
+func (s *Server) Limit(connections, perIP int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.opts.MaxConnections, s.opts.MaxConnectionsPerIP = connections, perIP
+	s.changed.Broadcast()
+}
+
 // Close closes the listener and every connection. Requests being handled run
 // to their end; Wait waits for them.
 func (s *Server) Close() {
