@@ -40,6 +40,7 @@ func (b *Broker) apis() *protocol.Table {
 		needs(kmsg.ACLOperationIdempotentWrite, cluster, onListeners(brokers, b.initProducerIDAPI())),
 		needs(kmsg.ACLOperationDescribe, topic, onListeners(brokers, b.offsetForLeaderEpochAPI())),
 		needs(kmsg.ACLOperationDescribeConfigs, topic, onListeners(brokers|controllers, b.describeConfigsAPI())),
+		needs(kmsg.ACLOperationAlterConfigs, topic, onListeners(brokers|controllers, b.alterConfigsAPI())),
 		needs(kmsg.ACLOperationAlter, topic, onListeners(brokers|controllers, b.createPartitionsAPI())),
 		needs(kmsg.ACLOperationDelete, group, onListeners(brokers, b.deleteGroupsAPI())),
 		needs(kmsg.ACLOperationDelete, group, onListeners(brokers, b.offsetDeleteAPI())),

@@ -101,6 +101,7 @@ func APIs() []API {
 	return []API{
 		{int16(kmsg.CreateTopics), 2, 7},
 		{int16(kmsg.DeleteTopics), 1, 6},
+		{int16(kmsg.AlterConfigs), 0, 2},
 		{int16(kmsg.CreatePartitions), 0, 3},
 		{int16(kmsg.ElectLeaders), 0, 2},
 		{int16(kmsg.IncrementalAlterConfigs), 0, 1},

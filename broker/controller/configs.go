@@ -64,6 +64,59 @@ func (m *machine) alterResource(t *txn, res *kmsg.IncrementalAlterConfigsRequest
 	return nil, ""
 }
 
+// replaceConfigs is AlterConfigs: the settings given become all that a resource
+// has of its own.
+func (m *machine) replaceConfigs(t *txn, req *kmsg.AlterConfigsRequest) kmsg.Response {
+	resp := req.ResponseKind().(*kmsg.AlterConfigsResponse)
+	for i, res := range req.Resources {
+		out := kmsg.NewAlterConfigsResponseResource()
+		out.ResourceType, out.ResourceName = res.ResourceType, res.ResourceName
+		var err *kerr.Error
+		var text string
+		if slices.ContainsFunc(req.Resources[:i], func(other kmsg.AlterConfigsRequestResource) bool {
+			return other.ResourceType == res.ResourceType && other.ResourceName == res.ResourceName
+		}) {
+			err, text = kerr.InvalidRequest, "Each resource must appear at most once."
+		} else {
+			err, text = m.replaceResource(t, &res, req.ValidateOnly)
+		}
+		if err != nil {
+			out.ErrorCode, out.ErrorMessage = err.Code, message(text)
+		}
+		resp.Resources = append(resp.Resources, out)
+	}
+	return resp
+}
+
+func (m *machine) replaceResource(t *txn, res *kmsg.AlterConfigsRequestResource, validateOnly bool) (*kerr.Error, string) {
+	present, err, text := m.presentConfigs(t, res.ResourceType, res.ResourceName)
+	if err != nil {
+		return err, text
+	}
+	next := map[string]*string{}
+	for _, c := range res.Configs {
+		if _, dup := next[c.Name]; dup {
+			return kerr.InvalidRequest, "Error due to duplicate config keys: " + c.Name
+		}
+		if c.Value == nil {
+			return kerr.InvalidRequest, "Null value not supported for: " + c.Name
+		}
+		if err, text := checkConfig(res.ResourceType, res.ResourceName, c.Name, c.Value); err != nil {
+			return err, text
+		}
+		next[c.Name] = c.Value
+	}
+	for name := range present { //weir:ordered a set
+		if _, given := next[name]; !given {
+			next[name] = nil
+		}
+	}
+	if !validateOnly {
+		m.setConfigs(t, res.ResourceType, res.ResourceName, present, next)
+	}
+	return nil, ""
+}
+
 // presentConfigs are the settings that a resource has of its own.
 func (m *machine) presentConfigs(t *txn, kind kmsg.ConfigResourceType, name string) (map[string]string, *kerr.Error, string) {
 	switch kind {

@@ -68,6 +68,8 @@ func (m *machine) handle(now time.Duration, t *txn, req kmsg.Request) kmsg.Respo
 		return m.createPartitions(t, req)
 	case *kmsg.ElectLeadersRequest:
 		return m.electLeaders(t, req)
+	case *kmsg.AlterConfigsRequest:
+		return m.replaceConfigs(t, req)
 	case *kmsg.IncrementalAlterConfigsRequest:
 		return m.alterConfigs(t, req)
 	}

@@ -34,6 +34,8 @@ func IsRefusal(resp kmsg.Response) bool {
 		return len(resp.Topics) > 0 && resp.Topics[0].ErrorCode == code
 	case *kmsg.CreatePartitionsResponse:
 		return len(resp.Topics) > 0 && resp.Topics[0].ErrorCode == code
+	case *kmsg.AlterConfigsResponse:
+		return len(resp.Resources) > 0 && resp.Resources[0].ErrorCode == code
 	case *kmsg.IncrementalAlterConfigsResponse:
 		return len(resp.Resources) > 0 && resp.Resources[0].ErrorCode == code
 	case *kmsg.DescribeQuorumResponse:
@@ -68,7 +70,7 @@ func Refuse(req kmsg.Request, err *kerr.Error, text string) kmsg.Response {
 		for _, t := range req.(*kmsg.CreateTopicsRequest).Topics {
 			out := kmsg.NewCreateTopicsResponseTopic()
 			out.Topic, out.ErrorCode, out.ErrorMessage = t.Topic, code, why
-			out.NumPartitions, out.ReplicationFactor = -1, -1
+			out.NumPartitions, out.ReplicationFactor, out.Configs = -1, -1, []kmsg.CreateTopicsResponseTopicConfig{}
 			resp.Topics = append(resp.Topics, out)
 		}
 		return resp
@@ -97,6 +99,13 @@ func Refuse(req kmsg.Request, err *kerr.Error, text string) kmsg.Response {
 				out.Partitions = append(out.Partitions, p)
 			}
 			resp.Topics = append(resp.Topics, out)
+		}
+		return resp
+	case *kmsg.AlterConfigsResponse:
+		for _, r := range req.(*kmsg.AlterConfigsRequest).Resources {
+			out := kmsg.NewAlterConfigsResponseResource()
+			out.ResourceType, out.ResourceName, out.ErrorCode, out.ErrorMessage = r.ResourceType, r.ResourceName, code, why
+			resp.Resources = append(resp.Resources, out)
 		}
 		return resp
 	case *kmsg.IncrementalAlterConfigsResponse:

@@ -122,25 +122,6 @@ func TestCreatePartitions(t *testing.T) {
 	require.Len(t, f.img.Topic("new").Partitions[4].Replicas, 2)
 }
 
-func TestConfigLists(t *testing.T) {
-	f := newFixture(t, 1, 1)
-	f.topic("t", 1)
-	alter := func(name string, op kmsg.IncrementalAlterConfigOp, value string) int16 {
-		req := kmsg.NewPtrIncrementalAlterConfigsRequest()
-		req.Resources = []kmsg.IncrementalAlterConfigsRequestResource{{ResourceType: kmsg.ConfigResourceTypeTopic, ResourceName: "t",
-			Configs: []kmsg.IncrementalAlterConfigsRequestResourceConfig{{Name: name, Op: op, Value: kmsg.StringPtr(value)}}}}
-		return f.do(req).(*kmsg.IncrementalAlterConfigsResponse).Resources[0].ErrorCode
-	}
-	require.Zero(t, alter("cleanup.policy", kmsg.IncrementalAlterConfigOpSet, "delete"))
-	require.Zero(t, alter("cleanup.policy", kmsg.IncrementalAlterConfigOpAppend, "compact"))
-	require.Equal(t, "delete,compact", f.img.Topic("t").Configs["cleanup.policy"])
-	require.Zero(t, alter("cleanup.policy", kmsg.IncrementalAlterConfigOpSubtract, "delete"))
-	require.Equal(t, "compact", f.img.Topic("t").Configs["cleanup.policy"])
-	require.Equal(t, kerr.InvalidConfig.Code, alter("retention.ms", kmsg.IncrementalAlterConfigOpAppend, "5"))
-	require.Zero(t, alter("cleanup.policy", kmsg.IncrementalAlterConfigOpDelete, ""))
-	require.Empty(t, f.img.Topic("t").Configs)
-}
-
 // Placement: distinct replicas, active brokers first, leaders even to within
 // one, and no rack doubled while another has none.
 func TestPlacement(t *testing.T) {
