@@ -61,6 +61,7 @@ func ordinaryRequests(topicID [16]byte, batch []byte) map[kmsg.Key][]kmsg.Reques
 	add(&kmsg.SyncGroupRequest{Group: "g", MemberID: "nobody"})
 	add(&kmsg.DescribeGroupsRequest{Groups: []string{"g", "none"}, IncludeAuthorizedOperations: true})
 	add(&kmsg.ListGroupsRequest{})
+	add(&kmsg.OffsetDeleteRequest{Group: "g", Topics: []kmsg.OffsetDeleteRequestTopic{{Topic: "missing", Partitions: []kmsg.OffsetDeleteRequestTopicPartition{{}}}}})
 	add(&kmsg.DeleteGroupsRequest{Groups: []string{"none"}})
 	add(&kmsg.ApiVersionsRequest{ClientSoftwareName: "test", ClientSoftwareVersion: "1"})
 	add(&kmsg.InitProducerIDRequest{ProducerID: -1, ProducerEpoch: -1})
