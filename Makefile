@@ -69,7 +69,7 @@ faultbuild: ## build bin/weir-faults, which has the planted bugs in it
 
 .PHONY: planted
 planted: faultbuild ## the judge finds every planted bug, and its command reproduces the find
-	WEIR_FAULTS=$(CURDIR)/bin/weir-faults $(GO) test ./cmd/weir -run '^TestPlantedBugs$$' -v -count=1 -timeout 20m
+	WEIR_FAULTS=$(CURDIR)/bin/weir-faults $(GO) test ./cmd/weir -run '^TestPlantedBugs' -v -count=1 -timeout 20m
 
 .PHONY: regress-proof
 regress-proof: build faultbuild ## weir regress on equal builds and on a planted slowdown, REGRESS_RUNS (20) times each

@@ -8,11 +8,11 @@ import (
 )
 
 // Bug is a bug that can be planted in the broker, to show that a check finds
-// it: a wrong behaviour (B) that the judge must find, or a slowness (S) that
-// "weir regress" must. Its code is compiled in only by "make faultbuild", which rewrites
-// the failpoint markers.
+// it: a wrong behaviour (B, W) that the judge must find, or a slowness (S) that
+// "weir regress" must. Its code is compiled in only by "make faultbuild", which
+// rewrites the failpoint markers.
 type Bug struct {
-	ID        string // of the bug bank, "B1"; slowness begins with S
+	ID        string // of the bug bank, "B1"; Weir's own begin with W, slowness with S
 	Name      string // what it is called on the command line
 	Failpoint string // path of the failpoint that turns it on
 	About     string // what goes wrong, in Kafka's terms
@@ -27,6 +27,21 @@ func Bugs() []Bug {
 		Name:      "truncate-to-high-watermark",
 		Failpoint: module + "broker/replication/truncateToHighWatermark",
 		About:     "a new follower truncates to its own high watermark instead of asking the leader where its epoch ends (KIP-101)",
+	}, {
+		ID:        "B17",
+		Name:      "no-eligible-leader-replicas",
+		Failpoint: module + "broker/controller/keepsNoELR",
+		About:     "the controller keeps no eligible leader replicas: the last member of an ISR leads again, whatever a loss of power took from it (KIP-966)",
+	}, {
+		ID:        "B33",
+		Name:      "forget-duplicates",
+		Failpoint: module + "broker/storage/forgetsDuplicates",
+		About:     "a retry of a batch that is in the log is answered OUT_OF_ORDER_SEQUENCE_NUMBER instead of with the offset it got (Redpanda #3038)",
+	}, {
+		ID:        "W1",
+		Name:      "drop-active-segment",
+		Failpoint: module + "broker/storage/dropsActiveSegment",
+		About:     "recovery that finds a damaged end throws away the whole segment that it is in, intact batches too",
 	}, {
 		ID:        "S1",
 		Name:      "slow-requests",

@@ -51,6 +51,11 @@ func (m *machine) reviewPartition(t *txn, p, next *metadata.Partition, isr []int
 		}))
 	}
 
+	if keepsNoELR() {
+		if next.ELR = nil; len(next.ISR) == 0 {
+			next.ISR = slices.Clone(p.ISR)
+		}
+	}
 	leader, isUnclean := electLeader(img, next, mode)
 	switch {
 	case isUnclean:

@@ -155,6 +155,9 @@ func (o *opener) misfit(seg *segment, b Batch, offset int64) string {
 
 // cut removes everything from stop on.
 func (o *opener) cut(stop *scanStop) error {
+	if dropsActiveSegment() {
+		o.dropSegment(stop)
+	}
 	keep := stop.segment + 1
 	if stop.pos == 0 && stop.segment > 0 {
 		keep = stop.segment
