@@ -10,6 +10,7 @@ import (
 	"github.com/weirlab/weir/broker/metadata"
 	"github.com/weirlab/weir/broker/protocol"
 	"github.com/weirlab/weir/broker/replication"
+	"github.com/weirlab/weir/broker/storage"
 )
 
 // produceAPI is Produce (key 0): append record batches to partitions this
@@ -67,10 +68,33 @@ func produceParts(req *kmsg.ProduceRequest, toInternal bool) []replication.Appen
 				Records: t.Partitions[j].Records,
 
 				ToInternal: toInternal,
+				Refused:    refusedRecords(req.Version, t.Partitions[j].Records),
 			})
 		}
 	}
 	return parts
+}
+
+// zstdVersion is the first version of Produce that may carry zstd (KIP-110).
+const zstdVersion = 7
+
+// refusedRecords is why a request of this version may not carry the records, nil
+// if it may: a partition has exactly one batch (Kafka's
+// ProduceRequest.validateRecords). Whether the batch is sound the log says.
+func refusedRecords(version int16, records []byte) *replication.AppendResult {
+	first, rest, err := storage.SplitBatch(records)
+	if err != nil || first.Magic() != 2 {
+		return nil // the log knows better what is wrong
+	}
+	switch {
+	case len(rest) > 0:
+		return &replication.AppendResult{ErrorCode: kerr.InvalidRecord.Code,
+			ErrorMessage: "a produce request has exactly one record batch for each partition", BaseOffset: -1, LogAppendTimeMs: -1, LogStartOffset: -1}
+	case first.Compression() == 4 && version < zstdVersion:
+		return &replication.AppendResult{ErrorCode: kerr.UnsupportedCompressionType.Code,
+			ErrorMessage: "Produce carries zstd from version 7 on", BaseOffset: -1, LogAppendTimeMs: -1, LogStartOffset: -1}
+	}
+	return nil
 }
 
 // pendingProduce is a Produce request whose records are appended.
@@ -135,6 +159,11 @@ func (b *Broker) answerProduce(req *kmsg.ProduceRequest, result func(i int) repl
 			p.LogAppendTime, p.LogStartOffset = r.LogAppendTimeMs, r.LogStartOffset
 			if r.ErrorMessage != "" {
 				p.ErrorMessage = kmsg.StringPtr(r.ErrorMessage)
+			}
+			for _, e := range r.RecordErrors {
+				record := kmsg.NewProduceResponseTopicPartitionErrorRecord()
+				record.RelativeOffset, record.ErrorMessage = e.Index, kmsg.StringPtr(e.Message)
+				p.ErrorRecords = append(p.ErrorRecords, record)
 			}
 			if r.ErrorCode == kerr.NotLeaderForPartition.Code {
 				b.hintLeader(resp, p, image, metadata.TopicPartition{Topic: t.Topic, Partition: p.Partition})

@@ -24,7 +24,8 @@ func (l internalLog) tp(partition int32) metadata.TopicPartition {
 func (l internalLog) Append(partition, epoch int32, batch []byte) (int64, int16) {
 	var local replication.AppendResult
 	l.replicas.BeginAppend([]replication.AppendPartition{
-		{TP: l.tp(partition), Records: batch, Internal: true, LeaderEpoch: epoch, Local: &local},
+		{TP: l.tp(partition), Records: batch, Internal: true, Local: &local,
+			Options: storage.AppendOptions{AnySize: true, OnlyInEpoch: &epoch}},
 	}, -1)
 	return local.BaseOffset, local.ErrorCode
 }

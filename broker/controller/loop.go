@@ -266,7 +266,7 @@ func (l *loop) append(out quorum.Append) error {
 	var res storage.AppendResult
 	var err error
 	if out.Local {
-		res, err = l.n.log.AppendLeader(data, b.Epoch, storage.AppendOptions{Internal: true})
+		res, err = l.n.log.AppendLeader(data, b.Epoch, storage.AppendOptions{ControlBatches: true, AnySize: true})
 	} else {
 		res, err = l.n.log.AppendFollower(data)
 	}

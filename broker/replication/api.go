@@ -71,9 +71,15 @@ type AppendPartition struct {
 	TP      metadata.TopicPartition
 	Records []byte // record batches; offsets and epochs are written in place
 
-	// Internal is set for records that the broker itself makes, which may be
-	// larger than max.message.bytes.
+	// Internal is set for records that the broker itself makes.
 	Internal bool
+
+	// Refused, if set, is the result: the records are refused for what the log
+	// cannot know, and nothing is appended.
+	Refused *AppendResult
+
+	// Options say what more than a client's records may be appended, and when.
+	Options storage.AppendOptions
 
 	// ToInternal lets a client append to an internal topic. Without it, and
 	// without Internal, that is refused with INVALID_TOPIC_EXCEPTION.
@@ -83,11 +89,6 @@ type AppendPartition struct {
 	// before BeginAppend returns. An error there is final; without one the
 	// records are in the log, whatever becomes of them.
 	Local *AppendResult
-
-	// LeaderEpoch, for Internal records, is the only epoch in which they may be
-	// appended: state kept in a log must not be written by a coordinator whose
-	// time is over.
-	LeaderEpoch int32
 }
 
 // AppendResult is the outcome for one partition. Whether ErrorCode leaves the
@@ -100,6 +101,8 @@ type AppendResult struct {
 	BaseOffset      int64  // -1 on error
 	LogAppendTimeMs int64  // -1 unless the topic's timestamp type is LogAppendTime
 	LogStartOffset  int64  // -1 if unknown
+
+	RecordErrors []storage.RecordError // the records at fault (KIP-467), if it was single ones
 }
 
 // FetchParams is the part of a fetch request common to its partitions.

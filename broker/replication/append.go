@@ -52,6 +52,10 @@ func (m *Manager) BeginAppend(parts []AppendPartition, acks int16) *PendingAppen
 			pa.results[i] = appendError(kerr.InvalidRequiredAcks.Code, "acks must be 0, 1 or -1 (all)")
 			continue
 		}
+		if parts[i].Refused != nil {
+			pa.results[i] = *parts[i].Refused
+			continue
+		}
 		if !parts[i].Internal && !parts[i].ToInternal && metadata.IsInternalTopic(parts[i].TP.Topic) {
 			pa.results[i] = appendError(kerr.InvalidTopicException.Code, "Cannot append to internal topic "+parts[i].TP.Topic)
 			continue
@@ -77,6 +81,8 @@ func appendError(code int16, message string) AppendResult {
 // append appends to the leader's log and, for acks=all, queues the result
 // until the high watermark has passed it.
 func (p *partition) append(part *AppendPartition, acks int16, pa *PendingAppend, index int) {
+	// What costs most, looking at every record, is done before the lock.
+	prepared, err := p.prepare(part)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	result := &pa.results[index]
@@ -84,15 +90,19 @@ func (p *partition) append(part *AppendPartition, acks int16, pa *PendingAppend,
 		defer func() { *part.Local = *result }() // mu is held: nobody else decides meanwhile
 	}
 	epoch := p.leading.Load()
-	if epoch < 0 || part.Internal && epoch != part.LeaderEpoch {
+	if only := part.Options.OnlyInEpoch; epoch < 0 || only != nil && epoch != *only {
 		*result = appendError(kerr.NotLeaderForPartition.Code, "this broker does not lead "+p.tp.String())
+		return
+	}
+	if err != nil {
+		*result = refused(err)
 		return
 	}
 	if acks == acksAll && p.state.BelowMinISR() {
 		*result = appendError(kerr.NotEnoughReplicas.Code, "the ISR of "+p.tp.String()+" is smaller than min.insync.replicas")
 		return
 	}
-	done, err := p.log.BeginAppendLeader(part.Records, epoch, storage.AppendOptions{Internal: part.Internal})
+	done, err := p.log.AppendPrepared(prepared, epoch)
 	if err != nil {
 		*result = refused(err)
 		if errors.As(err, new(*storage.IOError)) || p.failed() {
@@ -197,10 +207,21 @@ func (p *partition) endCommitting() {
 	}
 }
 
+// prepare checks the records, unless this broker does not lead anyway.
+func (p *partition) prepare(part *AppendPartition) (storage.Prepared, error) {
+	if p.leading.Load() < 0 {
+		return storage.Prepared{}, kerr.NotLeaderForPartition
+	}
+	return p.log.Prepare(part.Records, part.Options)
+}
+
+// refused is the answer to an append that the log did not take.
 func refused(err error) AppendResult {
 	var ae *storage.AppendError
 	if errors.As(err, &ae) {
-		return appendError(ae.Code, err.Error())
+		r := appendError(ae.Code, err.Error())
+		r.RecordErrors = ae.Records
+		return r
 	}
 	return appendError(kerr.KafkaStorageError.Code, err.Error())
 }

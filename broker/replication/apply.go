@@ -246,7 +246,15 @@ func logConfig(t config.Topic) storage.Config {
 		RetentionMillis:    t.RetentionMillis,
 		MaxMessageBytes:    t.MaxMessageBytes,
 		LogAppendTime:      t.LogAppendTime,
+		CompressionType:    compressionType(t),
+		Timestamps: storage.TimestampLimits{Limited: true,
+			BeforeMaxMillis: t.TimestampBeforeMaxMillis, AfterMaxMillis: t.TimestampAfterMaxMillis},
 	}
+}
+
+func compressionType(t config.Topic) storage.CompressionType {
+	kind, _ := storage.ParseCompressionType(t.CompressionType) // the registry takes no other value
+	return kind
 }
 
 func cleanupPolicy(t config.Topic) (p storage.CleanupPolicy) {

@@ -9,6 +9,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 
 	"github.com/weirlab/weir/broker/metadata"
+	"github.com/weirlab/weir/broker/storage"
 )
 
 // A follower whose clock is far ahead keeps what the leader keeps. Once the
@@ -28,10 +29,15 @@ func TestFollowersNeverRunRetention(t *testing.T) {
 	c.eventually("the follower takes the leader's log start", func() bool { return c.view(2).LogStartOffset == 2 })
 }
 
+// keyed is a batch of one record that a compacted topic takes.
+func keyed(value string) []byte {
+	return storage.BuildBatch(nil, storage.NoProducer(), []storage.Record{{TimestampMillis: 1, Key: []byte("k"), Value: []byte(value)}})
+}
+
 func TestRetentionKeepsWhatIsToBeCompacted(t *testing.T) {
 	c := newCluster(t, 1)
 	tp := c.createTopic("state", map[string]string{"cleanup.policy": "compact", "retention.ms": "1", "retention.bytes": "0"}, 1)
-	require.Zero(t, c.manager(1).Append(tp, batch("a"), -1, patient).ErrorCode)
+	require.Zero(t, c.manager(1).Append(tp, keyed("a"), -1, patient).ErrorCode)
 	c.manager(1).partition(tp).retain(time.Now().UnixMilli())
 	require.Equal(t, []string{"a"}, c.values(1, tp))
 	require.Equal(t, kerr.PolicyViolation.Code, c.manager(1).DeleteRecords(tp, 1).ErrorCode)
@@ -43,7 +49,7 @@ func TestRetentionKeepsWhatIsToBeCompacted(t *testing.T) {
 func TestRetentionKeepsTheStateOfCoordinators(t *testing.T) {
 	c := newCluster(t, 1)
 	tp := c.createTopic(metadata.ConsumerOffsetsTopic, map[string]string{"retention.ms": "0"}, 1)
-	parts := []AppendPartition{{TP: tp, Records: batch("a"), Internal: true}}
+	parts := []AppendPartition{{TP: tp, Records: keyed("a"), Internal: true}}
 	require.Zero(t, c.manager(1).BeginAppend(parts, -1).Wait(patient)[0].ErrorCode)
 	c.manager(1).partition(tp).retain(time.Now().UnixMilli())
 	require.Equal(t, []string{"a"}, c.values(1, tp))

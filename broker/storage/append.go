@@ -8,12 +8,25 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 )
 
-// AppendOptions says on whose behalf a leader appends.
+// AppendOptions says what a leader may append that no client may, and when. The
+// zero value is a client's append.
 type AppendOptions struct {
-	// Internal is set for batches the broker itself makes (group and
-	// transaction state, metadata): control batches are allowed and
-	// max.message.bytes does not apply.
-	Internal bool
+	// ControlBatches allows control batches: those of the controller and of
+	// transaction coordinators.
+	ControlBatches bool
+
+	// AnySize takes batches larger than max.message.bytes. The state of a
+	// coordinator must not depend on a setting for clients.
+	AnySize bool
+
+	// TransactionVerified says that the transaction coordinator has confirmed
+	// that the partition belongs to the producer's transaction (KIP-890). Without
+	// it a transactional batch is taken only into a transaction that is open.
+	TransactionVerified bool
+
+	// OnlyInEpoch, unless nil, is the only leader epoch to append in: state that
+	// is kept in a log must not be written by one whose time is over.
+	OnlyInEpoch *int32
 }
 
 // AppendResult says where an append went.
@@ -40,7 +53,12 @@ type AppendResult struct {
 // sequence; one that repeats any of the producer's last five batches is
 // answered with the offsets of the earlier copy.
 //
+// Every record is checked as Kafka's LogValidator does, in compressed batches
+// too, what the header claims of timestamps is made true, and where the topic
+// wants another codec the batch is written anew.
+//
 // Errors are *AppendError with the codes CORRUPT_MESSAGE, INVALID_RECORD,
+// INVALID_TIMESTAMP, UNSUPPORTED_COMPRESSION_TYPE, INVALID_TXN_STATE,
 // MESSAGE_TOO_LARGE, RECORD_LIST_TOO_LARGE, UNSUPPORTED_FOR_MESSAGE_FORMAT,
 // OUT_OF_ORDER_SEQUENCE_NUMBER, INVALID_PRODUCER_EPOCH, FENCED_LEADER_EPOCH:
 // nothing was appended. KAFKA_STORAGE_ERROR: what survives is decided by
@@ -81,32 +99,75 @@ func (l *Log) AwaitSync(end int64) error {
 // BeginAppendLeader is AppendLeader without the wait. Appends are in the log in
 // the order in which this was called.
 func (l *Log) BeginAppendLeader(records []byte, leaderEpoch int32, opts AppendOptions) (AppendResult, error) {
-	l.env.Work("storage.append", int64(len(records)))
-	var few [4]Batch
-	batches, err := splitVerified(few[:0], records)
+	p, err := l.Prepare(records, opts)
 	if err != nil {
 		return AppendResult{}, err
 	}
-	for _, b := range batches {
-		if err := b.verifyRecords(); err != nil {
-			return AppendResult{}, refuse(kerr.InvalidRecord.Code, "%v", err)
+	return l.AppendPrepared(p, leaderEpoch)
+}
+
+// Prepared is what Prepare has found fit to be appended.
+type Prepared struct {
+	records []byte
+	batches []Batch
+	opts    AppendOptions
+}
+
+// Prepare checks everything about records that does not depend on what the log
+// holds, which may mean to decompress them, and brings them into the form in
+// which the log keeps them. Errors are those of AppendLeader.
+func (l *Log) Prepare(records []byte, opts AppendOptions) (Prepared, error) {
+	l.env.Work("storage.append", int64(len(records)))
+	p := Prepared{records: records, opts: opts}
+	var err error
+	if p.batches, err = splitVerified(nil, records); err != nil {
+		return Prepared{}, err
+	}
+	l.mu.Lock()
+	cfg := l.cfg
+	l.mu.Unlock()
+	v := validation{cfg: &cfg, nowMillis: l.env.Wall().UnixMilli(), opts: opts, maxDecompressed: maxDecompressed(cfg.MaxMessageBytes)}
+	recoded := false
+	for i, b := range p.batches {
+		if b.ProducerID() >= 0 && len(p.batches) > 1 {
+			return Prepared{}, refuse(kerr.InvalidRecord.Code,
+				"a batch with a producer ID must be the only one of its request, there are %d", len(p.batches))
 		}
-		if b.IsControl() && !opts.Internal {
-			return AppendResult{}, refuse(kerr.InvalidRecord.Code, "a client may not append control records")
+		checked, refused := v.batch(b)
+		if refused != nil {
+			return Prepared{}, refused
 		}
-		if b.ProducerID() >= 0 {
-			if len(batches) > 1 {
-				return AppendResult{}, refuse(kerr.InvalidRecord.Code,
-					"a batch with a producer ID must be the only one of its request, there are %d", len(batches))
-			}
-			if !b.IsControl() && (b.BaseSequence() < 0 || b.ProducerEpoch() < 0) {
-				return AppendResult{}, refuse(kerr.InvalidRecord.Code,
-					"producer %d sent epoch %d and sequence %d; neither may be negative",
-					b.ProducerID(), b.ProducerEpoch(), b.BaseSequence())
-			}
+		recoded = recoded || &checked[0] != &b[0]
+		p.batches[i] = checked
+	}
+	if recoded {
+		p.records = nil
+		for _, b := range p.batches {
+			p.records = append(p.records, b...)
+		}
+		if p.batches, err = splitVerified(p.batches[:0], p.records); err != nil {
+			return Prepared{}, err
 		}
 	}
+	for _, b := range p.batches {
+		if !opts.AnySize && len(b) > int(cfg.MaxMessageBytes) {
+			return Prepared{}, refuse(kerr.MessageTooLarge.Code,
+				"the batch has %d bytes, max.message.bytes is %d", len(b), cfg.MaxMessageBytes)
+		}
+	}
+	if int64(len(p.records)) > cfg.SegmentBytes {
+		return Prepared{}, refuse(kerr.RecordListTooLarge.Code,
+			"the request has %d bytes for one partition, segment.bytes is %d", len(p.records), cfg.SegmentBytes)
+	}
+	return p, nil
+}
 
+// AppendPrepared appends what Prepare has checked. Errors are those of
+// AppendLeader; it does not wait for a sync.
+func (l *Log) AppendPrepared(p Prepared, leaderEpoch int32) (AppendResult, error) {
+	if only := p.opts.OnlyInEpoch; only != nil && *only != leaderEpoch {
+		return AppendResult{}, refuse(kerr.FencedLeaderEpoch.Code, "the records belong to leader epoch %d, the log is in epoch %d", *only, leaderEpoch)
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if err := l.writable(); err != nil {
@@ -125,19 +186,11 @@ func (l *Log) BeginAppendLeader(records []byte, leaderEpoch int32, opts AppendOp
 		return AppendResult{}, refuse(kerr.FencedLeaderEpoch.Code,
 			"leader epoch %d is over, the log has epoch %d", leaderEpoch, latest)
 	}
-	if !opts.Internal {
-		for _, b := range batches {
-			if len(b) > int(l.cfg.MaxMessageBytes) {
-				return AppendResult{}, refuse(kerr.MessageTooLarge.Code,
-					"the batch has %d bytes, max.message.bytes is %d", len(b), l.cfg.MaxMessageBytes)
-			}
+	if first := p.batches[0]; first.ProducerID() >= 0 && !first.IsControl() {
+		if first.IsTransactional() && !p.opts.TransactionVerified && !l.producers.inTransaction(first) {
+			return AppendResult{}, refuse(kerr.InvalidTxnState.Code,
+				"the batch of producer %d epoch %d is not part of an open transaction", first.ProducerID(), first.ProducerEpoch())
 		}
-	}
-	if int64(len(records)) > l.cfg.SegmentBytes {
-		return AppendResult{}, refuse(kerr.RecordListTooLarge.Code,
-			"the request has %d bytes for one partition, segment.bytes is %d", len(records), l.cfg.SegmentBytes)
-	}
-	if first := batches[0]; first.ProducerID() >= 0 && !first.IsControl() {
 		dup, err := l.producers.check(first)
 		if err != nil {
 			return AppendResult{}, err
@@ -149,7 +202,7 @@ func (l *Log) BeginAppendLeader(records []byte, leaderEpoch int32, opts AppendOp
 
 	result := AppendResult{BaseOffset: l.next, LogAppendTime: -1}
 	next := l.next
-	for _, b := range batches {
+	for _, b := range p.batches {
 		b.SetBaseOffset(next)
 		b.SetLeaderEpoch(leaderEpoch)
 		if l.cfg.LogAppendTime {
@@ -158,7 +211,7 @@ func (l *Log) BeginAppendLeader(records []byte, leaderEpoch int32, opts AppendOp
 		}
 		next = b.NextOffset()
 	}
-	return l.write(records, batches, result)
+	return l.write(p.records, p.batches, result)
 }
 
 // AppendFollower appends batches copied from a leader, all or nothing. They

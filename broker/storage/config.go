@@ -48,6 +48,15 @@ type Config struct {
 	// batch. [message.timestamp.type=LogAppendTime]
 	LogAppendTime bool
 
+	// CompressionType is the codec that batches are kept with.
+	// [compression.type] Default: that of the producer.
+	CompressionType CompressionType
+
+	// Timestamps are the limits of record timestamps that producers set.
+	// [message.timestamp.before.max.ms, message.timestamp.after.max.ms]
+	// Default: none.
+	Timestamps TimestampLimits
+
 	// ProducerIDExpiration is how long after its last batch a producer's
 	// sequence numbers are remembered. [producer.id.expiration.ms] Default 24 h.
 	ProducerIDExpiration time.Duration

@@ -17,52 +17,26 @@ import (
 // hostile batch could otherwise claim all memory.
 const maxDecompressedBytes = 256 << 20
 
-var errTooLarge = fmt.Errorf("it decompresses to more than %d bytes", maxDecompressedBytes)
+var errTooLarge = fmt.Errorf("it decompresses to too many bytes")
 
 // decompress returns the records of a batch; codec is Batch.Compression.
 func decompress(codec int8, src []byte) ([]byte, error) {
-	var out []byte
-	var err error
-	switch codec {
-	case 0:
+	if codec == codecNone {
 		return src, nil
-	case 1:
-		var r *gzip.Reader
-		if r, err = gzip.NewReader(bytes.NewReader(src)); err == nil {
-			out, err = readLimited(r)
-		}
-	case 2:
-		out, err = unsnappy(src)
-	case 3:
-		out, err = readLimited(lz4.NewReader(bytes.NewReader(src)))
-	case 4:
-		out, err = unzstd(src)
-	default:
-		err = errors.New("no such codec")
+	}
+	r, closer, err := decompressor(codec, src, maxDecompressedBytes)
+	var out []byte
+	if err == nil {
+		defer closer()
+		out, err = io.ReadAll(io.LimitReader(r, maxDecompressedBytes+1))
+	}
+	if err == nil && len(out) > maxDecompressedBytes {
+		err = errTooLarge
 	}
 	if err != nil {
 		return nil, fmt.Errorf("compression codec %d: %w", codec, err)
 	}
 	return out, nil
-}
-
-func readLimited(r io.Reader) ([]byte, error) {
-	out, err := io.ReadAll(io.LimitReader(r, maxDecompressedBytes+1))
-	if err == nil && len(out) > maxDecompressedBytes {
-		err = errTooLarge
-	}
-	return out, err
-}
-
-func unzstd(src []byte) ([]byte, error) {
-	// One at a time keeps the decoder from starting goroutines.
-	r, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1),
-		zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxMemory(maxDecompressedBytes))
-	if err != nil {
-		return nil, err
-	}
-	defer r.Close()
-	return r.DecodeAll(src, nil)
 }
 
 // xerialMagic begins the framing that the Java client puts around snappy: 16
@@ -71,46 +45,117 @@ var xerialMagic = []byte("\x82SNAPPY\x00")
 
 const xerialHeaderBytes = 16
 
-func unsnappy(src []byte) ([]byte, error) {
-	if !bytes.HasPrefix(src, xerialMagic) {
-		return unsnappyBlock(nil, src)
+// decompressor reads the records of a compressed batch, limit bytes of them if
+// need be. It holds a few hundred KiB, but for snappy a block, which is at most 64
+// times src, and for zstd up to 16 MiB; a zstd frame that asks for a window
+// beyond 8 MiB may not decompress to more than that. Call closer when done.
+func decompressor(codec int8, src []byte, limit int64) (_ io.Reader, closer func(), err error) {
+	none := func() {}
+	switch codec {
+	case codecGzip:
+		r, err := gzip.NewReader(bytes.NewReader(src))
+		return r, none, err
+	case codecSnappy:
+		r, err := newSnappyReader(src, limit)
+		return r, none, err
+	case codecLz4:
+		return lz4.NewReader(bytes.NewReader(src)), none, nil
+	case codecZstd:
+		return newZstdReader(src, limit)
 	}
-	if len(src) < xerialHeaderBytes {
-		return nil, io.ErrUnexpectedEOF
-	}
-	var out []byte
-	for src = src[xerialHeaderBytes:]; len(src) > 0; {
-		if len(src) < 4 {
-			return nil, io.ErrUnexpectedEOF
-		}
-		n := int64(binary.BigEndian.Uint32(src))
-		src = src[4:]
-		if n > int64(len(src)) {
-			return nil, io.ErrUnexpectedEOF
-		}
-		var err error
-		if out, err = unsnappyBlock(out, src[:n]); err != nil {
-			return nil, err
-		}
-		src = src[n:]
-	}
-	return out, nil
+	return nil, none, errors.New("no such codec")
 }
 
-func unsnappyBlock(out, src []byte) ([]byte, error) {
-	n, err := s2.DecodedLen(src)
+// zstdWindowBytes is the largest window that a zstd decoder gets as a buffer,
+// and the most that is decompressed at once where the frame says how much it
+// is. Encoders ask for more only from level 20 on.
+const zstdWindowBytes = 8 << 20
+
+func newZstdReader(src []byte, limit int64) (io.Reader, func(), error) {
+	none := func() {}
+	var frame zstd.Header
+	if err := frame.Decode(src); err != nil {
+		return nil, none, err
+	}
+	// One at a time keeps the decoder from starting goroutines.
+	opts := []zstd.DOption{zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true)}
+	known := frame.HasFCS && frame.FrameContentSize <= zstdWindowBytes
+	if known || frame.WindowSize > zstdWindowBytes {
+		// Without a window: what is decompressed is that itself.
+		limit = min(limit, 2*zstdWindowBytes)
+		r, err := zstd.NewReader(nil, append(opts, zstd.WithDecoderMaxMemory(uint64(limit)))...)
+		if err != nil {
+			return nil, none, err
+		}
+		defer r.Close()
+		out, err := r.DecodeAll(src, nil)
+		return bytes.NewReader(out), none, err
+	}
+	r, err := zstd.NewReader(bytes.NewReader(src), append(opts, zstd.WithDecoderMaxMemory(uint64(limit)), zstd.WithDecoderMaxWindow(zstdWindowBytes))...)
 	if err != nil {
-		return nil, err
+		return nil, none, err
 	}
-	if int64(len(out))+int64(n) > maxDecompressedBytes {
-		return nil, errTooLarge
+	return r, r.Close, nil
+}
+
+// snappyReader reads a bare snappy block, or the blocks of the Java client's
+// framing.
+type snappyReader struct {
+	blocks []byte // framed blocks not yet read
+	limit  int64
+	block  []byte // of the block at hand, what is not yet read
+	mem    []byte
+}
+
+func newSnappyReader(src []byte, limit int64) (*snappyReader, error) {
+	r := &snappyReader{limit: limit}
+	if !bytes.HasPrefix(src, xerialMagic) {
+		return r, r.decode(src)
 	}
-	block, err := s2.Decode(nil, src)
+	if len(src) < xerialHeaderBytes {
+		return r, io.ErrUnexpectedEOF
+	}
+	r.blocks = src[xerialHeaderBytes:]
+	return r, nil
+}
+
+func (r *snappyReader) decode(block []byte) error {
+	n, err := s2.DecodedLen(block)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	if out == nil {
-		return block, nil
+	if int64(n) > r.limit || int64(n) > maxSnappyRatio*int64(len(block)) {
+		return errTooLarge
 	}
-	return append(out, block...), nil
+	r.mem, err = s2.Decode(r.mem[:cap(r.mem)], block)
+	r.block = r.mem
+	return err
+}
+
+// maxSnappyRatio is more than a snappy block can shrink: an element of three
+// bytes makes at most 64. A block that claims more need not be given memory.
+const maxSnappyRatio = 64
+
+func (r *snappyReader) Read(p []byte) (int, error) {
+	for len(r.block) == 0 {
+		if len(r.blocks) == 0 {
+			return 0, io.EOF
+		}
+		if len(r.blocks) < 4 {
+			return 0, io.ErrUnexpectedEOF
+		}
+		n := int64(binary.BigEndian.Uint32(r.blocks))
+		r.blocks = r.blocks[4:]
+		if n > int64(len(r.blocks)) {
+			return 0, io.ErrUnexpectedEOF
+		}
+		block := r.blocks[:n]
+		r.blocks = r.blocks[n:]
+		if err := r.decode(block); err != nil {
+			return 0, err
+		}
+	}
+	n := copy(p, r.block)
+	r.block = r.block[n:]
+	return n, nil
 }

@@ -79,6 +79,17 @@
 // the offsets of the first copy (KIP-98); a producer that is not known may
 // start at any sequence (KIP-360).
 //
+// # What is appended
+//
+// A leader looks at every record before it appends a batch, also where it has to
+// decompress the batch for that, as Kafka's LogValidator does (Log.Prepare): one
+// that cannot be read would stop every consumer. What the header claims of
+// timestamps is made true, and a batch that the topic wants with another codec
+// is written anew. The cost is bounded by bytes, not by counts that are claimed:
+// a batch decompresses to at most 64 MiB or 8 times max.message.bytes, whichever
+// is more, up to 256 MiB, and is not held in memory as a whole. Followers check
+// the checksum and what continues what.
+//
 // # Retention
 //
 // ApplyRetention removes by age and size what cleanup.policy lets go, and

@@ -24,6 +24,9 @@ type AppendError struct {
 	Code    int16 // a Kafka error code
 	Message string
 	Err     error // the cause, or nil
+
+	// Records are those at fault, if it was single records: the first of them.
+	Records []RecordError
 }
 
 func (e *AppendError) Error() string {

@@ -94,6 +94,14 @@ func FuzzBatch(f *testing.F) {
 				require.NoError(t, err)
 				require.Equal(t, in, got)
 				require.Equal(t, l.EndOffset()-1, res.LastOffset)
+				for b := range Batches(got) {
+					newest := int64(noTimestamp)
+					for r, err := range b.Records() {
+						require.NoError(t, err, "what a leader has taken can be read")
+						newest = max(newest, r.TimestampMillis)
+					}
+					require.Equal(t, newest, b.MaxTimestamp())
+				}
 			}
 			_, err = l.AppendFollower(bytes.Clone(data))
 			require.True(t, err == nil || errors.As(err, &refused), "%v", err)

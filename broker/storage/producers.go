@@ -71,6 +71,9 @@ func (t *producerTable) check(b Batch) (dup *producerBatch, err *AppendError) {
 	return nil, nil
 }
 
+// inTransaction reports whether the batch's producer has a transaction open.
+func (t *producerTable) inTransaction(b Batch) bool { return false }
+
 // update takes note of a batch that is in the log.
 func (t *producerTable) update(b Batch) {
 	id := b.ProducerID()

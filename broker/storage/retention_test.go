@@ -2,15 +2,10 @@ package storage
 
 import (
 	"bytes"
-	"compress/gzip"
-	"encoding/binary"
 	"fmt"
 	"testing"
 	"time"
 
-	"github.com/klauspost/compress/s2"
-	"github.com/klauspost/compress/zstd"
-	"github.com/pierrec/lz4/v4"
 	"github.com/stretchr/testify/require"
 )
 
@@ -20,7 +15,7 @@ func timedLog(t *testing.T, cfg Config) (*testEnv, *Log) {
 	cfg.SegmentBytes = 100
 	l := mustOpen(t, e, cfg)
 	for i := range 10 {
-		_, err := l.AppendLeader(BuildBatch(nil, NoProducer(), []Record{{TimestampMillis: int64(1000 * i), Value: make([]byte, 20)}}), 0, AppendOptions{})
+		_, err := l.AppendLeader(BuildBatch(nil, NoProducer(), []Record{{TimestampMillis: int64(1000 * i), Key: []byte("k"), Value: make([]byte, 19)}}), 0, AppendOptions{})
 		require.NoError(t, err)
 	}
 	require.Len(t, l.segments, 10)
@@ -159,45 +154,7 @@ func TestFollowerStartsInsideBatch(t *testing.T) {
 	require.EqualValues(t, 10, Batch(got).BaseOffset())
 }
 
-// compressedBatch is a batch as a client with a codec sends it.
-func compressedBatch(codec byte, compress func([]byte) []byte) []byte {
-	plain := testBatch("one", "two", "three")
-	b := Batch(append(bytes.Clone(plain[:HeaderBytes]), compress(plain[HeaderBytes:])...))
-	binary.BigEndian.PutUint32(b[atLength:], uint32(len(b)-lengthOverhead))
-	b[atAttributes+1] |= codec
-	b.updateCRC()
-	return b
-}
-
 func TestTimestampInCompressedBatch(t *testing.T) {
-	stream := func(w interface {
-		Write([]byte) (int, error)
-		Close() error
-	}, out *bytes.Buffer, p []byte) []byte {
-		_, err := w.Write(p)
-		require.NoError(t, err)
-		require.NoError(t, w.Close())
-		return out.Bytes()
-	}
-	codecs := []func([]byte) []byte{
-		1: func(p []byte) []byte { var out bytes.Buffer; return stream(gzip.NewWriter(&out), &out, p) },
-		2: func(p []byte) []byte { return s2.EncodeSnappy(nil, p) },
-		3: func(p []byte) []byte { var out bytes.Buffer; return stream(lz4.NewWriter(&out), &out, p) },
-		4: func(p []byte) []byte {
-			w, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1))
-			require.NoError(t, err)
-			return w.EncodeAll(p, nil)
-		},
-		5: nil,
-	}
-	xerial := func(p []byte) []byte {
-		out := append(bytes.Clone(xerialMagic), 0, 0, 0, 1, 0, 0, 0, 1)
-		for _, part := range [][]byte{p[:10], p[10:]} {
-			block := s2.EncodeSnappy(nil, part)
-			out = append(binary.BigEndian.AppendUint32(out, uint32(len(block))), block...)
-		}
-		return out
-	}
 	check := func(name string, batch []byte) {
 		l := mustOpen(t, newMemEnv(t), Config{})
 		_, err := l.AppendLeader(batch, 2, AppendOptions{})
@@ -211,16 +168,19 @@ func TestTimestampInCompressedBatch(t *testing.T) {
 		require.True(t, found, name)
 		require.EqualValues(t, 2, at.Offset, name)
 	}
-	for codec, compress := range codecs {
+	for codec, compress := range testCodecs {
 		if compress != nil {
 			check(fmt.Sprint(codec), compressedBatch(byte(codec), compress))
 		}
 	}
-	check("xerial", compressedBatch(2, xerial))
+	check("xerial", compressedBatch(2, testXerial))
 
-	// What cannot be decompressed is kept for clients but cannot be searched.
+	// What cannot be decompressed, and a leader has taken all the same, is kept
+	// for clients but cannot be searched.
 	l := mustOpen(t, newMemEnv(t), Config{})
-	_, err := l.AppendLeader(compressedBatch(4, bytes.Clone), 0, AppendOptions{})
+	b := Batch(compressedBatch(4, bytes.Clone))
+	b.SetLeaderEpoch(0)
+	_, err := l.AppendFollower(b)
 	require.NoError(t, err)
 	_, _, err = l.OffsetForTimestamp(1001)
 	var corrupt *CorruptError
