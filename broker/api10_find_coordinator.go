@@ -1,9 +1,12 @@
 package broker
 
 import (
+	"strconv"
+
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/weirlab/weir/broker/config"
 	"github.com/weirlab/weir/broker/group"
 	"github.com/weirlab/weir/broker/metadata"
 	"github.com/weirlab/weir/broker/protocol"
@@ -82,6 +85,7 @@ func (b *Broker) createInternalTopic(image *metadata.Image, topic metadata.Inter
 	t := kmsg.NewCreateTopicsRequestTopic()
 	t.Topic, t.NumPartitions, t.ReplicationFactor = topic.Name, b.cfg.OffsetsPartitions, want
 	configs := topic.Configs()
+	configs[config.SegmentBytes] = strconv.Itoa(int(b.cfg.OffsetsSegmentBytes))
 	for _, name := range env.SortedKeys(configs) {
 		c := kmsg.NewCreateTopicsRequestTopicConfig()
 		c.Name, c.Value = name, kmsg.StringPtr(configs[name])

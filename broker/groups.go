@@ -8,9 +8,7 @@ import (
 // newCoordinator makes the group coordinator, which follows the leadership of
 // the partitions of __consumer_offsets.
 func (b *Broker) newCoordinator() *group.Coordinator {
-	cfg := group.DefaultConfig()
-	cfg.InitialRebalanceDelay = b.cfg.GroupInitialRebalanceDelay
-	c := group.NewCoordinator(b.e, cfg, internalLog{b.replicas, metadata.ConsumerOffsetsTopic}, b.controller.Image)
+	c := group.NewCoordinator(b.e, group.ConfigOf(b.cfg.Broker), internalLog{b.replicas, metadata.ConsumerOffsetsTopic}, b.controller.Image)
 	b.replicas.OnLeadership(func(tp metadata.TopicPartition, epoch int32, leader bool) {
 		switch {
 		case tp.Topic != metadata.ConsumerOffsetsTopic:

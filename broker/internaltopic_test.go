@@ -11,6 +11,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/weirlab/weir/broker"
 	"github.com/weirlab/weir/broker/metadata"
 )
 
@@ -80,7 +81,7 @@ func TestInternalTopicsAreCreatedAsCoordinatorsNeedThem(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			c := startCluster(t, 1, nil)
+			c := startCluster(t, 1, func(cfg *broker.Config) { cfg.OffsetsSegmentBytes = 2 << 20 })
 			c.createTopic(ctx, "__mine", 1)
 			create(c)
 			adm := kadm.NewClient(c.client())
@@ -91,7 +92,7 @@ func TestInternalTopicsAreCreatedAsCoordinatorsNeedThem(t *testing.T) {
 				got[v.Key] = v.MaybeValue()
 			}
 			require.Equal(t, "compact", got["cleanup.policy"])
-			require.Equal(t, "104857600", got["segment.bytes"])
+			require.Equal(t, "2097152", got["segment.bytes"], "as offsets.topic.segment.bytes says")
 			require.Equal(t, "producer", got["compression.type"])
 			topics, err := adm.ListTopicsWithInternal(ctx)
 			require.NoError(t, err)

@@ -31,6 +31,7 @@ const (
 	inStorage    = "broker/storage"
 	inManager    = "broker/replication"
 	inController = "broker/controller"
+	inGroups     = "broker/group"
 )
 
 // topicSettings are Kafka's 33 settings of topics (TopicConfig) and its

@@ -20,7 +20,15 @@ type Broker struct {
 
 	OffsetsPartitions          int32         // offsets.topic.num.partitions
 	OffsetsReplicationFactor   int16         // offsets.topic.replication.factor
+	OffsetsSegmentBytes        int32         // offsets.topic.segment.bytes
+	OffsetsRetention           time.Duration // offsets.retention.minutes
+	OffsetsRetentionCheck      time.Duration // offsets.retention.check.interval.ms
+	OffsetsCommitTimeout       time.Duration // offsets.commit.timeout.ms
+	OffsetMetadataMax          int32         // offset.metadata.max.bytes
 	GroupInitialRebalanceDelay time.Duration // group.initial.rebalance.delay.ms
+	GroupMinSession            time.Duration // group.min.session.timeout.ms
+	GroupMaxSession            time.Duration // group.max.session.timeout.ms
+	GroupMaxSize               int32         // group.max.size
 
 	MaxRequestBytes     int32         // socket.request.max.bytes
 	MaxConnections      int           // max.connections; further ones wait to be accepted

@@ -5,6 +5,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/weirlab/weir/broker/config"
 	"github.com/weirlab/weir/broker/coordinator"
 	"github.com/weirlab/weir/env"
 )
@@ -38,18 +39,22 @@ type Config struct {
 	CommitTimeout         time.Duration // offsets.commit.timeout.ms
 }
 
-// DefaultConfig has Kafka's defaults.
-func DefaultConfig() Config {
+// ConfigOf takes the settings of groups from those of a broker.
+func ConfigOf(b config.Broker) Config {
 	return Config{
-		InitialRebalanceDelay: 3 * time.Second,
-		MinSessionTimeout:     6 * time.Second,
-		MaxSessionTimeout:     30 * time.Minute,
-		OffsetsRetention:      7 * 24 * time.Hour,
-		OffsetsRetentionCheck: 10 * time.Minute,
-		CommitTimeout:         5 * time.Second,
-		OffsetMetadataMax:     4096,
+		InitialRebalanceDelay: b.GroupInitialRebalanceDelay,
+		MinSessionTimeout:     b.GroupMinSession,
+		MaxSessionTimeout:     b.GroupMaxSession,
+		MaxSize:               int(b.GroupMaxSize),
+		OffsetsRetention:      b.OffsetsRetention,
+		OffsetsRetentionCheck: b.OffsetsRetentionCheck,
+		OffsetMetadataMax:     int(b.OffsetMetadataMax),
+		CommitTimeout:         b.OffsetsCommitTimeout,
 	}
 }
+
+// DefaultConfig has the defaults of the registry of settings.
+func DefaultConfig() Config { return ConfigOf(config.DefaultBroker()) }
 
 // Protocol is one way of assigning partitions that a member supports.
 type Protocol struct {

@@ -45,12 +45,13 @@ type InternalTopic struct {
 }
 
 // internalTopics are those of Kafka, with the settings it creates them with
-// (GroupCoordinatorService.groupMetadataTopicConfigs and its siblings).
+// (GroupCoordinatorService.groupMetadataTopicConfigs and its siblings). Those
+// that brokers have settings for are added by the creator.
 var internalTopics = [...]InternalTopic{
 	{ConsumerOffsetsTopic, GroupCoordinator, map[string]string{
 		config.CleanupPolicy:   "compact",
 		config.CompressionType: "producer",
-		config.SegmentBytes:    strconv.Itoa(100 << 20), // offsets.topic.segment.bytes
+		// and segment.bytes as offsets.topic.segment.bytes says
 	}},
 	{TransactionStateTopic, TransactionCoordinator, map[string]string{
 		config.CleanupPolicy:         "compact",
