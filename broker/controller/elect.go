@@ -80,8 +80,7 @@ func (m *machine) reviewPartition(t *txn, p, next *metadata.Partition, isr []int
 
 // writePartition writes next, with its epochs, unless it equals p.
 func (m *machine) writePartition(t *txn, p, next *metadata.Partition) {
-	if next.Leader == p.Leader && next.MinISR == p.MinISR && next.Recovering == p.Recovering && slices.Equal(next.Replicas, p.Replicas) &&
-		slices.Equal(next.ISR, p.ISR) && slices.Equal(next.ELR, p.ELR) && slices.Equal(next.LastKnownELR, p.LastKnownELR) {
+	if next.Leader == p.Leader && next.SameBut(p) {
 		return
 	}
 	m.beginEpoch(t, p, next)
@@ -94,17 +93,7 @@ func (m *machine) beginEpoch(t *txn, p, next *metadata.Partition) {
 	if next.Leader != p.Leader {
 		next.LeaderEpoch = p.LeaderEpoch + 1
 	}
-	t.add(partitionRecord(next))
-}
-
-func partitionRecord(p *metadata.Partition) *metadata.PartitionRecord {
-	isr := p.ISR
-	if isr == nil {
-		isr = []int32{}
-	}
-	return &metadata.PartitionRecord{TopicID: p.TopicID, Partition: p.Partition, Replicas: p.Replicas,
-		ISR: isr, ELR: p.ELR, LastKnownELR: p.LastKnownELR, Leader: p.Leader,
-		LeaderEpoch: p.LeaderEpoch, PartitionEpoch: p.PartitionEpoch, Recovering: p.Recovering, MinISR: p.MinISR}
+	t.add(next.Record())
 }
 
 // electLeader chooses the leader of p as it is to be, and says whether the

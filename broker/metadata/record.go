@@ -9,7 +9,7 @@ import (
 type Record interface{ recordType() string }
 
 // RegisterBrokerRecord registers a broker or registers it anew. Its offset in
-// the log becomes the broker's epoch. A new registration starts fenced.
+// the log becomes the broker's epoch, unless it names another. A new registration starts fenced.
 type RegisterBrokerRecord struct {
 	BrokerID    int32       `json:"brokerId"`
 	Incarnation Incarnation `json:"incarnation"`
@@ -17,6 +17,11 @@ type RegisterBrokerRecord struct {
 	Port        int32       `json:"port"`
 	Rack        string      `json:"rack,omitempty"`
 	Fenced      bool        `json:"fenced"`
+	// InControlledShutdown and a BrokerEpoch other than the record's own offset
+	// are those of a registration that a snapshot repeats.
+	InControlledShutdown bool          `json:"inControlledShutdown,omitempty"`
+	BrokerEpoch          int64         `json:"brokerEpoch,omitempty"`
+	Directories          []DirectoryID `json:"logDirs,omitempty"`
 }
 
 // BrokerStateRecord changes whether a broker is fenced or shutting down. It
@@ -58,6 +63,10 @@ type PartitionRecord struct {
 	PartitionEpoch int32   `json:"partitionEpoch"`
 	Recovering     bool    `json:"recovering,omitempty"`
 	MinISR         int32   `json:"minIsr,omitempty"`
+
+	AddingReplicas   []int32       `json:"addingReplicas,omitempty"`
+	RemovingReplicas []int32       `json:"removingReplicas,omitempty"`
+	Directories      []DirectoryID `json:"directories,omitempty"`
 }
 
 // Resource types of ConfigRecord, with the numbers of the Kafka protocol.
@@ -83,6 +92,12 @@ type ProducerIDsRecord struct {
 	NextProducerID int64 `json:"nextProducerId"`
 }
 
+// ClusterIDRecord names the cluster. The first controller writes it, once.
+type ClusterIDRecord struct {
+	ClusterID string `json:"clusterId"`
+}
+
+func (*ClusterIDRecord) recordType() string        { return "clusterId" }
 func (*RegisterBrokerRecord) recordType() string   { return "registerBroker" }
 func (*BrokerStateRecord) recordType() string      { return "brokerState" }
 func (*UnregisterBrokerRecord) recordType() string { return "unregisterBroker" }
@@ -94,6 +109,8 @@ func (*ProducerIDsRecord) recordType() string      { return "producerIds" }
 
 func newRecord(recordType string) Record {
 	switch recordType {
+	case "clusterId":
+		return &ClusterIDRecord{}
 	case "registerBroker":
 		return &RegisterBrokerRecord{}
 	case "brokerState":

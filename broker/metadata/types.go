@@ -66,6 +66,19 @@ func (i Incarnation) MarshalText() ([]byte, error) { return []byte(i.String()), 
 // UnmarshalText implements encoding.TextUnmarshaler.
 func (i *Incarnation) UnmarshalText(text []byte) error { return decodeID((*[16]byte)(i), text) }
 
+// DirectoryID identifies a log directory for ever (KIP-858). Zero is a directory
+// that is not known.
+type DirectoryID [16]byte
+
+// String is URL-safe base64 without padding.
+func (id DirectoryID) String() string { return base64.RawURLEncoding.EncodeToString(id[:]) }
+
+// MarshalText implements encoding.TextMarshaler.
+func (id DirectoryID) MarshalText() ([]byte, error) { return []byte(id.String()), nil }
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (id *DirectoryID) UnmarshalText(text []byte) error { return decodeID((*[16]byte)(id), text) }
+
 func decodeID(id *[16]byte, text []byte) error {
 	raw, err := base64.RawURLEncoding.AppendDecode(nil, text)
 	if err != nil || len(raw) != len(id) {
@@ -112,6 +125,13 @@ type Partition struct {
 	// what the one commits with so many replicas, the other must have kept
 	// eligible by the same number. Use EffectiveMinISR.
 	MinISR int32
+
+	// AddingReplicas and RemovingReplicas are the members of Replicas that a
+	// reassignment under way brings and takes away (KIP-455).
+	AddingReplicas, RemovingReplicas []int32
+	// Directories are the log directories that hold the replicas, in the order
+	// of Replicas (KIP-858); empty if none is known.
+	Directories []DirectoryID
 }
 
 // EffectiveMinISR is how many replicas must be in sync for anything to be
@@ -142,6 +162,9 @@ func (p *Partition) Clone() *Partition {
 	c.ISR = slices.Clone(p.ISR)
 	c.ELR = slices.Clone(p.ELR)
 	c.LastKnownELR = slices.Clone(p.LastKnownELR)
+	c.AddingReplicas = slices.Clone(p.AddingReplicas)
+	c.RemovingReplicas = slices.Clone(p.RemovingReplicas)
+	c.Directories = slices.Clone(p.Directories)
 	return &c
 }
 
@@ -161,6 +184,35 @@ type Broker struct {
 	Fenced bool
 	// InControlledShutdown brokers give their leaderships away and then leave.
 	InControlledShutdown bool
+	// Directories are the broker's log directories (KIP-858), sorted.
+	Directories []DirectoryID
+}
+
+// Record is the record that states everything about the partition.
+func (p *Partition) Record() *PartitionRecord {
+	isr := p.ISR
+	if isr == nil {
+		isr = []int32{}
+	}
+	return &PartitionRecord{TopicID: p.TopicID, Partition: p.Partition, Replicas: p.Replicas,
+		ISR: isr, ELR: p.ELR, LastKnownELR: p.LastKnownELR, Leader: p.Leader,
+		LeaderEpoch: p.LeaderEpoch, PartitionEpoch: p.PartitionEpoch, Recovering: p.Recovering, MinISR: p.MinISR,
+		AddingReplicas: p.AddingReplicas, RemovingReplicas: p.RemovingReplicas, Directories: p.Directories}
+}
+
+// Equal reports whether two states of a partition are the same.
+func (p *Partition) Equal(o *Partition) bool {
+	return p.Topic == o.Topic && p.TopicID == o.TopicID && p.Partition == o.Partition && p.Leader == o.Leader &&
+		p.LeaderEpoch == o.LeaderEpoch && p.PartitionEpoch == o.PartitionEpoch && p.SameBut(o)
+}
+
+// SameBut reports whether two states of a partition differ in leader and epochs
+// at most.
+func (p *Partition) SameBut(o *Partition) bool {
+	return p.Recovering == o.Recovering && p.MinISR == o.MinISR && slices.Equal(p.Replicas, o.Replicas) &&
+		slices.Equal(p.ISR, o.ISR) && slices.Equal(p.ELR, o.ELR) && slices.Equal(p.LastKnownELR, o.LastKnownELR) &&
+		slices.Equal(p.AddingReplicas, o.AddingReplicas) && slices.Equal(p.RemovingReplicas, o.RemovingReplicas) &&
+		slices.Equal(p.Directories, o.Directories)
 }
 
 // Active reports whether the broker may lead partitions and join ISRs (KIP-841).
