@@ -52,6 +52,7 @@ func (b *Broker) apis() *protocol.Table {
 		needs(kmsg.ACLOperationDescribe, cluster, onListeners(brokers|controllers, b.describeQuorumAPI())),
 		needs(kmsg.ACLOperationClusterAction, cluster, onListeners(controllers, b.alterPartitionAPI())),
 		needs(kmsg.ACLOperationClusterAction, cluster, onListeners(controllers, b.envelopeAPI())),
+		needs(kmsg.ACLOperationClusterAction, cluster, onListeners(controllers, b.fetchSnapshotAPI())),
 		needs(kmsg.ACLOperationDescribe, cluster, onListeners(brokers|controllers, b.describeClusterAPI())),
 		needs(kmsg.ACLOperationClusterAction, cluster, onListeners(controllers, b.brokerRegistrationAPI())),
 		needs(kmsg.ACLOperationClusterAction, cluster, onListeners(controllers, b.brokerHeartbeatAPI())),

@@ -115,6 +115,11 @@ func (b *Broker) serverOptions(kind protocol.ListenerKinds) protocol.Options {
 	}
 }
 
+// metadataSegmentBytes is the size of the metadata log's segments, whole ones of
+// which go once snapshots stand for them (Kafka's minimum of
+// metadata.log.segment.bytes).
+const metadataSegmentBytes = 8 << 20
+
 const metadataDir = "__cluster_metadata-0"
 
 // open opens everything the node keeps on disk.
@@ -128,7 +133,8 @@ func (b *Broker) open() error {
 	if b.previous, err = lastLife(e, cfg.Dir); err != nil {
 		return err
 	}
-	if b.metaLog, _, err = storage.Open(e, dir, storage.Config{OnFailed: func(err error) { b.fail(fmt.Errorf("broker: metadata log: %w", err)) }}); err != nil {
+	onFailed := func(err error) { b.fail(fmt.Errorf("broker: metadata log: %w", err)) }
+	if b.metaLog, _, err = storage.Open(e, dir, storage.Config{SegmentBytes: metadataSegmentBytes, OnFailed: onFailed}); err != nil {
 		return fmt.Errorf("broker: metadata log: %w", err)
 	}
 	b.peers = newPeers(e, "broker-"+strconv.Itoa(int(cfg.NodeID)))
@@ -138,6 +144,8 @@ func (b *Broker) open() error {
 		Voters:                   cfg.Voters,
 		ElectionTimeout:          cfg.ElectionTimeout,
 		FetchTimeout:             cfg.QuorumFetchTimeout,
+		SnapshotBytes:            cfg.MetadataSnapshotBytes,
+		SnapshotInterval:         cfg.MetadataSnapshotInterval,
 		BrokerSessionTimeout:     cfg.BrokerSession,
 		DefaultPartitions:        cfg.DefaultPartitions,
 		DefaultReplicationFactor: cfg.DefaultReplicationFactor,

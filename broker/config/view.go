@@ -35,14 +35,16 @@ type Broker struct {
 	MaxConnectionsPerIP int           // max.connections.per.ip; further ones are closed at once
 	ConnectionsMaxIdle  time.Duration // connections.max.idle.ms
 
-	ReplicaLagTimeMax   time.Duration // replica.lag.time.max.ms
-	ReplicaFetchers     int           // num.replica.fetchers
-	ReplicaFetchBytes   int32         // replica.fetch.max.bytes
-	ReplicaFetchWaitMax time.Duration // replica.fetch.wait.max.ms
-	BrokerSession       time.Duration // broker.session.timeout.ms
-	BrokerHeartbeat     time.Duration // broker.heartbeat.interval.ms
-	ElectionTimeout     time.Duration // controller.quorum.election.timeout.ms
-	QuorumFetchTimeout  time.Duration // controller.quorum.fetch.timeout.ms
+	ReplicaLagTimeMax        time.Duration // replica.lag.time.max.ms
+	ReplicaFetchers          int           // num.replica.fetchers
+	ReplicaFetchBytes        int32         // replica.fetch.max.bytes
+	ReplicaFetchWaitMax      time.Duration // replica.fetch.wait.max.ms
+	BrokerSession            time.Duration // broker.session.timeout.ms
+	BrokerHeartbeat          time.Duration // broker.heartbeat.interval.ms
+	ElectionTimeout          time.Duration // controller.quorum.election.timeout.ms
+	QuorumFetchTimeout       time.Duration // controller.quorum.fetch.timeout.ms
+	MetadataSnapshotBytes    int64         // metadata.log.max.record.bytes.between.snapshots
+	MetadataSnapshotInterval time.Duration // metadata.log.max.snapshot.interval.ms; 0 for no limit
 
 	given map[string]string // as given to Set; never changed, only replaced
 }

@@ -28,6 +28,8 @@ type Config struct {
 	FetchTimeout         time.Duration // controller.quorum.fetch.timeout.ms: a follower without its leader, or a leader without a majority, gives up; default 2 s
 	FetchMaxWait         time.Duration // how long the leader holds a fetch that finds nothing; default 500 ms
 	RequestTimeout       time.Duration // controller.quorum.request.timeout.ms; default 2 s
+	SnapshotBytes        int64         // metadata.log.max.record.bytes.between.snapshots; default 20 MiB
+	SnapshotInterval     time.Duration // metadata.log.max.snapshot.interval.ms: what is older is in a snapshot; 0 for no limit
 	RetryBackoff         time.Duration // controller.quorum.retry.backoff.ms; default 50 ms
 	BrokerSessionTimeout time.Duration // broker.session.timeout.ms: a broker silent for longer is fenced; default 9 s
 
@@ -56,6 +58,9 @@ func (c Config) withDefaults() Config {
 	def(&c.RequestTimeout, 2*time.Second)
 	def(&c.RetryBackoff, 50*time.Millisecond)
 	def(&c.BrokerSessionTimeout, 9*time.Second)
+	if c.SnapshotBytes <= 0 {
+		c.SnapshotBytes = 20 << 20
+	}
 	// A held fetch must come back well before the follower gives the leader up.
 	c.FetchMaxWait = min(c.FetchMaxWait, c.FetchTimeout/3)
 	c.DefaultPartitions = max(c.DefaultPartitions, 1)
@@ -108,6 +113,7 @@ func APIs() []API {
 		{int16(kmsg.Vote), 0, 2},
 		{int16(kmsg.BeginQuorumEpoch), 0, 1},
 		{int16(kmsg.EndQuorumEpoch), 0, 1},
+		{int16(kmsg.FetchSnapshot), 0, 1},
 		{int16(kmsg.DescribeQuorum), 0, 2},
 		{int16(kmsg.AlterPartition), 2, 3},
 		{int16(kmsg.BrokerRegistration), 0, 4},

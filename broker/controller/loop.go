@@ -32,6 +32,9 @@ type loop struct {
 	pending   []pendingAnswer // in log order
 	spreading []spreading
 
+	snapshots snapshotting
+	next      []quorum.Input // follow from the outputs of the present step
+
 	dirty bool  // appended since the last sync
 	fatal error // ends the loop
 }
@@ -60,6 +63,7 @@ func (l *loop) run() {
 		l.step(quorum.Tick{})
 		l.settle()
 		l.expireSessions()
+		l.maybeSnapshot()
 		if !goOn {
 			l.step(quorum.Resign{})
 		}
@@ -96,6 +100,9 @@ func (l *loop) take() ([]any, bool) {
 
 func (l *loop) deadline() time.Duration {
 	at := l.core.Deadline()
+	if due := l.snapshotDue(); due != env.Forever {
+		at = min(at, due)
+	}
 	if l.active {
 		if end := l.machine.deadline(); end != env.Forever {
 			at = min(at, end)
@@ -113,6 +120,8 @@ func (l *loop) dispatch(event any) {
 		l.step(event)
 	case quorum.SendFailed:
 		l.step(event)
+	case snapshotWritten:
+		l.snapshotWritten(event)
 	case *call:
 		switch event.kind {
 		case quorumCall:
@@ -206,6 +215,11 @@ func (l *loop) step(in quorum.Input) {
 			return
 		}
 	}
+	for len(l.next) > 0 {
+		in := l.next[0]
+		l.next = l.next[1:]
+		l.step(in)
+	}
 }
 
 // flush makes appends durable and tells the core, which may append no more
@@ -244,6 +258,12 @@ func (l *loop) carryOut(out quorum.Output) error {
 		if end := n.log.EndOffset(); end != out.To {
 			return fmt.Errorf("controller: the metadata log ends at %d after truncation to %d", end, out.To)
 		}
+	case quorum.StoreSnapshot:
+		return l.snapshots.store.store(out.ID, out.Position, out.Data)
+	case quorum.InstallSnapshot:
+		return l.install(out.ID)
+	case quorum.DropBefore:
+		return l.dropBefore(out.Base)
 	case quorum.Commit:
 		return l.commit(out.HighWatermark)
 	case quorum.RoleChange:
@@ -288,6 +308,9 @@ func (l *loop) reply(out quorum.Reply) error {
 	if c == nil {
 		return nil
 	}
+	if out.Msg.Kind == quorum.FetchSnapshotResponse && out.Msg.Err == 0 {
+		l.readSnapshot(c, &out.Msg)
+	}
 	var records []byte
 	if out.ReadTo > out.Msg.Offset {
 		limit := int32(maxFetchBytes)
@@ -304,14 +327,32 @@ func (l *loop) reply(out quorum.Reply) error {
 	return nil
 }
 
+// readSnapshot fills in part of a snapshot. One that cannot be read is as good as
+// not there.
+func (l *loop) readSnapshot(c *call, m *quorum.Message) {
+	limit := int64(maxFetchBytes)
+	if f, ok := c.req.(*kmsg.FetchSnapshotRequest); ok && f.MaxBytes > 0 {
+		limit = min(limit, int64(f.MaxBytes))
+	}
+	var err error
+	m.Data, m.Size, err = l.snapshots.store.read(m.Snapshot, m.Position, limit)
+	switch {
+	case err != nil:
+		m.Err = kerr.SnapshotNotFound.Code
+	case m.Position >= m.Size:
+		m.Err = kerr.PositionOutOfRange.Code
+	}
+}
+
 // commit applies newly committed records and releases the answers that waited
 // for them.
 func (l *loop) commit(hw int64) error {
-	img, delta, err := replay(l.n.log, l.committed, hw)
+	img, delta, bytes, err := replay(l.n.log, l.committed, hw)
 	if err != nil {
 		return err
 	}
 	l.committed = img
+	l.snapshots.bytes += bytes
 	l.n.publish(img, delta)
 	if l.core.Role() == quorum.Leader && !l.active && hw > l.core.EpochStartOffset() {
 		l.active = true
@@ -365,7 +406,7 @@ func (l *loop) publishView() {
 	_, voter := n.voter(n.cfg.NodeID)
 	v := View{NodeID: n.cfg.NodeID, Role: l.core.Role().String(), Observer: !voter, Leader: l.core.Role() == quorum.Leader,
 		Active: l.active, Epoch: state.Epoch, LeaderID: l.core.Leader(), HighWatermark: l.core.HighWatermark(),
-		LogEnd: l.core.End(), Log: n.log}
+		LogStart: n.log.StartOffset(), LogEnd: l.core.End(), Log: n.log}
 	old := n.view.Load()
 	if old == nil || *old != v {
 		n.view.Store(&v)

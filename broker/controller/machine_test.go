@@ -476,7 +476,7 @@ func (m mayLack) lose(tps []metadata.TopicPartition, id int32) {
 // has is the truth when it was elected uncleanly.
 func (m mayLack) check(t *rapid.T, f *fixture, before *metadata.Image, p *metadata.Partition) {
 	old := before.Partition(p.TP())
-	if p.Leader != metadata.NoLeader && p.Recovering {
+	if p.Recovering {
 		delete(m, p.TP())
 	}
 	for id := range m[p.TP()] { //weir:ordered each for itself

@@ -1,6 +1,7 @@
 package controller
 
 import (
+	"fmt"
 	"strconv"
 	"sync/atomic"
 	"time"
@@ -30,6 +31,8 @@ type Node struct {
 	subs    []Subscriber
 	peers   map[peerKey]*peerQueue
 	senders []env.Task
+
+	snapshotTask env.Task // writes a snapshot, or wrote the last one
 
 	image atomic.Pointer[metadata.Image]
 	view  atomic.Pointer[View]
@@ -86,15 +89,31 @@ func New(e env.Env, cfg Config, log *storage.Log, dir string, send Send) (*Node,
 	n := &Node{e: e, cfg: cfg, log: log, dir: dir, send: send, mu: e.NewMutex(), peers: map[peerKey]*peerQueue{},
 		deliveries: env.NewMailbox[delivery](e)}
 	n.wake = e.NewCond(n.mu)
-	n.image.Store(metadata.Empty())
+	store := snapshots{e.FS(), dir}
+	ids, img, err := store.open(e)
+	if err != nil {
+		return nil, err
+	}
+	stored, reset, err := quorum.Recover(ids, log.StartOffset(), log.EndOffset(), epochsOf(log))
+	if err != nil {
+		return nil, fmt.Errorf("controller: %s: %w; remove this node's metadata directory to let it join anew", dir, err)
+	}
+	if reset {
+		e.Event("metadata-log-begins", env.Int("at", stored.Base.End), env.Int("end", log.EndOffset()))
+		if err := log.TruncateFullyAndStartAt(stored.Base.End); err != nil {
+			return nil, fmt.Errorf("controller: begin the metadata log at %d: %w", stored.Base.End, err)
+		}
+	}
+	n.image.Store(img)
 	var voters []int32
 	for _, v := range cfg.Voters {
 		voters = append(voters, v.ID)
 	}
 	core := quorum.New(quorum.Config{ID: cfg.NodeID, Voters: voters, ElectionTimeout: cfg.ElectionTimeout,
 		FetchTimeout: cfg.FetchTimeout, FetchMaxWait: cfg.FetchMaxWait, RetryBackoff: cfg.RetryBackoff},
-		hard, log.EndOffset(), epochsOf(log), e.Now(), e.Rand("quorum-election", strconv.Itoa(int(cfg.NodeID))))
-	n.loop = loop{n: n, core: core, machine: newMachine(cfg), committed: metadata.Empty(), calls: map[uint64]*call{}}
+		hard, stored, e.Now(), e.Rand("quorum-election", strconv.Itoa(int(cfg.NodeID))))
+	n.loop = loop{n: n, core: core, machine: newMachine(cfg), committed: img, calls: map[uint64]*call{},
+		snapshots: snapshotting{store: store, last: stored.Snapshot, at: e.Now()}}
 	n.loop.publishView()
 	return n, nil
 }
@@ -131,6 +150,9 @@ func (n *Node) Stop() {
 	n.delivering.Wait()
 	n.mu.Lock()
 	senders := n.senders
+	if n.snapshotTask != nil {
+		senders = append(senders, n.snapshotTask)
+	}
 	n.mu.Unlock()
 	for _, t := range senders {
 		t.Wait()
@@ -158,7 +180,7 @@ func (n *Node) Handle(req kmsg.Request) kmsg.Response { return n.HandleWithin(re
 func (n *Node) HandleWithin(req kmsg.Request, d time.Duration) kmsg.Response {
 	c := &call{req: req}
 	switch req.(type) {
-	case *kmsg.VoteRequest, *kmsg.BeginQuorumEpochRequest, *kmsg.EndQuorumEpochRequest, *kmsg.FetchRequest:
+	case *kmsg.VoteRequest, *kmsg.BeginQuorumEpochRequest, *kmsg.EndQuorumEpochRequest, *kmsg.FetchRequest, *kmsg.FetchSnapshotRequest:
 		m, err := requestFromWire(req, n.cfg.NodeID, n.cfg.ClusterID)
 		if err != nil {
 			return refusalToWire(req, err)
@@ -209,6 +231,7 @@ type View struct {
 	Epoch         int32
 	LeaderID      int32 // -1 if unknown
 	HighWatermark int64
+	LogStart      int64 // records before it are in snapshots
 	LogEnd        int64
 	Log           *storage.Log
 }

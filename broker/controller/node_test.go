@@ -23,6 +23,8 @@ type testQuorum struct {
 	voters []Voter
 	roots  map[int32]string
 
+	snapshotBytes int64 // of nodes started from now on; 0 for the default
+
 	mu    sync.Mutex
 	nodes map[int32]*testNode
 	cut   map[int32]bool // nodes that nobody reaches and that reach nobody
@@ -34,7 +36,11 @@ type testNode struct {
 }
 
 func newTestQuorum(t *testing.T, voters ...int32) *testQuorum {
-	q := &testQuorum{t: t, roots: map[int32]string{}, nodes: map[int32]*testNode{}, cut: map[int32]bool{}}
+	return newTestQuorumWith(t, 0, voters...)
+}
+
+func newTestQuorumWith(t *testing.T, snapshotBytes int64, voters ...int32) *testQuorum {
+	q := &testQuorum{t: t, roots: map[int32]string{}, nodes: map[int32]*testNode{}, cut: map[int32]bool{}, snapshotBytes: snapshotBytes}
 	for _, id := range voters {
 		q.voters = append(q.voters, Voter{ID: id, Host: fmt.Sprintf("n%d", id), Port: 1})
 	}
@@ -59,7 +65,7 @@ func (q *testQuorum) start(id int32) *testNode {
 	require.NoError(q.t, err)
 	n, err := New(e, Config{NodeID: id, ClusterID: "c", Voters: q.voters, ElectionTimeout: 60 * time.Millisecond,
 		FetchTimeout: 200 * time.Millisecond, FetchMaxWait: 40 * time.Millisecond, RequestTimeout: 100 * time.Millisecond,
-		RetryBackoff: 5 * time.Millisecond, BrokerSessionTimeout: time.Hour,
+		RetryBackoff: 5 * time.Millisecond, BrokerSessionTimeout: time.Hour, SnapshotBytes: q.snapshotBytes,
 		OnFatal: func(err error) { q.t.Errorf("node %d: %v", id, err) }},
 		log, "meta", func(to Voter, req kmsg.Request, timeout time.Duration) (kmsg.Response, error) {
 			return q.carry(id, to.ID, req)

@@ -32,7 +32,7 @@ const farewellTimeout = 200 * time.Millisecond
 func (n *Node) enqueue(m quorum.Message) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	key := peerKey{m.To, m.Kind == quorum.FetchRequest}
+	key := peerKey{m.To, m.Kind == quorum.FetchRequest || m.Kind == quorum.FetchSnapshotRequest}
 	q := n.peers[key]
 	if q == nil {
 		q = &peerQueue{filled: n.e.NewCond(n.mu)}

@@ -35,29 +35,31 @@ func encodeLeaderChange(leader int32, voters []Voter, wallMillis int64) []byte {
 	return storage.BuildBatch(nil, opts, []storage.Record{{TimestampMillis: wallMillis, Key: key.AppendTo(nil), Value: msg.AppendTo(nil)}})
 }
 
-// replay applies the log's records below upTo to an image.
-func replay(log *storage.Log, img *metadata.Image, upTo int64) (*metadata.Image, metadata.Delta, error) {
+// replay applies the log's records below upTo to an image, and says how many
+// bytes they are.
+func replay(log *storage.Log, img *metadata.Image, upTo int64) (_ *metadata.Image, _ metadata.Delta, bytes int64, _ error) {
 	ed := img.Edit()
 	for next := img.Offset() + 1; next < upTo; {
 		chunk, err := log.Read(next, upTo, maxFetchBytes, true)
 		if err != nil {
-			return nil, metadata.Delta{}, fmt.Errorf("controller: read the metadata log at offset %d: %w", next, err)
+			return nil, metadata.Delta{}, 0, fmt.Errorf("controller: read the metadata log at offset %d: %w", next, err)
 		}
 		if len(chunk) == 0 {
-			return nil, metadata.Delta{}, fmt.Errorf("controller: the metadata log has no batch at offset %d, below its high watermark %d", next, upTo)
+			return nil, metadata.Delta{}, 0, fmt.Errorf("controller: the metadata log has no batch at offset %d, below its high watermark %d", next, upTo)
 		}
+		bytes += int64(len(chunk))
 		for batch, err := range storage.Batches(chunk) {
 			if err != nil {
-				return nil, metadata.Delta{}, fmt.Errorf("controller: metadata log at offset %d: %w", next, err)
+				return nil, metadata.Delta{}, 0, fmt.Errorf("controller: metadata log at offset %d: %w", next, err)
 			}
 			if err := applyBatch(ed, batch); err != nil {
-				return nil, metadata.Delta{}, err
+				return nil, metadata.Delta{}, 0, err
 			}
 			next = batch.NextOffset()
 		}
 	}
 	out, delta := ed.Done()
-	return out, delta, nil
+	return out, delta, bytes, nil
 }
 
 func applyBatch(ed *metadata.Editor, batch storage.Batch) error {

@@ -36,12 +36,15 @@ type simQuorum struct {
 	committed map[int64]string
 	acked     []string
 	active    map[int32]int32 // epoch to the controller active in it
+
+	snapshotBytes int64
+	installs      int
 }
 
-func newSimQuorum(t *testing.T, seed uint64) *simQuorum {
+func newSimQuorum(t *testing.T, seed uint64, snapshotBytes int64) *simQuorum {
 	k := sim.NewKernel(sim.Options{Seed: seed})
 	q := &simQuorum{t: t, k: k, net: simnet.New(k, simnet.Options{}), rand: env.NewRand(seed, "faults", ""),
-		committed: map[int64]string{}, active: map[int32]int32{}}
+		committed: map[int64]string{}, active: map[int32]int32{}, snapshotBytes: snapshotBytes}
 	for i := range 3 {
 		q.voters = append(q.voters, controller.Voter{ID: int32(i + 1), Host: fmt.Sprint("n", i+1), Port: 9093})
 	}
@@ -56,7 +59,9 @@ func newSimQuorum(t *testing.T, seed uint64) *simQuorum {
 	}
 	k.OnEvent(func(node string, at time.Duration, name string, attrs []env.Attr) {
 		switch name {
-		case "quorum-failed":
+		case "snapshot-installed":
+			q.installs++
+		case "quorum-failed", "snapshot-damaged":
 			t.Errorf("%v %s: %v", at, node, attrs)
 		case "controller":
 			epoch, id := int32(attrs[0].Int), int32(node[1]-'0')
@@ -78,7 +83,7 @@ func (q *simQuorum) start(i int) {
 		must(e.FS().MkdirAll("meta"))
 		log, _, err := storage.Open(e, "meta", storage.Config{})
 		must(err)
-		node, err := controller.New(e, controller.Config{NodeID: self.ID, ClusterID: "c", Voters: q.voters}, log, "meta",
+		node, err := controller.New(e, controller.Config{NodeID: self.ID, ClusterID: "c", Voters: q.voters, SnapshotBytes: q.snapshotBytes}, log, "meta",
 			func(to controller.Voter, req kmsg.Request, timeout time.Duration) (kmsg.Response, error) {
 				return ask(e, to, req, timeout)
 			})
@@ -203,9 +208,9 @@ func TestQuorumSurvivesFaults(t *testing.T) {
 	if testing.Short() {
 		seeds = 5
 	}
-	acked, terms := 0, 0
+	acked, terms, installs := 0, 0, 0
 	for seed := range seeds {
-		q := newSimQuorum(t, seed)
+		q := newSimQuorum(t, seed, 2000*int64(seed%2)) // every other one writes snapshots all the time
 		q.k.After(3*time.Second, "disturb", func() { q.disturb(90 * time.Second) })
 		require.NoError(t, q.k.RunUntil(90*time.Second), "seed %d", seed)
 		before := len(q.acked)
@@ -224,12 +229,13 @@ func TestQuorumSurvivesFaults(t *testing.T) {
 		for _, name := range q.acked {
 			require.True(t, topics[name], "seed %d: topic %s was acknowledged and is gone", seed, name)
 		}
-		acked, terms = acked+len(q.acked), terms+len(q.active)
+		acked, terms, installs = acked+len(q.acked), terms+len(q.active), installs+q.installs
 		require.NoError(t, q.k.Close())
 		if t.Failed() {
 			t.Fatalf("seed %d", seed)
 		}
 	}
-	t.Logf("%d seeds: %d topics acknowledged by controllers of %d epochs", seeds, acked, terms)
+	t.Logf("%d seeds: %d topics acknowledged by controllers of %d epochs, %d snapshots installed", seeds, acked, terms, installs)
+	require.Positive(t, installs, "nodes must fall behind the beginning of the log")
 	require.Greater(t, terms, int(seeds)*3, "the faults must cause elections")
 }

@@ -52,6 +52,16 @@ func requestToWire(m quorum.Message, clusterID string) kmsg.Request {
 		t.Topic, t.Partitions = metadata.ClusterMetadataTopic, append(t.Partitions, p)
 		req.Topics = append(req.Topics, t)
 		return req
+	case quorum.FetchSnapshotRequest:
+		req := kmsg.NewPtrFetchSnapshotRequest()
+		req.Version, req.ClusterID, req.ReplicaID, req.MaxBytes = 1, cluster, m.From, maxFetchBytes
+		p := kmsg.NewFetchSnapshotRequestTopicPartition()
+		p.CurrentLeaderEpoch, p.Position = m.Epoch, m.Position
+		p.SnapshotID.EndOffset, p.SnapshotID.Epoch = m.Snapshot.End, m.Snapshot.Epoch
+		t := kmsg.NewFetchSnapshotRequestTopic()
+		t.Topic, t.Partitions = metadata.ClusterMetadataTopic, append(t.Partitions, p)
+		req.Topics = append(req.Topics, t)
+		return req
 	default:
 		req := kmsg.NewPtrFetchRequest()
 		req.Version, req.ClusterID, req.ReplicaID = 12, cluster, m.From
@@ -111,6 +121,14 @@ func requestFromWire(req kmsg.Request, node int32, clusterID string) (quorum.Mes
 			m.Epoch, m.Offset, m.LastEpoch = p.CurrentLeaderEpoch, p.FetchOffset, p.LastFetchedEpoch
 			m.MaxWait = time.Duration(req.MaxWaitMillis) * time.Millisecond
 		}
+	case *kmsg.FetchSnapshotRequest:
+		m.Kind, cluster = quorum.FetchSnapshotRequest, req.ClusterID
+		if len(req.Topics) == 1 && len(req.Topics[0].Partitions) == 1 {
+			p := &req.Topics[0].Partitions[0]
+			found = req.Topics[0].Topic == metadata.ClusterMetadataTopic && p.Partition == 0
+			m.From, m.Epoch, m.Position = req.ReplicaID, p.CurrentLeaderEpoch, p.Position
+			m.Snapshot = quorum.SnapshotID{End: p.SnapshotID.EndOffset, Epoch: p.SnapshotID.Epoch}
+		}
 	}
 	switch {
 	case cluster != nil && clusterID != "" && *cluster != clusterID:
@@ -156,6 +174,9 @@ func responseToWire(req kmsg.Request, m quorum.Message, logStart int64, records 
 		if m.Diverging {
 			p.DivergingEpoch.Epoch, p.DivergingEpoch.EndOffset = m.DivergeEpoch, m.DivergeEnd
 		}
+		if m.Snapshot.End > 0 {
+			p.SnapshotID.EndOffset, p.SnapshotID.Epoch = m.Snapshot.End, m.Snapshot.Epoch
+		}
 		p.RecordBatches = records
 		if p.RecordBatches == nil {
 			p.RecordBatches = []byte{}
@@ -163,6 +184,18 @@ func responseToWire(req kmsg.Request, m quorum.Message, logStart int64, records 
 		t := kmsg.NewFetchResponseTopic()
 		t.Topic, t.TopicID = metadata.ClusterMetadataTopic, metadata.ClusterMetadataTopicID
 		t.Partitions = append(t.Partitions, p)
+		resp.Topics = append(resp.Topics, t)
+		return resp
+	case *kmsg.FetchSnapshotResponse:
+		p := kmsg.NewFetchSnapshotResponseTopicPartition()
+		p.ErrorCode, p.Position, p.Size, p.Bytes = m.Err, m.Position, m.Size, m.Data
+		if m.Err != 0 || p.Bytes == nil {
+			p.Bytes = []byte{}
+		}
+		p.SnapshotID.EndOffset, p.SnapshotID.Epoch = m.Snapshot.End, m.Snapshot.Epoch
+		p.CurrentLeader.LeaderID, p.CurrentLeader.LeaderEpoch = m.Leader, m.Epoch
+		t := kmsg.NewFetchSnapshotResponseTopic()
+		t.Topic, t.Partitions = metadata.ClusterMetadataTopic, append(t.Partitions, p)
 		resp.Topics = append(resp.Topics, t)
 		return resp
 	}
@@ -184,6 +217,9 @@ func refusalToWire(req kmsg.Request, err *kerr.Error) kmsg.Response {
 	case *kmsg.FetchResponse:
 		resp.ErrorCode = err.Code
 		return resp
+	case *kmsg.FetchSnapshotResponse:
+		resp.ErrorCode = err.Code
+		return resp
 	}
 	return nil
 }
@@ -191,7 +227,7 @@ func refusalToWire(req kmsg.Request, err *kerr.Error) kmsg.Response {
 // responseFromWire reads the answer to the request that carried sent.
 func responseFromWire(sent quorum.Message, resp kmsg.Response) (quorum.Message, error) {
 	m := quorum.Message{Kind: sent.Kind + 1, From: sent.To, To: sent.From, ID: sent.ID,
-		PreVote: sent.PreVote, Offset: sent.Offset, Leader: quorum.None, Epoch: -1}
+		PreVote: sent.PreVote, Offset: sent.Offset, Snapshot: sent.Snapshot, Position: sent.Position, Leader: quorum.None, Epoch: -1}
 	fail := func(code int16) (quorum.Message, error) {
 		if code != 0 {
 			return m, fmt.Errorf("controller: %v to node %d: %w", sent.Kind, sent.To, kerr.ErrorForCode(code))
@@ -223,6 +259,10 @@ func responseFromWire(sent quorum.Message, resp kmsg.Response) (quorum.Message, 
 		}
 		p := &resp.Topics[0].Partitions[0]
 		m.Err, m.Leader, m.Epoch, m.HighWatermark = p.ErrorCode, p.CurrentLeader.LeaderID, p.CurrentLeader.LeaderEpoch, p.HighWatermark
+		m.Snapshot = quorum.SnapshotID{}
+		if p.SnapshotID.EndOffset > 0 {
+			m.Snapshot = quorum.SnapshotID{End: p.SnapshotID.EndOffset, Epoch: p.SnapshotID.Epoch}
+		}
 		if p.DivergingEpoch.EndOffset >= 0 {
 			m.Diverging, m.DivergeEpoch, m.DivergeEnd = true, p.DivergingEpoch.Epoch, p.DivergingEpoch.EndOffset
 		}
@@ -235,6 +275,14 @@ func responseFromWire(sent quorum.Message, resp kmsg.Response) (quorum.Message, 
 			}
 			m.Batches = append(m.Batches, quorum.Batch{Base: b.BaseOffset(), Next: b.NextOffset(), Epoch: b.LeaderEpoch(), Data: b})
 		}
+	case *kmsg.FetchSnapshotResponse:
+		if len(resp.Topics) != 1 || len(resp.Topics[0].Partitions) != 1 {
+			return fail(resp.ErrorCode)
+		}
+		p := &resp.Topics[0].Partitions[0]
+		m.Err, m.Leader, m.Epoch = p.ErrorCode, p.CurrentLeader.LeaderID, p.CurrentLeader.LeaderEpoch
+		m.Snapshot, m.Position = quorum.SnapshotID{End: p.SnapshotID.EndOffset, Epoch: p.SnapshotID.Epoch}, p.Position
+		m.Size, m.Data = p.Size, p.Bytes
 	default:
 		return fail(0)
 	}

@@ -70,7 +70,10 @@ func Between(from, to *Image) Delta {
 			}
 		}
 	}
-	d.BrokerConfigs = !maps.EqualFunc(from.brokerConfigs, to.brokerConfigs, maps.Equal)
+	d.BrokerConfigs = len(from.brokerConfigs) != len(to.brokerConfigs)
+	for _, name := range env.SortedKeys(to.brokerConfigs) {
+		d.BrokerConfigs = d.BrokerConfigs || !maps.Equal(from.brokerConfigs[name], to.brokerConfigs[name])
+	}
 	return d
 }
 

@@ -27,6 +27,11 @@ type world struct {
 	violation string
 	autoFlush bool
 	hostile   bool // strangers speak in the names of voters
+
+	snapshots     int  // one in so many random steps writes a snapshot, 0 for none
+	dieInstalling int  // one in so many installations is fatal at each stage, 0 for none
+	damage        bool // snapshots arrive damaged
+	installs      int
 }
 
 type node struct {
@@ -37,15 +42,26 @@ type node struct {
 
 	// The disk.
 	hard    HardState
+	begin   int64 // where the log begins
 	batches []Batch
 	synced  int64 // end of what is flushed
+	snaps   []snap
+	part    []byte // of a snapshot that is being fetched
+
 	hw      int64 // of this life
+	applied int   // how many of the committed batches are in the state machine
 
 	calls map[uint64]Message // requests held by the core
 	token uint64
 }
 
 type flying struct{ msg Message }
+
+// snap is a snapshot: every batch that it stands for, as JSON.
+type snap struct {
+	id   SnapshotID
+	data []byte
+}
 
 func newWorld(seed uint64, voters int, observers int) *world {
 	w := &world{rand: env.NewRand(seed, "world", ""), nodes: map[int32]*node{}, leaders: map[int32]int32{}, autoFlush: true,
@@ -64,7 +80,7 @@ func newWorld(seed uint64, voters int, observers int) *world {
 
 func (n *node) end() int64 {
 	if len(n.batches) == 0 {
-		return 0
+		return n.begin
 	}
 	return n.batches[len(n.batches)-1].Next
 }
@@ -77,8 +93,21 @@ func (w *world) start(id int32) {
 	}
 	cfg := w.cfg
 	cfg.ID = id
-	n.synced, n.hw, n.up, n.calls = n.end(), 0, true, map[uint64]Message{}
-	n.core = New(cfg, n.hard, n.end(), starts, w.now, env.NewRand(w.rand.Uint64(), "core", fmt.Sprint(id)))
+	var ids []SnapshotID
+	for _, s := range n.snaps {
+		ids = append(ids, s.id)
+	}
+	stored, reset, err := Recover(ids, n.begin, n.end(), starts)
+	if err != nil {
+		w.fail("n%d: %v", id, err)
+	}
+	if reset {
+		n.begin, n.batches = stored.Base.End, nil
+		w.logf("n%d begins its log at %d", id, n.begin)
+	}
+	n.synced, n.hw, n.up, n.calls, n.part = n.end(), stored.Snapshot.End, true, map[uint64]Message{}, nil
+	n.applied = w.contentOf(n, stored.Snapshot)
+	n.core = New(cfg, n.hard, stored, w.now, env.NewRand(w.rand.Uint64(), "core", fmt.Sprint(id)))
 	w.logf("n%d starts as %v epoch=%d end=%d", id, n.core.Role(), n.hard.Epoch, n.end())
 }
 
@@ -103,8 +132,16 @@ func (w *world) step(id int32, in Input) {
 	if !n.up || w.violation != "" {
 		return
 	}
+	var install SnapshotID
 	for _, out := range n.core.Step(w.now, in) {
+		if i, ok := out.(InstallSnapshot); ok {
+			install = i.ID
+			continue
+		}
 		w.carryOut(n, out)
+	}
+	if install.End > 0 {
+		w.install(n, install)
 	}
 	w.check(n)
 	if w.autoFlush && n.synced < n.end() {
@@ -129,10 +166,16 @@ func (w *world) carryOut(n *node, out Output) {
 	case Reply:
 		delete(n.calls, out.Token)
 		m := out.Msg
+		if out.ReadTo > m.Offset && m.Offset < n.begin {
+			w.fail("n%d reads at %d from a log that begins at %d", n.id, m.Offset, n.begin)
+		}
 		for _, b := range n.batches {
 			if b.Base >= m.Offset && b.Next <= out.ReadTo {
 				m.Batches = append(m.Batches, b)
 			}
+		}
+		if m.Kind == FetchSnapshotResponse && m.Err == 0 {
+			w.readSnapshot(n, &m)
 		}
 		w.net = append(w.net, flying{m})
 		w.logf("%v", m)
@@ -147,8 +190,15 @@ func (w *world) carryOut(n *node, out Output) {
 		}
 		n.batches = append(n.batches, b)
 		w.logf("n%d appends [%d,%d)@%d", n.id, b.Base, b.Next, b.Epoch)
+	case StoreSnapshot:
+		if out.Position != int64(len(n.part)) && out.Position != 0 {
+			w.fail("n%d stores snapshot bytes at %d after %d", n.id, out.Position, len(n.part))
+		}
+		n.part = append(n.part[:out.Position:out.Position], out.Data...)
+	case DropBefore:
+		w.drop(n, out.Base)
 	case Truncate:
-		for n.end() > out.To {
+		for n.end() > out.To && len(n.batches) > 0 {
 			n.batches = n.batches[:len(n.batches)-1]
 		}
 		if n.end() != out.To {
@@ -195,10 +245,13 @@ func (w *world) fail(format string, args ...any) {
 // commit holds that what is committed at an offset is the same for everyone
 // and for ever.
 func (w *world) commit(n *node) {
-	i := 0
+	i := n.applied
 	for _, b := range n.batches {
 		if b.Next > n.hw {
 			break
+		}
+		if i > 0 && b.Next <= w.committed[i-1].Next {
+			continue
 		}
 		if i < len(w.committed) {
 			c := w.committed[i]
@@ -210,12 +263,19 @@ func (w *world) commit(n *node) {
 			w.committed = append(w.committed, b)
 		}
 		i++
+		n.applied = i
 	}
 }
 
 // checkComplete holds that a new leader has everything committed.
 func (w *world) checkComplete(n *node) {
-	for i, c := range w.committed {
+	own := 0
+	for _, c := range w.committed {
+		if c.Next <= n.begin {
+			continue // in a snapshot, whose content was compared
+		}
+		i := own
+		own++
 		if i >= len(n.batches) || n.batches[i].Base != c.Base || n.batches[i].Epoch != c.Epoch {
 			w.fail("n%d leads without the committed [%d,%d)@%d", n.id, c.Base, c.Next, c.Epoch)
 			return
@@ -231,14 +291,15 @@ func (w *world) check(n *node) {
 		if other == n {
 			continue
 		}
-		shared := min(len(n.batches), len(other.batches))
+		mine, theirs := after(n.batches, other.begin), after(other.batches, n.begin)
+		shared := min(len(mine), len(theirs))
 		for i := shared - 1; i >= 0; i-- {
-			a, b := n.batches[i], other.batches[i]
+			a, b := mine[i], theirs[i]
 			if a.Base == b.Base && a.Epoch == b.Epoch {
 				for j := range i + 1 {
-					a, b := n.batches[j], other.batches[j]
+					a, b := mine[j], theirs[j]
 					if a.Base != b.Base || a.Next != b.Next || a.Epoch != b.Epoch || !bytes.Equal(a.Data, b.Data) {
-						w.fail("n%d and n%d agree at offset %d but differ at %d", n.id, id, n.batches[i].Base, a.Base)
+						w.fail("n%d and n%d agree at offset %d but differ at %d", n.id, id, mine[i].Base, a.Base)
 						return
 					}
 				}

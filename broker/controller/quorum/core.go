@@ -27,6 +27,8 @@ type Core struct {
 	flushed int64 // everything below is durable
 	epochs  epochs
 	hw      int64
+	// The log begins at the end of the snapshot base; snapshot is the newest.
+	base, snapshot SnapshotID
 
 	// Unattached, Prospective, Candidate and Resigned: when to try next.
 	electionAt time.Duration
@@ -47,6 +49,8 @@ type Core struct {
 	patience     time.Duration
 	heard        bool
 	leaderHW     int64
+	download     *download  // the snapshot to fetch before the log, nil for none
+	installing   SnapshotID // what the driver installs, zero for none
 
 	// Leader.
 	epochStart int64 // offset of this epoch's LeaderChange
@@ -71,11 +75,12 @@ type heldFetch struct {
 	until time.Duration
 }
 
-// New makes a node from what its disk holds: the hard state, and a log that
-// ends at logEnd with the given epochs, all of it durable.
-func New(cfg Config, hard HardState, logEnd int64, logEpochs []EpochStart, now time.Duration, rand *env.Rand) *Core {
+// New makes a node from what its disk holds: the hard state and the log, all of
+// it durable.
+func New(cfg Config, hard HardState, log Stored, now time.Duration, rand *env.Rand) *Core {
 	c := &Core{cfg: cfg, voter: slices.Contains(cfg.Voters, cfg.ID), rand: rand, now: now,
-		hard: hard, end: logEnd, flushed: logEnd, epochs: slices.Clone(logEpochs),
+		hard: hard, end: log.End, flushed: log.End, epochs: epochs(slices.Clone(log.Epochs)).based(log.Base),
+		base: log.Base, snapshot: log.Snapshot, hw: log.Snapshot.End,
 		electionAt: never, fetchAt: never, leaderLostAt: never}
 	if last := c.epochs.last(); last > hard.Epoch {
 		// Records are written only after the epoch is, so the file was lost.
@@ -119,6 +124,10 @@ func (c *Core) Step(now time.Duration, in Input) []Output {
 		}
 	case Flushed:
 		c.onFlushed(in.End)
+	case Snapshotted:
+		c.onSnapshotted(in.ID)
+	case Installed:
+		c.onInstalled(in)
 	case Resign:
 		if c.role == Leader {
 			c.resign()
@@ -248,9 +257,12 @@ func (c *Core) send(m Message) Message {
 func (c *Core) reply(token uint64, m, answer Message) {
 	answer.Kind, answer.From, answer.To = m.Kind+1, c.cfg.ID, m.From
 	answer.ID, answer.PreVote, answer.Offset = m.ID, m.PreVote, m.Offset
+	if m.Kind == FetchSnapshotRequest {
+		answer.Snapshot, answer.Position = m.Snapshot, m.Position
+	}
 	answer.Epoch, answer.Leader = c.hard.Epoch, c.Leader()
 	readTo := answer.Offset // nothing
-	if answer.Kind == FetchResponse && answer.Err == 0 && !answer.Diverging {
+	if answer.Kind == FetchResponse && answer.Err == 0 && !answer.Diverging && answer.Snapshot.End == 0 {
 		readTo = c.flushed
 	}
 	c.emit(Reply{token, answer, readTo})
@@ -280,6 +292,7 @@ func (c *Core) setRole(r Role) {
 	c.votes, c.revote = nil, nil
 	c.electionAt, c.leaderLostAt = never, never
 	c.fetchID, c.fetchAt = 0, never
+	c.download = nil
 	c.heard, c.misses = false, 0
 	c.emit(RoleChange{r, c.hard.Epoch, c.Leader()})
 }

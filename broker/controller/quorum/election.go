@@ -21,6 +21,8 @@ func (c *Core) onRequest(token uint64, m Message) {
 		c.onEnd(token, m)
 	case FetchRequest:
 		c.onFetch(token, m)
+	case FetchSnapshotRequest:
+		c.onFetchSnapshot(token, m)
 	}
 }
 
@@ -59,10 +61,10 @@ func (c *Core) onVote(token uint64, m Message) {
 // becomeProspective asks whether an election could be won. A node that has a
 // leader keeps fetching from it: it may have been slow, not dead.
 func (c *Core) becomeProspective() {
-	fetchID, fetchTo, fetchAt := c.fetchID, c.fetchTo, c.fetchAt
+	fetchID, fetchTo, fetchAt, download := c.fetchID, c.fetchTo, c.fetchAt, c.download
 	if c.role != Prospective {
 		c.setRole(Prospective)
-		c.fetchID, c.fetchTo, c.fetchAt = fetchID, fetchTo, fetchAt
+		c.fetchID, c.fetchTo, c.fetchAt, c.download = fetchID, fetchTo, fetchAt, download
 		if c.fetchID == 0 && c.fetchAt == never && c.flushed == c.end {
 			c.fetchAt = c.now
 		}
@@ -189,7 +191,7 @@ func (c *Core) onSendFailed(m Message) {
 		if m.Epoch == c.hard.Epoch && c.revote != nil && m.PreVote == (c.role == Prospective) {
 			c.revote[m.To] = c.now + c.cfg.RetryBackoff
 		}
-	case FetchRequest:
+	case FetchRequest, FetchSnapshotRequest:
 		if m.ID == c.fetchID {
 			c.fetchID = 0
 			c.retryFetch()
@@ -204,6 +206,8 @@ func (c *Core) onResponse(m Message) {
 		c.onVoteResponse(m)
 	case FetchResponse:
 		c.onFetchResponse(m)
+	case FetchSnapshotResponse:
+		c.onFetchSnapshotResponse(m)
 	default:
 		c.adopt(m.Epoch, m.Leader)
 	}

@@ -22,12 +22,16 @@ func (c *Core) sendFetch() {
 	if to == None {
 		to = c.someoneElse()
 	}
-	if to == None || c.flushed < c.end {
-		c.fetchAt = never // a flush arms it again
+	if to == None || c.flushed < c.end || c.installing.End > 0 {
+		c.fetchAt = never // a flush, or the end of the installation, arms it again
 		return
 	}
-	m := c.send(Message{Kind: FetchRequest, To: to, Epoch: c.hard.Epoch, Leader: c.Leader(),
-		LastEpoch: c.epochs.last(), Offset: c.end, MaxWait: c.cfg.FetchMaxWait})
+	m := Message{Kind: FetchRequest, To: to, Epoch: c.hard.Epoch, Leader: c.Leader(),
+		LastEpoch: c.epochs.last(), Offset: c.end, MaxWait: c.cfg.FetchMaxWait}
+	if d := c.download; d != nil {
+		m = Message{Kind: FetchSnapshotRequest, To: to, Epoch: c.hard.Epoch, Leader: c.Leader(), Snapshot: d.id, Position: d.position}
+	}
+	m = c.send(m)
 	c.fetchID, c.fetchTo, c.fetchAt = m.ID, to, never
 }
 
@@ -50,26 +54,32 @@ func (c *Core) someoneElse() int32 {
 	return None
 }
 
-func (c *Core) onFetchResponse(m Message) {
+// takeAnswer notes the answer to a fetch of either kind, and reports false if
+// there is no more to it. The next fetch is due after a backoff.
+func (c *Core) takeAnswer(m Message) bool {
 	mine := m.ID == c.fetchID
 	if mine {
 		c.fetchID = 0
 	}
 	if c.adopt(m.Epoch, m.Leader) || !mine {
-		return
+		return false
 	}
 	c.retryFetch()
-	fromLeader := m.From == c.Leader() && m.Epoch == c.hard.Epoch
-	if m.Err != 0 {
-		if m.Err == kerr.NotLeaderForPartition.Code && fromLeader && m.Leader == None && c.voter && c.role == Follower {
-			// It restarted or resigned, and will not lead this epoch again.
-			c.leaderGone(c.rand.Between(0, c.cfg.ElectionTimeout/2))
-		}
-		return
+	return true
+}
+
+func (c *Core) fromLeader(m Message) bool { return m.From == c.Leader() && m.Epoch == c.hard.Epoch }
+
+// refusedFetch draws its conclusions from an error.
+func (c *Core) refusedFetch(m Message) {
+	if m.Err == kerr.NotLeaderForPartition.Code && c.fromLeader(m) && m.Leader == None && c.voter && c.role == Follower {
+		// It restarted or resigned, and will not lead this epoch again.
+		c.leaderGone(c.rand.Between(0, c.cfg.ElectionTimeout/2))
 	}
-	if !fromLeader || m.Offset != c.end || c.role == Resigned {
-		return
-	}
+}
+
+// hear notes a sign of life of the leader.
+func (c *Core) hear() {
 	if c.role != Follower {
 		c.setRole(Follower)
 		c.startFollowing()
@@ -77,6 +87,24 @@ func (c *Core) onFetchResponse(m Message) {
 	c.heard, c.misses = true, 0
 	c.leaderLostAt = c.now + c.patience
 	c.fetchAt = c.now + c.cfg.RetryBackoff
+}
+
+func (c *Core) onFetchResponse(m Message) {
+	if !c.takeAnswer(m) {
+		return
+	}
+	if m.Err != 0 {
+		c.refusedFetch(m)
+		return
+	}
+	if !c.fromLeader(m) || m.Offset != c.end || c.role == Resigned {
+		return
+	}
+	c.hear()
+	if m.Snapshot.End > 0 {
+		c.beginDownload(m.Snapshot)
+		return
+	}
 	if m.Diverging {
 		c.diverge(m.DivergeEpoch, m.DivergeEnd)
 		return

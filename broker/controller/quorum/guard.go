@@ -40,11 +40,15 @@ func (c *Core) refuse(m Message) int16 {
 	switch {
 	case m.From < 0 || m.From == c.cfg.ID || m.Epoch < 0:
 		return kerr.InvalidRequest.Code
-	case m.Kind == FetchRequest:
-		if m.Offset < 0 || m.LastEpoch > m.Epoch {
+	case m.Kind == FetchRequest || m.Kind == FetchSnapshotRequest:
+		// They change nothing durable, whatever their epoch.
+		switch {
+		case m.Offset < 0 || m.LastEpoch > m.Epoch:
 			return kerr.InvalidRequest.Code
+		case m.Position < 0:
+			return kerr.PositionOutOfRange.Code
 		}
-		return 0 // changes nothing durable, whatever its epoch
+		return 0
 	case m.Epoch < c.hard.Epoch:
 		return kerr.FencedLeaderEpoch.Code
 	case !c.voter || !c.isVoter(m.From):

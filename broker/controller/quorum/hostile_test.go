@@ -76,7 +76,7 @@ func TestEpochsFromTheWireCanBeExceeded(t *testing.T) {
 func TestNoElectionAfterTheLastEpoch(t *testing.T) {
 	cfg := newWorld(1, 1, 0).cfg
 	cfg.ID = 1
-	c := New(cfg, HardState{Epoch: MaxEpoch, Leader: None, VotedFor: None}, 0, nil, 0, env.NewRand(1, "core", ""))
+	c := New(cfg, HardState{Epoch: MaxEpoch, Leader: None, VotedFor: None}, Stored{}, 0, env.NewRand(1, "core", ""))
 	var violated bool
 	for _, out := range c.Step(time.Hour, Tick{}) {
 		_, isViolation := out.(Violation)

@@ -68,17 +68,19 @@ func (c *Core) resign() {
 	}
 }
 
-func (c *Core) onFetch(token uint64, m Message) {
+// followed notes a request of a node that follows this leader. It answers those
+// that are for another leader or epoch, and reports false.
+func (c *Core) followed(token uint64, m Message) bool {
 	switch {
 	case m.Epoch < c.hard.Epoch:
 		c.reply(token, m, Message{Err: kerr.FencedLeaderEpoch.Code})
-		return
+		return false
 	case m.Epoch > c.hard.Epoch:
 		c.reply(token, m, Message{Err: kerr.UnknownLeaderEpoch.Code})
-		return
+		return false
 	case c.role != Leader:
 		c.reply(token, m, Message{Err: kerr.NotLeaderForPartition.Code})
-		return
+		return false
 	}
 	p := c.peers[m.From]
 	if p == nil {
@@ -87,6 +89,19 @@ func (c *Core) onFetch(token uint64, m Message) {
 	p.fetchedAt = c.now
 	if p.voter {
 		p.beginAt = c.now + c.cfg.FetchTimeout
+	}
+	return true
+}
+
+func (c *Core) onFetch(token uint64, m Message) {
+	if !c.followed(token, m) {
+		return
+	}
+	p := c.peers[m.From]
+	if c.beforeBeginning(m) {
+		p.end = -1
+		c.reply(token, m, Message{Snapshot: c.snapshot, HighWatermark: c.hw})
+		return
 	}
 	if m.Offset > 0 {
 		epoch, end := c.epochs.end(m.LastEpoch, c.end)

@@ -43,6 +43,10 @@ func runFaults(w *world, steps int) {
 		}
 		id := w.ids[w.rand.Intn(len(w.ids))]
 		n := w.nodes[id]
+		if w.snapshots > 0 && w.rand.Intn(w.snapshots) == 0 {
+			w.snapshot(id)
+			continue
+		}
 		switch p := w.rand.Intn(1000); {
 		case p < 600 && len(w.net) > 0:
 			i := 0
@@ -90,6 +94,7 @@ func runFaults(w *world, steps int) {
 
 // heal ends all faults and expects a working cluster.
 func (w *world) heal() {
+	w.dieInstalling = 0
 	w.autoFlush = true
 	for _, id := range w.ids {
 		n := w.nodes[id]

@@ -82,19 +82,22 @@ const (
 	EndResponse
 	FetchRequest
 	FetchResponse
+	FetchSnapshotRequest
+	FetchSnapshotResponse
 )
 
 // String is the kind's name.
 func (k Kind) String() string {
 	return [...]string{"Vote", "VoteResponse", "BeginQuorumEpoch", "BeginQuorumEpochResponse",
-		"EndQuorumEpoch", "EndQuorumEpochResponse", "Fetch", "FetchResponse"}[k]
+		"EndQuorumEpoch", "EndQuorumEpochResponse", "Fetch", "FetchResponse",
+		"FetchSnapshot", "FetchSnapshotResponse"}[k]
 }
 
 // IsRequest reports whether messages of this kind want a response.
 func (k Kind) IsRequest() bool { return k%2 == 0 }
 
 // Message is a request or response between two nodes. A response repeats ID,
-// PreVote and Offset of its request.
+// PreVote, Offset, Snapshot and Position of its request.
 type Message struct {
 	Kind     Kind
 	From, To int32
@@ -119,6 +122,14 @@ type Message struct {
 	DivergeEpoch  int32
 	DivergeEnd    int64 // … above the end of this epoch
 	Batches       []Batch
+
+	// In a FetchResponse: the requester must fetch this snapshot first. In
+	// FetchSnapshot: the one asked for, from which byte on, how many it has, and
+	// some of them.
+	Snapshot SnapshotID
+	Position int64
+	Size     int64
+	Data     []byte
 }
 
 // String is one line for traces.
@@ -150,11 +161,20 @@ func (m Message) String() string {
 		if m.Err == 0 {
 			fmt.Fprintf(&b, " at=%d hw=%d", m.Offset, m.HighWatermark)
 		}
+		if m.Snapshot.End > 0 {
+			fmt.Fprintf(&b, " snapshot=%d@%d", m.Snapshot.End, m.Snapshot.Epoch)
+		}
 		if m.Diverging {
 			fmt.Fprintf(&b, " diverging=%d@%d", m.DivergeEnd, m.DivergeEpoch)
 		}
 		for _, batch := range m.Batches {
 			fmt.Fprintf(&b, " [%d,%d)@%d", batch.Base, batch.Next, batch.Epoch)
+		}
+	case FetchSnapshotRequest:
+		fmt.Fprintf(&b, " snapshot=%d@%d from %d", m.Snapshot.End, m.Snapshot.Epoch, m.Position)
+	case FetchSnapshotResponse:
+		if m.Err == 0 {
+			fmt.Fprintf(&b, " snapshot=%d@%d bytes [%d,%d) of %d", m.Snapshot.End, m.Snapshot.Epoch, m.Position, m.Position+int64(len(m.Data)), m.Size)
 		}
 	}
 	return b.String()
@@ -168,7 +188,7 @@ func errorName(code int16) string {
 }
 
 // Input is something that happened: a Tick, Request, Response, SendFailed,
-// Propose, Flushed or Resign.
+// Propose, Flushed, Snapshotted, Installed or Resign.
 type Input interface{ input() }
 
 // Tick says that time has passed; due at the latest at Core.Deadline.
@@ -197,19 +217,33 @@ type Propose struct {
 // Flushed says that everything below End is durable in the local log.
 type Flushed struct{ End int64 }
 
+// Snapshotted says that this node has a durable snapshot of what was committed
+// when it was at ID.End.
+type Snapshotted struct{ ID SnapshotID }
+
+// Installed says how InstallSnapshot came out. If OK, the log is empty and
+// begins at ID.End, durably, and what is committed is what the snapshot says.
+type Installed struct {
+	ID SnapshotID
+	OK bool
+}
+
 // Resign asks a leader to give up leadership.
 type Resign struct{}
 
-func (Tick) input()       {}
-func (Request) input()    {}
-func (Response) input()   {}
-func (SendFailed) input() {}
-func (Propose) input()    {}
-func (Flushed) input()    {}
-func (Resign) input()     {}
+func (Tick) input()        {}
+func (Request) input()     {}
+func (Response) input()    {}
+func (SendFailed) input()  {}
+func (Propose) input()     {}
+func (Flushed) input()     {}
+func (Snapshotted) input() {}
+func (Installed) input()   {}
+func (Resign) input()      {}
 
 // Output is something to do: Persist, Send, Reply, Append, Truncate, Commit,
-// RoleChange, Contradiction or Violation. Outputs are carried out in order, each completely
+// StoreSnapshot, InstallSnapshot, DropBefore, RoleChange, Contradiction or
+// Violation. Outputs are carried out in order, each completely
 // before the next.
 type Output interface{ output() }
 
@@ -220,7 +254,8 @@ type Persist struct{ State HardState }
 type Send struct{ Msg Message }
 
 // Reply answers the request with the Token. If ReadTo > Msg.Offset, the answer
-// carries records of the local log from Msg.Offset, none at or above ReadTo.
+// carries records of the local log from Msg.Offset, none at or above ReadTo. An
+// answer to FetchSnapshot without error carries Size and Data of that snapshot.
 type Reply struct {
 	Token  uint64
 	Msg    Message
@@ -242,6 +277,21 @@ type Truncate struct{ To int64 }
 // Commit says that everything below HighWatermark is committed.
 type Commit struct{ HighWatermark int64 }
 
+// StoreSnapshot writes part of a snapshot to a file that counts for nothing yet.
+type StoreSnapshot struct {
+	ID       SnapshotID
+	Position int64
+	Data     []byte
+}
+
+// InstallSnapshot makes what was stored the snapshot from which the log goes on:
+// first the file, durably, then the log is emptied and begins at ID.End. The
+// Installed input must follow at once.
+type InstallSnapshot struct{ ID SnapshotID }
+
+// DropBefore removes the log's records, and the snapshots, before Base.
+type DropBefore struct{ Base SnapshotID }
+
 // RoleChange says that role, epoch or leader changed.
 type RoleChange struct {
 	Role   Role
@@ -258,12 +308,15 @@ type Contradiction struct{ Reason string }
 // what they had confirmed, or there is a bug. The node must stop.
 type Violation struct{ Reason string }
 
-func (Persist) output()       {}
-func (Send) output()          {}
-func (Reply) output()         {}
-func (Append) output()        {}
-func (Truncate) output()      {}
-func (Commit) output()        {}
-func (RoleChange) output()    {}
-func (Contradiction) output() {}
-func (Violation) output()     {}
+func (Persist) output()         {}
+func (Send) output()            {}
+func (Reply) output()           {}
+func (Append) output()          {}
+func (Truncate) output()        {}
+func (Commit) output()          {}
+func (StoreSnapshot) output()   {}
+func (InstallSnapshot) output() {}
+func (DropBefore) output()      {}
+func (RoleChange) output()      {}
+func (Contradiction) output()   {}
+func (Violation) output()       {}
