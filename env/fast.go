@@ -3,7 +3,37 @@ package env
 import (
 	"io"
 	"net"
+	"time"
 )
+
+// KeepAlive is how a connection finds out that a silent peer has vanished: after
+// Idle without a sign of it probes go out, one every Interval, and when Count of
+// them were not answered the connection fails with syscall.ETIMEDOUT. A peer
+// that lives but no longer knows the connection resets it.
+type KeepAlive struct {
+	Idle, Interval time.Duration
+	Count          int
+}
+
+// DefaultKeepAlive is what every connection begins with.
+func DefaultKeepAlive() KeepAlive {
+	return KeepAlive{Idle: 15 * time.Second, Interval: 15 * time.Second, Count: 9}
+}
+
+// KeepAliver is a connection that can be told when to give up a silent peer.
+type KeepAliver interface {
+	// SetKeepAlive changes it. A Count of 0 sends no probes. On the operating
+	// system times are whole seconds, rounded up.
+	SetKeepAlive(k KeepAlive) error
+}
+
+// SetKeepAlive tells c when to give up a silent peer, if c can be told.
+func SetKeepAlive(c net.Conn, k KeepAlive) error {
+	if a, ok := c.(KeepAliver); ok {
+		return a.SetKeepAlive(k)
+	}
+	return nil
+}
 
 // BufferWriter is a connection that can take several buffers as one write.
 type BufferWriter interface {

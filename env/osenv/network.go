@@ -1,6 +1,7 @@
 package osenv
 
 import (
+	"context"
 	"errors"
 	"net"
 	"os"
@@ -25,7 +26,8 @@ func (n network) Listen(addr string) (net.Listener, error) {
 	if _, _, err := net.SplitHostPort(addr); err != nil {
 		return nil, &net.OpError{Op: "listen", Net: "tcp", Err: err}
 	}
-	l, err := net.Listen("tcp", addr)
+	lc := net.ListenConfig{KeepAliveConfig: keepAlive(env.DefaultKeepAlive())}
+	l, err := lc.Listen(context.Background(), "tcp", addr)
 	if err != nil {
 		return nil, err
 	}
@@ -35,7 +37,8 @@ func (n network) Listen(addr string) (net.Listener, error) {
 // Dial implements env.Network. Without a timeout it gives up when the system
 // does.
 func (n network) Dial(addr string, timeout time.Duration) (net.Conn, error) {
-	c, err := net.DialTimeout("tcp", addr, max(0, timeout))
+	d := net.Dialer{Timeout: max(0, timeout), KeepAliveConfig: keepAlive(env.DefaultKeepAlive())}
+	c, err := d.Dial("tcp", addr)
 	if err != nil {
 		var ne net.Error
 		if timeout > 0 && errors.As(err, &ne) && ne.Timeout() {
@@ -44,6 +47,14 @@ func (n network) Dial(addr string, timeout time.Duration) (net.Conn, error) {
 		return nil, err
 	}
 	return n.wrap(c), nil
+}
+
+func keepAlive(k env.KeepAlive) net.KeepAliveConfig {
+	if k.Count <= 0 {
+		return net.KeepAliveConfig{}
+	}
+	whole := func(d time.Duration) time.Duration { return max(1, (d+time.Second-1)/time.Second) * time.Second }
+	return net.KeepAliveConfig{Enable: true, Idle: whole(k.Idle), Interval: whole(k.Interval), Count: k.Count}
 }
 
 func dialTimeout(addr string) error {
@@ -85,6 +96,7 @@ type conn struct {
 var (
 	_ env.BufferWriter = conn{}
 	_ env.FileSender   = conn{}
+	_ env.KeepAliver   = conn{}
 )
 
 // wrap is called by what the program calls.
@@ -104,6 +116,9 @@ func (c conn) Close() error {
 	c.held.giveBack()
 	return c.TCPConn.Close()
 }
+
+// SetKeepAlive implements env.KeepAliver.
+func (c conn) SetKeepAlive(k env.KeepAlive) error { return c.SetKeepAliveConfig(keepAlive(k)) }
 
 // Read reads from the connection.
 func (c conn) Read(p []byte) (int, error) {

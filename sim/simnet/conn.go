@@ -30,6 +30,7 @@ type Conn struct {
 	way          *link  // from host to remote
 	peer         *Conn  // nil until the SYN arrived
 	rand, loss   env.Rand
+	tear         env.Rand // where the stream is torn
 
 	state      connState
 	err        error // why it is closed
@@ -45,6 +46,9 @@ type Conn struct {
 
 	out pipe
 
+	heard     time.Duration // when something last came from the peer
+	keepAlive env.KeepAlive
+
 	// Arrived and not yet read.
 	ready      []segment
 	readyHead  int
@@ -52,7 +56,8 @@ type Conn struct {
 	fin        bool // everything arrived
 
 	// Flow control. What was read is reported to the sender in updates.
-	outstanding  int64 // sent and not reported read
+	outstanding  int64 // accepted for sending and not reported read
+	limit        int64 // of outstanding
 	unreported   int64 // read and not reported
 	updateFlying bool
 	updateHeld   bool // by a cut
@@ -85,6 +90,10 @@ func (w *Network) newConn(host, remote *Host, local, far Addr, name string) *Con
 	c.key = env.HashString(side)
 	c.rand = *w.k.Rand("latency", side)
 	c.loss = *w.k.Rand("loss", side)
+	c.tear = *w.k.Rand("tear", side)
+	c.limit = w.opts.WindowBytes
+	c.out.window = newCongestion(c.way.mss())
+	c.keepAlive = env.DefaultKeepAlive()
 	c.index = len(host.conns)
 	host.conns = append(host.conns, c)
 	return c
@@ -255,7 +264,7 @@ func (c *Conn) writeAll(bufs [][]byte, from origin) (int64, error) {
 			of = &lent{bytes: b, parts: 1}
 		}
 		for len(b) > 0 {
-			room := c.w.opts.WindowBytes - c.outstanding
+			room := c.limit - c.outstanding
 			if room <= 0 {
 				c.flush(0)
 				c.peer.sendUpdate()
@@ -361,6 +370,7 @@ func (c *Conn) shut(reason error) {
 	}
 	if unread {
 		c.rstSent = true
+		c.out.dropQueue(c.w)
 		c.flush(flagRst)
 	} else {
 		c.flush(flagFin)
@@ -385,6 +395,7 @@ func (c *Conn) fail(err error) {
 	}
 	c.end(closed, err)
 	c.out.dropHeld(c.w)
+	c.out.dropQueue(c.w)
 }
 
 // vanish is the end of the socket with the power of its machine.
@@ -392,6 +403,10 @@ func (c *Conn) vanish() {
 	c.discard()
 	c.end(gone, net.ErrClosed)
 	c.out.dropHeld(c.w)
+	c.out.cutOff(c.w, c.w.k.Now())
+	if c.peer != nil {
+		c.peer.expectSilence()
+	}
 }
 
 func (c *Conn) end(s connState, err error) {

@@ -13,13 +13,22 @@
 //     queues for the bandwidth of link and network cards.
 //   - Cards may have burst credits ([Network.SetLimiter]), and several hosts may
 //     be processes of one machine ([Network.Colocate]), which meet over loopback.
-//   - A sender may be a window ahead of its reader, then Write blocks.
+//   - A sender may be a window ahead of its reader, then Write blocks. Of that
+//     window it has on the way what congestion control allows: ten segments at
+//     first and after a pause, slow start, CUBIC (RFC 5681, 9438). A lost packet
+//     of a long flight costs a round trip, of a short one a timeout, and both
+//     part of the window. Buffers grow with what a long way can carry.
+//   - A stream tears anywhere: a reader may see the first bytes of a write
+//     without the rest ([Options.TearOneIn]).
 //   - Close sends FIN, or RST if unread bytes are thrown away. Bytes that reach
 //     a closed socket are answered with RST.
 //   - A process that crashes has its sockets closed by its kernel. A machine
 //     that loses power says nothing: its peers are half-open until they send
 //     something that reaches the machine after it came back, which answers RST,
-//     or until retransmission gives up with ETIMEDOUT.
+//     or until retransmission gives up with ETIMEDOUT, or until probes of a
+//     silent peer do ([env.KeepAlive]). What had not left the machine when its
+//     power went never arrives: bytes behind the congestion window, in the queue
+//     of its card, or lost and not yet sent again.
 //   - Dialing a port nobody listens on is refused after a round trip; dialing
 //     into a full backlog, a cut or a dead machine repeats the SYN after 1, 2,
 //     4… seconds until the timeout.

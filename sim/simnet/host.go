@@ -38,8 +38,10 @@ type Host struct {
 	listeners map[int]*listener
 	nextPort  int
 
+	offSince time.Duration // when it lost its power last
+
 	conns   []*Conn // sockets the process has open
-	orphans []*Conn // closed sockets whose last bytes are held by a cut
+	orphans []*Conn // closed sockets whose last bytes have not left
 }
 
 var _ env.Network = (*Host)(nil)
@@ -220,6 +222,9 @@ func (h *Host) Dial(addr string, timeout time.Duration) (net.Conn, error) {
 // crashed does what the machine's kernel does when its process dies, or
 // nothing more ever when the machine lost power.
 func (h *Host) crashed(kind sim.CrashKind) {
+	if kind == sim.PowerLoss {
+		h.offSince = h.w.k.Now()
+	}
 	for _, port := range env.SortedKeys(h.listeners) {
 		l := h.listeners[port]
 		if kind == sim.PowerLoss {
@@ -240,7 +245,10 @@ func (h *Host) crashed(kind sim.CrashKind) {
 	}
 	if kind == sim.PowerLoss {
 		for _, c := range h.orphans {
+			c.orphan = false
+			c.state = gone
 			c.out.dropHeld(c.w)
+			c.out.cutOff(c.w, c.w.k.Now())
 		}
 		h.orphans = nil
 		h.egressFree, h.ingressFree = 0, 0
@@ -253,6 +261,7 @@ func (h *Host) rebooted() {
 		for _, c := range other.conns {
 			if c.remote == h {
 				c.retry()
+				c.expectAnswer()
 			}
 		}
 		for _, c := range other.orphans {

@@ -16,6 +16,11 @@ type LinkOptions struct {
 	// BytesPerSecond is the bandwidth; 0 is unlimited.
 	BytesPerSecond int64
 
+	// SegmentBytes is the most one segment carries. 0 means 8949, which the
+	// jumbo frames of a VPC make, or 65483 on loopback; across the internet it
+	// is 1460 or less.
+	SegmentBytes int64
+
 	// LossPPM is how many in a million flights lose a packet and wait for its
 	// retransmission.
 	LossPPM int64
@@ -53,11 +58,12 @@ func Loopback() LinkOptions { return LinkOptions{Latency: &loopback} } //weir:al
 
 // link is the state of one direction between two hosts.
 type link struct {
-	opts    LinkOptions
-	local   bool          // within a machine: passes no network card
-	blocked int           // cuts that stop it
-	free    time.Duration // when its transmitter is free
-	dials   int64         // made over it so far
+	opts         LinkOptions
+	local        bool          // within a machine: passes no network card
+	blocked      int           // cuts that stop it
+	blockedSince time.Duration // if it is stopped
+	free         time.Duration // when its transmitter is free
+	dials        int64         // made over it so far
 }
 
 func (w *Network) link(from, to *Host) *link {
@@ -131,6 +137,9 @@ func (w *Network) PartitionFate(a, b []string, oneWay bool, fate Fate) *Cut {
 		}
 	}
 	for _, l := range c.links {
+		if l.blocked == 0 {
+			l.blockedSince = w.k.Now()
+		}
 		l.blocked++
 	}
 	for _, h := range w.order {
@@ -155,6 +164,7 @@ func (c *Cut) Heal() {
 	for _, h := range w.order {
 		for _, conn := range h.conns {
 			conn.retry()
+			conn.expectAnswer()
 		}
 		for _, conn := range h.orphans {
 			conn.retry()
@@ -169,13 +179,14 @@ func (w *Network) HealAll() {
 	}
 }
 
-// transmit reserves bandwidth for n bytes of c and returns when the last of
-// them arrives. Link and cards work at the same time, so the slowest counts.
-func (w *Network) transmit(c *Conn, n int64) time.Duration {
+// transmit reserves bandwidth for n bytes of c and returns when they begin to
+// leave, when all have left, and when the last of them arrives. Link and cards
+// work at the same time, so the slowest counts.
+func (w *Network) transmit(c *Conn, n int64) (begin, left, arrive time.Duration) {
 	l := c.way
 	start := w.k.Now()
 	if n == 0 {
-		return start + w.latency(c, l)
+		return start, start, start + w.latency(c, l)
 	}
 	from, to := c.host, c.remote
 	from.traffic.SentBytes += n
@@ -200,7 +211,7 @@ func (w *Network) transmit(c *Conn, n int64) time.Duration {
 		end = max(end, sent)
 	}
 	latency := w.latency(c, l)
-	arrive := end + latency
+	arrive = end + latency
 	if rate := to.nic.IngressBytesPerSecond; rate > 0 && !l.local {
 		to.ingressFree = max(start+latency, to.ingressFree) + wireTime(n, rate)
 		arrive = max(arrive, to.ingressFree)
@@ -209,7 +220,7 @@ func (w *Network) transmit(c *Conn, n int64) time.Duration {
 		_, received := to.limiter.Receive(start+latency, n)
 		arrive = max(arrive, received)
 	}
-	return arrive
+	return start, end, arrive
 }
 
 // latency draws how long one packet takes over l, from c's streams.
@@ -222,11 +233,37 @@ func (w *Network) latency(c *Conn, l *link) time.Duration {
 	if o.Latency != nil {
 		d += o.Latency.Draw(&c.rand)
 	}
-	if o.LossPPM > 0 && c.loss.Chance(o.LossPPM, 1_000_000) {
+	return d
+}
+
+// packet is latency for a packet that is no flight: a lost one is sent again
+// after a timeout.
+func (w *Network) packet(c *Conn, l *link) time.Duration {
+	d := w.latency(c, l)
+	if l.opts.LossPPM > 0 && c.loss.Chance(l.opts.LossPPM, 1_000_000) {
 		w.stats.Lost++
 		d += w.opts.RetransmitMin
 	}
 	return d
+}
+
+// typical is the latency of the link in the median.
+func (l *link) typical() time.Duration {
+	if l.opts.Latency == nil {
+		return l.opts.ExtraDelay
+	}
+	return l.opts.ExtraDelay + l.opts.Latency.Typical()
+}
+
+// mss is what a segment carries.
+func (l *link) mss() int64 {
+	switch {
+	case l.opts.SegmentBytes > 0:
+		return l.opts.SegmentBytes
+	case l.local:
+		return 65483
+	}
+	return 8949
 }
 
 func wireTime(bytes, perSecond int64) time.Duration {

@@ -20,8 +20,15 @@ type Options struct {
 	Loopback LinkOptions
 
 	// WindowBytes is how far a sender may be ahead of its reader: the send
-	// buffer and the receive buffer together. 0 means 1 MiB.
-	WindowBytes int64
+	// buffer and the receive buffer together. While the reader reads it grows
+	// with what the way can carry, up to WindowMaxBytes. 0 means 1 MiB, growing
+	// to 6 MiB as tcp_rmem of Linux allows; a size that is given stays so unless
+	// WindowMaxBytes is given too.
+	WindowBytes, WindowMaxBytes int64
+
+	// TearOneIn tears one in so many flights in two at some byte, so that a
+	// reader sees the first part alone. 0 means 16, negative tears none.
+	TearOneIn int64
 
 	// Backlog is how many connections may wait for Accept. 0 means 128.
 	Backlog int
@@ -56,7 +63,12 @@ func (o *Options) fill() {
 	if o.Loopback == (LinkOptions{}) {
 		o.Loopback = Loopback()
 	}
+	if o.WindowBytes == 0 {
+		setDefault(&o.WindowMaxBytes, 6<<20)
+	}
 	setDefault(&o.WindowBytes, 1<<20)
+	o.WindowMaxBytes = max(o.WindowMaxBytes, o.WindowBytes)
+	setDefault(&o.TearOneIn, 16)
 	setDefault(&o.Backlog, 128)
 	setDefault(&o.RetransmitTimeout, 2*time.Minute)
 	setDefault(&o.RetransmitMin, 200*time.Millisecond)
@@ -75,7 +87,9 @@ func setDefault[T comparable](field *T, value T) {
 // Stats counts what the network carried and what faults did to it.
 type Stats struct {
 	Connections int64 // established
-	Flights     int64 // writes put on the wire
+	Flights     int64 // parts of writes put on the wire
+	Torn        int64 // flights cut in two
+	CutOffBytes int64 // that had not left when their sender lost power
 	Bytes       int64 // put on the wire
 
 	Lost        int64 // flights that paid a retransmission because of loss

@@ -41,12 +41,23 @@ func (w *Network) recycle(s *segment) {
 
 // pipe is the sending half of a connection's end.
 type pipe struct {
-	wire        []segment // sent and not arrived, oldest first
-	head        int       // of wire
-	unsent      int       // segments at the end of wire that wait for flush
-	unsentBytes int64
-	crc         uint32        // of the unsent bytes
-	last        time.Duration // arrival of the latest flight
+	queue      []segment // accepted and not sent
+	added      int       // segments since the latest flush
+	addedBytes int64
+	crc        uint32 // of the added bytes
+
+	wire  []segment     // sent and not arrived, oldest first
+	head  int           // of wire
+	times []sent        // of the flights on the wire
+	last  time.Duration // arrival of the latest flight
+
+	window   congestion
+	acks     []sent // flights that were not acknowledged yet
+	flying   int64  // bytes of those
+	rtt      time.Duration
+	lastSent time.Duration
+	waiting  bool // for an acknowledgement, to go on
+	stalled  bool // by a flight that did not arrive
 
 	held      []segment // stopped by a cut or a dead machine, to be sent again
 	heldSince time.Duration
@@ -94,9 +105,9 @@ func (p *pipe) add(w *Network, b []byte, from origin, of *lent) {
 		of.parts++
 	}
 	p.crc = sum(p.crc, b)
-	p.unsentBytes += int64(len(b))
-	p.unsent++
-	p.wire = append(p.wire, s)
+	p.addedBytes += int64(len(b))
+	p.added++
+	p.queue = append(p.queue, s)
 }
 
 // dropHeld gives up what waits to be sent again.
@@ -113,15 +124,17 @@ func (p *pipe) dropHeld(w *Network) {
 
 // What an event of a Conn is about; the argument of its HandleEvent.
 const (
-	evArrive   uint64 = 1 + iota // the oldest flight on the wire arrives
-	evRelease                    // held flights are sent again
-	evGiveUp                     // retransmission has gone on for too long
-	evUpdate                     // a window update arrives at the peer
-	evSyn                        // a SYN arrives at the peer's host
-	evSynRetry                   // it is time for another SYN
-	evSynAck                     // a SYN-ACK arrives at the peer
-	evRefused                    // the peer's host refuses the SYN
-	evProbe                      // it is time to probe the peer's closed window
+	evArrive    uint64 = 1 + iota // the oldest flight on the wire arrives
+	evRelease                     // held flights are sent again
+	evGiveUp                      // retransmission has gone on for too long
+	evUpdate                      // a window update arrives at the peer
+	evSyn                         // a SYN arrives at the peer's host
+	evSynRetry                    // it is time for another SYN
+	evSynAck                      // a SYN-ACK arrives at the peer
+	evRefused                     // the peer's host refuses the SYN
+	evProbe                       // it is time to probe the peer's closed window
+	evAck                         // an acknowledgement arrives that the rest of the queue waits for
+	evKeepAlive                   // probes of a silent peer have something to tell
 )
 
 // HandleEvent handles what becomes of packets that this end sent.
@@ -152,9 +165,16 @@ func (c *Conn) HandleEvent(what uint64) {
 	case evProbe:
 		c.out.probing = false
 		if c.writers.Len() > 0 {
-			c.flush(flagProbe)
+			if len(c.out.queue) == 0 {
+				c.flush(flagProbe)
+			}
 			c.armProbe()
 		}
+	case evAck:
+		c.out.waiting = false
+		c.pump()
+	case evKeepAlive:
+		c.checkPeer()
 	}
 }
 
@@ -173,31 +193,6 @@ func (c *Conn) armProbe() {
 // TraceName names the connection in trace windows.
 func (c *Conn) TraceName() string { return c.name + "@" + c.host.name }
 
-// flush puts the flight in the making on the wire, with FIN or RST behind it.
-func (c *Conn) flush(with flags) {
-	p := &c.out
-	if with != 0 {
-		p.wire = append(p.wire, segment{flags: with})
-		p.unsent++
-	}
-	if p.unsent == 0 {
-		return
-	}
-	p.wire[len(p.wire)-1].flags |= flagEnd
-	w := c.w
-	w.stats.Flights++
-	w.stats.Bytes += p.unsentBytes
-	at := max(w.transmit(c, p.unsentBytes), p.last)
-	p.last = at
-	w.k.Note(c.host.node, "send", c.key, uint64(p.crc)<<32^uint64(p.unsentBytes)<<8^uint64(with))
-	p.unsent, p.unsentBytes, p.crc = 0, 0, 0
-	w.k.Schedule(at, c, evArrive)
-	if w.link(c.remote, c.host).blocked > 0 {
-		p.unacked = true
-		c.armGiveUp()
-	}
-}
-
 // reachable reports whether packets of this end get to the other machine.
 func (c *Conn) reachable() bool { return c.way.blocked == 0 && c.remote.node.Powered() }
 
@@ -207,6 +202,10 @@ func (c *Conn) forgotten() bool { return c.forgottenBy != nil && c.forgottenBy.h
 // arrive takes the oldest flight off the wire.
 func (c *Conn) arrive() {
 	p := &c.out
+	if p.head == len(p.wire) {
+		return // cut off with the sender's power
+	}
+	p.times = p.times[1:]
 	start := p.head
 	for p.wire[p.head].flags&flagEnd == 0 {
 		p.head++
@@ -223,6 +222,9 @@ func (c *Conn) arrive() {
 	}
 	clear(flight)
 	p.wire, p.head = compact(p.wire, p.head)
+	if c.orphan && !p.busy(c.w.k.Now()) {
+		c.leaveOrphans()
+	}
 }
 
 // compact drops the segments before head once they are worth the copy.
@@ -256,6 +258,7 @@ func (c *Conn) hold(flight []segment) {
 		p.heldSince = w.k.Now()
 	}
 	p.held = append(p.held, flight...)
+	c.stall()
 	c.armGiveUp()
 	c.adoptOrphan()
 	c.retry()
@@ -263,7 +266,7 @@ func (c *Conn) hold(flight []segment) {
 
 // adoptOrphan keeps track of a closed socket that still has something to send.
 func (c *Conn) adoptOrphan() {
-	if c.state == closed && len(c.out.held) > 0 && !c.orphan {
+	if c.state == closed && !c.orphan && c.out.busy(c.w.k.Now()) {
 		c.orphan = true
 		c.host.orphans = append(c.host.orphans, c)
 	}
@@ -286,6 +289,7 @@ func (c *Conn) giveUp() {
 	}
 	c.fail(syscall.ETIMEDOUT)
 	c.out.dropHeld(c.w)
+	c.out.dropQueue(c.w)
 	c.leaveOrphans()
 }
 
@@ -307,8 +311,11 @@ func (c *Conn) retry() {
 		c.updateFlying = false
 		c.sendUpdate()
 	}
-	if p.unacked && w.link(c.remote, c.host).blocked == 0 {
+	if w.link(c.remote, c.host).blocked == 0 {
 		p.unacked = false
+		if len(p.queue) > 0 {
+			c.pump()
+		}
 	}
 	if len(p.held) == 0 {
 		if !p.giveUp.IsZero() && !p.unacked {
@@ -323,7 +330,7 @@ func (c *Conn) retry() {
 	p.releasing = true
 	most := min(w.opts.BackoffMax, max(now-p.heldSince, w.opts.RetransmitMin))
 	pause := c.loss.Between(0, most)
-	w.k.Schedule(now+pause+w.latency(c, c.way), c, evRelease)
+	w.k.Schedule(now+pause+w.packet(c, c.way), c, evRelease)
 }
 
 // release delivers held flights.
@@ -350,7 +357,10 @@ func (c *Conn) release() {
 		c.w.k.Cancel(p.giveUp)
 		p.giveUp = sim.Handle{}
 	}
-	c.leaveOrphans()
+	c.unstall()
+	if !p.busy(c.w.k.Now()) {
+		c.leaveOrphans()
+	}
 }
 
 // forget drops segments of a connection the network knows no more and resets
@@ -363,11 +373,13 @@ func (c *Conn) forget(segs []segment) {
 		c.w.stats.Forgotten++
 		c.fail(syscall.ECONNRESET)
 	}
+	c.out.dropQueue(c.w)
 }
 
 // deliver hands a flight to the other end's socket.
 func (c *Conn) deliver(flight []segment) {
 	to := c.peer
+	c.heard, to.heard = c.w.k.Now(), c.w.k.Now()
 	if to.state == connecting {
 		to.establish() // the SYN-ACK before it was lost
 	}
@@ -405,6 +417,7 @@ func (c *Conn) reject() {
 		return
 	}
 	c.rstSent = true
+	c.out.dropQueue(c.w)
 	c.flush(flagRst)
 }
 
@@ -424,7 +437,7 @@ func (c *Conn) sendUpdate() {
 		return
 	}
 	c.updateFlying = true
-	c.w.k.Schedule(c.w.k.Now()+c.w.latency(c, c.way), c, evUpdate)
+	c.w.k.Schedule(c.w.k.Now()+c.w.packet(c, c.way), c, evUpdate)
 }
 
 // update is the arrival of a window update at the other end.
@@ -434,8 +447,12 @@ func (c *Conn) update() {
 		return
 	}
 	c.updateFlying = false
+	c.heard, c.peer.heard = c.w.k.Now(), c.w.k.Now()
 	c.peer.outstanding -= c.unreported
 	c.unreported = 0
+	// Buffers grow with what the way carries, if their bytes are read (Linux:
+	// tcp_rcv_space_adjust, tcp_sndbuf_expand).
+	c.peer.limit = max(c.peer.limit, min(2*c.peer.out.window.window, c.w.opts.WindowMaxBytes))
 	c.w.k.RouseAll(&c.peer.writers)
 }
 
@@ -443,7 +460,7 @@ func (c *Conn) update() {
 func (c *Conn) sendSyn() {
 	c.syns++
 	c.w.k.Note(c.host.node, "syn", c.key, uint64(c.syns))
-	c.w.k.Schedule(c.w.k.Now()+c.w.latency(c, c.way), c, evSyn)
+	c.w.k.Schedule(c.w.k.Now()+c.w.packet(c, c.way), c, evSyn)
 }
 
 // synLost has the SYN repeated later.
@@ -474,7 +491,7 @@ func (c *Conn) synArrives() {
 			c.synLost()
 			return
 		}
-		c.w.k.Schedule(c.w.k.Now()+c.w.latency(c, back), c, evRefused)
+		c.w.k.Schedule(c.w.k.Now()+c.w.packet(c, back), c, evRefused)
 	case len(l.backlog) >= c.w.opts.Backlog:
 		c.synLost()
 	default:
@@ -489,7 +506,7 @@ func (c *Conn) synArrives() {
 }
 
 func (c *Conn) sendSynAck() {
-	at := max(c.w.k.Now()+c.w.latency(c, c.way), c.out.last)
+	at := max(c.w.k.Now()+c.w.packet(c, c.way), c.out.last)
 	c.out.last = at
 	c.w.k.Schedule(at, c, evSynAck)
 }
@@ -510,13 +527,20 @@ func (c *Conn) synAckArrives() {
 
 func (c *Conn) establish() {
 	c.state = established
+	c.heard, c.peer.heard = c.w.k.Now(), c.w.k.Now()
 	c.w.stats.Connections++
 	c.w.k.RouseAll(&c.readers)
 }
 
 // meetCut decides what becomes of the connection in a new partition.
 func (c *Conn) meetCut(cut *Cut, fate Fate) {
-	if c.peer == nil || !slices.Contains(cut.links, c.way) {
+	if c.peer == nil {
+		return
+	}
+	if slices.Contains(cut.links, c.way) || slices.Contains(cut.links, c.peer.way) {
+		c.expectSilence()
+	}
+	if !slices.Contains(cut.links, c.way) {
 		return
 	}
 	forget := fate == FateForget

@@ -1,0 +1,266 @@
+package simnet
+
+import (
+	"time"
+
+	"github.com/weirlab/weir/sim"
+)
+
+// sent is a flight on the wire, as its sender sees it.
+type sent struct {
+	bytes int64
+	// The sender's card works on it from begin to left. What has not left is
+	// lost with the sender's power.
+	begin, left time.Duration
+	acked       time.Duration // arrival of its acknowledgement
+	used        bool          // of the congestion window at least half was on the way
+}
+
+// flush hands over what was added, with FIN, RST or a probe behind it, to be
+// sent as the congestion window allows.
+func (c *Conn) flush(with flags) {
+	p := &c.out
+	if with != 0 {
+		p.queue = append(p.queue, segment{flags: with})
+		p.added++
+	}
+	if p.added == 0 {
+		return
+	}
+	c.w.k.Note(c.host.node, "send", c.key, uint64(p.crc)<<32^uint64(p.addedBytes)<<8^uint64(with))
+	p.added, p.addedBytes, p.crc = 0, 0, 0
+	if with == flagRst { // waits for nothing, and is the answer of a kernel to a connection it does not know
+		c.launch(c.load(0))
+		return
+	}
+	c.pump()
+}
+
+// pump sends what waits in the queue and fits into the congestion window.
+func (c *Conn) pump() {
+	p := &c.out
+	if c.state == gone || p.stalled {
+		return
+	}
+	c.reap()
+	for len(p.queue) > 0 {
+		room := p.window.window - p.flying
+		if room < p.window.mss && p.flying > 0 && p.queue[0].size() > 0 {
+			c.awaitAck()
+			return
+		}
+		if p.flying == 0 && c.w.k.Now()-p.lastSent > c.w.opts.RetransmitMin {
+			p.window.idle()
+			room = p.window.window
+		}
+		n := c.load(max(room, p.window.mss))
+		c.launch(n)
+	}
+	p.queue = nil
+}
+
+// load moves up to room bytes from the queue onto the wire as one flight, which
+// a real stream would tear where it likes.
+func (c *Conn) load(room int64) (n int64) {
+	p := &c.out
+	if total := p.queuedBytes(room + 1); total > 1 && c.w.opts.TearOneIn > 0 && c.tear.Chance(1, c.w.opts.TearOneIn) {
+		room = 1 + c.tear.Int64n(min(total, room))
+		c.w.stats.Torn++
+	}
+	taken := 0
+	for _, s := range p.queue {
+		if s.size() > room-n {
+			if n < room {
+				head, tail := s.split(int(room - n))
+				p.wire = append(p.wire, head)
+				p.queue[taken] = tail
+				n = room
+			}
+			break
+		}
+		p.wire = append(p.wire, s)
+		n += s.size()
+		taken++
+	}
+	clear(p.queue[:taken])
+	p.queue = p.queue[taken:]
+	p.wire[len(p.wire)-1].flags |= flagEnd
+	return n
+}
+
+// launch puts the flight that was loaded last on its way.
+func (c *Conn) launch(n int64) {
+	p, w := &c.out, c.w
+	now := w.k.Now()
+	w.stats.Flights++
+	w.stats.Bytes += n
+	begin, left, at := w.transmit(c, n)
+	back := w.link(c.remote, c.host)
+	p.rtt = at - left + back.typical()
+	p.flying += n
+	used := 2*p.flying >= p.window.window
+	if o := &c.way.opts; n > 0 && o.LossPPM > 0 && c.loss.Chance(o.LossPPM, 1_000_000) {
+		// With three segments behind it duplicate acknowledgements tell of the
+		// loss after a round trip; else only the timer does.
+		w.stats.Lost++
+		pause := w.opts.RetransmitMin
+		timeout := n < 4*p.window.mss
+		if !timeout {
+			pause = min(pause, p.rtt)
+		}
+		p.window.lost(timeout)
+		left, at = left+pause, at+pause
+	}
+	at = max(at, p.last+sameInstant)
+	p.last, p.lastSent = at, now
+	p.times = append(p.times, sent{bytes: n, begin: begin, left: left})
+	if n > 0 {
+		p.acks = append(p.acks, sent{bytes: n, acked: at + back.typical(), used: used})
+	}
+	w.k.Schedule(at, c, evArrive)
+	if back.blocked > 0 {
+		p.unacked = true
+		c.armGiveUp()
+	}
+}
+
+// sameInstant is what lies at least between two flights of a connection, so
+// that a reader sees the first without the second.
+const sameInstant = time.Nanosecond
+
+// reap counts the acknowledgements that have arrived by now.
+func (c *Conn) reap() {
+	p := &c.out
+	until := c.w.k.Now()
+	if back := c.w.link(c.remote, c.host); back.blocked > 0 {
+		until = min(until, back.blockedSince)
+	}
+	done := 0
+	for ; done < len(p.acks) && p.acks[done].acked <= until; done++ {
+		a := &p.acks[done]
+		p.flying -= a.bytes
+		p.window.acked(a.acked, p.rtt, a.bytes, a.used && p.window.window < c.w.opts.WindowMaxBytes)
+	}
+	p.acks = p.acks[done:]
+	if len(p.acks) == 0 {
+		p.acks = nil
+	}
+}
+
+// awaitAck has the rest of the queue sent when there is room for it.
+func (c *Conn) awaitAck() {
+	p := &c.out
+	if p.waiting || len(p.acks) == 0 {
+		return
+	}
+	p.waiting = true
+	c.w.k.Schedule(max(p.acks[0].acked, c.w.k.Now()+sameInstant), c, evAck)
+}
+
+// stall is a flight that did not arrive: nothing more is sent until it does.
+func (c *Conn) stall() { c.out.stalled = true }
+
+// unstall is the arrival of what was sent again after a timeout.
+func (c *Conn) unstall() {
+	p := &c.out
+	if !p.stalled {
+		return
+	}
+	p.stalled = false
+	p.window.lost(true)
+	p.acks, p.flying = nil, 0
+	c.pump()
+}
+
+// dropQueue forgets what was accepted and not sent.
+func (p *pipe) dropQueue(w *Network) {
+	for i := range p.queue {
+		w.recycle(&p.queue[i])
+	}
+	p.queue = nil
+	p.added, p.addedBytes, p.crc = 0, 0, 0
+}
+
+// cutOff is the loss of the sender's power at a time: what has not left it will
+// never arrive. Of a flight that is half out, whole segments have left.
+func (p *pipe) cutOff(w *Network, now time.Duration) {
+	w.stats.CutOffBytes += p.queuedBytes(1 << 62)
+	p.dropQueue(w)
+	at := p.head
+	for i := range p.times {
+		t := &p.times[i]
+		if t.left <= now {
+			for p.wire[at].flags&flagEnd == 0 {
+				at++
+			}
+			at++
+			continue
+		}
+		var out int64
+		if t.begin < now {
+			out = t.bytes * int64(now-t.begin) / int64(t.left-t.begin) / p.window.mss * p.window.mss
+		}
+		w.stats.CutOffBytes += t.bytes - out
+		for _, rest := range p.times[i+1:] {
+			w.stats.CutOffBytes += rest.bytes
+		}
+		p.truncate(w, at, out)
+		p.times = p.times[:i]
+		if out > 0 {
+			p.times = append(p.times, sent{bytes: out, begin: t.begin, left: now})
+		}
+		return
+	}
+}
+
+// truncate drops all of the wire but n bytes behind a position.
+func (p *pipe) truncate(w *Network, at int, n int64) {
+	for ; n > 0; at++ {
+		s := &p.wire[at]
+		if s.size() > n {
+			head, tail := s.split(int(n))
+			w.recycle(&tail)
+			*s = head
+		}
+		n -= s.size()
+		if n == 0 {
+			s.flags |= flagEnd
+		}
+	}
+	for i := at; i < len(p.wire); i++ {
+		w.recycle(&p.wire[i])
+	}
+	p.wire = p.wire[:at]
+}
+
+// queuedBytes is how much waits, counted up to a limit.
+func (p *pipe) queuedBytes(limit int64) (n int64) {
+	for i := 0; i < len(p.queue) && n < limit; i++ {
+		n += p.queue[i].size()
+	}
+	return n
+}
+
+// busy reports whether something of the pipe is still with its sender.
+func (p *pipe) busy(now time.Duration) bool {
+	return len(p.queue) > 0 || len(p.held) > 0 || len(p.times) > 0 && p.times[len(p.times)-1].left > now
+}
+
+func (s *segment) size() int64 { return int64(len(s.bytes)) }
+
+// split divides a segment of the sender. Both halves are parts of one buffer.
+func (s segment) split(at int) (head, tail segment) {
+	if s.flags&flagPooled != 0 {
+		s.of = &lent{bytes: s.bytes, parts: 1}
+		s.flags &^= flagPooled
+	}
+	if s.of != nil {
+		s.of.parts++
+	}
+	head, tail = s, s
+	head.bytes, tail.bytes = s.bytes[:at], s.bytes[at:]
+	head.flags &^= flagEnd
+	return head, tail
+}
+
+var _ sim.Handler = (*Conn)(nil)
