@@ -8,6 +8,7 @@ import (
 	"github.com/weirlab/weir/sim/machine"
 	"github.com/weirlab/weir/workloads"
 	"github.com/weirlab/weir/workloads/measure"
+	"github.com/weirlab/weir/workloads/scenario"
 )
 
 // SyncFit is how long a sync takes inside brokers that have other work, next
@@ -44,6 +45,10 @@ func syncsOf(usage []workloads.Usage) (count int64, mean time.Duration) {
 // syncSteps is how often the fit tries another value.
 const syncSteps = 3
 
+// syncSeeds is how many runs a step simulates: how syncs of several brokers
+// meet differs from seed to seed, and with it what each takes.
+const syncSeeds = 4
+
 // fitSync finds what a commit of the journal takes longer in busy brokers, so
 // that the mean sync of the calibration workloads with fsync is as long in
 // simulation as it was in reality. p is changed to the result.
@@ -69,13 +74,16 @@ func fitSync(ctx context.Context, p *machine.Profile, plan Plan, real map[Worklo
 		p.Disk.BusyCommitNanos = int64(f.Busy)
 		var miss time.Duration
 		for i, w := range loads {
-			m, err := measure.Run(ctx, w.Scenario(Saturated, plan, "machine.json", 1), measure.Target{Kind: measure.Sim, Options: workloads.Options{Machine: p}})
-			if err != nil {
-				return f, fmt.Errorf("calibrate: simulating %s: %w", w.Title(), err)
-			}
 			run := &f.Runs[i]
-			_, run.Simulated = syncsOf(m.Machines)
-			run.Simulated += call
+			run.Simulated = call
+			for seed := range syncSeeds {
+				m, err := measure.Run(ctx, w.Scenario(Saturated, plan, "machine.json", scenario.Seed(1+seed)), measure.Target{Kind: measure.Sim, Options: workloads.Options{Machine: p}})
+				if err != nil {
+					return f, fmt.Errorf("calibrate: simulating %s: %w", w.Title(), err)
+				}
+				_, mean := syncsOf(m.Machines)
+				run.Simulated += mean / syncSeeds
+			}
 			if step == 0 {
 				run.Alone = run.Simulated
 			}
