@@ -33,7 +33,7 @@ func (b *Broker) fetch(call *protocol.Call, req *kmsg.FetchRequest) kmsg.Respons
 		return b.controller.HandleFetch(req)
 	}
 	resp := kmsg.NewPtrFetchResponse()
-	if req.SessionID != 0 {
+	if continuesSession(req) {
 		resp.ErrorCode = kerr.FetchSessionIDNotFound.Code
 		return resp
 	}
@@ -54,6 +54,15 @@ func (b *Broker) fetch(call *protocol.Call, req *kmsg.FetchRequest) kmsg.Respons
 	results := b.replicas.Fetch(params, parts)
 	answerFetch(resp, req, parts, results, image)
 	return resp
+}
+
+// continuesSession reports whether a fetch goes on with a session, of which there
+// are none here. One with session epoch 0 asks for a session to begin and one
+// with -1 for none, whichever session it names: both are answered in full, and
+// the answer's session id, 0, says that no session was begun (Kafka's
+// FetchManager.newContext).
+func continuesSession(req *kmsg.FetchRequest) bool {
+	return req.Version >= 7 && req.SessionEpoch != 0 && req.SessionEpoch != -1
 }
 
 func isMetadataFetch(req *kmsg.FetchRequest) bool {
@@ -114,6 +123,9 @@ func answerFetch(resp *kmsg.FetchResponse, req *kmsg.FetchRequest, parts []repli
 			p.RecordBatches = r.Records
 			if p.RecordBatches == nil {
 				p.RecordBatches = []byte{}
+			}
+			if req.IsolationLevel == 1 { // null says that nobody asked
+				p.AbortedTransactions = []kmsg.FetchResponseTopicPartitionAbortedTransaction{}
 			}
 			if parts[at].TP.Topic == "" {
 				p.ErrorCode = kerr.UnknownTopicID.Code

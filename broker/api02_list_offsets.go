@@ -1,10 +1,12 @@
 package broker
 
 import (
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/weirlab/weir/broker/metadata"
 	"github.com/weirlab/weir/broker/protocol"
+	"github.com/weirlab/weir/broker/replication"
 )
 
 // listOffsetsAPI is ListOffsets (key 2): find an offset by timestamp, or the
@@ -20,6 +22,12 @@ func (b *Broker) listOffsetsAPI() protocol.API { return api(1, 7, b.listOffsets)
 
 func (b *Broker) listOffsets(_ *protocol.Call, req *kmsg.ListOffsetsRequest) kmsg.Response {
 	resp := kmsg.NewPtrListOffsetsResponse()
+	asked := map[metadata.TopicPartition]int{}
+	for i := range req.Topics {
+		for j := range req.Topics[i].Partitions {
+			asked[metadata.TopicPartition{Topic: req.Topics[i].Topic, Partition: req.Topics[i].Partitions[j].Partition}]++
+		}
+	}
 	for i := range req.Topics {
 		t := &req.Topics[i]
 		answer := kmsg.NewListOffsetsResponseTopic()
@@ -30,9 +38,15 @@ func (b *Broker) listOffsets(_ *protocol.Call, req *kmsg.ListOffsetsRequest) kms
 			if req.Version < 4 {
 				epoch = -1
 			}
-			r := b.replicas.ListOffsets(metadata.TopicPartition{Topic: t.Topic, Partition: p.Partition}, p.Timestamp, epoch, req.IsolationLevel == 1)
 			out := kmsg.NewListOffsetsResponseTopicPartition()
 			out.Partition = p.Partition
+			tp := metadata.TopicPartition{Topic: t.Topic, Partition: p.Partition}
+			if code := checkListOffset(req.Version, p.Timestamp, asked[tp]); code != 0 {
+				out.ErrorCode, out.Offset, out.Timestamp, out.LeaderEpoch = code, -1, -1, -1
+				answer.Partitions = append(answer.Partitions, out)
+				continue
+			}
+			r := b.replicas.ListOffsets(tp, p.Timestamp, epoch, req.IsolationLevel == 1)
 			out.ErrorCode, out.Offset, out.Timestamp, out.LeaderEpoch = r.ErrorCode, r.Offset, r.Timestamp, r.LeaderEpoch
 			if req.Version < 5 && r.ErrorCode == offsetNotAvailable {
 				out.ErrorCode = leaderNotAvailable
@@ -42,4 +56,19 @@ func (b *Broker) listOffsets(_ *protocol.Call, req *kmsg.ListOffsetsRequest) kms
 		resp.Topics = append(resp.Topics, answer)
 	}
 	return resp
+}
+
+// checkListOffset refuses a partition named more than once, and a timestamp with
+// a meaning that the request's version does not have (Kafka's
+// ReplicaManager.fetchOffset).
+func checkListOffset(version int16, timestamp int64, named int) int16 {
+	switch {
+	case named > 1:
+		return kerr.InvalidRequest.Code
+	case timestamp >= replication.TimestampEarliest: // a time, or a meaning that every version has
+		return 0
+	case timestamp == replication.TimestampMaxTimestamp && version >= 7:
+		return 0
+	}
+	return kerr.UnsupportedVersion.Code
 }

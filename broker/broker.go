@@ -158,13 +158,15 @@ func (b *Broker) open() error {
 		return err
 	}
 	b.replicas = replication.NewManager(e, replication.Config{
-		BrokerID:             cfg.NodeID,
-		Dir:                  cfg.Dir,
-		ReplicaLagTimeMax:    cfg.ReplicaLagTimeMax,
-		ReplicaFetchWaitMax:  cfg.ReplicaFetchWaitMax,
-		ReplicaFetchers:      cfg.ReplicaFetchers,
-		ReplicaFetchMaxBytes: cfg.ReplicaFetchBytes,
-		Settings:             b.static,
+		BrokerID:                cfg.NodeID,
+		Dir:                     cfg.Dir,
+		ReplicaLagTimeMax:       cfg.ReplicaLagTimeMax,
+		ReplicaFetchWaitMax:     cfg.ReplicaFetchWaitMax,
+		ReplicaFetchers:         cfg.ReplicaFetchers,
+		ReplicaFetchMaxBytes:    cfg.ReplicaFetchBytes,
+		ReplicaFetchAnswerBytes: cfg.ReplicaFetchAnswerBytes,
+		FetchMaxBytes:           cfg.FetchMaxBytes,
+		Settings:                b.static,
 	}, replication.Deps{
 		BrokerEpoch:  b.epoch.Load,
 		ToController: b.toController,

@@ -45,6 +45,8 @@ type Broker struct {
 	QuorumFetchTimeout       time.Duration // controller.quorum.fetch.timeout.ms
 	MetadataSnapshotBytes    int64         // metadata.log.max.record.bytes.between.snapshots
 	MetadataSnapshotInterval time.Duration // metadata.log.max.snapshot.interval.ms; 0 for no limit
+	ReplicaFetchAnswerBytes  int32         // replica.fetch.response.max.bytes
+	FetchMaxBytes            int32         // fetch.max.bytes
 
 	given map[string]string // as given to Set; never changed, only replaced
 }

@@ -21,6 +21,7 @@ type Config struct {
 	ReplicaFetchBackoff     time.Duration // replica.fetch.backoff.ms, 100 ms
 	ReplicaFetchMaxBytes    int32         // replica.fetch.max.bytes, 1 MiB per partition
 	ReplicaFetchAnswerBytes int32         // replica.fetch.response.max.bytes, 10 MiB per request
+	FetchMaxBytes           int32         // fetch.max.bytes, 55 MiB in an answer to anyone
 	ReplicaFetchers         int           // num.replica.fetchers, 1 for each broker to copy from
 	ReplicaSocketTimeout    time.Duration // replica.socket.timeout.ms, 30 s
 
@@ -116,6 +117,11 @@ type FetchParams struct {
 
 	// Lend, if set, gives the memory of the records in the results.
 	Lend func(n int) []byte
+
+	// Reserve, if set, is asked once, before anything is read, for room for up to
+	// want bytes of records but at least least, and says how many there may be;
+	// 0 means none now. A first batch that is larger than least may exceed it.
+	Reserve func(least, want int) int
 }
 
 // FetchPartition is one partition of a fetch request.

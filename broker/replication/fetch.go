@@ -45,23 +45,37 @@ type fetchRound struct {
 	first  bool         // a follower's fetch counts once
 	wait   bool         // there is time left to wait
 	waiter *fetchWaiter // made when first needed
-	bytes  int32        // read so far
+	bytes  int64        // there is so much to read
 	urgent bool         // something must be told at once
+}
+
+// fetchRange is what one partition of a fetch has to read.
+type fetchRange struct {
+	p     *partition
+	epoch int32 // that it is led in
+	upTo  int64
+	bytes int64 // that this is, at most what the request takes of it; 0 if there is nothing
 }
 
 func (p *FetchParams) follower() bool { return p.ReplicaID >= 0 }
 
+// noRoomPause is how long a fetch waits that finds no room for its answer.
+const noRoomPause = 20 * time.Millisecond
+
 // Fetch answers a consumer's or a follower's fetch, waiting for data as its
-// parameters say. Results are in the order of parts.
+// parameters say. Results are in the order of parts. What there is is counted
+// until it is enough, and then read once.
 func (m *Manager) Fetch(params FetchParams, parts []FetchPartition) []FetchResult {
-	results := make([]FetchResult, len(parts))
+	params.MaxBytes = min(params.MaxBytes, m.cfg.FetchMaxBytes)
+	results, ranges := make([]FetchResult, len(parts)), make([]fetchRange, len(parts))
 	deadline := m.e.Now() + params.MaxWait
 	round := fetchRound{m: m, params: &params, first: true, wait: params.MaxWait > 0 && params.MinBytes > 0}
 	for {
 		for i := range parts {
-			round.look(&parts[i], &results[i])
+			ranges[i] = fetchRange{}
+			round.look(&parts[i], &results[i], &ranges[i])
 		}
-		if round.urgent || round.bytes >= params.MinBytes || round.waiter == nil {
+		if round.urgent || round.enough() || round.waiter == nil {
 			break
 		}
 		left := deadline - m.e.Now()
@@ -74,59 +88,139 @@ func (m *Manager) Fetch(params FetchParams, parts []FetchPartition) []FetchResul
 	if round.waiter != nil {
 		round.waiter.over.Store(true)
 	}
+	if round.bytes > 0 && !m.read(&params, parts, results, ranges) && params.MaxWait > 0 {
+		m.stopping.Wait(min(max(deadline-m.e.Now(), 0), noRoomPause))
+	}
 	return results
+}
+
+// enough reports whether there is as much to read as the request waits for. A
+// request whose answer cannot be that large does not wait for more than that.
+func (r *fetchRound) enough() bool {
+	return r.bytes >= min(int64(r.params.MinBytes), max(int64(r.params.MaxBytes), 1))
 }
 
 func fetchError(code int16) FetchResult {
 	return FetchResult{ErrorCode: code, HighWatermark: -1, LastStableOffset: -1, LogStartOffset: -1, LeaderID: -1, LeaderEpoch: -1}
 }
 
-// look fills in one partition's result.
-func (r *fetchRound) look(req *FetchPartition, result *FetchResult) {
+// look fills in one partition's result but for the records, and says what there
+// is to read.
+func (r *fetchRound) look(req *FetchPartition, result *FetchResult, what *fetchRange) {
 	p := r.m.partition(req.TP)
 	if p == nil || !req.TopicID.IsZero() && req.TopicID != p.topicID {
 		*result, r.urgent = fetchError(r.m.missing(req.TP)), true
 		return
 	}
 	p.mu.Lock()
+	defer p.mu.Unlock()
 	*result = p.examine(r, req)
 	if result.ErrorCode != 0 || result.Diverging {
 		r.urgent = true
-		p.mu.Unlock()
 		return
 	}
-	epoch, log := p.leading.Load(), p.log
 	upTo := result.HighWatermark
 	if r.params.follower() {
 		upTo = p.state.Log().End
 	}
-	room := min(req.MaxBytes, r.params.MaxBytes-r.bytes)
-	minOne := r.bytes == 0
-	read := req.FetchOffset < upTo && (room > 0 || minOne)
-	if r.wait && !r.urgent && r.bytes < r.params.MinBytes && (!read || r.params.MinBytes > 1) {
+	if req.FetchOffset < upTo {
+		bytes := min(p.log.Extent(req.FetchOffset, upTo), max(int64(req.MaxBytes), 1))
+		*what = fetchRange{p: p, epoch: p.leading.Load(), upTo: upTo, bytes: bytes}
+		r.bytes += bytes
+	}
+	if r.wait && !r.urgent && !r.enough() {
 		p.enlist(r)
 	}
-	p.mu.Unlock()
-	if !read {
-		return
+}
+
+// read fills in the records. It reports false if the server has no room for any.
+//
+// Partitions are read in the order of the request until the answer is full,
+// except that those with little to read have their room kept for them: a busy
+// partition cannot keep a quiet one waiting, wherever in the request they are.
+// The first with anything gets a batch in any case, so that asking for it first
+// is sure to bring one on.
+func (m *Manager) read(params *FetchParams, parts []FetchPartition, results []FetchResult, ranges []fetchRange) bool {
+	total, busy := int64(0), int64(0)
+	for i := range ranges {
+		if ranges[i].bytes > 0 {
+			total, busy = total+ranges[i].bytes, busy+1
+		}
 	}
-	lend := r.params.Lend
-	if lend == nil {
-		lend = func(n int) []byte { return make([]byte, n) }
+	room := max(min(int64(params.MaxBytes), total), 1)
+	if params.Reserve != nil {
+		room = int64(params.Reserve(int(min(room, 1<<20)), int(room)))
 	}
-	records, err := log.ReadInto(lend, req.FetchOffset, upTo, max(room, 0), minOne)
+	if room <= 0 {
+		return false
+	}
+	share, kept := room/busy, int64(0)
+	for i := range ranges {
+		if ranges[i].bytes <= share {
+			kept += ranges[i].bytes
+		}
+	}
+	lent := memory{lend: params.Lend, want: min(room, total)}
+	read := false
+	for i := range ranges {
+		what := &ranges[i]
+		if what.bytes == 0 {
+			continue
+		}
+		if what.bytes <= share {
+			kept -= what.bytes
+		}
+		limit := min(int64(parts[i].MaxBytes), room-kept)
+		if limit <= 0 && read {
+			continue
+		}
+		n := what.p.read(&results[i], lent.take, parts[i].FetchOffset, what, int32(max(limit, 0)), !read)
+		room -= n
+		read = read || n > 0
+	}
+	return true
+}
+
+// read reads the records of one partition and returns how many bytes.
+func (p *partition) read(result *FetchResult, lend func(int) []byte, offset int64, what *fetchRange, maxBytes int32, minOne bool) int64 {
+	records, err := p.log.ReadInto(lend, offset, what.upTo, maxBytes, minOne)
 	// What was read without the lock counts only if nobody can have cut the
 	// log meanwhile (KAFKA-18723).
-	if p.leading.Load() != epoch {
-		*result, r.urgent = fetchError(kerr.NotLeaderForPartition.Code), true
-		return
+	if p.leading.Load() != what.epoch {
+		*result = fetchError(kerr.NotLeaderForPartition.Code)
+		return 0
 	}
 	if err != nil {
-		*result, r.urgent = p.readError(err), true
-		return
+		*result = p.readError(err)
+		return 0
 	}
 	result.Records = records
-	r.bytes += int32(len(records))
+	return int64(len(records))
+}
+
+// memory lends a fetch its memory in few pieces, however many partitions it has.
+type memory struct {
+	lend func(n int) []byte
+	want int64 // so much is expected to be needed yet
+	left []byte
+}
+
+// memoryPieceBytes is the smallest piece worth lending while more is wanted.
+const memoryPieceBytes = 16 << 10
+
+func (m *memory) take(n int) []byte {
+	if n > len(m.left) {
+		size := max(n, int(min(m.want, memoryPieceBytes)))
+		if m.lend != nil {
+			m.left = m.lend(size)
+		} else {
+			m.left = make([]byte, size)
+		}
+	}
+	m.want -= int64(n)
+	out := m.left[:n:n]
+	m.left = m.left[n:]
+	return out
 }
 
 // enlist makes the fetch hear of what it waits for here.
@@ -188,16 +282,20 @@ func (p *partition) epochEnd(epoch int32) (int32, int64) {
 }
 
 // checkEpoch fences a request by the epoch its sender believes in; -1 skips that.
+// Who believes in another epoch learns that first, of a follower too, as from
+// Kafka's Partition.checkCurrentLeaderEpoch.
 func (p *partition) checkEpoch(epoch int32) int16 {
 	switch {
-	case p.gone || p.leading.Load() < 0:
+	case p.gone:
 		return kerr.NotLeaderForPartition.Code
-	case epoch < 0 || epoch == p.state.LeaderEpoch():
-		return 0
-	case epoch < p.state.LeaderEpoch():
+	case epoch >= 0 && epoch < p.state.LeaderEpoch():
 		return kerr.FencedLeaderEpoch.Code
+	case epoch > p.state.LeaderEpoch():
+		return kerr.UnknownLeaderEpoch.Code
+	case p.leading.Load() < 0:
+		return kerr.NotLeaderForPartition.Code
 	}
-	return kerr.UnknownLeaderEpoch.Code
+	return 0
 }
 
 // fetchRefusal is an error with what helps its receiver on.

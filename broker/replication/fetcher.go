@@ -23,8 +23,9 @@ type fetcher struct {
 	task   env.Task
 
 	mu      env.Mutex
-	change  env.Cond       // targets or stopped
-	targets []*fetchTarget // by topic and partition
+	change  env.Cond                    // targets or stopped
+	targets []*fetchTarget              // those that were given records latest come last
+	of      map[*partition]*fetchTarget // the same
 	peer    Peer
 	stopped bool
 
@@ -32,17 +33,19 @@ type fetcher struct {
 	due      []*fetchTarget
 	req      kmsg.FetchRequest
 	failures int
+	resumeAt time.Duration // no request before, after failures
 }
 
 // fetchTarget is one partition to fetch. A target is replaced, not changed,
 // when its partition enters another epoch.
 type fetchTarget struct {
-	p       *partition
-	epoch   int32
-	retryAt time.Duration // of the fetcher's task alone
+	p     *partition
+	epoch int32
 
-	// What the request in flight asked for.
-	asked LogEnds
+	// Of the fetcher's task alone.
+	retryAt time.Duration
+	served  bool    // the latest answer brought records
+	asked   LogEnds // what the request in flight asked for
 
 	// unfinished is an answer whose records are in the log and not yet synced.
 	unfinished *FetchAnswer
@@ -50,7 +53,7 @@ type fetchTarget struct {
 
 func newFetcher(m *Manager, source int32) *fetcher {
 	mu := m.e.NewMutex()
-	f := &fetcher{m: m, source: source, mu: mu, change: m.e.NewCond(mu)}
+	f := &fetcher{m: m, source: source, mu: mu, change: m.e.NewCond(mu), of: map[*partition]*fetchTarget{}}
 	f.task = m.e.Go("replica-fetcher", f.run)
 	return f
 }
@@ -59,13 +62,10 @@ func newFetcher(m *Manager, source int32) *fetcher {
 func (f *fetcher) add(p *partition, epoch int32) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.drop(p)
 	t := &fetchTarget{p: p, epoch: epoch}
-	at, found := slices.BinarySearchFunc(f.targets, p, func(t *fetchTarget, p *partition) int { return t.p.tp.Compare(p.tp) })
-	if found {
-		f.targets[at] = t
-	} else {
-		f.targets = slices.Insert(f.targets, at, t)
-	}
+	f.of[p] = t
+	f.targets = append(f.targets, t)
 	f.change.Broadcast()
 }
 
@@ -74,7 +74,35 @@ func (f *fetcher) add(p *partition, epoch int32) {
 func (f *fetcher) remove(p *partition) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.targets = slices.DeleteFunc(f.targets, func(t *fetchTarget) bool { return t.p == p })
+	f.drop(p)
+}
+
+// drop forgets a partition's target. mu is held.
+func (f *fetcher) drop(p *partition) {
+	if t := f.of[p]; t != nil {
+		delete(f.of, p)
+		at := slices.Index(f.targets, t)
+		f.targets = slices.Delete(f.targets, at, at+1)
+	}
+}
+
+// takeTurns moves the targets that the latest answer brought records for behind
+// the others. The leader fills an answer in the order of the request, so a
+// partition that got nothing, since others had so much, is asked for before them
+// next time.
+func (f *fetcher) takeTurns() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var served []*fetchTarget
+	f.targets = slices.DeleteFunc(f.targets, func(t *fetchTarget) bool {
+		if t.served {
+			t.served = false
+			served = append(served, t)
+			return true
+		}
+		return false
+	})
+	f.targets = append(f.targets, served...)
 }
 
 // reconnect ends the request in flight, if any.
@@ -120,7 +148,7 @@ func (f *fetcher) next() bool {
 		earliest := env.Forever
 		f.due = f.due[:0]
 		for _, t := range f.targets {
-			switch wait := t.retryAt - now; {
+			switch wait := max(t.retryAt, f.resumeAt) - now; {
 			case wait <= 0:
 				f.due = append(f.due, t)
 			case earliest == env.Forever || wait < earliest:
@@ -222,20 +250,18 @@ func (f *fetcher) exchange() (*kmsg.FetchResponse, error) {
 	return nil, err
 }
 
-// pauseAll lets every partition wait after a failed request, longer each time
-// up to a second.
+// pauseAll lets all partitions wait after a failed request, those that it did
+// not ask for too, longer each time up to a second.
 func (f *fetcher) pauseAll() {
 	f.failures = min(f.failures+1, 10)
 	pause := min(f.m.cfg.ReplicaFetchBackoff<<(f.failures-1), max(time.Second, f.m.cfg.ReplicaFetchBackoff))
-	for _, t := range f.due {
-		t.retryAt = f.m.e.Now() + pause
-	}
+	f.resumeAt = f.m.e.Now() + pause
 }
 
 // take hands each partition its part of the answer. Answers come in the order
 // of the request; what does not fit is passed over and asked for again.
 func (f *fetcher) take(resp *kmsg.FetchResponse) {
-	at := 0
+	at, served := 0, false
 	for i := range resp.Topics {
 		t := &resp.Topics[i]
 		for j := range t.Partitions {
@@ -248,6 +274,8 @@ func (f *fetcher) take(resp *kmsg.FetchResponse) {
 				continue
 			}
 			at = n + 1
+			f.due[n].served = len(part.RecordBatches) > 0
+			served = served || f.due[n].served
 			if !f.due[n].take(part) {
 				f.due[n].retryAt = f.m.e.Now() + f.m.cfg.ReplicaFetchBackoff
 			}
@@ -257,6 +285,9 @@ func (f *fetcher) take(resp *kmsg.FetchResponse) {
 		if t.unfinished != nil && !t.finish() {
 			t.retryAt = f.m.e.Now() + f.m.cfg.ReplicaFetchBackoff
 		}
+	}
+	if served {
+		f.takeTurns()
 	}
 	if at == 0 {
 		f.pauseAll() // an answer about nothing must not be asked for in a tight loop

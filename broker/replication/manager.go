@@ -87,6 +87,9 @@ func (c Config) withDefaults() Config {
 	if c.ReplicaFetchAnswerBytes <= 0 {
 		c.ReplicaFetchAnswerBytes = 10 << 20
 	}
+	if c.FetchMaxBytes <= 0 {
+		c.FetchMaxBytes = 55 << 20
+	}
 	if c.ReplicaFetchers <= 0 {
 		c.ReplicaFetchers = 1
 	}

@@ -35,6 +35,7 @@ type cluster struct {
 	managers map[int32]*Manager
 	wrap     func(id int32, e env.Env) env.Env // what a broker runs on, nil for the plain machine
 	cut      map[int32]bool                    // brokers that reach nobody
+	served   []string                          // topics that followers were given records of
 }
 
 var errCut = errors.New("cut off")
@@ -255,6 +256,11 @@ func (l *link) Request(r kmsg.Request, _ time.Duration) (kmsg.Response, error) {
 	for i := range resp.Topics {
 		for j := range resp.Topics[i].Partitions {
 			p, r := &resp.Topics[i].Partitions[j], results[0]
+			if len(r.Records) > 0 {
+				l.c.mu.Lock()
+				l.c.served = append(l.c.served, parts[len(parts)-len(results)].TP.Topic)
+				l.c.mu.Unlock()
+			}
 			results = results[1:]
 			p.ErrorCode, p.HighWatermark, p.LogStartOffset, p.RecordBatches = r.ErrorCode, r.HighWatermark, r.LogStartOffset, r.Records
 			if r.Diverging {
