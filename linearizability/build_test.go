@@ -38,7 +38,7 @@ func (s *story) state(at int, leader, epoch int32, isr []int32, elr ...int32) *s
 
 // start says at which offset an epoch began.
 func (s *story) start(epoch int32, offset int64) *story {
-	s.l.AddEpochStart(EpochStart{Topic: "orders", LeaderEpoch: epoch, StartOffset: offset})
+	s.l.AddEpochStart(EpochStart{Topic: "orders", LeaderEpoch: epoch, Leader: None, StartOffset: offset})
 	return s
 }
 
@@ -110,7 +110,7 @@ func judgeDrained(h *History) Verdict {
 
 // sealed gives a history the manifest and the end that fit what it holds.
 func sealed(h *History) *History {
-	m := Manifest{Producers: 1, Consumers: 1, Registers: len(h.Offsets), Probes: len(h.Ends) > 0, Group: len(h.Assignments) > 0}
+	m := Manifest{Producers: 1, Consumers: 1, Registers: len(h.Offsets), Probes: len(h.Ends) > 0, Group: len(h.Assignments) > 0, Dressed: len(h.Flaws) > 0}
 	give := func(f Fact, is bool) {
 		if is {
 			m.Facts = append(m.Facts, f)

@@ -350,6 +350,8 @@ func (rd *reader) fact(l *fileLine) error {
 		err = appendFact(&h.Live, l.Value)
 	case "assignment":
 		err = appendFact(&h.Assignments, l.Value)
+	case "flaw":
+		err = appendFact(&h.Flaws, l.Value)
 	case "topic":
 		err = appendFact(&h.Topics, l.Value)
 	case "fault":
@@ -365,7 +367,7 @@ func (rd *reader) fact(l *fileLine) error {
 	case "scan-records":
 		err = rd.scanChunk(l.Value)
 	default:
-		return fmt.Errorf("f %q: want one of %s, recording, manifest, topic, fault, partition-state, epoch-start, high-watermark, assignment, scan, scan-records, live or end",
+		return fmt.Errorf("f %q: want one of %s, recording, manifest, topic, fault, partition-state, epoch-start, high-watermark, assignment, flaw, scan, scan-records, live or end",
 			l.F, strings.Join(functionNames[:], ", "))
 	}
 	if err != nil {

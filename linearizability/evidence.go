@@ -24,6 +24,7 @@ const (
 	ofReplicas    // the logs that all its replicas ended with
 	ofDrain       // consumers that read to the end
 	ofHealing     // when the faults were over
+	ofDress       // keys, headers and timestamps that follow from the values
 
 	// What decides about excuses.
 	ofLedger = ofTopics | ofFaults | ofStates | ofEpochs
@@ -63,6 +64,12 @@ var evidences = []struct {
 			return ""
 		}
 		return "the consumers did not read to the end"
+	}},
+	{ofDress, []string{"poll ok", "scan", "records scanned", "flaw"}, func(h *History) string {
+		if h.Manifest.Dressed {
+			return ""
+		}
+		return "the records have no keys, headers and timestamps to check"
 	}},
 	{ofHealing, nil, func(h *History) string {
 		if h.Closing.Patience > 0 {

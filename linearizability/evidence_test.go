@@ -17,7 +17,7 @@ func wholeRun(t *testing.T) []byte {
 	var file bytes.Buffer
 	l := NewLog(&file)
 	facts := []Fact{FactStates, FactElections, FactEpochStarts, FactWatermarks, FactReplicas, FactLive}
-	l.Begin(Manifest{Facts: facts, Producers: 1, Consumers: 1, Registers: 1, Probes: true, Group: true})
+	l.Begin(Manifest{Facts: facts, Producers: 1, Consumers: 1, Registers: 1, Probes: true, Group: true, Dressed: true})
 	l.AddTopic(Topic{Name: "orders", Partitions: 2, ReplicationFactor: 3, MinISR: 2, ELR: true})
 	var logs [2][]ScanRecord
 	for p := range int32(2) {

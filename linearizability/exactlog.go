@@ -119,7 +119,7 @@ func (c *court) exactLog(p *partition) {
 	}
 	calm := p.calm()
 	for _, e := range p.ends {
-		if e.Outcome != OK || e.Offset > p.log.LogEnd {
+		if e.Outcome != OK || e.Offset > p.log.end() {
 			continue
 		}
 		reads = append(reads, logRead{e.Call, e.Return, level(min(e.Offset, p.lostFrom(e))), calm})

@@ -18,7 +18,7 @@ func lostStory(t *testing.T, topic Topic) *story {
 		state(0, 1, 1, all3).
 		acked(5, 0, -1, 1, 1).
 		acked(10, 1, -1, 1, 1).
-		acked(30, 1, -1, 2, 2).
+		acked(30, 1, -1, 2, None).
 		start(2, 1).
 		final(2, rec(0, 5, 1), rec(1, 30, 2))
 }

@@ -100,6 +100,19 @@ type Assignment struct {
 	Time       time.Duration `json:"time"`
 }
 
+// Flaw is a record that was read with something else around its value than was
+// sent with it.
+type Flaw struct {
+	Topic     string        `json:"topic"`
+	Partition int32         `json:"partition"`
+	Offset    int64         `json:"offset"`
+	Value     int64         `json:"value"`
+	Time      time.Duration `json:"time,omitempty"` // when it was read; 0 in a final log
+	// Where it was read ("client 7", "the log of broker 2"), and what is wrong.
+	Where string `json:"where"`
+	What  string `json:"what"`
+}
+
 // PartitionState is one committed change of a partition's metadata, as the
 // controller quorum decided it. Elections are read off consecutive states.
 type PartitionState struct {

@@ -45,6 +45,7 @@ type History struct {
 	HighWatermarks []HighWatermark
 	Scans          []Scan
 	Assignments    []Assignment
+	Flaws          []Flaw
 
 	// Live are verdicts on what was watched while the run went on.
 	Live []Verdict

@@ -54,19 +54,27 @@ var (
 		needs: ofPolls | ofMarks, each: (*court).aboveWatermark}
 	checkLog = check{code: "LIN", name: "the log is linearizable (exact check by offsets)", unit: "operations",
 		needs: ofSends | ofLog, uses: ofPolls | ofEnds | ofLedger | ofMarks, each: (*court).exactLog}
+	checkEnds = check{code: "LIN", name: "ListOffsets tells where the log ends", unit: "look-ups",
+		needs: ofEnds | ofLog, uses: ofSends | ofStates | ofEpochs | ofMarks, each: (*court).logEnds}
+	checkLeaders = check{code: "K12", name: "a leader epoch has one leader, which tells the truth", unit: "acts of leaders",
+		needs: ofStates, uses: ofEpochs | ofMarks | ofSends | ofLog, each: (*court).leaders, internal: true}
 	checkReplicas = check{code: "K11", name: "replicas agree in the end", unit: "records compared",
 		needs: ofReplicas, uses: ofTopics, each: (*court).replicas, internal: true}
 	checkUnseen = check{code: "K10", name: "acknowledged records reach consumers", unit: "acknowledged records",
 		needs: ofSends | ofPolls | ofLog | ofDrain, each: (*court).unseen}
 	checkRegister = check{code: "K8", name: "committed offsets are a linearizable register (Porcupine)", unit: "operations",
 		needs: ofOffsets, uses: ofLedger, whole: (*court).registers}
+	checkOwnership = check{code: "K9", name: "a partition has one owner in each generation of a group", unit: "partitions assigned",
+		needs: ofAssignments, whole: (*court).ownership}
+	checkDress = check{code: "K1", name: "keys, headers and timestamps are those sent", unit: "records",
+		needs: ofDress, each: (*court).dress}
 	checkWhole = check{code: "–", name: "the history is whole", unit: "lines"}
 )
 
 // checks are what the judge performs, in the order of the verdict.
 func checks() []check {
 	return []check{checkSurvival, checkAgreement, checkRead, checkDuplicates, checkRefusals, checkSequence, checkFIFO, checkHonesty,
-		checkSessions, checkWatermark, checkLog, checkReplicas, checkUnseen, checkResolved, checkRegister}
+		checkSessions, checkWatermark, checkLog, checkEnds, checkLeaders, checkReplicas, checkUnseen, checkResolved, checkRegister, checkOwnership, checkDress}
 }
 
 // Judge checks a history against what Kafka promises. A check whose evidence is

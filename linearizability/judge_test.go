@@ -29,6 +29,10 @@ func TestCleanRunPasses(t *testing.T) {
 	require.Empty(t, v.Findings)
 	require.Empty(t, v.Excused)
 	for _, k := range v.Checks {
+		if k.Name == checkOwnership.name || k.Name == checkDress.name {
+			require.Equal(t, Skipped, k.Status, k.Name)
+			continue
+		}
 		require.Equal(t, Pass, k.Status, k.Name)
 		if k.Name != checkSequence.name && k.Name != checkFIFO.name && k.Name != checkHonesty.name && k.Name != checkRefusals.name {
 			require.Positive(t, k.Inputs, k.Name)
@@ -250,8 +254,8 @@ func TestNoFalseAlarms(t *testing.T) {
 }
 
 func TestDuplicatesThatAProducerMadeItself(t *testing.T) {
-	s := clean(t).send(Op{Process: 7, Value: 30, Acks: -1}, 30, Op{Type: OK, Offset: 3, Attempts: 2}).
-		send(Op{Process: 7, Value: 31, Acks: -1, Idempotent: true}, 31, Op{Type: OK, Offset: 6, ProducerID: 4, ProducerEpoch: 1, Attempts: 2}).
+	s := clean(t).send(Op{Process: 7, Value: 30, Acks: -1}, 30, Op{Type: OK, Offset: 3, Broker: 1, Attempts: 2}).
+		send(Op{Process: 7, Value: 31, Acks: -1, Idempotent: true}, 31, Op{Type: OK, Offset: 6, Broker: 1, ProducerID: 4, ProducerEpoch: 1, Attempts: 2}).
 		final(1, append(cleanLog(), rec(3, 30, 1), rec(4, 30, 1), idem(5, 31, 1, 4, 0, 0), idem(6, 31, 1, 4, 1, 0))...)
 	v := s.judge()
 	require.Empty(t, v.Findings)

@@ -251,6 +251,14 @@ func (l *Log) AddAssignment(a Assignment) {
 	l.writeFact("assignment", a)
 }
 
+// AddFlaw takes a record that was not as it was sent.
+func (l *Log) AddFlaw(f Flaw) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.h.Flaws = append(l.h.Flaws, f)
+	l.writeFact("flaw", f)
+}
+
 // AddTopic takes the settings of a topic.
 func (l *Log) AddTopic(t Topic) {
 	l.mu.Lock()

@@ -37,6 +37,9 @@ type Manifest struct {
 	Registers int `json:"registers"`
 	// Probes says that consumers ask for the ends of partitions.
 	Probes bool `json:"probes,omitempty"`
+	// Dressed says that records carry a key, a header and a timestamp that
+	// follow from their values, and that whoever reads them checks these.
+	Dressed bool `json:"dressed,omitempty"`
 	// Group says that the consumers are members of a group.
 	Group bool `json:"group,omitempty"`
 }
@@ -108,6 +111,7 @@ func (h *History) Counts() Counts {
 	fact("assignment", len(h.Assignments))
 	fact("scan", len(h.Scans))
 	fact("live", len(h.Live))
+	fact("flaw", len(h.Flaws))
 	for i := range h.Scans {
 		fact("records scanned", int(c["records scanned"])+len(h.Scans[i].Records)+len(h.Scans[i].Runs))
 	}

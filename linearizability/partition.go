@@ -21,6 +21,7 @@ type partition struct {
 	elect  []election
 	starts []EpochStart // known epoch starts, by epoch then offset
 	faults []Fault      // of the whole run
+	flaws  []Flaw
 
 	// The values sent, and those in the final log.
 	sent, stored valueIndex
@@ -57,6 +58,9 @@ type finalLog struct {
 }
 
 func (l *finalLog) known() bool { return l.Scan != nil }
+
+// end is where the log ends; a consumer knows only how much of it is committed.
+func (l *finalLog) end() int64 { return max(l.LogEnd, l.HighWatermark) }
 
 // partitions sorts a history by partition.
 func (c *court) partitions() []*partition {
@@ -120,6 +124,10 @@ func (c *court) partitions() []*partition {
 	for _, w := range h.HighWatermarks {
 		p := get(TopicPartition{w.Topic, w.Partition})
 		p.marks = append(p.marks, w)
+	}
+	for _, f := range h.Flaws {
+		p := get(TopicPartition{f.Topic, f.Partition})
+		p.flaws = append(p.flaws, f)
 	}
 	for i := range h.Scans {
 		s := &h.Scans[i]
@@ -226,8 +234,8 @@ func (l *finalLog) describe(offset int64) string {
 	switch {
 	case offset < l.LogStart:
 		return fmt.Sprintf("%s starts at offset %d, although nothing may delete records", where, l.LogStart)
-	case offset >= l.LogEnd:
-		return fmt.Sprintf("%s ends at offset %d", where, l.LogEnd)
+	case offset >= l.end():
+		return fmt.Sprintf("%s ends at offset %d", where, l.end())
 	}
 	return fmt.Sprintf("%s holds no record at offset %d", where, offset)
 }

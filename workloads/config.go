@@ -54,6 +54,8 @@ func programConfig(s *scenario.Scenario, bootstrap []string) (program.Config, er
 		RecordBytes:        int(l.Producers.RecordSize.Value()),
 		Producer:           producer,
 		Consumers:          l.Consumers.Count,
+		Group:              l.Consumers.Group,
+		LogAppendTime:      s.Topic.Configs.Text("message.timestamp.type", "CreateTime") == "LogAppendTime",
 		Consumer:           consumerConfig(l.Consumers.Properties),
 		ListOffsetsEvery:   time.Second,
 		Registers:          l.Committers.Count,

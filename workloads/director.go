@@ -281,7 +281,7 @@ func judgedTopic(s *scenario.Scenario) linearizability.Topic {
 // groups commit offsets, where those are kept.
 func judgedTopics(s *scenario.Scenario) []linearizability.Topic {
 	topics := []linearizability.Topic{judgedTopic(s)}
-	if s.Load.Committers.Count > 0 {
+	if usesGroups(s) {
 		c, err := brokerConfig(s, 0, nil, "")
 		if err != nil {
 			return topics // no broker starts with it
@@ -293,6 +293,11 @@ func judgedTopics(s *scenario.Scenario) []linearizability.Topic {
 		})
 	}
 	return topics
+}
+
+// usesGroups says whether clients of the load commit offsets.
+func usesGroups(s *scenario.Scenario) bool {
+	return s.Load.Committers.Count > 0 || s.Load.Consumers.Group != ""
 }
 
 // judged is a topic that the judge looks at, false if it does not.

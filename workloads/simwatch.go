@@ -179,7 +179,7 @@ func (w *simWatch) watched(r replication.ReplicaView) bool {
 	switch {
 	case r.TP.Topic == w.c.s.Topic.Name:
 		return true
-	case r.TP.Topic != linearizability.OffsetsTopic || w.c.s.Load.Committers.Count == 0:
+	case r.TP.Topic != linearizability.OffsetsTopic || !usesGroups(w.c.s):
 		return false
 	case r.LogEndOffset > 0 && !w.used[r.TP.Partition]:
 		w.used[r.TP.Partition] = true

@@ -312,6 +312,17 @@ func (m *membership) assign(parts []TopicPartition) {
 	}
 }
 
+// Member is who the consumer is in its group: its member id and the generation
+// that it is in; "" and -1 if it is in none.
+func (k *Consumer) Member() (id string, generation int32) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.group == nil {
+		return "", -1
+	}
+	return k.group.who.id, k.group.who.generation
+}
+
 // revoke stops reading everything. lost says that the group has given the
 // partitions to others already.
 func (m *membership) revoke(lost bool) {

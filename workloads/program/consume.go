@@ -1,6 +1,7 @@
 package program
 
 import (
+	"strconv"
 	"time"
 
 	"github.com/weirlab/weir/env"
@@ -38,11 +39,14 @@ func (w *Workload) consume(e env.Env, name string, i int) error {
 	defer c.Close()
 	cfg := w.cfg.Consumer
 	cfg.Group = w.cfg.Group
+	run := &consuming{w: w, e: e, c: c, index: i}
+	cfg.OnAssigned = run.assigned
 	k, err := c.NewConsumer(cfg)
 	if err != nil {
 		return err
 	}
 	defer k.Close()
+	run.k = k
 	if cfg.Group != "" {
 		if err := k.Subscribe([]string{w.cfg.Topic}); err != nil {
 			return err
@@ -54,7 +58,6 @@ func (w *Workload) consume(e env.Env, name string, i int) error {
 		}
 		k.Assign(parts)
 	}
-	run := &consuming{w: w, e: e, c: c, k: k, index: i}
 	stop := e.NewSignal()
 	var probe env.Task
 	if w.cfg.ListOffsetsEvery > 0 {
@@ -66,6 +69,22 @@ func (w *Workload) consume(e env.Env, name string, i int) error {
 		probe.Wait()
 	}
 	return nil
+}
+
+// assigned takes down what the group has given this member.
+func (r *consuming) assigned(parts []client.TopicPartition) {
+	log, ok := r.w.rec.(interface {
+		AddAssignment(linearizability.Assignment)
+	})
+	if !ok {
+		return
+	}
+	a := linearizability.Assignment{Group: r.w.cfg.Group, Process: r.w.pollProcess(r.index, 0), Topic: r.w.cfg.Topic, Time: r.e.Now()}
+	a.Member, a.Generation = r.k.Member()
+	for _, tp := range parts {
+		a.Partitions = append(a.Partitions, tp.Partition)
+	}
+	log.AddAssignment(a)
 }
 
 // partitions lists every stride-th partition from first on.
@@ -166,6 +185,7 @@ func (r *consuming) record(batch *client.Batch, started time.Duration) {
 				records[j].Value = linearizability.None
 				continue
 			}
+			r.undress(got, v, now)
 			if v>>valueBits < int64(w.cfg.Producers) {
 				w.meter.Consumed(intended, now-w.origin, len(got.Value))
 			}
@@ -178,6 +198,27 @@ func (r *consuming) record(batch *client.Batch, started time.Duration) {
 		})
 	}
 	r.recordErrors(batch.Errors, started, now)
+}
+
+// undress takes down what is wrong with what goes around a value.
+func (r *consuming) undress(got *client.ConsumedRecord, value int64, now time.Duration) {
+	if r.w.cfg.streams() {
+		return
+	}
+	var sent []byte
+	for i := range got.Headers {
+		if got.Headers[i].Key == linearizability.SentHeader {
+			sent = got.Headers[i].Value
+		}
+	}
+	what := linearizability.Undress(value, got.Key, sent, got.TimestampMillis, r.w.cfg.LogAppendTime)
+	log, ok := r.w.rec.(interface {
+		AddFlaw(linearizability.Flaw)
+	})
+	if what != "" && ok {
+		log.AddFlaw(linearizability.Flaw{Topic: got.Topic, Partition: got.Partition, Offset: got.Offset, Value: value,
+			Time: now, Where: "client " + strconv.FormatInt(r.w.pollProcess(r.index, got.Partition), 10), What: what})
+	}
 }
 
 // invokePoll takes down the start of a poll.

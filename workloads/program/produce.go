@@ -103,6 +103,10 @@ func (r *producing) send(p *client.Producer, i int, n int64, intended time.Durat
 	s.rec.Topic = w.cfg.Topic
 	s.rec.Partition = w.turn(i, n)
 	s.rec.Value = payload
+	s.rec.TimestampMillis = r.e.Wall().UnixMilli()
+	var sent []byte
+	s.rec.Key, sent = linearizability.Dress(value(i, n), s.rec.TimestampMillis)
+	s.rec.Headers = []client.Header{{Key: linearizability.SentHeader, Value: sent}}
 	s.rec.Tag = s
 	s.number = w.rec.Invoke(linearizability.Op{
 		Time: now, Process: int64(i), F: linearizability.Send,

@@ -25,6 +25,8 @@ type Config struct {
 	Partitions        int32
 	ReplicationFactor int16
 	TopicConfigs      []client.TopicConfig
+	// LogAppendTime says that the topic's timestamps are the broker's.
+	LogAppendTime bool
 
 	// Producers share RatePerSecond records of RecordBytes (value size; at
 	// least linearizability.MinPayload, or linearizability.MinTimedPayload where the schedule
@@ -252,7 +254,7 @@ func (w *Workload) Programs() []Program {
 func (w *Workload) Manifest() linearizability.Manifest {
 	return linearizability.Manifest{
 		Producers: w.cfg.Producers, Consumers: w.cfg.Consumers, Registers: w.cfg.Registers,
-		Probes: w.cfg.ListOffsetsEvery > 0, Group: w.cfg.Group != "",
+		Probes: w.cfg.ListOffsetsEvery > 0, Dressed: !w.cfg.streams(), Group: w.cfg.Group != "",
 	}
 }
 

@@ -151,7 +151,10 @@ type Producers struct {
 
 // Consumers read all partitions, shared out among them.
 type Consumers struct {
-	Count      int        `yaml:"count,omitempty"`
+	Count int `yaml:"count,omitempty"`
+	// Group, if set, is the consumer group that they share the partitions in;
+	// without one each reads partitions of its own.
+	Group      string     `yaml:"group,omitempty"`
 	Properties Properties `yaml:"properties,omitempty"`
 }
 
