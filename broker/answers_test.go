@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
@@ -214,7 +215,13 @@ func TestAuthorizedOperationsAreAnsweredIfAskedFor(t *testing.T) {
 	ctx := testContext(t)
 	c := startCluster(t, 1, nil)
 	c.createTopic(ctx, "there", 1)
-	c.offsetsTopic(ctx)
+	adm := c.offsetsTopic(ctx)
+	var offsets kadm.Offsets
+	offsets.AddOffset("there", 0, 1, -1)
+	require.Eventually(t, func() bool {
+		resp, err := adm.CommitOffsets(ctx, "g", offsets) // makes the group
+		return err == nil && resp.Ok()
+	}, 20*time.Second, 50*time.Millisecond)
 	cl := c.client()
 	for asked, want := range map[bool][3]int32{true: {ofTopic, ofCluster, ofGroup}, false: {math.MinInt32, math.MinInt32, math.MinInt32}} {
 		req := kmsg.NewPtrMetadataRequest()

@@ -13,8 +13,10 @@ import (
 //	v6 flexible
 //	v7 stable offsets only, which without transactions all are (KIP-447)
 //	v8 several groups at once (KIP-709)
+//	v9 member and epoch of the new group protocol (KIP-848), which this broker has not
+//	v10 topics by id (KIP-848)
 func (b *Broker) offsetFetchAPI() protocol.API {
-	return api(1, 8, func(_ *protocol.Call, req *kmsg.OffsetFetchRequest) kmsg.Response {
+	return api(1, 10, func(_ *protocol.Call, req *kmsg.OffsetFetchRequest) kmsg.Response {
 		return b.groups.HandleOffsetFetch(req)
 	})
 }

@@ -11,8 +11,9 @@ import (
 //	v3 authorized operations, if asked for
 //	v4 group instance id
 //	v5 flexible
+//	v6 GROUP_ID_NOT_FOUND for a group that does not exist, with a message (KIP-1043)
 func (b *Broker) describeGroupsAPI() protocol.API {
-	return api(0, 5, func(call *protocol.Call, req *kmsg.DescribeGroupsRequest) kmsg.Response {
+	return api(0, 6, func(call *protocol.Call, req *kmsg.DescribeGroupsRequest) kmsg.Response {
 		resp := b.groups.HandleDescribeGroups(req)
 		for i := range resp.Groups {
 			if g := &resp.Groups[i]; req.IncludeAuthorizedOperations && g.ErrorCode == 0 {

@@ -2,6 +2,7 @@ package broker_test
 
 import (
 	"context"
+	"errors"
 	"testing"
 	"time"
 
@@ -53,7 +54,7 @@ func TestOnlyCoordinatorsWriteInternalTopics(t *testing.T) {
 	c.offsetsTopic(ctx)
 	require.Eventually(t, func() bool {
 		groups, err := adm.DescribeGroups(ctx, "g")
-		return err == nil && groups["g"].Err == nil
+		return err == nil && errors.Is(groups["g"].Err, kerr.GroupIDNotFound)
 	}, 20*time.Second, 50*time.Millisecond)
 }
 

@@ -21,19 +21,25 @@ func (c *Coordinator) HandleOffsetCommit(req *kmsg.OffsetCommitRequest) *kmsg.Of
 		asked := &req.Topics[i]
 		topic := kmsg.NewOffsetCommitResponseTopic()
 		topic.Topic, topic.TopicID = asked.Topic, asked.TopicID
+		name, unknown := asked.Topic, kerr.UnknownTopicOrPartition.Code
+		if req.Version >= 10 {
+			name, unknown = topicName(image, asked.TopicID), kerr.UnknownTopicID.Code
+		}
 		topic.Partitions = make([]kmsg.OffsetCommitResponseTopicPartition, len(asked.Partitions))
 		for j := range asked.Partitions {
 			p, out := &asked.Partitions[j], &topic.Partitions[j]
 			out.Default()
 			out.Partition = p.Partition
 			switch {
-			case image.Partition(metadata.TopicPartition{Topic: asked.Topic, Partition: p.Partition}) == nil:
+			case image.Topic(name) == nil:
+				out.ErrorCode = unknown
+			case image.Partition(metadata.TopicPartition{Topic: name, Partition: p.Partition}) == nil:
 				out.ErrorCode = kerr.UnknownTopicOrPartition.Code
 			case len(text(p.Metadata)) > c.cfg.OffsetMetadataMax:
 				out.ErrorCode = kerr.OffsetMetadataTooLarge.Code
 			default:
 				taken = append(taken, out)
-				commit.tps = append(commit.tps, TopicPartition{asked.Topic, p.Partition})
+				commit.tps = append(commit.tps, TopicPartition{name, p.Partition})
 				commit.offsets = append(commit.offsets, Offset{Offset: p.Offset, LeaderEpoch: p.LeaderEpoch, Metadata: text(p.Metadata)})
 			}
 		}
@@ -58,7 +64,12 @@ func (c *Coordinator) HandleOffsetFetch(req *kmsg.OffsetFetchRequest) *kmsg.Offs
 	resp.Version = req.Version
 	if req.Version >= 8 {
 		for i := range req.Groups {
-			resp.Groups = append(resp.Groups, c.fetchGroup(&req.Groups[i]))
+			group := &req.Groups[i]
+			if req.Version >= 10 {
+				resp.Groups = append(resp.Groups, c.fetchByID(group))
+				continue
+			}
+			resp.Groups = append(resp.Groups, c.fetchGroup(group))
 		}
 		return resp
 	}
@@ -88,6 +99,46 @@ func (c *Coordinator) HandleOffsetFetch(req *kmsg.OffsetFetchRequest) *kmsg.Offs
 			topic.Partitions = append(topic.Partitions, part)
 		}
 		resp.Topics = append(resp.Topics, topic)
+	}
+	return resp
+}
+
+// topicName is the name of a topic, "" if there is none of that id.
+func topicName(image *metadata.Image, id metadata.TopicID) string {
+	if t := image.TopicByID(id); t != nil {
+		return t.Name
+	}
+	return ""
+}
+
+// fetchByID is fetchGroup for topics that go by their ids, as from v10 on
+// (KIP-848): what is kept by name is answered for the topic that has it now.
+func (c *Coordinator) fetchByID(req *kmsg.OffsetFetchRequestGroup) kmsg.OffsetFetchResponseGroup {
+	image := c.image()
+	named := *req
+	if req.Topics != nil {
+		named.Topics = []kmsg.OffsetFetchRequestGroupTopic{}
+	}
+	for _, t := range req.Topics {
+		if t.Topic = topicName(image, t.TopicID); t.Topic != "" {
+			named.Topics = append(named.Topics, t)
+		}
+	}
+	resp := c.fetchGroup(&named)
+	if resp.ErrorCode != 0 {
+		return resp
+	}
+	if req.Topics == nil {
+		resp.Topics = slices.DeleteFunc(resp.Topics, func(t kmsg.OffsetFetchResponseGroupTopic) bool { return image.Topic(t.Topic) == nil })
+		for i := range resp.Topics {
+			resp.Topics[i].TopicID = image.Topic(resp.Topics[i].Topic).ID
+		}
+		return resp
+	}
+	for _, t := range req.Topics {
+		if topicName(image, t.TopicID) == "" {
+			resp.Topics = append(resp.Topics, noOffsets([]kmsg.OffsetFetchRequestGroupTopic{t}, kerr.UnknownTopicID.Code)...)
+		}
 	}
 	return resp
 }

@@ -224,3 +224,38 @@ func TestADescribedMemberIsShownAsInKafka(t *testing.T) {
 	require.Equal(t, "Dead", got[1].State)
 	require.Equal(t, kerr.InvalidGroupID.Code, got[2].ErrorCode)
 }
+
+func TestTopicsMayGoByTheirIDs(t *testing.T) {
+	w := newWorld(t)
+	c := newCoordinator(t, w)
+	lead(t, c, w)
+	id := w.image.Topic("t").ID
+	req := commitReq("g", "", -1, 5)
+	req.Version, req.Topics[0].Topic, req.Topics[0].TopicID = 10, "", id
+	req.Topics = append(req.Topics, req.Topics[0])
+	req.Topics[1].TopicID = [16]byte{9}
+	resp := c.HandleOffsetCommit(req)
+	require.Zero(t, resp.Topics[0].Partitions[0].ErrorCode)
+	require.Equal(t, kerr.UnknownTopicID.Code, resp.Topics[1].Partitions[0].ErrorCode)
+	offset, code := fetchOffset(c, "g")
+	require.Zero(t, code)
+	require.EqualValues(t, 5, offset)
+
+	fetch := kmsg.NewPtrOffsetFetchRequest()
+	fetch.Version = 10
+	all, some := kmsg.NewOffsetFetchRequestGroup(), kmsg.NewOffsetFetchRequestGroup()
+	all.Group, some.Group = "g", "g"
+	some.Topics = []kmsg.OffsetFetchRequestGroupTopic{{TopicID: [16]byte{9}, Partitions: []int32{0}}, {TopicID: id, Partitions: []int32{3}}}
+	fetch.Groups = append(fetch.Groups, all, some)
+	got := c.HandleOffsetFetch(fetch).Groups
+	require.Len(t, got[0].Topics, 1)
+	require.EqualValues(t, id, got[0].Topics[0].TopicID)
+	require.EqualValues(t, 5, got[0].Topics[0].Partitions[0].Offset)
+	require.EqualValues(t, id, got[1].Topics[0].TopicID)
+	require.EqualValues(t, 5, got[1].Topics[0].Partitions[0].Offset)
+	require.Equal(t, kerr.UnknownTopicID.Code, got[1].Topics[1].Partitions[0].ErrorCode)
+
+	fetch.Groups = fetch.Groups[:1]
+	fetch.Groups[0].Group = "none"
+	require.Empty(t, c.HandleOffsetFetch(fetch).Groups[0].Topics)
+}
