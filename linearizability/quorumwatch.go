@@ -86,11 +86,12 @@ func (w *Watcher) quorumMatching(v ClusterView, leader *ControllerView) {
 	}
 	w.c.turn(wQuorumMatching)
 	for _, n := range v.Controllers {
+		from := max(w.quorum.matched[n.Node], leader.LogStart, n.LogStart)
 		to := min(leader.HighWatermark, n.HighWatermark)
-		if n.Node == leader.Node || n.Log == nil || !n.Running || w.quorum.matched[n.Node] >= to {
+		if n.Node == leader.Node || n.Log == nil || !n.Running || from >= to {
 			continue
 		}
-		count, a, b, err := compareBatches(leader.Log, n.Log, w.quorum.matched[n.Node], to)
+		count, a, b, err := compareBatches(leader.Log, n.Log, from, to)
 		w.c.cur.Inputs += count
 		w.quorum.matched[n.Node] = to
 		switch {

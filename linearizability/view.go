@@ -69,7 +69,9 @@ type ControllerView struct {
 	Running bool
 	Leader  bool
 	Epoch   int32
-	// HighWatermark and LogEnd of the metadata log.
+	// LogStart, HighWatermark and LogEnd of the metadata log. What is before its
+	// start is in a snapshot.
+	LogStart      int64
 	HighWatermark int64
 	LogEnd        int64
 	// Log as in ReplicaView.

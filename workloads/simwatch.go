@@ -158,7 +158,8 @@ func (w *simWatch) picture() {
 			one.Registered = registered(c.image, view)
 			q := view.Quorum
 			v.Controllers = append(v.Controllers, linearizability.ControllerView{
-				Node: int32(i + 1), Running: running, Leader: q.Leader, Epoch: q.Epoch, HighWatermark: q.HighWatermark, LogEnd: q.LogEnd, Log: w.readable(q.Log),
+				Node: int32(i + 1), Running: running, Leader: q.Leader, Epoch: q.Epoch,
+				LogStart: q.Log.StartOffset(), HighWatermark: q.HighWatermark, LogEnd: q.LogEnd, Log: w.readable(q.Log),
 			})
 			for _, r := range view.Replicas {
 				if w.watched(r) {
