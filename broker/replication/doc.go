@@ -26,13 +26,33 @@
 // read, replica by replica, in testdata. The same States are enumerated
 // exhaustively on small clusters and walked at random on larger ones.
 //
-// [Manager] runs the States of one broker over package storage: it opens logs
-// as metadata assigns them (apply.go), appends and keeps those waiting who want
-// all replicas (append.go), answers fetches of consumers and followers
-// (fetch.go), copies from other leaders with one task per source broker
-// (fetcher.go), and brings ISR changes to the controller (proposer.go,
-// KIP-497). Nothing ticks: the lag of followers is looked at every half
-// replica.lag.time.max.ms, and an idle follower waits in a long poll.
+// [Manager] runs the States of one broker over package storage: it follows
+// metadata (apply.go), opens, closes and removes logs side by side (loading.go),
+// appends and keeps those waiting who want all replicas (append.go), answers
+// fetches of consumers and followers (fetch.go), copies from other leaders with
+// one task per source broker (fetcher.go), and brings ISR changes to the
+// controller (proposer.go, KIP-497). Nothing ticks: the lag of followers is
+// looked at every half replica.lag.time.max.ms, and an idle follower waits in a
+// long poll.
+//
+// # Who judges by what, and since when
+//
+// Leader and controller hear of things at different times, so each change that
+// both judge by has a partition epoch of its own: leader, ISR, and
+// min.insync.replicas too. A leader acts on one partition epoch and proposes
+// from it, and the controller refuses what was proposed from an earlier one. A
+// proposal that is refused for another reason may have an earlier sending under
+// way; its members stay in the maximal ISR until the partition epoch has moved
+// on, to which the leader sees by proposing what there is.
+//
+// # A fetch
+//
+// A fetch looks at its partitions, and again each time that one has grown, and
+// counts by position what there is to read. Only when that is enough, or time is
+// up, does it ask for room and read, once. The answer is filled in the order of
+// the request, with room kept for partitions that have little to read; followers
+// ask first for what they were not given. So a busy partition never keeps a quiet
+// one out of the ISR.
 //
 // # Differences from Kafka
 //

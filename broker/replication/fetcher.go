@@ -27,6 +27,7 @@ type fetcher struct {
 	targets []*fetchTarget              // those that were given records latest come last
 	of      map[*partition]*fetchTarget // the same
 	peer    Peer
+	dialing *connecting
 	stopped bool
 
 	// Of the task alone.
@@ -120,6 +121,9 @@ func (f *fetcher) stop() {
 	f.mu.Lock()
 	f.stopped = true
 	f.change.Broadcast()
+	if f.dialing != nil {
+		f.dialing.over.Set()
+	}
 	f.mu.Unlock()
 	f.reconnect()
 }
@@ -211,6 +215,48 @@ func (f *fetcher) ask() bool {
 	return len(asked) > 0
 }
 
+// connecting is a connection that is being opened. stop does not wait for it;
+// one that comes too late is closed by the task that opened it.
+type connecting struct {
+	over env.Signal // opened, failed, or not wanted any more
+	peer Peer
+	err  error
+}
+
+// connect opens a connection to the source.
+func (f *fetcher) connect() (Peer, error) {
+	c := &connecting{over: f.m.e.NewSignal(), err: kerr.BrokerNotAvailable}
+	f.mu.Lock()
+	if f.stopped {
+		f.mu.Unlock()
+		return nil, c.err
+	}
+	f.dialing = c
+	f.mu.Unlock()
+	f.m.e.Go("replica-connect", func() {
+		peer, err := f.m.deps.Connect(f.source)
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		if f.stopped {
+			if err == nil {
+				peer.Close()
+			}
+			return
+		}
+		c.peer, c.err = peer, err
+		f.peer = peer
+		c.over.Set()
+	})
+	c.over.Wait(env.Forever)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.dialing = nil
+	if f.stopped {
+		return nil, kerr.BrokerNotAvailable
+	}
+	return c.peer, c.err
+}
+
 // exchange sends the request and waits for its answer.
 func (f *fetcher) exchange() (*kmsg.FetchResponse, error) {
 	f.mu.Lock()
@@ -218,16 +264,8 @@ func (f *fetcher) exchange() (*kmsg.FetchResponse, error) {
 	f.mu.Unlock()
 	if peer == nil {
 		var err error
-		if peer, err = f.m.deps.Connect(f.source); err != nil {
+		if peer, err = f.connect(); err != nil {
 			return nil, err
-		}
-		f.mu.Lock()
-		f.peer = peer
-		stopped := f.stopped
-		f.mu.Unlock()
-		if stopped {
-			peer.Close()
-			return nil, kerr.BrokerNotAvailable
 		}
 	}
 	resp, err := peer.Request(&f.req, f.m.cfg.ReplicaSocketTimeout)

@@ -46,7 +46,7 @@ func newClusterOn(t testing.TB, brokers int32, wrap func(id int32, e env.Env) en
 	c := &cluster{t: t, wrap: wrap, root: t.TempDir(), image: metadata.Empty(), managers: map[int32]*Manager{}, cut: map[int32]bool{},
 		cfg: Config{ReplicaLagTimeMax: 300 * time.Millisecond, ReplicaFetchWaitMax: 100 * time.Millisecond,
 			ReplicaFetchBackoff: 10 * time.Millisecond, CheckpointInterval: 20 * time.Millisecond, ReplicaSocketTimeout: time.Second,
-			Settings: config.NewStatic(0, map[string]string{"log.retention.ms": "-1"})}}
+			Settings: testSettings()}}
 	for id := int32(1); id <= brokers; id++ {
 		c.start(id)
 	}
@@ -56,6 +56,10 @@ func newClusterOn(t testing.TB, brokers int32, wrap func(id int32, e env.Env) en
 		}
 	})
 	return c
+}
+
+func testSettings() config.Static {
+	return config.NewStatic(0, map[string]string{"log.retention.ms": "-1"})
 }
 
 // start starts a broker's manager and registers the broker.
