@@ -35,8 +35,6 @@ func measured(t *testing.T, load string) (*workloads.Outcome, *rows) {
 	s, err := scenario.Parse("throughput.yaml", []byte(`
 name: throughput
 seed: 1
-cluster: {brokers: 1, storage: gp3}
-topic: {name: orders, partitions: 1, replication.factor: 1}
 recovery: 60s
 `+load))
 	require.NoError(t, err)
@@ -49,6 +47,8 @@ recovery: 60s
 // A broker that pauses from the middle of the load until after its end: what
 // was offered meanwhile is acknowledged late, and the load was carried.
 const pausedLoad = `
+cluster: {brokers: 1, storage: gp3}
+topic: {name: orders, partitions: 1, replication.factor: 1}
 load:
   duration: 10s
   producers: {count: 1, rate: 100, record-size: 100, properties: {acks: all}}
@@ -69,6 +69,8 @@ func TestThroughputIsOfTheSecondsOfLoad(t *testing.T) {
 
 func TestThroughputLeavesTheWarmUpOut(t *testing.T) {
 	o, _ := measured(t, `
+cluster: {brokers: 1, storage: gp3}
+topic: {name: orders, partitions: 1, replication.factor: 1}
 load:
   duration: 6s
   warm-up: 2s
@@ -93,4 +95,29 @@ func TestSumsOfTheSeriesEqualTheCounters(t *testing.T) {
 	for i, at := range r.at[:len(r.at)-1] {
 		require.Equal(t, time.Duration(i+1)*time.Second, at)
 	}
+}
+
+// What waits for its turn has not passed: in no window does a limit let pass
+// more than it allows, and an EBS pipe without credits is at its baseline.
+func TestNoLimitLetsMorePassThanItAllows(t *testing.T) {
+	o, _ := measured(t, `
+cluster: {brokers: 1, machine: m5.large, storage: gp3, volume: {throughput-mibps: 250, credits-percent: 0}}
+load:
+  duration: 3s
+  warm-up: 1s
+  history: batches
+  producers: {count: 4, rate: 150000, record-size: 1000, properties: {acks: 1, linger.ms: 5, batch.size: 100000}}
+topic: {name: orders, partitions: 4, replication.factor: 1, configs: {flush.messages: 1}}
+`)
+	require.Len(t, o.Usage, 1)
+	var pipe *workloads.LimitUse
+	for i, l := range o.Usage[0].Limits {
+		require.LessOrEqual(t, l.Percent(), int64(100), "%+v", l)
+		if l.Name == "EBS bandwidth of the instance" {
+			pipe = &o.Usage[0].Limits[i]
+		}
+	}
+	require.NotNil(t, pipe)
+	require.EqualValues(t, 81_250_000, pipe.PerSecond, "its credits are spent")
+	require.InEpsilon(t, 81_250_000, pipe.Used, 0.02, "saturated")
 }

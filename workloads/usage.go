@@ -53,14 +53,12 @@ type LimitUse struct {
 	PerSecond int64  `json:"limit_per_s"`
 }
 
-// Percent is how much of the limit was used, 0 if there is none. What is handed
-// to a device counts at once, so that in a short time more can seem to have
-// passed than could: then it is 100.
+// Percent is how much of the limit was used, 0 if there is none.
 func (l LimitUse) Percent() int64 {
 	if l.PerSecond == 0 {
 		return 0
 	}
-	return min(100, 100*l.Used/l.PerSecond)
+	return 100 * l.Used / l.PerSecond
 }
 
 // HeldBy is a limit that transfers had to pass: how many units did, and for how

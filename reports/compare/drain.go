@@ -186,7 +186,7 @@ func Drain(c Configuration, d Demand, hours int) (*Course, error) {
 			if saved, most := g.saved(now); !dry[i] && saved*1000 < most {
 				dry[i] = true
 				course.Exhausted = append(course.Exhausted, Exhaustion{
-					Limit: g.rule.Name, Unit: g.rule.Unit, At: now, Burst: g.rule.Burst, Baseline: g.rule.Baseline + g.rule.Earn, Refill: g.rule.RefillDuration(),
+					Limit: g.rule.Name, Unit: g.rule.Unit, At: now, Burst: g.rule.Burst, Baseline: g.rule.Baseline, Refill: g.rule.RefillDuration(),
 				})
 			}
 		}
@@ -237,7 +237,7 @@ type heldBack struct {
 func (m *limits) held() *heldBack {
 	h := &heldBack{m: m, by: map[string]time.Duration{}}
 	if m.volume != nil {
-		h.before = slices.Clone(m.volume.Held())
+		h.before = m.volume.Held(0)
 	}
 	return h
 }
@@ -257,7 +257,7 @@ func (h *heldBack) most() string {
 		return h.m.disks[0].Limits().WriteThroughput.Name
 	}
 	most = 0
-	for i, now := range h.m.volume.Held() {
+	for i, now := range h.m.volume.Held(0) {
 		if since := now.For - h.before[i].For; since > most {
 			limit, most = now.Limit, since
 		}

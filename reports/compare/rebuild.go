@@ -215,8 +215,8 @@ func rebuildLimits(p Plan, m *limits, catchUp int64) []RebuildLimit {
 		v := m.volume.Volume().Limits().Throughput
 		pipe, _ := m.EBSRules()
 		add(storageWrites+": "+v.Name, v.Burst, v.Baseline, load, 1)
-		add(storageWrites+": "+pipe.Name, pipe.Burst, pipe.Baseline+pipe.Earn, load, 1)
-		add(limitReads, min(v.Burst, pipe.Burst), min(v.Baseline, pipe.Baseline+pipe.Earn), load, sources)
+		add(storageWrites+": "+pipe.Name, pipe.Burst, pipe.Baseline, load, 1)
+		add(limitReads, min(v.Burst, pipe.Burst), min(v.Baseline, pipe.Baseline), load, sources)
 	} else {
 		n := int64(len(m.disks))
 		l := m.disks[0].Limits()

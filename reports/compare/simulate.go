@@ -143,7 +143,7 @@ func (m *limits) writing(creditsSpent bool) int64 {
 	volume := m.volume.Volume().Limits().Throughput
 	pipe, _ := m.EBSRules()
 	if creditsSpent {
-		return min(volume.Baseline, pipe.Baseline+pipe.Earn)
+		return min(volume.Baseline, pipe.Baseline)
 	}
 	return min(volume.Burst, pipe.Burst)
 }
@@ -311,7 +311,7 @@ func (c Configuration) used(writes, reads Demand, creditsSpent bool) []LimitUse 
 	add := func(r ec2.Rule, name string, times, n int64) {
 		limit := r.Burst
 		if creditsSpent {
-			limit = r.Baseline + r.Earn
+			limit = r.Baseline
 		}
 		all = append(all, LimitUse{name, 100 * n / max(1, limit*times)})
 	}

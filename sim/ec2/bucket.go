@@ -22,9 +22,9 @@ type Rule struct {
 	Credit int64
 
 	// Reserve is how many units may be saved besides, and Earn how many come
-	// to it per second, used or not. It is spent when Credit is out. The EBS
-	// pipe of an instance has one: its burst is promised for a time per day,
-	// whatever the baseline was used for.
+	// to it per second in which nothing passes. It is spent when Credit is out.
+	// The EBS pipe of an instance has one: its burst is promised for a time per
+	// day, and after it the baseline is all there is.
 	Reserve, Earn int64
 }
 
@@ -51,7 +51,7 @@ func (r Rule) check() error {
 // there is no burst to run out of. It is AWS's formula: the credits divided
 // by what bursting takes from them, the burst rate less the baseline.
 func (r Rule) BurstDuration(saved int64) (time.Duration, bool) {
-	drain := r.Burst - r.Baseline - r.Earn
+	drain := r.Burst - r.Baseline
 	if drain <= 0 {
 		return 0, false
 	}
@@ -140,7 +140,6 @@ func (b *Bucket) Admit(now time.Duration, n int64) (start, end time.Duration) {
 	b.at = min(start+took, math.MaxInt64>>1)
 
 	b.credit.add(b.rule.Baseline, took)
-	b.reserve.add(b.rule.Earn, took)
 	owed := b.reserve.take(b.credit.take(n))
 	if owed > 0 {
 		// Covered by the two fractions together.
@@ -172,7 +171,7 @@ func (b *Bucket) untilCovered(n int64) time.Duration {
 	if lacking.units < 0 {
 		return 0
 	}
-	return lacking.at(b.rule.Baseline + b.rule.Earn)
+	return lacking.at(b.rule.Baseline)
 }
 
 // Saved is how many credits there are at a time, of at most how many, with

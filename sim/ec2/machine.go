@@ -2,6 +2,7 @@ package ec2
 
 import (
 	"fmt"
+	"github.com/weirlab/weir/sim"
 	"slices"
 	"time"
 )
@@ -62,7 +63,7 @@ func pipeRule(name, unit string, baseline, burst int64) Rule {
 		seconds := int64(PipeBurst / time.Second)
 		r.Credit = baseline * int64(PipeWindow/time.Second)
 		r.Earn = (burst - baseline) * seconds / int64(PipeDay/time.Second)
-		r.Reserve = (burst - baseline - r.Earn) * seconds
+		r.Reserve = (burst - baseline) * seconds
 	}
 	return r
 }
@@ -134,7 +135,7 @@ func (m *Machine) Attach(v *Volume) *Attached {
 func (v *Volume) Alone() *Attached { return attach(v, v.ios, v.bytes) }
 
 func attach(v *Volume, limits ...*Bucket) *Attached {
-	a := &Attached{v: v, limits: limits, held: make([]Held, len(limits))}
+	a := &Attached{v: v, limits: limits, held: make([]Held, len(limits)), passed: make([]sim.Flow, len(limits))}
 	for i, b := range limits {
 		a.held[i].Limit, a.held[i].Rule = b.rule.Name, b.rule
 	}
@@ -146,6 +147,7 @@ type Attached struct {
 	v      *Volume
 	limits []*Bucket // IOPS and bytes of the volume, then of the pipe if any
 	held   []Held
+	passed []sim.Flow // by limit
 }
 
 // Held is for how long transfers were under way because of a limit: from when
@@ -162,8 +164,14 @@ type Held struct {
 func (a *Attached) Volume() *Volume { return a.v }
 
 // Held is for each limit of the volume and of the instance what it held back
-// so far. The largest names the bottleneck.
-func (a *Attached) Held() []Held { return slices.Clone(a.held) }
+// so far, and what it has let pass by a time. The largest names the bottleneck.
+func (a *Attached) Held(now time.Duration) []Held {
+	held := slices.Clone(a.held)
+	for i := range held {
+		held[i].Units = a.passed[i].At(now)
+	}
+	return held
+}
 
 // Admit queues a contiguous transfer, as [Volume.Admit].
 func (a *Attached) Admit(now time.Duration, bytes int64) (start, end time.Duration) {
@@ -180,8 +188,8 @@ func (a *Attached) Submit(now time.Duration, t Transfer) (start, end time.Durati
 	last := 0
 	for i, b := range a.limits {
 		before := p.end
-		p.through(b, now, costs[i])
-		a.held[i].Units += costs[i]
+		start, end := p.through(b, now, costs[i])
+		a.passed[i].Add(start, end, costs[i])
 		if p.end > before {
 			last = i
 		}

@@ -35,15 +35,30 @@ func TestPipeBursts30MinutesADay(t *testing.T) {
 	now := dry(0)
 	require.InDelta(t, PipeBurst.Seconds(), now.Seconds(), 5)
 
-	// Then the baseline is left, with the little that is earned meanwhile.
-	_, end := m.pipeBytes.Admit(now, 60*rule.Baseline)
-	require.InEpsilon(t, 60, (end - now).Seconds(), 0.03)
-
-	// Busy with its baseline for the rest of the day, it can burst again.
-	for day := PipeDay + PipeBurst; end < day; end += time.Second {
-		_, _ = m.pipeBytes.Admit(end, rule.Baseline)
+	// Then the baseline is left and no more, for as long as it is used.
+	end := now
+	for end < PipeDay {
+		_, end = m.pipeBytes.Admit(end, rule.Baseline/10)
 	}
-	require.InEpsilon(t, PipeBurst.Seconds(), (dry(end) - end).Seconds(), 0.02)
+	_, after := m.pipeBytes.Admit(end, 60*rule.Baseline)
+	require.InEpsilon(t, 60, (after - end).Seconds(), 0.0001)
+
+	// A day of rest later it can burst again.
+	rested := after + PipeDay
+	require.InEpsilon(t, PipeBurst.Seconds(), (dry(rested) - rested).Seconds(), 0.02)
+}
+
+// The published baseline of an m5.large is 650 Mbit/s, 81.25 MB/s.
+func TestBaselineIsWhatAWSPublishes(t *testing.T) {
+	m := machine(t, "m5.large")
+	m.SetEBSCredits(0)
+	rule, _ := m.EBSRules()
+	require.EqualValues(t, 81_250_000, rule.Baseline)
+	var now time.Duration
+	for range 600 {
+		_, now = m.pipeBytes.Admit(now, 8_125_000)
+	}
+	require.InDelta(t, 60, now.Seconds(), 0.001, "10 minutes of work at a tenth of a second each")
 }
 
 // TestPipeWithoutBurst: larger instances sustain their most.
@@ -79,8 +94,8 @@ func TestBottleneckIsNamed(t *testing.T) {
 		for range 1000 {
 			_, now = a.Admit(now, size)
 		}
-		most := a.Held()[0]
-		for _, h := range a.Held() {
+		most := a.Held(now)[0]
+		for _, h := range a.Held(now) {
 			if h.For > most.For {
 				most = h
 			}

@@ -291,17 +291,19 @@ type passage struct{ start, end time.Duration }
 // through passes n units through b. What costs nothing, because it is part of
 // an I/O that was charged before, passes with that I/O. A lone I/O does not wait for the slot it
 // takes: a limit of I/Os holds back what comes after it. Bytes take the time
-// they take.
-func (p *passage) through(b *Bucket, now time.Duration, n int64) {
-	start, end := b.Admit(now, n)
+// they take. It returns between which times the units pass b.
+func (p *passage) through(b *Bucket, now time.Duration, n int64) (start, passed time.Duration) {
+	start, passed = b.Admit(now, n)
+	end := passed
 	if b.rule.Unit == unitIOs {
 		if n <= 0 {
-			return
+			return start, passed
 		}
 		last, _ := perSecond(1, b.rule.Burst)
 		end = max(start, end-last)
 	}
 	p.start, p.end = max(p.start, start), max(p.end, end)
+	return start, passed
 }
 
 // Units of rules.

@@ -40,8 +40,9 @@ type Device struct {
 	slowdownPercent int64 // 100 is normal
 	owed            int64 // hundredths of a transfer that a slowdown still has to charge
 
-	last  transferred // to merge what continues it
-	stats DeviceStats
+	last      transferred // to merge what continues it
+	stats     DeviceStats
+	transfers int64
 }
 
 // transferred is where and when a transfer ended.
@@ -163,8 +164,10 @@ func (d *Device) Held() []ec2.Held {
 		if dir == int(writing) && l == d.limits[reading] {
 			break
 		}
-		if h, ok := l.(interface{ Held() []ec2.Held }); ok {
-			held = append(held, h.Held()...)
+		if h, ok := l.(interface {
+			Held(time.Duration) []ec2.Held
+		}); ok {
+			held = append(held, h.Held(d.k.Now())...)
 		}
 	}
 	return held
@@ -173,12 +176,14 @@ func (d *Device) Held() []ec2.Held {
 // promised is how many bytes per second can be written at first, as far as the
 // device tells; 0 if it does not.
 func (d *Device) promised() int64 {
-	l, ok := d.limits[writing].(interface{ Held() []ec2.Held })
+	l, ok := d.limits[writing].(interface {
+		Held(time.Duration) []ec2.Held
+	})
 	if !ok {
 		return 0
 	}
 	var least int64
-	for _, h := range l.Held() {
+	for _, h := range l.Held(d.k.Now()) {
 		rate := h.Rule.Burst
 		if d.volume != nil && d.p.CreditPercent == 0 {
 			rate = h.Rule.Baseline
@@ -208,7 +213,7 @@ func (d *Device) reset() {
 
 // submit queues a transfer of parts of a file at time at and returns when it
 // is done.
-func (d *Device) submit(dir direction, at time.Duration, file uint64, parts spans, stats *Stats) time.Duration {
+func (d *Device) submit(dir direction, at time.Duration, file uint64, parts spans, stats *counters) time.Duration {
 	latency := &d.p.WriteLatency
 	if dir == reading {
 		latency = &d.p.ReadLatency
@@ -217,7 +222,7 @@ func (d *Device) submit(dir direction, at time.Duration, file uint64, parts span
 }
 
 // commit is submit for a commit of a journal.
-func (d *Device) commit(at time.Duration, file uint64, parts spans, stats *Stats) time.Duration {
+func (d *Device) commit(at time.Duration, file uint64, parts spans, stats *counters) time.Duration {
 	latency := &d.p.CommitLatency
 	if latency.IsZero() {
 		latency = &d.p.WriteLatency
@@ -225,7 +230,7 @@ func (d *Device) commit(at time.Duration, file uint64, parts spans, stats *Stats
 	return d.transfer(writing, latency, at, file, parts, stats)
 }
 
-func (d *Device) transfer(dir direction, latency *sim.Quantiles, at time.Duration, file uint64, parts spans, stats *Stats) time.Duration {
+func (d *Device) transfer(dir direction, latency *sim.Quantiles, at time.Duration, file uint64, parts spans, stats *counters) time.Duration {
 	slot := 0
 	for i, free := range d.slots {
 		if free <= at {
@@ -237,14 +242,17 @@ func (d *Device) transfer(dir direction, latency *sim.Quantiles, at time.Duratio
 		}
 	}
 	start := max(at, d.slots[slot])
-	passed := start
+	begin, passed := start, start
 	var ios, bytes int64
 	for _, p := range parts {
 		p = span{p.from / pageBytes * pageBytes, pages(p.to)}
 		t := ec2.Transfer{Bytes: p.to - p.from, Count: d.copies()}
 		t.Continues = d.last.file == file && d.last.dir == dir && d.last.to == p.from && at < d.last.done
 		if t.Count > 0 {
-			_, end := d.limits[dir].Submit(start, t)
+			from, end := d.limits[dir].Submit(start, t)
+			if ios == 0 {
+				begin = max(start, from)
+			}
 			passed = max(passed, end)
 		}
 		ios += max(1, (t.Bytes+d.p.IOBytes-1)/d.p.IOBytes)
@@ -253,13 +261,14 @@ func (d *Device) transfer(dir direction, latency *sim.Quantiles, at time.Duratio
 	}
 	if d.volume != nil {
 		passed = max(start, passed-d.p.Burst)
+		begin = min(begin, passed)
 	}
 	if each := d.p.WriteStream; each > 0 && dir == writing {
 		passed = max(passed, start+scale(perSecond(bytes, each), d.slowdownPercent))
 	}
 	done := passed + scale(latency.Draw(d.rand), d.slowdownPercent)
 	d.slots[slot] = done
-	d.count(dir, at, done, ios, bytes, stats)
+	d.count(dir, at, begin, passed, done, ios, bytes, stats)
 	return done
 }
 
@@ -271,17 +280,21 @@ func (d *Device) copies() int64 {
 	return n
 }
 
-func (d *Device) count(dir direction, at, done time.Duration, ios, bytes int64, stats *Stats) {
+func (d *Device) count(dir direction, at, start, passed, done time.Duration, ios, bytes int64, stats *counters) {
 	if dir == reading {
 		d.stats.ReadIOs += ios
 		d.stats.ReadBytes += bytes
-		stats.ReadIOs += ios
-		stats.ReadBytes += bytes
 	} else {
 		d.stats.WriteIOs += ios
 		d.stats.WriteBytes += bytes
-		stats.WriteIOs += ios
-		stats.WriteBytes += bytes
+	}
+	stats.ios[dir].Add(start, passed, ios)
+	stats.bytes[dir].Add(start, passed, bytes)
+	if d.transfers++; d.transfers%1024 == 0 { // keeps the accounts short
+		now := d.k.Now()
+		d.Held()
+		stats.ios[dir].At(now)
+		stats.bytes[dir].At(now)
 	}
 	d.stats.Wait += done - at
 	stats.DeviceWait += done - at

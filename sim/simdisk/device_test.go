@@ -118,7 +118,7 @@ func TestVolumesShareThePipe(t *testing.T) {
 			task.Wait()
 		}
 		rate := float64(400<<20) / (e.Now() - begin).Seconds()
-		assert.InEpsilon(t, bandwidth.Baseline+bandwidth.Earn, rate, 0.05)
+		assert.InEpsilon(t, bandwidth.Baseline, rate, 0.05)
 	})
 	held := devices[0].Held()
 	require.Equal(t, "EBS bandwidth of the instance", held[3].Limit)

@@ -37,7 +37,7 @@ type Disk struct {
 	epoch       int64 // of the process whose handles are valid
 	losses      int64 // of power
 	lost        []Loss
-	stats       Stats
+	stats       counters
 	generation  uint64 // of I/O: what is under way when power goes never ends
 }
 
@@ -112,7 +112,20 @@ type Stats struct {
 }
 
 // Stats returns the counters.
-func (d *Disk) Stats() Stats { return d.stats }
+//
+// What was handed to the device counts as it passes the device's limits.
+func (d *Disk) Stats() Stats {
+	s, now := d.stats.Stats, d.k.Now()
+	s.ReadIOs, s.ReadBytes = d.stats.ios[reading].At(now), d.stats.bytes[reading].At(now)
+	s.WriteIOs, s.WriteBytes = d.stats.ios[writing].At(now), d.stats.bytes[writing].At(now)
+	return s
+}
+
+// counters are Stats on their way.
+type counters struct {
+	Stats
+	ios, bytes [2]sim.Flow // by direction
+}
 
 // Device is what the disk is on.
 func (d *Disk) Device() *Device { return d.dev }

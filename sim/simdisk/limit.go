@@ -4,6 +4,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/weirlab/weir/sim"
 	"github.com/weirlab/weir/sim/ec2"
 )
 
@@ -12,7 +13,7 @@ import (
 // has passed. Transfers pass in the order in which they are handed in. Package
 // ec2 has those of EBS volumes, with their credits.
 //
-// A Limiter that also has a method Held() []ec2.Held tells what it held back.
+// A Limiter that also has a method Held(time.Duration) []ec2.Held tells what it held back.
 type Limiter interface {
 	Submit(now time.Duration, t ec2.Transfer) (start, end time.Duration)
 }
@@ -25,7 +26,8 @@ type meter struct {
 	burst    time.Duration
 	nextIO   time.Duration
 	nextByte time.Duration
-	held     []ec2.Held // IOPS, bytes
+	held     []ec2.Held  // IOPS, bytes
+	passed   [2]sim.Flow // the same
 }
 
 func newMeter(direction string, l Limit, p Profile) *meter {
@@ -49,23 +51,29 @@ func (m *meter) Submit(now time.Duration, t ec2.Transfer) (start, end time.Durat
 		m.nextIO = begin + perSecond(ios, m.limit.IOPS)
 		start = max(start, begin-m.burst)
 		end = start
+		m.passed[0].Add(begin, m.nextIO, ios)
 	}
 	if m.limit.BytesPerSecond > 0 {
 		begin := max(now, m.nextByte)
 		m.nextByte = begin + perSecond(bytes, m.limit.BytesPerSecond)
 		start = max(start, begin-m.burst)
+		m.passed[1].Add(begin, m.nextByte, bytes)
 		if passed := m.nextByte - m.burst; passed > end {
 			end, last = passed, 1
 		}
 	}
-	m.held[0].Units += ios
-	m.held[1].Units += bytes
 	m.held[last].For += end - now
 	return start, end
 }
 
-// Held is what the meter let pass and held back.
-func (m *meter) Held() []ec2.Held { return slices.Clone(m.held) }
+// Held is what the meter let pass by now and held back.
+func (m *meter) Held(now time.Duration) []ec2.Held {
+	held := slices.Clone(m.held)
+	for i := range held {
+		held[i].Units = m.passed[i].At(now)
+	}
+	return held
+}
 
 // perSecond is how long n units take at a rate per second.
 func perSecond(n, rate int64) time.Duration {

@@ -64,5 +64,12 @@ type Traffic struct {
 	CardSentBytes, CardReceivedBytes int64
 }
 
-// Traffic is what a host sent and was sent so far.
-func (w *Network) Traffic(host string) Traffic { return w.host(host).traffic }
+// Traffic is what a host sent and was sent so far. What waits for its turn on a
+// link or at a card does not count yet.
+func (w *Network) Traffic(host string) Traffic {
+	h, now := w.host(host), w.k.Now()
+	return Traffic{
+		SentBytes: h.sent.At(now), ReceivedBytes: h.received.At(now),
+		CardSentBytes: h.cardSent.At(now), CardReceivedBytes: h.cardReceived.At(now),
+	}
+}

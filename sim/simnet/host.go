@@ -33,7 +33,10 @@ type Host struct {
 	limiter  Limiter // of the card besides nic, nil if none
 	machine  string  // physical; hosts of one are linked by loopback
 	loopback LinkOptions
-	traffic  Traffic
+
+	// Bytes put on any link and meant for the host, and those that pass its card.
+	sent, received, cardSent, cardReceived sim.Flow
+	flights                                int64
 
 	listeners map[int]*listener
 	nextPort  int

@@ -189,12 +189,8 @@ func (w *Network) transmit(c *Conn, n int64) (begin, left, arrive time.Duration)
 		return start, start, start + w.latency(c, l)
 	}
 	from, to := c.host, c.remote
-	from.traffic.SentBytes += n
-	to.traffic.ReceivedBytes += n
 	start = max(start, l.free)
 	if !l.local {
-		from.traffic.CardSentBytes += n
-		to.traffic.CardReceivedBytes += n
 		start = max(start, from.egressFree)
 	}
 	end := start
@@ -219,6 +215,16 @@ func (w *Network) transmit(c *Conn, n int64) (begin, left, arrive time.Duration)
 	if to.limiter != nil && !l.local {
 		_, received := to.limiter.Receive(start+latency, n)
 		arrive = max(arrive, received)
+	}
+	if from.flights++; from.flights%1024 == 0 { // keeps the accounts short
+		w.Traffic(from.name)
+		w.Traffic(to.name)
+	}
+	from.sent.Add(start, end, n)
+	to.received.Add(min(start+latency, arrive), arrive, n)
+	if !l.local {
+		from.cardSent.Add(start, end, n)
+		to.cardReceived.Add(min(start+latency, arrive), arrive, n)
 	}
 	return start, end, arrive
 }
