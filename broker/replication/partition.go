@@ -179,7 +179,7 @@ func (p *partition) retain(nowWallMillis int64) {
 	if gone {
 		return
 	}
-	p.log.ExpireProducers(nowWallMillis)
+	p.log.ExpireProducers()
 	if !leads {
 		return
 	}

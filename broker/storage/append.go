@@ -186,8 +186,8 @@ func (l *Log) AppendPrepared(p Prepared, leaderEpoch int32) (AppendResult, error
 		return AppendResult{}, refuse(kerr.FencedLeaderEpoch.Code,
 			"leader epoch %d is over, the log has epoch %d", leaderEpoch, latest)
 	}
-	if first := p.batches[0]; first.ProducerID() >= 0 && !first.IsControl() {
-		if first.IsTransactional() && !p.opts.TransactionVerified && !l.producers.inTransaction(first) {
+	if first := p.batches[0]; first.ProducerID() >= 0 {
+		if first.IsTransactional() && !first.IsControl() && !p.opts.TransactionVerified && !l.producers.inTransaction(first) {
 			return AppendResult{}, refuse(kerr.InvalidTxnState.Code,
 				"the batch of producer %d epoch %d is not part of an open transaction", first.ProducerID(), first.ProducerEpoch())
 		}
@@ -338,9 +338,7 @@ func (l *Log) write(records []byte, batches []Batch, result AppendResult) (Appen
 	count := int64(0)
 	for _, b := range batches {
 		l.recent.add(b.BaseOffset(), b.LastOffset(), seg.size)
-		seg.note(b, l.cfg.IndexIntervalBytes)
-		l.epochs.note(b.LeaderEpoch(), b.BaseOffset())
-		l.producers.update(b)
+		l.noteBatch(seg, b)
 		result.MaxTimestamp = max(result.MaxTimestamp, b.MaxTimestamp())
 		count += int64(b.LastOffsetDelta()) + 1
 	}

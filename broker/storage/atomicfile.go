@@ -31,7 +31,11 @@ func WriteFile(fsys env.FS, name string, data []byte) error {
 	buf := make([]byte, 0, len(data)+crcLineLen)
 	buf = append(buf, data...)
 	buf = fmt.Appendf(buf, "%s%08x\n", crcPrefix, crc32.Checksum(data, castagnoli))
+	return writeAtomically(fsys, name, buf)
+}
 
+// writeAtomically is WriteFile without the checksum line.
+func writeAtomically(fsys env.FS, name string, buf []byte) error {
 	tmp := name + tmpSuffix
 	f, err := fsys.Create(tmp)
 	if err != nil {

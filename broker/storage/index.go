@@ -130,6 +130,9 @@ func (s *segment) saveIndex(fsys env.FS) error {
 	if err := replaceFile(fsys, s.indexName(), s.index.encodeOffsets()); err != nil {
 		return err
 	}
+	if err := s.saveAborted(fsys); err != nil {
+		return err
+	}
 	return replaceFile(fsys, s.timeName(), s.index.encodeTimes())
 }
 

@@ -50,6 +50,10 @@ type Log struct {
 
 	onFailed func(error) // Config.OnFailed
 
+	// transactional is set while transactions are open or their ends not known
+	// to be committed.
+	transactional atomic.Bool
+
 	// gen counts removals of bytes. A reader that finds it changed after
 	// reading must not use what it read.
 	gen atomic.Uint64

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -84,7 +85,12 @@ type testEnv struct {
 	env.Env
 	files *memFS
 	tasks []func()
+
+	ahead, wallAhead time.Duration // of the clocks
 }
+
+func (e *testEnv) Now() time.Duration { return e.Env.Now() + e.ahead }
+func (e *testEnv) Wall() time.Time    { return e.Env.Wall().Add(e.wallAhead) }
 
 func (e *testEnv) FS() env.FS { return e.files }
 

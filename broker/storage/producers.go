@@ -1,10 +1,8 @@
 package storage
 
 import (
-	"bytes"
-	"fmt"
 	"math"
-	"strconv"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 
@@ -27,21 +25,30 @@ type producerState struct {
 	epoch         int16
 	n             int // how many of batches are in use, oldest first
 	batches       [cachedBatches]producerBatch
-	lastTimestamp int64 // ms since 1970
+	lastTimestamp int64 // of its last batch, ms since 1970
+
+	coordinatorEpoch int32 // of the last marker that ended a transaction of it, -1 if none did
+	txnFirst         int64 // offset at which its open transaction begins, -1 if none is open
+
+	// seen is when a batch of the producer was last appended here, in the time
+	// of Env.Now: how long it has been silent depends neither on what producers
+	// write into records nor on a wall clock that is set.
+	seen time.Duration
 }
 
 // producerTable holds the state of every producer in the log. It changes only
 // after a batch is written: check first, then write, then update.
 type producerTable struct {
 	byID map[int64]*producerState
+	txns transactions
 }
 
 func newProducerTable() producerTable {
 	return producerTable{byID: make(map[int64]*producerState)}
 }
 
-// check decides whether a client's batch may be appended. A batch that is in
-// the log already is returned as dup.
+// check decides whether a batch may be appended. A client's batch that is in the
+// log already is returned as dup.
 func (t *producerTable) check(b Batch) (dup *producerBatch, err *AppendError) {
 	st := t.byID[b.ProducerID()]
 	if st == nil {
@@ -54,15 +61,26 @@ func (t *producerTable) check(b Batch) (dup *producerBatch, err *AppendError) {
 		return nil, refuse(kerr.InvalidProducerEpoch.Code,
 			"producer %d has epoch %d, the batch has epoch %d", b.ProducerID(), st.epoch, epoch)
 	}
+	if b.IsControl() {
+		if m, ok := b.endMarker(); ok && m.coordinatorEpoch < st.coordinatorEpoch {
+			return nil, refuse(kerr.TransactionCoordinatorFenced.Code,
+				"the marker is of coordinator epoch %d, producer %d has had one of epoch %d", m.coordinatorEpoch, b.ProducerID(), st.coordinatorEpoch)
+		}
+		return nil, nil
+	}
 	want := int32(0)
 	if epoch == st.epoch && st.n > 0 {
 		last := addSequence(first, b.LastOffsetDelta())
 		for i := range st.n {
-			if c := &st.batches[i]; c.firstSeq == first && c.lastSeq == last && !forgetsDuplicates() {
+			if c := &st.batches[i]; c.firstSeq == first && c.lastSeq == last {
 				return c, nil
 			}
 		}
 		want = addSequence(st.batches[st.n-1].lastSeq, 1)
+	}
+	if epoch == st.epoch && st.n == 0 && st.coordinatorEpoch >= 0 {
+		// After a marker alone nothing is known of the sequence.
+		return nil, nil
 	}
 	if first != want {
 		return nil, refuse(kerr.OutOfOrderSequenceNumber.Code,
@@ -71,27 +89,45 @@ func (t *producerTable) check(b Batch) (dup *producerBatch, err *AppendError) {
 	return nil, nil
 }
 
-// inTransaction reports whether the batch's producer has a transaction open.
-func (t *producerTable) inTransaction(b Batch) bool { return false }
+// inTransaction reports whether the batch's producer has a transaction open in
+// the batch's epoch.
+func (t *producerTable) inTransaction(b Batch) bool {
+	st := t.byID[b.ProducerID()]
+	return st != nil && st.txnFirst >= 0 && st.epoch == b.ProducerEpoch()
+}
 
-// update takes note of a batch that is in the log.
-func (t *producerTable) update(b Batch) {
+// update takes note of a batch that is in the log, seen at now. If the batch
+// aborts a transaction it returns what the index of aborted ones is to say.
+func (t *producerTable) update(b Batch, now time.Duration) (aborted AbortedTransaction, ok bool) {
 	id := b.ProducerID()
 	if id < 0 {
-		return
+		return AbortedTransaction{}, false
 	}
 	st := t.byID[id]
 	if st == nil {
-		st = &producerState{epoch: b.ProducerEpoch()}
+		st = newProducerState(b.ProducerEpoch())
 		t.byID[id] = st
 	}
 	if st.epoch != b.ProducerEpoch() {
 		st.epoch = b.ProducerEpoch()
 		st.n = 0
 	}
-	st.lastTimestamp = b.MaxTimestamp()
+	st.lastTimestamp, st.seen = b.MaxTimestamp(), now
 	if b.IsControl() {
-		return
+		m, isEnd := b.endMarker()
+		if !isEnd {
+			return AbortedTransaction{}, false
+		}
+		st.coordinatorEpoch = m.coordinatorEpoch
+		if st.txnFirst < 0 {
+			return AbortedTransaction{}, false
+		}
+		st.txnFirst = -1
+		return t.txns.end(id, b.LastOffset(), m.abort)
+	}
+	if b.IsTransactional() && st.txnFirst < 0 {
+		st.txnFirst = b.BaseOffset()
+		t.txns.begin(id, st.txnFirst)
 	}
 	if st.n == cachedBatches {
 		copy(st.batches[:], st.batches[1:])
@@ -105,12 +141,17 @@ func (t *producerTable) update(b Batch) {
 		timestamp: b.MaxTimestamp(),
 	}
 	st.n++
+	return AbortedTransaction{}, false
+}
+
+func newProducerState(epoch int16) *producerState {
+	return &producerState{epoch: epoch, coordinatorEpoch: -1, txnFirst: -1}
 }
 
 // touches reports whether truncating to off changes any producer's state.
 func (t *producerTable) touches(off int64) bool {
 	for _, st := range t.byID { //weir:ordered a yes or no, in any order
-		if st.n == 0 || st.batches[st.n-1].last >= off {
+		if st.n == 0 || st.coordinatorEpoch >= 0 || st.batches[st.n-1].last >= off {
 			return true
 		}
 	}
@@ -118,9 +159,10 @@ func (t *producerTable) touches(off int64) bool {
 }
 
 // expire forgets producers that have been silent since before the given time.
-func (t *producerTable) expire(beforeMillis int64) {
+// One with an open transaction is not forgotten: its marker is still to come.
+func (t *producerTable) expire(before time.Duration) {
 	for _, id := range env.SortedKeys(t.byID) {
-		if t.byID[id].lastTimestamp < beforeMillis {
+		if st := t.byID[id]; st.seen < before && st.txnFirst < 0 {
 			delete(t.byID, id)
 		}
 	}
@@ -129,59 +171,4 @@ func (t *producerTable) expire(beforeMillis int64) {
 // addSequence counts on from seq; after 2^31-1 comes 0.
 func addSequence(seq, n int32) int32 {
 	return int32((int64(seq) + int64(n)) & math.MaxInt32)
-}
-
-const snapshotVersion = "weir-producer-snapshot 1"
-
-// encode writes the table as it stood before offset.
-func (t *producerTable) encode(offset int64) []byte {
-	buf := fmt.Appendf(nil, "%s\noffset %d\n", snapshotVersion, offset)
-	for _, id := range env.SortedKeys(t.byID) {
-		st := t.byID[id]
-		buf = fmt.Appendf(buf, "producer %d %d %d", id, st.epoch, st.lastTimestamp)
-		for i := range st.n {
-			c := &st.batches[i]
-			buf = fmt.Appendf(buf, " %d %d %d %d %d", c.firstSeq, c.lastSeq, c.base, c.last, c.timestamp)
-		}
-		buf = append(buf, '\n')
-	}
-	return buf
-}
-
-// decodeProducers reads what encode wrote for the same offset.
-func decodeProducers(name string, data []byte, offset int64) (producerTable, error) {
-	t := newProducerTable()
-	want := fmt.Sprintf("%s\noffset %d\n", snapshotVersion, offset)
-	if !bytes.HasPrefix(data, []byte(want)) {
-		return t, &CorruptError{File: name, Reason: fmt.Sprintf("it does not begin with %q", want)}
-	}
-	pos := len(want)
-	for _, line := range bytes.SplitAfter(data[pos:], []byte("\n")) {
-		if len(line) == 0 {
-			continue
-		}
-		fields := bytes.Fields(line)
-		n := (len(fields) - 4) / 5
-		if len(fields) < 4 || len(fields) != 4+5*n || n > cachedBatches || string(fields[0]) != "producer" {
-			return t, &CorruptError{File: name, Position: int64(pos), Reason: fmt.Sprintf("malformed line %q", line)}
-		}
-		var v [3 + 5*cachedBatches]int64
-		for i, f := range fields[1:] {
-			x, err := strconv.ParseInt(string(f), 10, 64)
-			if err != nil {
-				return t, &CorruptError{File: name, Position: int64(pos), Reason: err.Error()}
-			}
-			v[i] = x
-		}
-		st := &producerState{epoch: int16(v[1]), lastTimestamp: v[2], n: n}
-		for i := range n {
-			c := v[3+5*i:]
-			st.batches[i] = producerBatch{
-				firstSeq: int32(c[0]), lastSeq: int32(c[1]), base: c[2], last: c[3], timestamp: c[4],
-			}
-		}
-		t.byID[v[0]] = st
-		pos += len(line)
-	}
-	return t, nil
 }

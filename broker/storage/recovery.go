@@ -65,6 +65,7 @@ type opener struct {
 	found   []int64 // size of each segment file; segment.size is what is accepted of it
 
 	unsavedIndexes []*segment
+	abortedUnknown bool // an index of aborted transactions is damaged
 }
 
 // Open opens the log in dir, creating an empty one if there is none. After a
@@ -171,7 +172,7 @@ func (o *opener) listSegments() ([]int64, error) {
 		if base, ok := parseBase(info.Name, logSuffix); ok && !info.IsDir {
 			bases = append(bases, base)
 		}
-		if info.Name == stateName+tmpSuffix || strings.HasSuffix(info.Name, snapshotSuffix+tmpSuffix) {
+		if info.Name == stateName+tmpSuffix || strings.HasSuffix(info.Name, snapshotSuffix+tmpSuffix) || strings.HasSuffix(info.Name, abortedSuffix+tmpSuffix) {
 			if err := o.remove(info.Name); err != nil {
 				return nil, err
 			}
@@ -185,7 +186,7 @@ func (o *opener) listSegments() ([]int64, error) {
 		bases = bases[1:]
 	}
 	for _, info := range infos {
-		for _, suffix := range []string{indexSuffix, timeSuffix} {
+		for _, suffix := range []string{indexSuffix, timeSuffix, abortedSuffix} {
 			if base, ok := parseBase(info.Name, suffix); ok && !slices.Contains(bases, base) {
 				if err := o.remove(info.Name); err != nil {
 					return nil, err

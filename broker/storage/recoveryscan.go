@@ -48,12 +48,15 @@ func (o *opener) acceptTrusted(n int, pos, offset int64) error {
 			seg.firstTimestamp = b.BaseTimestamp()
 		}
 	}
-	table, from, err := loadProducers(o.fs, o.dir, offset)
+	table, from, err := loadProducers(o.fs, o.dir, offset, o.clocks())
 	if err != nil {
 		return err
 	}
 	o.producers = table
-	err = o.replayProducers(from)
+	err = o.replayProducers(from, nil)
+	if err == nil && o.abortedUnknown {
+		err = o.rebuildAborted()
+	}
 	var corrupt *CorruptError
 	if errors.As(err, &corrupt) {
 		return nil // whoever reads there will be told; producers lose some memory
@@ -65,6 +68,11 @@ func (o *opener) acceptTrusted(n int, pos, offset int64) error {
 // anew from as many of its batches as are undamaged. Index files may cover less
 // than the segment: what is missing behind their last entry is added.
 func (o *opener) restoreIndex(seg *segment) error {
+	if err := seg.loadAborted(o.fs, seg.next); errors.As(err, new(*CorruptError)) {
+		o.abortedUnknown = true
+	} else if err != nil {
+		return err
+	}
 	err := seg.loadIndex(o.fs, seg.size, seg.next)
 	var corrupt *CorruptError
 	switch {
@@ -80,6 +88,26 @@ func (o *opener) restoreIndex(seg *segment) error {
 	if errors.As(err, &corrupt) {
 		return nil // whoever reads there will be told
 	}
+	return err
+}
+
+// rebuildAborted makes the indexes of aborted transactions anew. Whether a
+// transaction that ended in a segment was open before is only told by the
+// batches before it, so all that is accepted is walked once more.
+func (o *opener) rebuildAborted() error {
+	table := o.producers
+	o.producers = newProducerTable()
+	for _, seg := range o.segments {
+		seg.aborted = nil
+	}
+	err := o.replayProducers(0, func(seg *segment, a AbortedTransaction) { seg.aborted = append(seg.aborted, a) })
+	for _, seg := range o.segments {
+		if seg.size > 0 && !slices.Contains(o.unsavedIndexes, seg) {
+			o.unsavedIndexes = append(o.unsavedIndexes, seg)
+		}
+	}
+	o.rec.IndexesRebuilt++
+	o.producers = table
 	return err
 }
 
@@ -127,9 +155,7 @@ func (o *opener) scanFrom(n int, offset int64) (*scanStop, error) {
 			if problem := o.misfit(seg, b, offset); problem != "" {
 				return &scanStop{segment: i, pos: pos, reason: problem}, nil
 			}
-			seg.note(b, o.cfg.IndexIntervalBytes)
-			o.epochs.note(b.LeaderEpoch(), b.BaseOffset())
-			o.producers.update(b)
+			o.noteBatch(seg, b)
 			offset = b.NextOffset()
 		}
 		if i < len(o.segments)-1 {
@@ -223,6 +249,7 @@ func (o *opener) finish() error {
 	}
 	o.synced.Store(o.next)
 	o.rec.Producers = len(o.producers.byID)
+	o.transactional.Store(o.producers.txns.count() > 0)
 	return o.saveRecovered()
 }
 
@@ -236,6 +263,9 @@ func (o *opener) saveRecovered() error {
 		return nil
 	}
 	err := o.saveIndexes()
+	if err == nil {
+		err = active.saveAborted(o.fs)
+	}
 	if err == nil {
 		err = o.saveState(rp)
 	}

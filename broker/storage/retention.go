@@ -1,9 +1,6 @@
 package storage
 
-import (
-	"slices"
-	"time"
-)
+import "slices"
 
 // DeleteRecordsBefore makes off the start offset and removes the segments that
 // lie wholly before it. Going back is ignored. Errors: an
@@ -138,10 +135,12 @@ func (l *Log) unwanted(seg *segment, size, nowMillis int64) bool {
 	return tooMuch || tooOld
 }
 
-// ExpireProducers forgets producers that have been silent for longer than
-// ProducerIDExpiration.
-func (l *Log) ExpireProducers(nowWallMillis int64) {
+// ExpireProducers forgets producers of which nothing was appended for longer
+// than ProducerIDExpiration. Each replica does so by the time that has passed
+// for it: what timestamps say, and how its wall clock is set, makes no producer
+// be forgotten before its time, or never.
+func (l *Log) ExpireProducers() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.producers.expire(nowWallMillis - int64(l.cfg.ProducerIDExpiration/time.Millisecond))
+	l.producers.expire(l.env.Now() - l.cfg.ProducerIDExpiration)
 }

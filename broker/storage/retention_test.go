@@ -96,7 +96,8 @@ func TestRetentionBySize(t *testing.T) {
 }
 
 func TestProducerExpires(t *testing.T) {
-	l := mustOpen(t, newMemEnv(t), Config{ProducerIDExpiration: time.Second})
+	e := newMemEnv(t)
+	l := mustOpen(t, e, Config{ProducerIDExpiration: time.Hour})
 	o := NoProducer()
 	o.ProducerID, o.ProducerEpoch, o.BaseSequence = 1, 0, 0
 	batch := BuildBatch(nil, o, []Record{{TimestampMillis: 5000}})
@@ -105,8 +106,14 @@ func TestProducerExpires(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, i == 1, res.Duplicate)
 	}
-	l.ExpireProducers(6001)
-	res, err := l.AppendLeader(batch, 0, AppendOptions{})
+	e.wallAhead = 1000 * time.Hour
+	l.ExpireProducers()
+	res, err := l.AppendLeader(bytes.Clone(batch), 0, AppendOptions{})
+	require.NoError(t, err)
+	require.True(t, res.Duplicate, "neither timestamps nor a wall clock that is set make a producer be forgotten")
+	e.ahead = time.Hour + time.Second
+	l.ExpireProducers()
+	res, err = l.AppendLeader(batch, 0, AppendOptions{})
 	require.NoError(t, err)
 	require.False(t, res.Duplicate, "a producer that is forgotten may start anywhere")
 }

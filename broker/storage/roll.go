@@ -44,7 +44,7 @@ func (l *Log) roll() (*segment, error) {
 	l.segments = append(l.segments, seg)
 	l.recent.reset()
 	old.index.noteTime(old.base)
-	l.sealed = append(l.sealed, sealedSegment{seg: old, producers: l.producers.encode(l.next)})
+	l.sealed = append(l.sealed, sealedSegment{seg: old, producers: l.producers.encode(l.next, l.clocks())})
 	if l.flusher == nil {
 		l.flusher = l.env.Go("storage: flush sealed segments of "+l.dir, l.flushSealed)
 	}

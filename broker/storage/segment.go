@@ -13,6 +13,7 @@ const (
 	logSuffix      = ".log"
 	indexSuffix    = ".index"
 	timeSuffix     = ".timeindex"
+	abortedSuffix  = ".txnindex"
 	snapshotSuffix = ".snapshot"
 )
 
@@ -28,6 +29,9 @@ type segment struct {
 	next  int64 // offset after the last record
 	dirty bool  // bytes have been written since the last sync
 	index segmentIndex
+
+	aborted      []AbortedTransaction // whose markers are in the segment
+	abortedSaved bool                 // there is a file that lists some
 
 	// indexVerified is set once the index was rebuilt from the batches
 	// themselves, so that a later mismatch can only be the log's fault.
@@ -51,6 +55,9 @@ func parseBase(name, suffix string) (int64, bool) {
 func (s *segment) name() string      { return s.log }
 func (s *segment) indexName() string { return s.path + indexSuffix }
 func (s *segment) timeName() string  { return s.path + timeSuffix }
+
+// abortedName is the file that lists the segment's aborted transactions.
+func (s *segment) abortedName() string { return s.path + abortedSuffix }
 
 func newSegment(dir string, base int64, file env.File) *segment {
 	at := path.Join(dir, baseName(base))

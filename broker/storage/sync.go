@@ -88,7 +88,7 @@ const keptSnapshots = 2
 // saveSnapshot writes the producer table as it stood before offset and removes
 // the snapshots that are no longer needed. maintenance is held.
 func (l *Log) saveSnapshot(offset int64, data []byte) error {
-	if err := WriteFile(l.fs, l.snapshotPath(offset), data); err != nil {
+	if err := writeAtomically(l.fs, l.snapshotPath(offset), data); err != nil {
 		return err
 	}
 	offsets, err := l.snapshots()
@@ -163,7 +163,7 @@ func (l *Log) saveAll() error {
 	}
 	seg := l.active()
 	seg.index.noteTime(seg.base)
-	producers := l.producers.encode(l.next)
+	producers := l.producers.encode(l.next, l.clocks())
 	rp := recoveryPoint{offset: l.next, segment: seg.base, position: seg.size}
 	l.mu.Unlock()
 

@@ -110,6 +110,7 @@ func (l *Log) truncateAt(seg *segment, cut, end int64) error {
 	}
 	l.size.Add(cut - seg.size)
 	seg.size, seg.next, seg.dirty = cut, end, false
+	seg.cutAborted(end)
 	l.dirDirty = false
 	if err := l.reindexTail(seg); err != nil {
 		return l.fenceFor(err)
@@ -196,6 +197,7 @@ func (l *Log) restart(next, start int64) error {
 	}
 	l.segments = []*segment{fresh}
 	l.producers = newProducerTable()
+	l.transactional.Store(false)
 	l.recent.reset()
 	l.sealed = nil
 	l.dirDirty = false
@@ -259,9 +261,15 @@ func (l *Log) removeSegmentFiles(seg *segment) error {
 	if err := l.fs.Remove(seg.name()); err != nil {
 		return &IOError{Op: "remove", File: seg.name(), Position: -1, Err: err}
 	}
+	if seg.abortedSaved {
+		if err := l.fs.Remove(seg.abortedName()); err != nil && !isMissing(err) {
+			return &IOError{Op: "remove", File: seg.abortedName(), Position: -1, Err: err}
+		}
+	}
 	return l.removeIndexFiles(seg)
 }
 
+// removeIndexFiles removes what can be made from the segment's batches alone.
 func (l *Log) removeIndexFiles(seg *segment) error {
 	for _, name := range []string{seg.indexName(), seg.timeName()} {
 		if err := l.fs.Remove(name); err != nil && !isMissing(err) {
@@ -291,19 +299,20 @@ func (l *Log) removeSnapshotsAfter(off int64) error {
 // reloadProducers makes the producer table what it was at offset end, which is
 // the log's. mu is held.
 func (l *Log) reloadProducers(end int64) error {
-	table, from, err := loadProducers(l.fs, l.dir, end)
+	table, from, err := loadProducers(l.fs, l.dir, end, l.clocks())
 	if err != nil {
 		return l.fenceFor(err)
 	}
 	l.producers = table
-	if err := l.replayProducers(from); err != nil {
+	if err := l.replayProducers(from, nil); err != nil {
 		return l.fenceFor(err)
 	}
 	return nil
 }
 
-// replayProducers adds the log's batches from offset from on to the producers.
-func (l *Log) replayProducers(from int64) error {
+// replayProducers adds the log's batches from offset from on to the producers,
+// and tells aborted, if not nil, of each transaction that turns out aborted.
+func (l *Log) replayProducers(from int64, aborted func(*segment, AbortedTransaction)) error {
 	for _, seg := range l.segments {
 		if seg.next <= from || seg.size == 0 {
 			continue
@@ -318,10 +327,13 @@ func (l *Log) replayProducers(from int64) error {
 				return err
 			}
 			if b.BaseOffset() >= from {
-				l.producers.update(b)
+				if a, ok := l.producers.update(b, l.env.Now()); ok && aborted != nil {
+					aborted(seg, a)
+				}
 			}
 		}
 	}
+	l.transactional.Store(l.producers.txns.count() > 0)
 	return nil
 }
 
@@ -340,7 +352,7 @@ func (l *Log) fenceFor(err error) error {
 
 // loadProducers reads the newest usable producer snapshot at or before offset
 // and returns the offset from which batches have to be added to it.
-func loadProducers(fsys env.FS, dir string, offset int64) (table producerTable, from int64, err error) {
+func loadProducers(fsys env.FS, dir string, offset int64, at clocks) (table producerTable, from int64, err error) {
 	l := Log{fs: fsys, dir: dir}
 	offsets, err := l.snapshots()
 	if err != nil {
@@ -350,9 +362,9 @@ func loadProducers(fsys env.FS, dir string, offset int64) (table producerTable, 
 		if offsets[i] > offset {
 			continue
 		}
-		data, err := ReadFile(fsys, l.snapshotPath(offsets[i]))
+		data, err := readWhole(fsys, l.snapshotPath(offsets[i]))
 		if err == nil {
-			table, err = decodeProducers(l.snapshotPath(offsets[i]), data, offsets[i])
+			table, err = decodeProducers(l.snapshotPath(offsets[i]), data, offsets[i], at)
 		}
 		if err == nil {
 			return table, offsets[i], nil
