@@ -66,6 +66,7 @@
 //   - Images older than the broker's own registration are passed over, so that a
 //     restarted broker never leads in an epoch of its former life.
 //   - There are no fetch sessions, reassignments in steps, follower reads
-//     (KIP-392), delayed high-watermark pushes, transactions or tiered storage:
-//     the last stable offset is the high watermark.
+//     (KIP-392), delayed high-watermark pushes, or tiered storage. The
+//     last stable offset is the log's, which knows of open transactions; nothing
+//     opens one yet.
 package replication

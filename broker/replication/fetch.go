@@ -120,8 +120,11 @@ func (r *fetchRound) look(req *FetchPartition, result *FetchResult, what *fetchR
 		return
 	}
 	upTo := result.HighWatermark
-	if r.params.follower() {
+	switch {
+	case r.params.follower():
 		upTo = p.state.Log().End
+	case r.params.ReadCommitted:
+		upTo = result.LastStableOffset
 	}
 	if req.FetchOffset < upTo {
 		bytes := min(p.log.Extent(req.FetchOffset, upTo), max(int64(req.MaxBytes), 1))
@@ -265,7 +268,7 @@ func (p *partition) examine(r *fetchRound, req *FetchPartition) FetchResult {
 	case req.FetchOffset < s.Log().Start || !diverging && req.FetchOffset > s.Log().End:
 		return p.fetchRefusal(kerr.OffsetOutOfRange.Code)
 	}
-	result := FetchResult{HighWatermark: s.HighWatermark(), LastStableOffset: s.HighWatermark(),
+	result := FetchResult{HighWatermark: s.HighWatermark(), LastStableOffset: p.log.LastStableOffset(s.HighWatermark()),
 		LogStartOffset: s.Log().Start, LeaderID: -1, LeaderEpoch: -1}
 	if diverging {
 		result.Diverging, result.DivergingEpoch, result.DivergingEnd = true, foundEpoch, foundEnd

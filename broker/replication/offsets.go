@@ -35,6 +35,9 @@ func (m *Manager) ListOffsets(tp metadata.TopicPartition, timestampMs int64, cur
 	case !committed:
 		return failed(kerr.OffsetNotAvailable.Code)
 	case timestampMs == TimestampLatest:
+		if readCommitted {
+			mark = p.log.LastStableOffset(mark)
+		}
 		return ListOffsetsResult{Offset: mark, Timestamp: -1, LeaderEpoch: epoch}
 	}
 	// The search may read all of the log, so it is done without the lock. What

@@ -10,6 +10,7 @@
 //	00000000000000000000.log        batches, appended
 //	00000000000000000000.index      sparse: offset → byte position
 //	00000000000000000000.timeindex  sparse: timestamp → offset
+//	00000000000000000000.txnindex   transactions whose abort is in the segment, if any
 //	00000000000000001234.snapshot   producer state as it stood before offset 1234
 //	log-state                       log start, recovery point, leader epochs
 //
@@ -17,7 +18,10 @@
 // last segment is active. Its index lives in memory; index files are written
 // when a segment is sealed or the log closed. log-state and snapshots are
 // replaced atomically (written aside, synced, renamed, directory synced) and
-// carry a checksum line.
+// carry a checksum. All but log-state have Kafka's formats, and its tools read
+// them: index entries are a 4-byte relative offset and a 4-byte position, an
+// 8-byte timestamp and a 4-byte relative offset; snapshots are described in
+// snapshot.go.
 //
 // # Reading
 //
@@ -77,7 +81,14 @@
 // what KIP-101 and KIP-279 need for truncation. A producer's last five batches
 // are remembered, so that a retry of any request in flight is answered with
 // the offsets of the first copy (KIP-98); a producer that is not known may
-// start at any sequence (KIP-360).
+// start at any sequence (KIP-360). One is forgotten when nothing of it was
+// appended for producer.id.expiration.ms, in the time that passes for the
+// replica.
+//
+// A transactional batch opens its producer's transaction, a marker ends it.
+// LastStableOffset is the first offset that a transaction makes undecided: one
+// that is open, or whose marker is not yet below the high watermark.
+// AbortedTransactions tells readers of committed records what to leave out.
 //
 // # What is appended
 //
