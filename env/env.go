@@ -185,7 +185,8 @@ type FS interface {
 	// name is no error.
 	RemoveAll(name string) error
 
-	// Rename moves a file or directory, replacing a file of the new name.
+	// Rename moves a file or directory, replacing a file of the new name. It is
+	// one change: it survives as a whole or not at all.
 	Rename(oldName, newName string) error
 
 	// ReadDir lists a directory, sorted by name.

@@ -216,7 +216,8 @@ func (l *Log) AppendPrepared(p Prepared, leaderEpoch int32) (AppendResult, error
 
 // AppendFollower appends batches copied from a leader, all or nothing. They
 // must be valid, start at the end offset, leave no gap and not go back in
-// leader epoch. Only in an empty log may the first batch begin below the end
+// leader epoch; where the policy is to compact, the leader's log may have gaps.
+// Only in an empty log may the first batch begin below the end
 // offset, as a leader sends whole batches: the records below stay hidden under
 // the start offset.
 //
@@ -241,7 +242,13 @@ func (l *Log) BeginAppendFollower(records []byte) (AppendResult, error) {
 	}
 	for {
 		done, result, err := l.appendFollower(records, batches)
-		if done || err != nil {
+		switch {
+		case err == errGap: //nolint:errorlint // never wrapped
+			if err := l.allowGaps(); err != nil {
+				return AppendResult{}, unavailable(err)
+			}
+			continue
+		case done || err != nil:
 			return result, err
 		}
 		// The log is empty and the first batch begins below its end. Making
@@ -251,6 +258,9 @@ func (l *Log) BeginAppendFollower(records []byte) (AppendResult, error) {
 		}
 	}
 }
+
+// errGap says that the leader's log has a gap, the first that this one gets.
+var errGap = errors.New("the first gap")
 
 func (l *Log) appendFollower(records []byte, batches []Batch) (done bool, _ AppendResult, _ error) {
 	l.mu.Lock()
@@ -262,17 +272,21 @@ func (l *Log) appendFollower(records []byte, batches []Batch) (done bool, _ Appe
 	if base := first.BaseOffset(); base < l.next && l.next <= first.LastOffset() && l.empty() {
 		return false, AppendResult{}, nil
 	}
-	next, epoch := l.next, l.epochs.floorEpoch(l.next)
+	at := continuation{next: l.next, last: -1, epoch: l.epochs.floorEpoch(l.next), gaps: l.cfg.CleanupPolicy&CleanupCompact != 0}
+	gap := false
 	for _, b := range batches {
-		if b.BaseOffset() != next {
-			return true, AppendResult{}, refuse(kerr.OffsetOutOfRange.Code,
-				"the leader's batch starts at offset %d, the next offset of %s is %d", b.BaseOffset(), l.dir, next)
+		if problem := at.misfit(b); problem != "" {
+			code := kerr.OffsetOutOfRange.Code
+			if b.LeaderEpoch() < at.epoch {
+				code = kerr.FencedLeaderEpoch.Code
+			}
+			return true, AppendResult{}, refuse(code, "what the leader has sent does not continue %s: %s", l.dir, problem)
 		}
-		if b.LeaderEpoch() < epoch {
-			return true, AppendResult{}, refuse(kerr.FencedLeaderEpoch.Code,
-				"the batch at offset %d has leader epoch %d, the record before it has %d", next, b.LeaderEpoch(), epoch)
-		}
-		next, epoch = b.NextOffset(), b.LeaderEpoch()
+		gap = gap || b.BaseOffset() > at.next
+		at.take(b)
+	}
+	if gap && !l.gaps {
+		return false, AppendResult{}, errGap
 	}
 	result, err := l.write(records, batches, AppendResult{BaseOffset: l.next, LogAppendTime: -1})
 	return true, result, err

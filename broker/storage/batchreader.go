@@ -17,10 +17,8 @@ type batchReader struct {
 	pos  int64 // of the next batch
 	end  int64 // where valid bytes are supposed to end
 
-	// chained makes a batch that does not continue the offsets of the one
-	// before it a corrupt one, as no checksum covers its base offset.
-	chained    bool
-	base, last int64 // offsets the next batch begins and ends with, -1 if unknown
+	// at is what the next batch must continue; one that does not is corrupt.
+	at continuation
 
 	buf   []byte
 	bufAt int64 // file position of buf[0]
@@ -56,11 +54,10 @@ func (r *batchReader) next() (Batch, int64, error) {
 	if err := b.Verify(); err != nil {
 		return nil, r.pos, r.corrupt(err.Error())
 	}
-	if r.chained && (r.base >= 0 && b.BaseOffset() != r.base || r.last >= 0 && b.LastOffset() != r.last) {
-		return nil, r.pos, r.corrupt(fmt.Sprintf("the batch holds offsets %d to %d, which does not continue the one before it",
-			b.BaseOffset(), b.LastOffset()))
+	if problem := r.at.misfit(b); problem != "" {
+		return nil, r.pos, r.corrupt(problem)
 	}
-	r.base, r.last = b.NextOffset(), -1
+	r.at.take(b)
 	at := r.pos
 	r.pos += size
 	return b, at, nil

@@ -12,7 +12,9 @@
 //	00000000000000000000.timeindex  sparse: timestamp → offset
 //	00000000000000000000.txnindex   transactions whose abort is in the segment, if any
 //	00000000000000001234.snapshot   producer state as it stood before offset 1234
-//	log-state                       log start, recovery point, leader epochs
+//	log-state                       log start, recovery point, gaps, leader epochs
+//	00000000000000000000.log.cleaned, .log.swap
+//	                                a segment that is to take the place of others
 //
 // Only the segments hold the log; everything else can be made from them. The
 // last segment is active. Its index lives in memory; index files are written
@@ -26,9 +28,11 @@
 // # Reading
 //
 // Read gives out whole batches below a limit, each verified: checksum, base
-// offset against the batch before it, leader epoch against the epoch cache.
+// offset and leader epoch against the batch before it and the epoch cache.
 // The last two are not covered by the checksum, since the leader fills them in.
-// Indexes are hints; if one leads astray it is rebuilt.
+// What continues what is defined once, by continuation: without gaps, but in a
+// log that log-state says may have some. Indexes are hints; if one leads astray
+// it is rebuilt.
 //
 // # Fault atlas
 //
@@ -61,6 +65,9 @@
 //     writes until it is opened again, because the kernel may have dropped
 //     what it could not write. Its owner hears of it (Config.OnFailed) before
 //     the operation that met the error returns, in the background too.
+//   - Segments are replaced in steps (rewriteSegments) each of which leaves the
+//     old log or one that Open makes the new one; a rename is one change. That
+//     there may be gaps is durable before the first.
 //   - Producer state changes after the write, never before (B35). Snapshots of
 //     offsets that the log no longer reaches are removed before it grows again,
 //     and truncation rebuilds the state from an older one.

@@ -72,7 +72,7 @@ func Dump(fsys env.FS, dir string) (Dumped, error) {
 		if !ok || info.IsDir {
 			continue
 		}
-		seg, err := dumpSegment(fsys, path.Join(d.Dir, info.Name), base)
+		seg, err := dumpSegment(fsys, path.Join(d.Dir, info.Name), base, state.gaps)
 		if err != nil {
 			return d, err
 		}
@@ -81,7 +81,7 @@ func Dump(fsys env.FS, dir string) (Dumped, error) {
 	return d, nil
 }
 
-func dumpSegment(fsys env.FS, name string, base int64) (DumpedSegment, error) {
+func dumpSegment(fsys env.FS, name string, base int64, gaps bool) (DumpedSegment, error) {
 	out := DumpedSegment{File: name, BaseOffset: base}
 	f, err := fsys.Open(name)
 	if err != nil {
@@ -91,7 +91,7 @@ func dumpSegment(fsys env.FS, name string, base int64) (DumpedSegment, error) {
 	if out.SizeBytes, err = f.Size(); err != nil {
 		return out, &IOError{Op: "size of", File: name, Position: -1, Err: err}
 	}
-	r := &batchReader{file: f, name: name, end: out.SizeBytes, chained: true, base: -1, last: -1}
+	r := &batchReader{file: f, name: name, end: out.SizeBytes, at: unknownPlace(gaps)}
 	for {
 		b, at, err := r.next()
 		var corrupt *CorruptError

@@ -43,8 +43,11 @@ func (l *Log) Headers(from, to int64, yield func(Batch) bool) error {
 				}
 			}
 			next = max(next, head.NextOffset())
-			w.base, w.last = head.NextOffset(), -1
+			w.at.take(head)
 			w.pos += size
+		}
+		if w.at.gaps && w.following > next && l.gen.Load() == w.gen {
+			next = w.following
 		}
 		if next == before && l.gen.Load() == w.gen {
 			return nil

@@ -35,6 +35,8 @@ type Log struct {
 	recent    recentBatches
 	recovery  recoveryPoint // as in the log-state file
 	unflushed int64         // records appended since the last sync
+	gaps      bool          // offsets may be missing between batches
+	swap      swapRange     // the replacement of segments under way, if any
 	dirDirty  bool          // a segment was created since the last sync of dir
 	sealed    []sealedSegment
 	flusher   env.Task // writes what belongs to sealed segments, nil if none runs

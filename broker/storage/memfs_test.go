@@ -1,8 +1,10 @@
 package storage
 
 import (
+	"cmp"
 	"io"
 	"io/fs"
+	"maps"
 	"path"
 	"slices"
 	"strings"
@@ -17,11 +19,13 @@ import (
 )
 
 // memFS is a file system in memory that loses power: page by page, what was
-// not synced is there or is not, and so is every name.
+// not synced is there or is not, and so is every change of a name. A rename is
+// one change.
 type memFS struct {
 	mu      sync.Mutex
 	names   map[string]*inode // as programs see them
 	durable map[string]*inode // as of the last SyncDir
+	changes []nameChange      // of names since then, in order
 	dirs    map[string]bool
 
 	open   map[*memFile]bool
@@ -31,6 +35,52 @@ type memFS struct {
 	// fail, if set, is asked before each operation that changes something;
 	// a short write writes as many bytes as it says.
 	fail func(op, name string, bytes int) (allowed int, err error)
+}
+
+// nameChange is one change of names: a file created (from is empty), removed (to
+// is empty) or renamed.
+type nameChange struct {
+	from, to string
+	node     *inode
+}
+
+func (c nameChange) apply(names map[string]*inode) {
+	if c.from != "" && names[c.from] == c.node {
+		delete(names, c.from)
+	}
+	if c.to != "" {
+		names[c.to] = c.node
+	}
+}
+
+// dir is the directory of the names: no file moves to another.
+func (c nameChange) dir() string { return path.Dir(cmp.Or(c.to, c.from)) }
+
+// image copies the file system as it is, with what is not yet durable: what a
+// crash at this moment would be a crash of. mu is held.
+func (m *memFS) image() *memFS {
+	c := newMemFS()
+	nodes := map[*inode]*inode{nil: nil}
+	copied := func(n *inode) *inode {
+		if _, ok := nodes[n]; !ok {
+			nodes[n] = &inode{data: slices.Clone(n.data), synced: slices.Clone(n.synced)}
+		}
+		return nodes[n]
+	}
+	for name, n := range m.names {
+		c.names[name] = copied(n)
+	}
+	for name, n := range m.durable {
+		c.durable[name] = copied(n)
+	}
+	for _, change := range m.changes {
+		change.node = copied(change.node)
+		c.changes = append(c.changes, change)
+	}
+	for dir := range m.dirs {
+		c.dirs[dir] = true
+	}
+	return c
 }
 
 type inode struct {
@@ -128,22 +178,15 @@ func (m *memFS) powerLoss(pick func(n int) int) *memFS {
 	defer m.mu.Unlock()
 	after := m.heir()
 	after.dirs = m.dirs
-	all := map[string]bool{}
-	for name := range m.names {
-		all[name] = true
-	}
-	for name := range m.durable {
-		all[name] = true
+	names := maps.Clone(m.durable)
+	for _, change := range m.changes {
+		if pick(2) == 0 {
+			change.apply(names)
+		}
 	}
 	settled := map[*inode]*inode{}
-	for _, name := range env.SortedKeys(all) {
-		node, was := m.names[name], m.durable[name]
-		if node != was && pick(2) == 0 {
-			node = was
-		}
-		if node == nil {
-			continue
-		}
+	for _, name := range env.SortedKeys(names) {
+		node := names[name]
 		if settled[node] == nil {
 			settled[node] = node.settle(pick)
 		}
@@ -185,9 +228,9 @@ func (m *memFS) processCrash() *memFS {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	after := m.heir()
-	after.dirs, after.names, after.durable = m.dirs, m.names, m.durable
+	after.dirs, after.names, after.durable, after.changes = m.dirs, m.names, m.durable, m.changes
 	// What the dead process still does goes nowhere.
-	m.names, m.durable = map[string]*inode{}, map[string]*inode{}
+	m.names, m.durable, m.changes = map[string]*inode{}, map[string]*inode{}, nil
 	return after
 }
 
@@ -210,7 +253,7 @@ func (m *memFS) openFile(name string, create, truncate bool) (env.File, error) {
 			return nil, pathErr("open", name, fs.ErrNotExist)
 		}
 		node = &inode{}
-		m.names[name] = node
+		m.change("", name, node)
 	}
 	if truncate {
 		node.data = nil
@@ -242,16 +285,23 @@ func (m *memFS) Remove(name string) error {
 	if m.names[name] == nil {
 		return pathErr("remove", name, fs.ErrNotExist)
 	}
-	delete(m.names, name)
+	m.change(name, "", m.names[name])
 	return nil
+}
+
+// change makes a change of names.
+func (m *memFS) change(from, to string, node *inode) {
+	c := nameChange{from, to, node}
+	c.apply(m.names)
+	m.changes = append(m.changes, c)
 }
 
 func (m *memFS) RemoveAll(name string) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	for n := range m.names {
+	for _, n := range env.SortedKeys(m.names) {
 		if n == name || strings.HasPrefix(n, name+"/") {
-			delete(m.names, n)
+			m.change(n, "", m.names[n])
 		}
 	}
 	delete(m.dirs, name)
@@ -268,8 +318,7 @@ func (m *memFS) Rename(oldName, newName string) error {
 	if node == nil {
 		return pathErr("rename", oldName, fs.ErrNotExist)
 	}
-	m.names[newName] = node
-	delete(m.names, oldName)
+	m.change(oldName, newName, node)
 	return nil
 }
 
@@ -303,16 +352,13 @@ func (m *memFS) SyncDir(dir string) error {
 	if _, err := m.check("syncdir", dir, 0); err != nil {
 		return pathErr("sync", dir, err)
 	}
-	for name := range m.durable {
-		if path.Dir(name) == dir && m.names[name] == nil {
-			delete(m.durable, name)
+	m.changes = slices.DeleteFunc(m.changes, func(c nameChange) bool {
+		if c.dir() != dir {
+			return false
 		}
-	}
-	for name, node := range m.names {
-		if path.Dir(name) == dir {
-			m.durable[name] = node
-		}
-	}
+		c.apply(m.durable)
+		return true
+	})
 	return nil
 }
 

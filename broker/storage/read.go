@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"sort"
 
 	"github.com/weirlab/weir/env"
@@ -46,12 +47,20 @@ func (l *Log) ReadInto(lend func(n int) []byte, off, upTo int64, maxBytes int32,
 				continue
 			}
 		}
+		if err == errGapAtEnd { //nolint:errorlint // never wrapped
+			off = w.following
+			continue
+		}
 		if err == nil {
 			l.env.Work("storage.read", int64(len(out)))
 		}
 		return out, err
 	}
 }
+
+// errGapAtEnd says that the wanted offset lies in a gap that reaches to the end
+// of its segment: the next batch is in the next one.
+var errGapAtEnd = errors.New("nothing is left in the segment")
 
 // window is a part of one segment to read, and what must be found there.
 type window struct {
@@ -60,11 +69,11 @@ type window struct {
 	segment *segment
 	gen     uint64
 
-	pos       int64 // start of a batch at or before the wanted one
-	base      int64 // offset that batch must begin with, or -1
-	last      int64 // offset that batch must end with, or -1
-	end       int64 // byte position where the readable batches end
-	upToAtEnd bool  // the batch that holds upTo begins at end
+	pos       int64        // start of a batch at or before the wanted one
+	at        continuation // what that batch must continue
+	end       int64        // byte position where the readable batches end
+	following int64        // base of the next segment, -1 if this is the last
+	upToAtEnd bool         // the batch that holds upTo begins at end
 
 	off, upTo   int64
 	maxBytes    int64
@@ -91,20 +100,22 @@ func (l *Log) locate(off, upTo int64) (window, error) {
 	seg := l.segmentFor(off)
 	w := window{
 		file: seg.file, name: seg.name(), segment: seg, gen: l.gen.Load(),
-		base: -1, last: -1, end: seg.size, off: off, upTo: upTo, epochs: l.epochs.entries,
+		end: seg.size, following: -1, off: off, upTo: upTo, epochs: l.epochs.entries,
 	}
 	if seg == l.active() {
 		if r, ok := l.recent.find(off); ok {
-			w.pos, w.base = r.pos, r.base
+			w.pos, w.at = r.pos, unknownPlace(l.gaps)
+			w.at.next = r.base
 			if r, ok := l.recent.find(upTo); ok {
 				w.end, w.upToAtEnd = r.pos, true // that batch is not to be read
 			}
 			return w, nil
 		}
 	}
-	w.pos, w.last = seg.index.position(seg.base, off)
-	if w.pos == 0 {
-		w.base = seg.base
+	pos, last := seg.index.position(seg.base, off)
+	w.pos, w.at = pos, seg.place(pos, last, l.gaps)
+	if i := slices.Index(l.segments, seg); i+1 < len(l.segments) {
+		w.following = l.segments[i+1].base
 	}
 	w.slack = l.cfg.IndexIntervalBytes
 	return w, nil
@@ -183,7 +194,7 @@ func (w *window) collect(buf []byte) (out []byte, missing int64, err error) {
 		if first < 0 && b.LastOffset() >= w.off {
 			first = at
 		}
-		w.base, w.last = b.NextOffset(), -1
+		w.at.take(b)
 		at += int(size)
 	}
 	if first >= 0 {
@@ -194,6 +205,8 @@ func (w *window) collect(buf []byte) (out []byte, missing int64, err error) {
 		switch {
 		case w.pos < w.end:
 			missing = HeaderBytes
+		case w.at.gaps && w.following >= 0:
+			return nil, 0, errGapAtEnd
 		case !w.upToAtEnd:
 			return nil, 0, w.corrupt(w.pos, fmt.Sprintf("the segment ends before offset %d", w.off))
 		}
@@ -210,11 +223,8 @@ func (w *window) verifyHeader(b Batch, size, pos int64) error {
 	if err := b.verifyHeader(); err != nil {
 		return w.corrupt(pos, err.Error())
 	}
-	if w.base >= 0 && b.BaseOffset() != w.base {
-		return w.corrupt(pos, fmt.Sprintf("the batch begins at offset %d, want %d", b.BaseOffset(), w.base))
-	}
-	if w.last >= 0 && b.LastOffset() != w.last {
-		return w.corrupt(pos, fmt.Sprintf("the batch ends at offset %d, want %d", b.LastOffset(), w.last))
+	if problem := w.at.misfit(b); problem != "" {
+		return w.corrupt(pos, problem)
 	}
 	if want := epochAt(w.epochs, b.BaseOffset()); want >= 0 && b.LeaderEpoch() != want {
 		return w.corrupt(pos, fmt.Sprintf("the batch at offset %d has leader epoch %d, want %d",
@@ -235,7 +245,7 @@ func (l *Log) rebuildIndex(seg *segment) bool {
 	l.mu.Lock()
 	known := !seg.indexVerified && !l.closed && l.segmentFor(seg.base) == seg
 	seg.indexVerified = true
-	r, interval := seg.reader(0, -1), l.cfg.IndexIntervalBytes
+	r, interval := seg.reader(0, -1, l.gaps), l.cfg.IndexIntervalBytes
 	l.mu.Unlock()
 	if !known {
 		return false

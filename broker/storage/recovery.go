@@ -21,6 +21,7 @@ type Recovery struct {
 	TruncatedBytes  int64  // bytes cut off, those of removed segments included
 	TruncatedReason string // what was wrong at the cut
 	RemovedFiles    []string
+	FinishedSwaps   []string // replacements of segments that were under way and are done now
 	IndexesRebuilt  int
 	Producers       int // how many producer IDs are known
 
@@ -150,10 +151,11 @@ func (o *opener) readState() error {
 	var corrupt *CorruptError
 	switch {
 	case err == nil:
-		o.trusted = true
+		o.trusted, o.gaps = true, o.state.gaps
 	case errors.As(err, &corrupt):
 		o.rec.StateProblem = err.Error()
 		o.state = logState{}
+		o.gaps = o.cfg.CleanupPolicy&CleanupCompact != 0 // rather keep what may be whole
 	case !isMissing(err):
 		return err
 	}
@@ -166,6 +168,14 @@ func (o *opener) listSegments() ([]int64, error) {
 	infos, err := o.fs.ReadDir(o.dir)
 	if err != nil {
 		return nil, &IOError{Op: "list", File: o.dir, Position: -1, Err: err}
+	}
+	if err := o.finishSwaps(infos); err != nil {
+		return nil, err
+	}
+	if len(o.rec.FinishedSwaps) > 0 {
+		if infos, err = o.fs.ReadDir(o.dir); err != nil {
+			return nil, &IOError{Op: "list", File: o.dir, Position: -1, Err: err}
+		}
 	}
 	var bases []int64
 	for _, info := range infos {

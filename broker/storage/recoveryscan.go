@@ -38,13 +38,18 @@ func (o *opener) acceptTrusted(n int, pos, offset int64) error {
 		if i < n {
 			seg.size, seg.next = o.found[i], o.segments[i+1].base
 		}
+		if err := seg.loadAborted(o.fs, seg.next); errors.As(err, new(*CorruptError)) {
+			o.abortedUnknown = true
+		} else if err != nil {
+			return err
+		}
 		if seg.size == 0 {
 			continue
 		}
 		if err := o.restoreIndex(seg); err != nil {
 			return err
 		}
-		if b, _, err := seg.reader(0, -1).next(); err == nil {
+		if b, _, err := seg.reader(0, -1, o.gaps).next(); err == nil {
 			seg.firstTimestamp = b.BaseTimestamp()
 		}
 	}
@@ -68,11 +73,6 @@ func (o *opener) acceptTrusted(n int, pos, offset int64) error {
 // anew from as many of its batches as are undamaged. Index files may cover less
 // than the segment: what is missing behind their last entry is added.
 func (o *opener) restoreIndex(seg *segment) error {
-	if err := seg.loadAborted(o.fs, seg.next); errors.As(err, new(*CorruptError)) {
-		o.abortedUnknown = true
-	} else if err != nil {
-		return err
-	}
 	err := seg.loadIndex(o.fs, seg.size, seg.next)
 	var corrupt *CorruptError
 	switch {
@@ -127,18 +127,22 @@ type scanStop struct {
 // scanFrom accepts valid batches from the end of the accepted part of segment
 // number n on, where the next offset is offset.
 func (o *opener) scanFrom(n int, offset int64) (*scanStop, error) {
+	at := continuation{next: offset, last: -1, epoch: o.epochs.latest(), gaps: o.gaps}
 	for i, seg := range o.segments {
 		if i < n {
 			continue
 		}
-		if i > n && seg.base != offset {
+		if i > n && !at.joins(seg.base) {
 			return &scanStop{segment: i, reason: fmt.Sprintf("the segment starts at offset %d, the one before it ends at %d",
-				seg.base, offset)}, nil
+				seg.base, at.next)}, nil
+		}
+		if i > n {
+			at.next = seg.base
 		}
 		// Even where there is nothing new: the last thing before the crash may
 		// have been a cut that was not yet durable.
 		seg.dirty = o.trusted || o.found[i] > 0
-		r := &batchReader{file: seg.file, name: seg.name(), pos: seg.size, end: o.found[i]}
+		r := &batchReader{file: seg.file, name: seg.name(), pos: seg.size, end: o.found[i], at: at}
 		for {
 			b, pos, err := r.next()
 			var corrupt *CorruptError
@@ -152,31 +156,19 @@ func (o *opener) scanFrom(n int, offset int64) (*scanStop, error) {
 				break
 			}
 			o.countChecked(b)
-			if problem := o.misfit(seg, b, offset); problem != "" {
-				return &scanStop{segment: i, pos: pos, reason: problem}, nil
+			if b.LastOffset()-seg.base > math.MaxInt32 {
+				return &scanStop{segment: i, pos: pos,
+					reason: fmt.Sprintf("the batch ends at offset %d, too far from its segment's base", b.LastOffset())}, nil
 			}
 			o.noteBatch(seg, b)
-			offset = b.NextOffset()
 		}
+		at = r.at
 		if i < len(o.segments)-1 {
 			seg.index.noteTime(seg.base)
 			o.unsavedIndexes = append(o.unsavedIndexes, seg)
 		}
 	}
 	return nil, nil
-}
-
-// misfit says why a valid batch cannot be the next one of the log, or "".
-func (o *opener) misfit(seg *segment, b Batch, offset int64) string {
-	switch {
-	case b.BaseOffset() != offset:
-		return fmt.Sprintf("the batch begins at offset %d, want %d", b.BaseOffset(), offset)
-	case b.LeaderEpoch() < o.epochs.latest():
-		return fmt.Sprintf("the batch at offset %d has leader epoch %d after epoch %d", offset, b.LeaderEpoch(), o.epochs.latest())
-	case b.LastOffset()-seg.base > math.MaxInt32:
-		return fmt.Sprintf("the batch ends at offset %d, too far from its segment's base", b.LastOffset())
-	}
-	return ""
 }
 
 // cut removes everything from stop on.

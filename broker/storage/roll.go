@@ -125,7 +125,7 @@ func (l *Log) saveState(rp recoveryPoint) error { return l.saveStateFrom(l.start
 // saveStateFrom is saveState with a start offset that is to be the log's.
 func (l *Log) saveStateFrom(start int64, rp recoveryPoint) error {
 	l.mu.Lock()
-	state := logState{logStart: start, recovery: rp, epochs: l.epochs.entries}
+	state := logState{logStart: start, recovery: rp, gaps: l.gaps, swap: l.swap, epochs: l.epochs.entries}
 	data := state.encode()
 	l.mu.Unlock()
 	if err := WriteFile(l.fs, l.statePath(), data); err != nil {

@@ -77,10 +77,17 @@ func (s *segment) note(b Batch, interval int64) {
 
 // reader walks the segment's batches from byte pos, where the batch that ends
 // with offset last begins. last is -1 at the segment's start.
-func (s *segment) reader(pos, last int64) *batchReader {
-	r := &batchReader{file: s.file, name: s.name(), pos: pos, end: s.size, chained: true, base: -1, last: last}
-	if pos == 0 {
-		r.base, r.last = s.base, -1
-	}
+func (s *segment) reader(pos, last int64, gaps bool) *batchReader {
+	r := &batchReader{file: s.file, name: s.name(), pos: pos, end: s.size, at: s.place(pos, last, gaps)}
 	return r
+}
+
+// place is what a batch at byte pos continues, as for reader.
+func (s *segment) place(pos, last int64, gaps bool) continuation {
+	at := unknownPlace(gaps)
+	at.last = last
+	if pos == 0 {
+		at.next, at.last = s.base, -1
+	}
+	return at
 }

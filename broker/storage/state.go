@@ -19,6 +19,12 @@ type logState struct {
 	// recovery is the point before which every byte is known to be durable.
 	recovery recoveryPoint
 
+	// gaps says that offsets may be missing between batches.
+	gaps bool
+
+	// swap is the replacement of segments that may be under way.
+	swap swapRange
+
 	// epochs are the leader epochs that start before recovery.offset.
 	epochs []EpochStart
 }
@@ -33,6 +39,12 @@ type recoveryPoint struct {
 func (s *logState) encode() []byte {
 	buf := fmt.Appendf(nil, "%s\nlog-start %d\nrecovery-point %d segment %d position %d\n",
 		stateVersion, s.logStart, s.recovery.offset, s.recovery.segment, s.recovery.position)
+	if s.gaps {
+		buf = append(buf, "gaps\n"...)
+	}
+	if s.swap.end > 0 {
+		buf = fmt.Appendf(buf, "swap %d to %d\n", s.swap.base, s.swap.end)
+	}
 	for _, e := range s.epochs {
 		if e.StartOffset < s.recovery.offset {
 			buf = fmt.Appendf(buf, "epoch %d start %d\n", e.Epoch, e.StartOffset)
@@ -58,6 +70,14 @@ func decodeState(name string, data []byte) (logState, error) {
 			_, err = fmt.Sscanf(string(line), "recovery-point %d segment %d position %d",
 				&s.recovery.offset, &s.recovery.segment, &s.recovery.position)
 		default:
+			if string(line) == "gaps" {
+				s.gaps = true
+				break
+			}
+			if bytes.HasPrefix(line, []byte("swap ")) {
+				_, err = fmt.Sscanf(string(line), "swap %d to %d", &s.swap.base, &s.swap.end)
+				break
+			}
 			var e EpochStart
 			_, err = fmt.Sscanf(string(line), "epoch %d start %d", &e.Epoch, &e.StartOffset)
 			s.epochs = append(s.epochs, e)
@@ -70,6 +90,8 @@ func decodeState(name string, data []byte) (logState, error) {
 	switch {
 	case len(lines) < 3:
 		return s, &CorruptError{File: name, Position: int64(pos), Reason: "the file ends before its third line"}
+	case s.swap.base < 0 || s.swap.end < s.swap.base:
+		return s, &CorruptError{File: name, Reason: "the range of a replacement is impossible"}
 	case s.logStart < 0 || s.recovery.segment < 0 || s.recovery.position < 0 || s.recovery.offset < s.recovery.segment,
 		(s.recovery.offset == s.recovery.segment) != (s.recovery.position == 0):
 		return s, &CorruptError{File: name, Reason: "an offset or position is impossible"}

@@ -10,7 +10,10 @@ import (
 // opSyncDir is the IOError.Op of a directory's sync.
 const opSyncDir = "sync directory"
 
-var errClosed = errors.New("the log is closed")
+var (
+	errClosed     = errors.New("the log is closed")
+	errNotDurable = errors.New("it is not known to be durable yet")
+)
 
 // Sync makes everything appended so far durable. An error fences the log: the
 // kernel may have dropped what it could not write, and a second Sync would

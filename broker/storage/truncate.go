@@ -33,7 +33,8 @@ func (l *Log) TruncateTo(off int64) error {
 		return l.restart(start, start)
 	}
 	seg := l.segmentFor(off)
-	r := seg.reader(seg.index.position(seg.base, off))
+	pos, last := seg.index.position(seg.base, off)
+	r := seg.reader(pos, last, l.gaps)
 	l.mu.Unlock()
 
 	// Nothing but an append can change the log now, and that not before its end.
@@ -129,7 +130,8 @@ func (l *Log) truncateAt(seg *segment, cut, end int64) error {
 // reindexTail makes the index of a segment right for its size: entries beyond
 // it go, and what lies behind the last entry left is noted.
 func (l *Log) reindexTail(seg *segment) error {
-	r := seg.reader(seg.index.truncate(seg.base, seg.size, seg.next))
+	pos, last := seg.index.truncate(seg.base, seg.size, seg.next)
+	r := seg.reader(pos, last, l.gaps)
 	for {
 		b, pos, err := r.next()
 		if err == io.EOF {
@@ -180,6 +182,7 @@ func (l *Log) restart(next, start int64) error {
 	}
 	l.gen.Add(1)
 	l.epochs = epochCache{}
+	l.gaps = false
 	first := l.segments[0]
 	l.mu.Unlock()
 	// From here on nothing of the old log counts as known to be durable.
@@ -317,7 +320,8 @@ func (l *Log) replayProducers(from int64, aborted func(*segment, AbortedTransact
 		if seg.next <= from || seg.size == 0 {
 			continue
 		}
-		r := seg.reader(seg.index.position(seg.base, max(from, seg.base)))
+		pos, last := seg.index.position(seg.base, max(from, seg.base))
+		r := seg.reader(pos, last, l.gaps)
 		for {
 			b, _, err := r.next()
 			if err == io.EOF {
