@@ -50,7 +50,9 @@ race: ## the race detector on everything that runs on the operating system
 .PHONY: fuzz
 fuzz: ## the fuzz targets, FUZZTIME (60s) each
 	$(GO) test ./broker/storage -run '^$$' -fuzz '^FuzzLogReader$$' -fuzztime $(FUZZTIME)
-	$(GO) test ./broker/protocol -run '^$$' -fuzz '^FuzzRequestDecoder$$' -fuzztime $(FUZZTIME)
+	for target in FuzzRequestDecoder FuzzAnswerDecoder FuzzFrames; do \
+		$(GO) test ./broker/protocol -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME); \
+	done
 
 .PHONY: bench
 bench: ## simulation speed

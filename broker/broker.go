@@ -37,6 +37,7 @@ type Broker struct {
 	peers      *peers
 	servers    []*protocol.Server // one for each listener
 	forwarding *forwarding
+	memory     *protocol.Memory // what connections may hold
 
 	producerIDs producerIDs
 
@@ -62,6 +63,7 @@ func Start(e env.Env, cfg Config) (*Broker, error) {
 	b.epoch.Store(-1)
 	b.note = lifeNote{e: e, dir: cfg.Dir, mu: e.NewMutex()}
 	b.settings.Store(&b.cfg.Broker)
+	b.memory = protocol.NewMemory(e, cfg.QueuedMaxBytes, cfg.QueuedMaxBytes)
 	b.producerIDs = producerIDs{mu: e.NewMutex(), allot: b.allotProducerIDs}
 	// A process must not be taken for the one before it, so its identity
 	// depends on when it began.
@@ -112,6 +114,7 @@ func (b *Broker) serverOptions(kind protocol.ListenerKinds) protocol.Options {
 		MaxConnections:      b.cfg.MaxConnections,
 		MaxConnectionsPerIP: b.cfg.MaxConnectionsPerIP,
 		MaxIdle:             b.cfg.ConnectionsMaxIdle,
+		Memory:              b.memory,
 	}
 }
 

@@ -63,6 +63,7 @@ var weirs = map[string]string{
 	"node.id":                      "Kafka has no default",
 	"offsets.topic.num.partitions": "8 partitions are enough for the clusters that Weir is made for",
 	"num.replica.fetchers":         "read-only here",
+	"queued.max.request.bytes":     "what strangers send never costs more than a stated bound",
 }
 
 func TestBrokerSettingsAreThoseOfKafka(t *testing.T) {

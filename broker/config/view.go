@@ -31,6 +31,7 @@ type Broker struct {
 	GroupMaxSize               int32         // group.max.size
 
 	MaxRequestBytes     int32         // socket.request.max.bytes
+	QueuedMaxBytes      int64         // queued.max.request.bytes
 	MaxConnections      int           // max.connections; further ones wait to be accepted
 	MaxConnectionsPerIP int           // max.connections.per.ip; further ones are closed at once
 	ConnectionsMaxIdle  time.Duration // connections.max.idle.ms

@@ -1,6 +1,7 @@
 package protocol
 
 import (
+	"fmt"
 	"regexp"
 
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -25,7 +26,14 @@ func (t *Table) answerAPIVersions(h Header, body []byte, session *Session) (kmsg
 		}
 		return resp, nil
 	}
-	parsed, err := ParseRequest(h, body)
+	m, err := splitMessage(h, body, api.schema)
+	if err == nil && m.bytes > freeBytes {
+		err = fmt.Errorf("protocol: ApiVersions v%d of %d bytes decodes to as many as %d", h.Version, len(body), m.bytes)
+	}
+	if err != nil {
+		return nil, err
+	}
+	parsed, err := m.decode()
 	if err != nil {
 		return nil, err
 	}

@@ -17,10 +17,14 @@ import (
 // not answered. Further ones wait in the connection.
 const maxPipelined = 64
 
-// How long a peer may take to send the rest of a request, or to take an answer.
+// How long a peer may take to send a request or to take an answer: some
+// seconds, and some for its length. It has less time when others wait for the
+// memory.
 const (
-	transferPatience    = 30 * time.Second
-	minTransferBytesSec = 128 << 10
+	transferPatience     = 30 * time.Second
+	transferBytesPerSec  = 128 << 10
+	contendedPatience    = 3 * time.Second
+	contendedBytesPerSec = 2 << 20
 )
 
 // connection is one client. Its task reads requests and does them in order.
@@ -33,10 +37,13 @@ type connection struct {
 	conn    net.Conn
 	session *Session
 	frames  frameReader
-	small   []byte // memory for answers, one after the other
+	small   []byte // memory for small answers, one after the other
 
-	readBy  deadline // by which the peer must have sent what is being read
-	writeBy deadline // by which the peer must have taken what is being written
+	idleBy  deadline // by which the peer must have sent a request
+	reading transfer // of a request beyond freeBytes
+	writing transfer // of an answer
+	held    int64    // of the requests' budget, by the request being read or done
+	prompt  bool     // was quick to take its latest large answer
 
 	mu      env.Mutex
 	changed env.Cond
@@ -50,8 +57,9 @@ type connection struct {
 // queued is a request whose answer waits for its turn.
 type queued struct {
 	header  Header
-	pending Pending // nil if there is nothing to wait for and nothing to answer
-	hangUp  error
+	pending Pending
+	hangUp  error // if set, the connection ends instead of an answer
+	decoded int64 // of the budget
 }
 
 // deadline is an instant of the monotonic clock; none is far away.
@@ -61,33 +69,49 @@ func (d *deadline) set(at time.Duration)          { d.at.Store(int64(at)) }
 func (d *deadline) clear()                        { d.at.Store(math.MaxInt64) }
 func (d *deadline) passed(now time.Duration) bool { return int64(now) >= d.at.Load() }
 
+// transfer is something long that goes to or comes from the peer.
+type transfer struct{ by, contendedBy deadline }
+
+func (t *transfer) begin(now time.Duration, bytes int) {
+	t.by.set(now + transferPatience + time.Duration(bytes)*time.Second/transferBytesPerSec)
+	t.contendedBy.set(now + contendedPatience + time.Duration(bytes)*time.Second/contendedBytesPerSec)
+}
+
+func (t *transfer) end() { t.by.clear(); t.contendedBy.clear() }
+
+func (t *transfer) overdue(now time.Duration, contended bool) bool {
+	return t.by.passed(now) || contended && t.contendedBy.passed(now)
+}
+
 func newConnection(s *Server, conn net.Conn, id int64) *connection {
 	c := &connection{s: s, conn: conn, session: newSession(id, s.opts.Listener, conn), mu: s.e.NewMutex()}
-	c.frames = frameReader{r: conn, limitBytes: s.opts.MaxRequestBytes, pool: s.pool, begun: c.frameBegins}
+	c.frames = frameReader{r: conn, limitBytes: s.opts.MaxRequestBytes, pool: s.memory.pool, begun: c.frameBegins}
 	c.changed = s.e.NewCond(c.mu)
-	c.readBy.clear()
-	c.writeBy.clear()
+	c.idleBy.clear()
+	c.reading.end()
+	c.writing.end()
 	return c
 }
 
 // overdue says what the peer should have done by now, empty if nothing.
-func (c *connection) overdue(now time.Duration) string {
+// Whether others wait for the memory of requests and of answers is given.
+func (c *connection) overdue(now time.Duration, requests, answers bool) string {
 	switch {
-	case c.readBy.passed(now):
-		return "sent no request, or not the whole of one (connections.max.idle.ms)"
-	case c.writeBy.passed(now):
-		return "does not read its answers"
+	case c.idleBy.passed(now):
+		return "sent no request (connections.max.idle.ms)"
+	case c.reading.overdue(now, requests):
+		return "is too slow to send a request"
+	case c.writing.overdue(now, answers):
+		return "is too slow to read its answers"
 	}
 	return ""
 }
 
-// frameBegins is told the length of a large request that has begun to arrive.
+// frameBegins waits for the memory of a request that has begun to arrive.
 func (c *connection) frameBegins(size int) {
-	c.readBy.set(c.s.e.Now() + transferTime(size))
-}
-
-func transferTime(size int) time.Duration {
-	return transferPatience + time.Duration(size/minTransferBytesSec)*time.Second
+	c.idleBy.clear()
+	c.held = c.s.memory.requests.acquire(int64(size))
+	c.reading.begin(c.s.e.Now(), size)
 }
 
 // converse answers the connection's requests until it ends.
@@ -108,28 +132,39 @@ func (c *connection) converse() {
 // readRequests reads and does requests until the connection ends. An error is
 // what the peer did wrong.
 func (c *connection) readRequests() error {
-	call := Call{Session: c.session, pool: c.s.pool, authorizer: c.s.opts.Authorizer}
+	call := Call{Session: c.session, conn: c, authorizer: c.s.opts.Authorizer}
 	for {
 		c.session.awaitUnmuted(c.s.e)
 		if c.s.opts.MaxIdle > 0 {
-			c.readBy.set(c.s.e.Now() + c.s.opts.MaxIdle)
+			c.idleBy.set(c.s.e.Now() + c.s.opts.MaxIdle)
 		}
-		frame, err := c.frames.next()
-		c.readBy.clear()
-		if err != nil {
-			if tooLarge := (*FrameTooLargeError)(nil); errors.As(err, &tooLarge) {
-				return err
-			}
-			return nil
-		}
-		kept, goOn, err := c.do(&call, frame)
-		if !kept {
-			c.frames.giveBack(frame)
-		}
+		goOn, err := c.next(&call)
+		c.s.memory.requests.release(c.held)
+		c.held = 0
 		if err != nil || !goOn {
 			return err
 		}
 	}
+}
+
+// next reads and does one request.
+func (c *connection) next(call *Call) (goOn bool, err error) {
+	frame, err := c.frames.next()
+	c.idleBy.clear()
+	if len(frame) > freeBytes || err != nil {
+		c.reading.end()
+	}
+	if err != nil {
+		if tooLarge := (*FrameTooLargeError)(nil); errors.As(err, &tooLarge) {
+			return false, err
+		}
+		return false, nil
+	}
+	kept, goOn, err := c.do(call, frame)
+	if !kept {
+		c.frames.giveBack(frame)
+	}
+	return goOn, err
 }
 
 // do does one request: it answers it, or queues it to be answered. It reports
@@ -147,29 +182,34 @@ func (c *connection) do(call *Call, frame []byte) (kept, goOn bool, err error) {
 		}
 		return false, c.awaitTurn(0) && c.answer(h, resp), nil
 	}
-	api, ok := c.s.table.apis[h.Key]
-	switch {
-	case !ok:
-		return false, false, fmt.Errorf("protocol: request for API key %d, which this server does not offer", h.Key)
-	case api.Listeners&c.session.Listener == 0:
-		return false, false, fmt.Errorf("protocol: request for %s, which this listener does not serve", kmsg.NameForKey(h.Key))
-	case h.Version < api.MinVersion || h.Version > api.MaxVersion:
-		return false, false, fmt.Errorf("protocol: %s v%d: this server speaks versions %d to %d", kmsg.NameForKey(h.Key), h.Version, api.MinVersion, api.MaxVersion)
-	}
-	req, err := ParseRequest(h, body)
+	api, err := c.s.table.find(h, c.session)
 	if err != nil {
+		return false, false, err
+	}
+	m, err := splitMessage(h, body, api.schema)
+	if err != nil {
+		return false, false, err
+	}
+	decoded, err := c.takeDecoded(h, m.bytes)
+	if err != nil {
+		return false, false, err
+	}
+	req, err := m.decode()
+	if err != nil {
+		c.s.memory.decoded.release(decoded)
 		return false, false, err
 	}
 	c.s.e.Work(workOf(req), int64(len(frame)))
 	call.Request, call.ClientID, call.access, call.hangUp = req, h.ClientID, api.Access, nil
-	if api.Access.Resource == kmsg.ACLResourceTypeCluster && !call.Authorized(ClusterResource) {
-		return false, c.awaitTurn(0) && c.answer(h, refusal(req)), nil
+	if api.Begin != nil && call.permitted() {
+		return !api.KeepsNothing, c.begin(call, h, api, decoded), nil
 	}
-	if api.Begin != nil {
-		return !api.KeepsNothing, c.begin(call, h, api), nil
-	}
+	defer c.s.memory.decoded.release(decoded)
 	if !c.awaitTurn(0) {
 		return false, false, nil
+	}
+	if !call.permitted() {
+		return false, c.answer(h, refusal(req)), nil
 	}
 	resp := api.Handle(call)
 	call.Request = nil
@@ -179,7 +219,22 @@ func (c *connection) do(call *Call, frame []byte) (kept, goOn bool, err error) {
 	}
 	reply := c.encode(h, resp)
 	call.takeBack()
-	return !api.KeepsNothing, c.write(reply), nil
+	goOn = c.writeReserved(reply, call.reserved)
+	call.reserved = 0
+	return !api.KeepsNothing, goOn, nil
+}
+
+// takeDecoded waits for the memory that a request decodes to.
+func (c *connection) takeDecoded(h Header, bytes int64) (taken int64, err error) {
+	budget := c.s.memory.decoded
+	switch {
+	case bytes <= freeBytes:
+		return 0, nil
+	case bytes > budget.limit:
+		return 0, fmt.Errorf("protocol: %s v%d decodes to as many as %d bytes, of %d that requests may have (queued.max.request.bytes)",
+			kmsg.NameForKey(h.Key), h.Version, bytes, budget.limit)
+	}
+	return budget.acquire(bytes), nil
 }
 
 // awaitTurn waits until at most n requests wait to be answered. It reports
@@ -195,8 +250,9 @@ func (c *connection) awaitTurn(n int) bool {
 
 // begin does a request that may be answered later. Where nothing waits it is
 // answered at once.
-func (c *connection) begin(call *Call, h Header, api API) (goOn bool) {
+func (c *connection) begin(call *Call, h Header, api API, decoded int64) (goOn bool) {
 	if !c.awaitTurn(maxPipelined - 1) {
+		c.s.memory.decoded.release(decoded)
 		return false
 	}
 	pending := api.Begin(call)
@@ -206,7 +262,7 @@ func (c *connection) begin(call *Call, h Header, api API) (goOn bool) {
 		if c.head > maxPipelined {
 			c.queue, c.head = append(c.queue[:0], c.queue[c.head:]...), 0
 		}
-		c.queue = append(c.queue, queued{header: h, pending: pending, hangUp: call.hangUp})
+		c.queue = append(c.queue, queued{header: h, pending: pending, hangUp: call.hangUp, decoded: decoded})
 		if c.writer == nil {
 			c.writer = c.s.e.Go("conn-writer", c.writeAnswers)
 		}
@@ -214,6 +270,7 @@ func (c *connection) begin(call *Call, h Header, api API) (goOn bool) {
 		return call.hangUp == nil
 	}
 	c.mu.Unlock()
+	defer c.s.memory.decoded.release(decoded)
 	if call.hangUp != nil {
 		c.s.reject(c.session, call.hangUp)
 		return false
@@ -246,6 +303,7 @@ func (c *connection) writeAnswers() {
 			_ = c.conn.Close()
 			broken = true
 		}
+		c.s.memory.decoded.release(next.decoded)
 		c.mu.Lock()
 		c.broken = broken
 		c.queue[c.head] = queued{}
@@ -270,25 +328,58 @@ func (c *connection) encode(h Header, resp kmsg.Response) []byte {
 	}
 	hint := responseSizeHint(resp)
 	reply := c.small
-	if hint > keepFrameBytes {
+	switch {
+	case hint > keepFrameBytes:
 		reply = env.Borrow(c.conn, hint)
-	} else if hint > cap(reply) {
+	case hint > freeBytes:
+		reply = c.s.memory.pool.get(hint)
+	case hint > cap(reply):
 		reply = make([]byte, 0, hint)
 	}
 	return AppendResponse(reply[:0], h.CorrelationID, resp)
 }
 
-// write sends a frame that encode made.
-func (c *connection) write(reply []byte) bool {
+// answersBudget is where the connection's answers find room. It changes with
+// answers only.
+func (c *connection) answersBudget() *budget {
+	if c.prompt {
+		return c.s.memory.prompt
+	}
+	return c.s.memory.answers
+}
+
+// write sends a frame that encode made, once there is room for it.
+func (c *connection) write(reply []byte) bool { return c.writeReserved(reply, 0) }
+
+// writeReserved is write with so much of the answers' budget taken already.
+func (c *connection) writeReserved(reply []byte, reserved int64) bool {
+	answers := c.answersBudget()
+	if reserved == 0 && len(reply) > freeBytes {
+		var ok bool
+		if reserved, ok = answers.acquireWithin(int64(len(reply))); !ok {
+			c.s.reject(c.session, fmt.Errorf("protocol: no room for an answer of %d bytes: others wait already (queued.max.request.bytes)", len(reply)))
+			return false
+		}
+	}
+	defer answers.release(reserved)
 	if len(reply) == 0 {
 		return true
 	}
 	c.s.e.Work("response", int64(len(reply)))
-	c.writeBy.set(c.s.e.Now() + transferTime(len(reply)))
-	defer c.writeBy.clear()
+	c.writing.begin(c.s.e.Now(), len(reply))
+	defer func() {
+		if len(reply) > freeBytes {
+			c.prompt = !c.writing.contendedBy.passed(c.s.e.Now())
+		}
+		c.writing.end()
+	}()
 	if cap(reply) <= keepFrameBytes {
-		c.small = reply
 		_, err := c.conn.Write(reply)
+		if cap(reply) <= freeBytes {
+			c.small = reply
+		} else {
+			c.s.memory.pool.put(reply)
+		}
 		return err == nil
 	}
 	_, err := env.WriteBorrowed(c.conn, reply)

@@ -11,6 +11,10 @@
 //   - [Server] accepts connections on a listener, bounds how many there are, how
 //     long they may idle and how long a peer may take to send a request or to
 //     take an answer.
+//   - [Memory] is what all connections of a broker may hold of requests and of
+//     answers between them. What a request decodes to is known before it is
+//     decoded: schema.go walks over it by the schema of its kind, without taking
+//     any memory.
 //   - [Session] is what is known of a connection: who it is and acts for. It
 //     comes with every [Call].
 //   - A connection's requests are done one after the other and answered in

@@ -33,7 +33,8 @@ func ReadFrame(r io.Reader, limitBytes int32) ([]byte, error) {
 	return f.next()
 }
 
-// keepFrameBytes bounds the memory that a connection keeps for its next frame.
+// keepFrameBytes is up to where frames are read into and written from memory of
+// the program. Larger ones may be in memory of the connection, without a copy.
 const keepFrameBytes = 256 << 10
 
 // frameReader reads a connection's frames, into memory it has been given back
@@ -43,9 +44,9 @@ type frameReader struct {
 	limitBytes int32
 	prefix     [4]byte
 	spare      []byte
-	pool       *pool          // for frames beyond keepFrameBytes; may be nil
+	pool       *pool          // for frames beyond freeBytes; may be nil
 	keepLarge  bool           // has few connections, whose frames are large: their memory is kept here
-	begun      func(size int) // if set, told of every frame beyond keepFrameBytes that begins
+	begun      func(size int) // if set, told of every frame beyond freeBytes before it is read
 
 	direct   bool   // large frames are wanted as the connection has them, without a copy
 	borrowed bool   // the latest frame is the connection's
@@ -61,7 +62,7 @@ func (f *frameReader) next() ([]byte, error) {
 	if size < 0 || size > f.limitBytes {
 		return nil, &FrameTooLargeError{SizeBytes: size, LimitBytes: f.limitBytes}
 	}
-	if f.begun != nil && size > keepFrameBytes {
+	if f.begun != nil && size > freeBytes {
 		f.begun(int(size))
 	}
 	if b, ok := f.r.(env.BufferReader); ok && f.direct && size > keepFrameBytes {
@@ -99,7 +100,7 @@ func (f *frameReader) take(n int) []byte {
 	switch {
 	case n <= cap(spare):
 		return spare[:n]
-	case n > keepFrameBytes && f.pool != nil:
+	case n > freeBytes && f.pool != nil:
 		if spare != nil {
 			f.spare = spare
 		}
@@ -125,7 +126,7 @@ func (f *frameReader) giveBack(frame []byte) {
 			f.release()
 		}
 		f.borrowed, f.release = false, nil
-	case cap(frame) <= keepFrameBytes || f.keepLarge:
+	case cap(frame) <= freeBytes || f.keepLarge || f.pool == nil && cap(frame) <= keepFrameBytes:
 		f.spare = frame[:0]
 	case f.pool != nil:
 		f.pool.put(frame)
@@ -163,22 +164,53 @@ func ParseHeader(frame []byte) (Header, []byte, error) {
 // ParseRequest decodes the message that follows header h. The version must
 // already have been checked against a [Table].
 func ParseRequest(h Header, body []byte) (kmsg.Request, error) {
-	req := kmsg.RequestForKey(h.Key)
-	if req == nil {
-		return nil, fmt.Errorf("protocol: no API has key %d", h.Key)
+	s, err := schemaOf(h.Key)
+	if err != nil {
+		return nil, err
 	}
-	req.SetVersion(h.Version)
-	if req.IsFlexible() {
+	m, err := splitMessage(h, body, s)
+	if err != nil {
+		return nil, err
+	}
+	return m.decode()
+}
+
+// message is a request that can be decoded.
+type message struct {
+	req   kmsg.Request
+	body  []byte
+	bytes int64 // an upper bound of what it decodes to
+}
+
+// splitMessage finds out what decoding the message after header h will take,
+// and refuses what does not decode before any memory is taken for it.
+func splitMessage(h Header, body []byte, s *schema) (message, error) {
+	m := message{req: kmsg.RequestForKey(h.Key)}
+	m.req.SetVersion(h.Version)
+	if m.req.IsFlexible() {
 		b := kbin.Reader{Src: body}
 		if kmsg.SkipTags(&b); !b.Ok() {
-			return nil, fmt.Errorf("protocol: %s v%d: tagged fields of the header end too early", kmsg.NameForKey(h.Key), h.Version)
+			return m, fmt.Errorf("protocol: %s v%d: tagged fields of the header end too early", kmsg.NameForKey(h.Key), h.Version)
 		}
 		body = b.Src
 	}
-	if err := req.ReadFrom(body); err != nil {
-		return nil, fmt.Errorf("protocol: %s v%d of %d bytes does not decode: %w", kmsg.NameForKey(h.Key), h.Version, len(body), err)
+	m.body = body
+	var err error
+	if m.bytes, err = s.decodedBytes(h.Version, body); err != nil {
+		return m, undecodable(h.Key, h.Version, body, err)
 	}
-	return req, nil
+	return m, nil
+}
+
+func (m message) decode() (kmsg.Request, error) {
+	if err := m.req.ReadFrom(m.body); err != nil {
+		return nil, undecodable(m.req.Key(), m.req.GetVersion(), m.body, err)
+	}
+	return m.req, nil
+}
+
+func undecodable(key, version int16, body []byte, err error) error {
+	return fmt.Errorf("protocol: %s v%d of %d bytes does not decode: %w", kmsg.NameForKey(key), version, len(body), err)
 }
 
 // AppendResponse appends the frame that answers a request with this

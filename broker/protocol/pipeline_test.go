@@ -160,6 +160,7 @@ func TestHangingUpAnswersWhatCameFirst(t *testing.T) {
 			require.Equal(t, int32(1), nextCorrelation(t, conn))
 			_, err = protocol.ReadFrame(conn, 1<<20)
 			require.ErrorIs(t, err, io.EOF)
+			require.Eventually(t, func() bool { return len(s.rejected()) > 0 }, time.Minute, time.Millisecond)
 			require.Contains(t, s.rejected()[0], "no such partition")
 		})
 	}

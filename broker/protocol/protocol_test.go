@@ -248,31 +248,3 @@ func TestReusedMemoryShowsNowhere(t *testing.T) {
 		})
 	}
 }
-
-// FuzzRequestDecoder feeds arbitrary bytes to the request decoder: whatever they
-// hold, the answer is a request or an error, never a panic.
-func FuzzRequestDecoder(f *testing.F) {
-	for key := int16(0); key <= int16(kmsg.MaxKey); key++ {
-		if req := kmsg.RequestForKey(key); req != nil {
-			f.Add(request(req, 0, 1)[4:])
-			f.Add(request(req, req.MaxVersion(), 1)[4:])
-		}
-	}
-	f.Fuzz(func(t *testing.T, frame []byte) {
-		h, body, err := protocol.ParseHeader(frame)
-		if err != nil {
-			return
-		}
-		kind := kmsg.RequestForKey(h.Key)
-		if kind == nil || h.Version < 0 || h.Version > kind.MaxVersion() {
-			return
-		}
-		req, err := protocol.ParseRequest(h, body)
-		if err != nil {
-			require.Contains(t, err.Error(), "protocol:")
-			return
-		}
-		require.Equal(t, h.Version, req.GetVersion())
-		_ = req.AppendTo(nil)
-	})
-}

@@ -22,6 +22,7 @@ type Options struct {
 	MaxConnectionsPerIP int           // max.connections.per.ip: further ones are closed at once
 	MaxIdle             time.Duration // connections.max.idle.ms
 	Authorizer          Authorizer    // AllowAll if nil
+	Memory              *Memory       // shared between the servers of a broker; this server's own if nil
 }
 
 // Times of a server.
@@ -40,7 +41,7 @@ type Server struct {
 	listener   net.Listener
 	table      *Table
 	opts       Options
-	pool       *pool
+	memory     *Memory
 	complaints *env.Complaints
 	stopping   env.Signal
 
@@ -63,7 +64,10 @@ func Serve(e env.Env, l net.Listener, table *Table, opts Options) *Server {
 	if opts.Authorizer == nil {
 		opts.Authorizer = AllowAll{}
 	}
-	s := &Server{e: e, listener: l, table: table, opts: opts, pool: newPool(e), complaints: env.NewComplaints(e),
+	if opts.Memory == nil {
+		opts.Memory = NewMemory(e, 0, 0)
+	}
+	s := &Server{e: e, listener: l, table: table, opts: opts, memory: opts.Memory, complaints: env.NewComplaints(e),
 		stopping: e.NewSignal(), mu: e.NewMutex(), conns: map[int64]*connection{}, byHost: map[string]int{}}
 	s.changed = e.NewCond(s.mu)
 	e.Go("accept", s.accept)
@@ -177,10 +181,11 @@ func hostOf(conn net.Conn) string {
 func (s *Server) sweep() {
 	for !s.stopping.Wait(sweepEvery) {
 		now := s.e.Now()
+		requests, answers := s.memory.requests.wanted(), s.memory.answers.wanted() || s.memory.prompt.wanted()
 		s.mu.Lock()
 		for _, id := range env.SortedKeys(s.conns) {
 			c := s.conns[id]
-			if why := c.overdue(now); why != "" {
+			if why := c.overdue(now, requests, answers); why != "" {
 				_ = c.conn.Close()
 				s.complaints.Event("connection-overdue", env.Text("from", c.session.Remote), env.Text("why", why))
 			}

@@ -18,14 +18,20 @@ type Call struct {
 	authorizer Authorizer
 	access     Access
 	hangUp     error
-	pool       *pool
+	conn       *connection // nil in tests of handlers
 	borrowed   [][]byte
+	reserved   int64 // of the answers' budget
 }
 
 // Authorized reports whether the session may do what the request's API asks
 // for to the resource of that name.
 func (c *Call) Authorized(name string) bool {
 	return c.access == Access{} || c.authorizer.Authorize(c.Session, c.access, name)
+}
+
+// permitted reports whether the call may go on as a whole.
+func (c *Call) permitted() bool {
+	return c.access.Resource != kmsg.ACLResourceTypeCluster || c.Authorized(ClusterResource)
 }
 
 // HangUp closes the connection once every earlier request is answered. This one
@@ -73,6 +79,8 @@ type API struct {
 	// byte fields of the request when it returns, and that the response refers
 	// to none of them. The next request may then overwrite them.
 	KeepsNothing bool
+
+	schema *schema
 }
 
 // Table is the set of APIs a server answers.
@@ -112,6 +120,10 @@ func NewTable(apis ...API) *Table {
 		if a.Access.Resource == kmsg.ACLResourceTypeCluster && errorField(req.ResponseKind()) == nil {
 			panic(fmt.Sprintf("protocol: API %d cannot be refused as a whole: its answer has no error code", a.Key))
 		}
+		var err error
+		if a.schema, err = schemaOf(a.Key); err != nil {
+			panic(err)
+		}
 		t.apis[a.Key] = a
 		t.keys = append(t.keys, a.Key)
 	}
@@ -123,6 +135,20 @@ func NewTable(apis ...API) *Table {
 func (t *Table) Lookup(key int16) (API, bool) {
 	a, ok := t.apis[key]
 	return a, ok
+}
+
+// find is the API of a request, if the session may send it in this version.
+func (t *Table) find(h Header, s *Session) (API, error) {
+	api, ok := t.apis[h.Key]
+	switch {
+	case !ok:
+		return api, fmt.Errorf("protocol: request for API key %d, which this server does not offer", h.Key)
+	case api.Listeners&s.Listener == 0:
+		return api, fmt.Errorf("protocol: request for %s, which this listener does not serve", kmsg.NameForKey(h.Key))
+	case h.Version < api.MinVersion || h.Version > api.MaxVersion:
+		return api, fmt.Errorf("protocol: %s v%d: this server speaks versions %d to %d", kmsg.NameForKey(h.Key), h.Version, api.MinVersion, api.MaxVersion)
+	}
+	return api, nil
 }
 
 // refusal answers a request whose session has no access to the cluster.
