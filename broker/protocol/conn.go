@@ -27,6 +27,10 @@ const (
 	contendedBytesPerSec = 2 << 20
 )
 
+// provenBytes is how many bytes of answers a peer takes without being slow
+// before it counts as one that reads: more than kernels take in its place.
+const provenBytes = 8 << 20
+
 // connection is one client. Its task reads requests and does them in order.
 // Requests that are Begun and then still wait for something are answered by a
 // second task, the writer, which is started when that first happens; meanwhile
@@ -43,7 +47,7 @@ type connection struct {
 	reading transfer // of a request beyond freeBytes
 	writing transfer // of an answer
 	held    int64    // of the requests' budget, by the request being read or done
-	prompt  bool     // was quick to take its latest large answer
+	taken   int64    // bytes of answers, since the last time it was slow to take one
 
 	mu      env.Mutex
 	changed env.Cond
@@ -342,7 +346,7 @@ func (c *connection) encode(h Header, resp kmsg.Response) []byte {
 // answersBudget is where the connection's answers find room. It changes with
 // answers only.
 func (c *connection) answersBudget() *budget {
-	if c.prompt {
+	if c.taken > provenBytes {
 		return c.s.memory.prompt
 	}
 	return c.s.memory.answers
@@ -368,8 +372,8 @@ func (c *connection) writeReserved(reply []byte, reserved int64) bool {
 	c.s.e.Work("response", int64(len(reply)))
 	c.writing.begin(c.s.e.Now(), len(reply))
 	defer func() {
-		if len(reply) > freeBytes {
-			c.prompt = !c.writing.contendedBy.passed(c.s.e.Now())
+		if c.taken += int64(len(reply)); c.writing.contendedBy.passed(c.s.e.Now()) {
+			c.taken = 0
 		}
 		c.writing.end()
 	}()

@@ -23,7 +23,7 @@ const freeBytes = 16 << 10
 // listeners: the bytes of requests, what they decode to, and answers. One that
 // needs more than is left waits; a peer that is slow to send or to take what
 // holds memory others wait for is disconnected. Half of the memory of answers
-// is for connections that were quick to take their latest large answer, so that
+// is for connections that have been quick to take what they asked for, so that
 // those that never read cannot hold up those that do.
 type Memory struct {
 	pool     *pool

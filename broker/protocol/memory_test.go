@@ -14,7 +14,9 @@ import (
 )
 
 func testEnv(t *testing.T) env.Env {
-	return osenvtest.New(t, osenv.Options{Root: t.TempDir(), Node: "server"})
+	return osenvtest.New(t, osenv.Options{Root: t.TempDir(), Node: "server", OnEvent: func(_ string, at time.Duration, name string, attrs []env.Attr) {
+		t.Log(at, name, attrs)
+	}})
 }
 
 func TestABudgetServesInOrderAndIsNeverExceeded(t *testing.T) {
@@ -95,6 +97,12 @@ func TestSlowReadersHoldNoMoreThanTheBudget(t *testing.T) {
 		return memory.answers.used + memory.answers.waiting
 	}
 	good := dial()
+	for range 3 {
+		_, err = ReadFrame(good, 1<<30)
+		require.NoError(t, err)
+		_, err = good.Write(ask)
+		require.NoError(t, err)
+	}
 	_, err = ReadFrame(good, 1<<30)
 	require.NoError(t, err)
 	for range 40 {
