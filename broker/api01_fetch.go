@@ -45,9 +45,13 @@ func (b *Broker) fetch(call *protocol.Call, req *kmsg.FetchRequest) kmsg.Respons
 		MaxBytes:      req.MaxBytes,
 		ReadCommitted: req.IsolationLevel == 1,
 		Lend:          call.Lend,
+		Reserve:       call.Reserve,
 	}
 	if req.Version >= 15 {
 		params.ReplicaID, params.ReplicaEpoch = req.ReplicaState.ID, req.ReplicaState.Epoch
+	}
+	if params.ReplicaID >= 0 {
+		call.FromReplica()
 	}
 	image := b.controller.Image()
 	parts := fetchParts(image, req)

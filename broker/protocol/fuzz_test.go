@@ -11,6 +11,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/weirlab/weir/env/osenv"
+	"github.com/weirlab/weir/env/osenv/osenvtest"
 )
 
 // FuzzRequestDecoder feeds arbitrary bytes to the request decoder: whatever they
@@ -87,9 +88,8 @@ func FuzzFrames(f *testing.F) {
 	f.Add([]byte{0, 0, 0, 3, 1, 2, 3, 0, 0, 0, 0, 0, 0, 0, 1, 9})
 	f.Add([]byte{0, 1, 0, 0, 1})
 	f.Add([]byte{0xff, 0xff, 0xff, 0xff})
+	e := osenvtest.New(f, osenv.Options{Root: f.TempDir(), Node: "fuzz"})
 	f.Fuzz(func(t *testing.T, stream []byte) {
-		e, err := osenv.New(osenv.Options{Root: t.TempDir(), Node: "fuzz"})
-		require.NoError(t, err)
 		const limit = 1 << 17
 		frames := frameReader{r: bytes.NewReader(stream), limitBytes: limit, pool: newPool(e)}
 		for rest := stream; ; {

@@ -15,6 +15,9 @@ const DefaultMemoryBytes int64 = 64 << 20
 // between them.
 const poolBytes = 64 << 20
 
+// reservePause is how long an answer waits for room.
+const reservePause = 100 * time.Millisecond
+
 // freeBytes is what a connection may hold of requests, and of answers, without
 // asking: so much is there for each connection, whatever others do.
 const freeBytes = 16 << 10
@@ -193,16 +196,29 @@ func (c *Call) Lend(n int) []byte {
 }
 
 // Reserve asks for room for up to want bytes of the answer, but at least least,
-// and returns how many bytes the answer may have, 0 if there is no room: the
-// answer should then have none, and the client ask again. It does not wait. A
-// single answer may always have least bytes when there is no other.
+// and returns how many bytes the answer may have, 0 if there is no room, even
+// after a little while: the answer should then have none, and the client ask
+// again. A single answer may always have least bytes when there is no other.
 func (c *Call) Reserve(least, want int) int {
 	if c.conn == nil {
 		return want
 	}
-	got := c.conn.answersBudget().try(int64(least), int64(want))
+	budget := c.conn.answersBudget()
+	got := budget.try(int64(least), int64(want))
+	if got == 0 {
+		c.conn.s.e.Sleep(reservePause) // or the client would ask as fast as it can
+		got = budget.try(int64(least), int64(want))
+	}
 	c.reserved += got
 	return int(got)
+}
+
+// FromReplica says that the peer is a broker that replicates: its answers do
+// not wait with those of peers of which it is not known whether they read.
+func (c *Call) FromReplica() {
+	if c.conn != nil {
+		c.conn.taken = max(c.conn.taken, provenBytes+1)
+	}
 }
 
 // takeBack ends the lending of a call.
