@@ -18,6 +18,22 @@
 // reason; and every check that was performed, with the number of things it
 // looked at. A check that saw nothing has proved nothing.
 //
+// # Evidence
+//
+// What is not there proves nothing either. A history opens with a [Manifest],
+// which says who takes part and which facts the target can give, and closes
+// with an [End], which counts what it holds. Each check declares what it needs
+// and what it uses if there is any. If some of that is missing (a replica's
+// log, one poll, the second half of the file), the check is not performed: it
+// is [Unknown] and says what is missing, and so the verdict is Unknown, unless
+// something else was found. A check that needs what this run or its target has
+// none of is [Skipped], which is no blemish. A history without a manifest, such
+// as one that an older version wrote, is Unknown as a whole.
+//
+// What was found while a run went on ([Watcher], panics, a cluster that did
+// not recover) is in the history too, and [Verdict.Carry] adds what an earlier
+// judgement found: a verdict only gets stricter.
+//
 // # At speed
 //
 // A load of hundreds of thousands of records a second cannot afford an
@@ -41,28 +57,52 @@
 //
 // Kafka's reads are not linearizable: an old leader goes on serving what was
 // committed, a new one is slow to learn how much is. What holds is this. An
-// offset is one record for ever (K1). An acknowledged record stays (K2), as
-// does one that was read (K5). Idempotent producers leave no duplicates (K3)
-// and no disorder (K4). A consumer neither skips nor rewinds (K7). Appends
-// with acks=all are linearizable, which the offsets allow to be checked
-// exactly in linear time (LIN). A committed offset is a linearizable register,
-// for which Porcupine is used (K8). And in the end all replicas agree (K11).
+// offset is one record for ever, with the key, the headers and the timestamp
+// that it was sent with (K1). An acknowledged record stays (K2), as does one
+// that was read (K5). Idempotent producers leave no duplicates, and a retry of
+// what was appended is not refused (K3); nor do they leave disorder (K4). A
+// consumer neither skips nor rewinds (K7). Appends with acks=all are
+// linearizable, which the offsets allow to be checked exactly in linear time,
+// and ListOffsets knows what its leader acknowledged (LIN). A committed offset
+// is a linearizable register, for which Porcupine is used (K8). A partition has
+// one owner in each generation of a group (K9), and a leader epoch one leader
+// (K12). Once all has healed, sends are answered and consumers get everything
+// (K10), and in the end all replicas agree, those of internal topics too (K11).
 //
 // # Excuses
 //
-// A lost record is not always a broken promise. The rules, exactly:
+// A lost record is not always a broken promise. One ledger for each partition
+// decides about every record that is gone, once, and all checks read it. The
+// rules, exactly:
 //
 //   - acks=0 promises nothing.
 //   - acks=1 promises the record while its leader epoch lasts: its loss is
-//     excused iff a later epoch began at or below its offset.
+//     excused iff a later epoch began at or below its offset, unless a high
+//     watermark of its epoch had passed it by then, or somebody had read it:
+//     then it was committed, and the rule for acks=all holds.
 //   - acks=all promises the record through any number of crashes, pauses,
-//     partitions and clock jumps. Its loss is excused iff, at an election that
-//     cut it away, every replica that could be elected cleanly (ISR and ELR)
-//     had lost stored bytes to a fault and had not caught up since; or the
-//     election was unclean and the topic allows that, or as many replicas as
-//     the effective min.insync.replicas had lost bytes while they were relied
-//     on. With flush.messages=1 a power loss loses nothing that counts.
+//     partitions and clock jumps. Its loss is excused iff, at an election after
+//     it was sent that began at or below its offset, either the election was
+//     unclean and the topic allows that; or a fault had taken the record from
+//     the new leader's own disk, every replica that could be elected cleanly
+//     (ISR and ELR) had been struck by a fault of a kind that takes what is
+//     stored, and so had as many replicas that were relied on (in the ISR or
+//     the ELR when struck) as the effective min.insync.replicas. In a topic
+//     without eligible leader replicas one such replica is enough if the
+//     election was clean. A replica that left the ISR after it was struck and
+//     came back counts as sound again. With flush.messages=1 a power loss takes
+//     nothing that counts.
+//   - What a loss takes is a suffix: with a record of the same leader epoch
+//     still there behind it, no loss is excused.
 //   - What a consumer has read was committed, with whatever acks it was sent.
+//   - A committed offset may go back iff the partition of the offsets topic that
+//     holds its group lost records by these rules meanwhile.
+//
+// What a fault took is a fact where the target can tell ([Fault.Exact]): the
+// simulated disk accounts for every byte, and [Recovered] says for each replica
+// from which offset on its log is damaged. Nothing below that is excused.
+// Elsewhere a fault that may lose what was stored is taken to have lost it all,
+// and the excuse says that it is by rule.
 //
 // Whether an election was clean is derived from the metadata before it, never
 // believed. A topic that is deleted and created again under its old name

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -319,12 +320,11 @@ func (p *partition) eachFault(replicas []int32, since, until time.Duration, yiel
 }
 
 func (p *partition) faultsOn(replicas []int32, since, until time.Duration) string {
-	var text string
+	var all []string
 	p.eachFault(replicas, since, until, func(f *Fault) {
-		if text != "" {
-			text += ", "
+		if text := fmt.Sprintf("%s at %s", f.Kind, clock(f.Start)); !slices.Contains(all, text) {
+			all = append(all, text)
 		}
-		text += fmt.Sprintf("%s at %s", f.Kind, clock(f.Start))
 	})
-	return text
+	return strings.Join(all, ", ")
 }

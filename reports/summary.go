@@ -49,7 +49,12 @@ func Summary(dir string, color bool) (string, error) {
 			b.WriteString(paint("2", strings.TrimSuffix(wrap("· "+e, "    "), "\n")) + "\n")
 		}
 	}
-	for _, e := range v.Excused[:min(4, len(v.Excused))] {
+	lost := excuses(v)
+	for i, e := range lost {
+		if i == 4 && len(lost) > 5 {
+			fmt.Fprintf(&b, "  … and %d more losses that are excused, in the report\n", len(lost)-4)
+			break
+		}
 		b.WriteString(paint("33", wrap("excused: "+excuseText(e), "  ")))
 	}
 	b.WriteString("\n")
@@ -65,20 +70,24 @@ func Summary(dir string, color bool) (string, error) {
 		}
 		b.WriteString("\n")
 	}
-	passed, looked := 0, int64(0)
-	var idle []string
+	passed, skipped, idle, looked := 0, 0, 0, int64(0)
 	for _, k := range v.Checks {
-		if k.Status == linearizability.Pass && k.Inputs > 0 {
+		switch {
+		case k.Status == linearizability.Skipped:
+			skipped++
+		case k.Inputs == 0 && k.Status == linearizability.Pass:
+			idle++
+		case k.Status == linearizability.Pass:
 			passed++
 		}
 		looked += k.Inputs
-		if k.Inputs == 0 {
-			idle = append(idle, k.Name)
-		}
 	}
 	fmt.Fprintf(&b, "checks       %d of %d passed, having looked at %s things", passed, len(v.Checks), number(looked))
-	if len(idle) > 0 {
-		fmt.Fprintf(&b, "; %d saw nothing to check", len(idle))
+	if idle > 0 {
+		fmt.Fprintf(&b, "; %d saw nothing to check", idle)
+	}
+	if skipped > 0 {
+		fmt.Fprintf(&b, "; %d had no place in this run", skipped)
 	}
 	b.WriteString("\n")
 	if run.Simulated() && run.WallTime > 0 {

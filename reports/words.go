@@ -2,6 +2,7 @@ package reports
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -90,13 +91,7 @@ func (r *result) sentence() string {
 		}
 		return fmt.Sprintf("The run did not come to its end (%s). What was seen until then is below.", why)
 	case "Not proven":
-		var open []string
-		for _, k := range v.Checks {
-			if k.Status == linearizability.Unknown {
-				open = append(open, k.Name)
-			}
-		}
-		return fmt.Sprintf("No promise was seen broken, but not everything was proved: %s.", strings.Join(open, "; "))
+		return "No promise was seen broken, but not everything was proved: " + unproved(v) + "."
 	case "Not deterministic":
 		return "Every check passed, but the same seed gave a different trace when run again."
 	}
@@ -109,6 +104,61 @@ func (r *result) sentence() string {
 			r.through("through"), number(n-lost), count(n, "acknowledged record"), number(lost))
 	}
 	return fmt.Sprintf("Every promise was kept %s: all %s survived.", r.through("through"), count(n, "acknowledged record"))
+}
+
+// unproved says which checks are open and what they lack, those that lack the
+// same together.
+func unproved(v *linearizability.Verdict) string {
+	var notes []string
+	open := map[string][]string{}
+	for _, k := range v.Checks {
+		if k.Status != linearizability.Unknown {
+			continue
+		}
+		if open[k.Note] == nil {
+			notes = append(notes, k.Note)
+		}
+		open[k.Note] = append(open[k.Note], k.Name)
+	}
+	const shown = 3
+	var parts []string
+	for i, note := range notes {
+		if i == shown {
+			parts = append(parts, fmt.Sprintf("and %d reasons more", len(notes)-shown))
+			break
+		}
+		names := open[note]
+		text := fmt.Sprintf("“%s”", names[0])
+		if n := len(names); n > 1 {
+			text = fmt.Sprintf("%d checks, “%s” first,", n, names[0])
+		}
+		if note != "" {
+			text += " could not be answered: " + note
+		}
+		parts = append(parts, text)
+	}
+	return strings.Join(parts, "; ")
+}
+
+// excuses are the losses that were permitted, each once, whichever checks met
+// it.
+func excuses(v *linearizability.Verdict) []linearizability.Excuse {
+	var all []linearizability.Excuse
+next:
+	for _, e := range v.Excused {
+		for i := range all {
+			o := &all[i]
+			if o.Topic == e.Topic && o.Partition == e.Partition && o.Reason == e.Reason {
+				if !slices.Contains(strings.Split(o.Code, ", "), e.Code) {
+					o.Code += ", " + e.Code
+				}
+				o.First, o.Last, o.Count = min(o.First, e.First), max(o.Last, e.Last), max(o.Count, e.Count)
+				continue next
+			}
+		}
+		all = append(all, e)
+	}
+	return all
 }
 
 // excusedRecords is how many acknowledged records are gone with permission.

@@ -1,0 +1,72 @@
+package linearizability
+
+import (
+	"context"
+	"os"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// A loss that is excused is excused for every check: with a look-up of the end
+// of the log that was lost, and without one.
+func TestOneLossIsExcusedForEveryCheck(t *testing.T) {
+	for _, name := range []string{"testdata/lin0.jsonl", "testdata/lin1.jsonl"} {
+		f, err := os.Open(name)
+		require.NoError(t, err)
+		h, err := ReadHistory(f)
+		require.NoError(t, f.Close())
+		require.NoError(t, err)
+		v := Judge(context.Background(), h, Options{})
+		require.Empty(t, v.Findings, name)
+		require.Equal(t, Pass, v.Status, name)
+		require.EqualValues(t, 1, checkNamed(t, v, checkSurvival).Excused, name)
+		require.Contains(t, v.Excused[0].Reason, "power-loss at 3.000 s")
+
+		h.Faults = nil // and without the fault for none
+		h.Closing.Counts = h.Counts()
+		require.Contains(t, codes(Judge(context.Background(), h, Options{})), "K2", name)
+	}
+}
+
+// The disk says what it lost: that much is excused, and not a record more.
+func TestExcuseEndsWhereTheDiskLostNothing(t *testing.T) {
+	for lostFrom, excused := range map[int64]bool{0: true, 1: true, 2: false} {
+		s := lostStory(t, elr)
+		s.l.AddFault(Fault{Kind: PowerLoss, Brokers: all3, Start: 15 * second, Lossy: true, Exact: true,
+			Recovered: []Recovered{{Broker: 2, Topic: "orders", LogEnd: lostFrom, LostEnd: 4}}})
+		s.state(20, 2, 2, all3)
+		v := s.judge()
+		require.Equal(t, excused, len(v.Findings) == 0, "lost from offset %d on: %v", lostFrom, v.Findings)
+		if excused {
+			require.NotContains(t, v.Excused[0].Reason, "by rule")
+		} else {
+			require.Contains(t, find(t, v, "K2").Evidence[2], "no fault had taken the record from its disk; power-loss at 15.000 s took only what lay from offset 2 on")
+		}
+	}
+	// A replica that is not in the account lost nothing of the partition.
+	s := lostStory(t, elr)
+	s.l.AddFault(Fault{Kind: PowerLoss, Brokers: all3, Start: 15 * second, Lossy: true, Exact: true,
+		Recovered: []Recovered{{Broker: 1, Topic: "orders", LogEnd: 0, LostEnd: 4}}})
+	require.Contains(t, codes(s.state(20, 2, 2, all3).judge()), "K2")
+}
+
+// After a clean election as many replicas must have been struck as
+// min.insync.replicas says, where eligible leader replicas are kept.
+func TestCleanElectionNeedsMinISRStruck(t *testing.T) {
+	for _, c := range []struct {
+		topic   Topic
+		struck  []int32
+		excused bool
+	}{
+		{elr, []int32{2}, false},
+		{elr, []int32{2, 3}, true},
+		{Topic{ReplicationFactor: 3, MinISR: 2}, []int32{2}, true},
+		{Topic{ReplicationFactor: 3, MinISR: 1, ELR: true}, []int32{2}, true},
+	} {
+		s := lostStory(t, c.topic)
+		s.l.AddFault(Fault{Kind: PowerLoss, Brokers: c.struck, Start: 15 * second, Lossy: true})
+		s.state(16, None, 1, []int32{2}).state(20, 2, 2, []int32{2})
+		require.Equal(t, c.excused, len(s.judge().Findings) == 0, "%+v", c)
+	}
+}
