@@ -30,7 +30,8 @@
 //     that was replaced and does not know it cannot do that, so that it cannot
 //     answer with offsets that are out of date. Kafka does not go so far.
 //   - Offsets are kept of partitions that exist. Those of a topic that is
-//     deleted go with it, or when the next coordinator loads them.
+//     deleted go with it or, if nobody coordinated the group then, with the next
+//     look for expired ones.
 //   - Offsets expire (KIP-211) and are deleted by tombstones, decided in the
 //     same order as commits: an acknowledged commit is never undone by a removal
 //     decided before it.

@@ -30,7 +30,7 @@ type machine struct {
 	// timers has for each group a time not after its NextDeadline. A heartbeat,
 	// which only puts deadlines off, leaves it alone.
 	timers   coordinator.Timers[string]
-	expireAt time.Duration // when to look for expired offsets; 0 is never
+	expireAt time.Duration // when to look for expired offsets; 0 before the log is loaded
 }
 
 func newMachine(cfg *Config, topics func(string) bool, tell func(string, []env.Attr)) *machine {
@@ -48,22 +48,17 @@ func (m *machine) group(id string) *Group {
 }
 
 // Loaded begins the sessions of all members anew: loading took its time, and
-// they were another coordinator's before. Offsets of topics that were deleted
-// while nobody coordinated their groups go now.
+// they were another coordinator's before.
 func (m *machine) Loaded(at at) turn {
-	if m.cfg.OffsetsRetention > 0 {
-		m.expireAt = at.Now + m.cfg.OffsetsRetentionCheck
-	}
-	var gone []removal
+	m.expireAt = at.Now + m.cfg.OffsetsRetentionCheck
 	for _, id := range env.SortedKeys(m.groups) {
 		g := m.groups[id]
 		for _, member := range g.Members { //weir:ordered each for itself
 			member.expires = at.Now + member.SessionTimeout
 		}
-		gone = append(gone, m.orphans(g, func(topic string) bool { return !m.topics(topic) })...)
 		m.keep(at, g)
 	}
-	return m.remove(at.WallMillis, gone, nil)
+	return turn{}
 }
 
 // NextTick is when a group, or the expiry of offsets, has to be looked at.

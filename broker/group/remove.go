@@ -80,6 +80,9 @@ func (m *machine) orphans(g *Group, gone func(topic string) bool) (list []remova
 	return list
 }
 
+// gone reports that there is no topic of that name.
+func (m *machine) gone(topic string) bool { return !m.topics(topic) }
+
 // topicsDeleted removes the offsets that all groups have in deleted topics.
 func (m *machine) topicsDeleted(at at, topics []string) turn {
 	var list []removal
@@ -92,25 +95,29 @@ func (m *machine) topicsDeleted(at at, topics []string) turn {
 // expired lists the offsets that nobody has needed for as long as they are
 // kept (KIP-211): those of a group that has no members, and those of topics
 // that the members of a stable one do not consume. An empty group goes with
-// its last offset.
+// its last offset. Offsets of a topic that was deleted while nobody coordinated
+// the group go too; not as soon as they are loaded, since whoever took them
+// may have had newer metadata then than this broker.
 func (m *machine) expired(wallMillis int64) (list []removal) {
 	retention := m.cfg.OffsetsRetention.Milliseconds()
 	for _, id := range env.SortedKeys(m.groups) {
 		g := m.groups[id]
 		var since int64
 		switch {
-		case len(g.pending) > 0:
+		case retention <= 0 || len(g.pending) > 0:
+			list = append(list, m.orphans(g, m.gone)...)
 			continue
 		case g.State == Empty && g.ProtocolType == "": // offsets only
 		case g.State == Empty:
 			since = g.emptySince
 		case g.State == Stable && g.ProtocolType == consumerProtocol:
 		default:
+			list = append(list, m.orphans(g, m.gone)...)
 			continue
 		}
 		left := len(g.Offsets)
 		for _, tp := range sortedPartitions(g.Offsets) {
-			if wallMillis-max(since, g.Offsets[tp].CommitTimestamp) >= retention && !g.subscribes(tp.Topic) {
+			if m.gone(tp.Topic) || wallMillis-max(since, g.Offsets[tp].CommitTimestamp) >= retention && !g.subscribes(tp.Topic) {
 				list = append(list, removal{group: id, tp: tp})
 				left--
 			}

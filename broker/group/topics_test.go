@@ -68,10 +68,12 @@ func TestOffsetsGoWithTheirTopic(t *testing.T) {
 	w.image = imageOf(t, "t", "u")
 	require.Zero(t, commitOffset(c, "g", member, generation, 5))
 	w.image = imageOf(t, "u")
-	next := newCoordinator(t, w)
+	next := newCoordinator(t, w, func(cfg *Config) { cfg.OffsetsRetentionCheck = 50 * time.Millisecond })
 	lead(t, next, w)
-	gone(next)
-	w.image = imageOf(t, "t", "u")
+	require.Eventually(t, func() bool {
+		offset, code := fetchOffset(next, "g")
+		return code == 0 && offset == -1
+	}, 10*time.Second, 10*time.Millisecond)
 	gone(next)
 }
 
