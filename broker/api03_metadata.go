@@ -35,7 +35,9 @@ func (b *Broker) metadata(call *protocol.Call, req *kmsg.MetadataRequest) kmsg.R
 	}
 	image := b.shownImage()
 	resp := kmsg.NewPtrMetadataResponse()
-	resp.ClusterID = kmsg.StringPtr(b.cfg.ClusterID)
+	if id := b.controller.ClusterID(); id != "" {
+		resp.ClusterID = &id
+	}
 	resp.ControllerID, _ = b.controller.Leader()
 	for _, broker := range image.Brokers() {
 		if broker.Fenced {

@@ -15,7 +15,7 @@ func (b *Broker) describeClusterAPI() protocol.API { return api(0, 1, b.describe
 
 func (b *Broker) describeCluster(call *protocol.Call, req *kmsg.DescribeClusterRequest) kmsg.Response {
 	resp := kmsg.NewPtrDescribeClusterResponse()
-	resp.ClusterID = b.cfg.ClusterID
+	resp.ClusterID = b.controller.ClusterID()
 	resp.EndpointType = req.EndpointType
 	if req.IncludeClusterAuthorizedOperations {
 		resp.ClusterAuthorizedOperations = call.AuthorizedOperations(kmsg.ACLResourceTypeCluster, protocol.ClusterResource)

@@ -16,6 +16,7 @@ import (
 // and a topic whose creation was answered can be written at once, through
 // whichever broker.
 func (b *Broker) applyMetadata(image *metadata.Image, delta metadata.Delta) {
+	b.joinCluster(image.ClusterID())
 	if delta.BrokerConfigs {
 		b.reconfigure(image)
 	}

@@ -29,6 +29,7 @@ type Broker struct {
 	static      config.Static // of cfg
 	settings    atomic.Pointer[config.Broker]
 	incarnation [16]byte
+	directory   [16]byte // of log.dirs
 
 	metaLog    *storage.Log
 	controller *controller.Node
@@ -38,6 +39,7 @@ type Broker struct {
 	servers    []*protocol.Server // one for each listener
 	forwarding *forwarding
 	memory     *protocol.Memory // what connections may hold
+	meta       metaProperties // after the start, of the task that applies metadata
 
 	producerIDs producerIDs
 
@@ -133,6 +135,10 @@ func (b *Broker) open() error {
 		return fmt.Errorf("broker: log.dirs: make %s: %w", dir, err)
 	}
 	var err error
+	if b.meta, err = openMetaProperties(e, cfg); err != nil {
+		return err
+	}
+	b.directory = b.meta.directory
 	if b.previous, err = lastLife(e, cfg.Dir); err != nil {
 		return err
 	}

@@ -19,7 +19,7 @@ type Voter = controller.Voter
 // its comment names it.
 type Config struct {
 	NodeID    int32  // node.id
-	ClusterID string // must be the same on every node
+	ClusterID string // the same on every node; empty for a random one, which the quorum agrees on
 	Listen    string // listeners: "host:port" to bind
 	Advertise string // advertised.listeners: "host:port" for clients and peers; Listen if empty
 
@@ -48,7 +48,6 @@ type Config struct {
 func DefaultConfig() Config {
 	return Config{
 		NodeID:             1,
-		ClusterID:          "weir",
 		Listen:             "127.0.0.1:9092",
 		Dir:                ".",
 		Broker:             config.DefaultBroker(),

@@ -35,8 +35,16 @@ func (b *Broker) stayRegistered() {
 // is to stop, or has failed, before that.
 func (b *Broker) register() bool {
 	for b.Err() == nil { // a broker whose disk failed continues no registration
+		cluster := b.controller.ClusterID()
+		if cluster == "" { // the first controller has yet to name it
+			if b.stopping.Wait(registrationBackoff) {
+				return false
+			}
+			continue
+		}
 		req := kmsg.NewPtrBrokerRegistrationRequest()
-		req.BrokerID, req.ClusterID, req.IncarnationID = b.cfg.NodeID, b.cfg.ClusterID, b.incarnation
+		req.BrokerID, req.ClusterID, req.IncarnationID = b.cfg.NodeID, cluster, b.incarnation
+		req.LogDirs = [][16]byte{b.directory}
 		req.PreviousBrokerEpoch = b.previous
 		req.Rack = rackPtr(b.cfg.Rack)
 		req.Listeners = []kmsg.BrokerRegistrationRequestListener{b.registeredListener()}

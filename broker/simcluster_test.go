@@ -65,6 +65,7 @@ func runSim(t *testing.T, brokers int, change func(*broker.Config), test func(*s
 }
 
 func (c *simCluster) boot(i int) {
+	c.lives[i] = nil
 	c.nodes[i].Start("broker", func(e env.Env) {
 		b, err := broker.Start(e, c.cfgs[i])
 		if err != nil {

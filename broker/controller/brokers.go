@@ -1,8 +1,10 @@
 package controller
 
 import (
+	"bytes"
 	"fmt"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -82,8 +84,12 @@ func (m *machine) registerBroker(now time.Duration, t *txn, req *kmsg.BrokerRegi
 		resp.ErrorCode, resp.BrokerEpoch = err.Code, -1
 		return resp
 	}
+	cluster := t.img().ClusterID()
+	if cluster == "" {
+		cluster = m.cfg.ClusterID
+	}
 	switch {
-	case m.cfg.ClusterID != "" && req.ClusterID != m.cfg.ClusterID:
+	case cluster != "" && req.ClusterID != cluster:
 		return refuse(kerr.InconsistentClusterID)
 	case !validRegistration(req):
 		return refuse(kerr.InvalidRegistration)
@@ -109,13 +115,20 @@ func (m *machine) registerBroker(now time.Duration, t *txn, req *kmsg.BrokerRegi
 		rack = *req.Rack
 	}
 	l := req.Listeners[0]
+	var directories []metadata.DirectoryID
+	for _, id := range req.LogDirs {
+		directories = append(directories, id)
+	}
+	slices.SortFunc(directories, compareDirectories)
+	directories = slices.Compact(directories)
 	t.add(&metadata.RegisterBrokerRecord{BrokerID: req.BrokerID, Incarnation: req.IncarnationID,
-		Host: l.Host, Port: int32(l.Port), Rack: rack, Fenced: true})
-	if old != nil && req.Version >= 3 && req.PreviousBrokerEpoch == old.Epoch {
+		Host: l.Host, Port: int32(l.Port), Rack: rack, Fenced: true, Directories: directories})
+	if old != nil && req.Version >= 3 && req.PreviousBrokerEpoch == old.Epoch && !missesAny(directories, old.Directories) {
 		m.brokerGone(t, req.BrokerID)
 	} else {
 		m.brokerLossy(t, req.BrokerID)
 	}
+	m.settleDirectories(t, req.BrokerID)
 	m.touch(now, t.img().Broker(req.BrokerID), -1)
 	return resp
 }
@@ -123,10 +136,66 @@ func (m *machine) registerBroker(now time.Duration, t *txn, req *kmsg.BrokerRegi
 // maxBrokers bounds the registrations that strangers can leave in the log.
 const maxBrokers = 10000
 
+// maxDirectories bounds the log directories of one broker.
+const maxDirectories = 100
+
+func compareDirectories(a, b metadata.DirectoryID) int { return bytes.Compare(a[:], b[:]) }
+
+// missesAny reports whether a broker's directories lack one that it had: what
+// was in that is gone, whatever the broker says of the others.
+func missesAny(now, before []metadata.DirectoryID) bool {
+	return slices.ContainsFunc(before, func(id metadata.DirectoryID) bool { return !slices.Contains(now, id) })
+}
+
+// directoryOf is where a broker keeps a replica that it is given: known only if
+// it has a single directory (KIP-858).
+func directoryOf(b *metadata.Broker) metadata.DirectoryID {
+	if b == nil || len(b.Directories) != 1 {
+		return metadata.DirectoryID{}
+	}
+	return b.Directories[0]
+}
+
+// directoriesOf is where replicas are, nil if that is known of none.
+func directoriesOf(img *metadata.Image, replicas []int32) []metadata.DirectoryID {
+	out := make([]metadata.DirectoryID, len(replicas))
+	known := false
+	for i, id := range replicas {
+		out[i] = directoryOf(img.Broker(id))
+		known = known || out[i] != metadata.DirectoryID{}
+	}
+	if !known {
+		return nil
+	}
+	return out
+}
+
+// settleDirectories notes the directory of a broker's replicas where it has
+// changed.
+func (m *machine) settleDirectories(t *txn, id int32) {
+	directory := directoryOf(t.img().Broker(id))
+	if directory == (metadata.DirectoryID{}) {
+		return
+	}
+	forPartitions(t,
+		func(p *metadata.Partition) bool {
+			i := slices.Index(p.Replicas, id)
+			return i >= 0 && (len(p.Directories) != len(p.Replicas) || p.Directories[i] != directory)
+		},
+		func(p *metadata.Partition) {
+			next := p.Clone()
+			if len(next.Directories) != len(next.Replicas) {
+				next.Directories = make([]metadata.DirectoryID, len(next.Replicas))
+			}
+			next.Directories[slices.Index(next.Replicas, id)] = directory
+			m.writePartition(t, p, next)
+		})
+}
+
 // validRegistration checks what would be kept of a registration: everyone who
 // asks for metadata is sent it.
 func validRegistration(req *kmsg.BrokerRegistrationRequest) bool {
-	if req.BrokerID < 0 || len(req.Listeners) == 0 {
+	if req.BrokerID < 0 || len(req.Listeners) == 0 || len(req.LogDirs) > maxDirectories {
 		return false
 	}
 	l := req.Listeners[0]

@@ -21,7 +21,7 @@ type Voter struct {
 // their defaults. Where a field stands for a Kafka setting, its comment names it.
 type Config struct {
 	NodeID    int32   // node.id
-	ClusterID string  // requests that name another cluster are refused
+	ClusterID string  // requests that name another cluster are refused; empty for a name that the quorum makes
 	Voters    []Voter // controller.quorum.voters; a node not among them is an observer
 
 	ElectionTimeout      time.Duration // controller.quorum.election.timeout.ms: elections start after 1 to 2 times this; default 1 s

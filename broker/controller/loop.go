@@ -99,6 +99,9 @@ func (l *loop) take() ([]any, bool) {
 }
 
 func (l *loop) deadline() time.Duration {
+	if l.active && !l.settled {
+		return 0
+	}
 	at := l.core.Deadline()
 	if due := l.snapshotDue(); due != env.Forever {
 		at = min(at, due)
@@ -158,6 +161,9 @@ func (l *loop) settle() {
 	}
 	l.settled = true
 	t := newTxn(l.working, l.core.End())
+	if t.img().ClusterID() == "" {
+		t.add(&metadata.ClusterIDRecord{ClusterID: l.n.newClusterID()})
+	}
 	l.machine.settleMinISR(t)
 	l.propose(t, nil, nil)
 }
@@ -349,6 +355,9 @@ func (l *loop) readSnapshot(c *call, m *quorum.Message) {
 func (l *loop) commit(hw int64) error {
 	img, delta, bytes, err := replay(l.n.log, l.committed, hw)
 	if err != nil {
+		return err
+	}
+	if err := l.n.checkCluster(img); err != nil {
 		return err
 	}
 	l.committed = img

@@ -183,6 +183,30 @@ func TestUnregisteredBrokersReturnWithNothing(t *testing.T) {
 	}
 }
 
+// A broker that has lost a directory has lost what was in it, even if it says
+// which registration it continues.
+func TestAnotherDirectoryIsAnotherDisk(t *testing.T) {
+	for _, kept := range []bool{true, false} {
+		f := newFixture(t, 1, 2)
+		req := registration(2)
+		req.LogDirs = [][16]byte{{7}}
+		require.Zero(t, f.do(req).(*kmsg.BrokerRegistrationResponse).ErrorCode)
+		f.beat(2)
+		tp := f.topic("t", 1, 2)
+		require.Equal(t, []metadata.DirectoryID{{}, {7}}, f.img.Partition(tp).Directories)
+		f.silence(1)
+		require.Equal(t, "leader 1 epoch 0 isr [1] elr [2]", f.state(tp))
+
+		req.IncarnationID[1], req.PreviousBrokerEpoch = 9, f.img.Broker(2).Epoch
+		if !kept {
+			req.LogDirs = [][16]byte{{8}}
+		}
+		require.Zero(t, f.do(req).(*kmsg.BrokerRegistrationResponse).ErrorCode)
+		require.Equal(t, kept, f.img.Partition(tp).InELR(2))
+		require.Equal(t, metadata.DirectoryID(req.LogDirs[0]), f.img.Partition(tp).Directories[1])
+	}
+}
+
 // KIP-966: members that leave an ISR that is too small to commit anything stay
 // eligible; one that restarts uncleanly does not.
 func TestEligibleLeaderReplicas(t *testing.T) {

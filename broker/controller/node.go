@@ -104,6 +104,9 @@ func New(e env.Env, cfg Config, log *storage.Log, dir string, send Send) (*Node,
 			return nil, fmt.Errorf("controller: begin the metadata log at %d: %w", stored.Base.End, err)
 		}
 	}
+	if err := n.checkCluster(img); err != nil {
+		return nil, err
+	}
 	n.image.Store(img)
 	var voters []int32
 	for _, v := range cfg.Voters {
@@ -166,6 +169,44 @@ func (n *Node) Leader() (id, epoch int32) {
 	return v.LeaderID, v.Epoch
 }
 
+// ClusterID is the name of the cluster, empty while this node has not learnt it.
+func (n *Node) ClusterID() string {
+	if id := n.image.Load().ClusterID(); id != "" {
+		return id
+	}
+	return n.cfg.ClusterID
+}
+
+// newClusterID is the name that this node gives the cluster if it is the first
+// to lead it.
+func (n *Node) newClusterID() string {
+	if n.cfg.ClusterID != "" {
+		return n.cfg.ClusterID
+	}
+	return metadata.TopicID(RandomID(n.e, "cluster")).String()
+}
+
+// checkCluster refuses the metadata of another cluster than the configured one.
+func (n *Node) checkCluster(img *metadata.Image) error {
+	if id := img.ClusterID(); n.cfg.ClusterID != "" && id != "" && id != n.cfg.ClusterID {
+		return fmt.Errorf("controller: the metadata in %s is that of cluster %s, and this node is configured for cluster %s", n.dir, id, n.cfg.ClusterID)
+	}
+	return nil
+}
+
+// RandomID is Kafka's form of a new id: 16 random bytes, of which the text does
+// not begin with a dash, since people give it to command lines.
+func RandomID(e env.Env, purpose string) [16]byte {
+	var id [16]byte
+	for {
+		_, _ = e.Rand("uuid", purpose).Read(id[:])
+		id[6], id[8] = id[6]&0x0f|0x40, id[8]&0x3f|0x80 // version 4
+		if metadata.TopicID(id).String()[0] != '-' {
+			return id
+		}
+	}
+}
+
 // Image is the newest committed image this node has.
 func (n *Node) Image() *metadata.Image { return n.image.Load() }
 
@@ -181,7 +222,7 @@ func (n *Node) HandleWithin(req kmsg.Request, d time.Duration) kmsg.Response {
 	c := &call{req: req}
 	switch req.(type) {
 	case *kmsg.VoteRequest, *kmsg.BeginQuorumEpochRequest, *kmsg.EndQuorumEpochRequest, *kmsg.FetchRequest, *kmsg.FetchSnapshotRequest:
-		m, err := requestFromWire(req, n.cfg.NodeID, n.cfg.ClusterID)
+		m, err := requestFromWire(req, n.cfg.NodeID, n.ClusterID())
 		if err != nil {
 			return refusalToWire(req, err)
 		}

@@ -88,7 +88,7 @@ func (n *Node) exchange(m quorum.Message, over bool) (quorum.Message, error) {
 	if over {
 		timeout = min(timeout, farewellTimeout)
 	}
-	resp, err := n.send(to, requestToWire(m, n.cfg.ClusterID), timeout)
+	resp, err := n.send(to, requestToWire(m, n.ClusterID()), timeout)
 	if err != nil {
 		return quorum.Message{}, err
 	}

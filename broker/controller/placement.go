@@ -87,10 +87,11 @@ func ring(img *metadata.Image) (active, resting []*metadata.Broker) {
 }
 
 // topicID makes the id of a topic created by the record at offset. Ids of
-// different records differ, since no two have one offset.
-func topicID(name string, offset int64) metadata.TopicID {
+// different records differ, since no two have one offset, and clusters differ by
+// their random ids.
+func topicID(cluster, name string, offset int64) metadata.TopicID {
 	var id metadata.TopicID
-	high := env.Mix64(env.HashString(name) + uint64(offset))
+	high := env.Mix64(env.HashString(cluster) ^ env.HashString(name) + uint64(offset))
 	low := env.Mix64(uint64(offset) + 0x9e3779b97f4a7c15)
 	for i := range 8 {
 		id[i] = byte(high >> (56 - 8*i))

@@ -88,6 +88,9 @@ func (l *loop) install(id quorum.SnapshotID) error {
 		l.next = append(l.next, quorum.Installed{ID: id})
 		return nil
 	}
+	if err := n.checkCluster(img); err != nil {
+		return err
+	}
 	if err := s.store.finish(id, fetchSuffix); err != nil {
 		return err
 	}

@@ -89,7 +89,7 @@ func (m *machine) createTopic(t *txn, rt *kmsg.CreateTopicsRequestTopic, validat
 	if validateOnly {
 		return nil, ""
 	}
-	id := topicID(rt.Topic, t.next())
+	id := topicID(t.img().ClusterID(), rt.Topic, t.next())
 	out.TopicID = id
 	t.add(&metadata.TopicRecord{Name: rt.Topic, ID: id})
 	for _, name := range env.SortedKeys(configs) {
@@ -184,7 +184,8 @@ func (m *machine) addPartitions(t *txn, id metadata.TopicID, first int32, replic
 				isr = append(isr, broker)
 			}
 		}
-		t.add(&metadata.PartitionRecord{TopicID: id, Partition: first + int32(i), Replicas: list, ISR: isr, Leader: isr[0], MinISR: minISR})
+		t.add(&metadata.PartitionRecord{TopicID: id, Partition: first + int32(i), Replicas: list, ISR: isr, Leader: isr[0], MinISR: minISR,
+			Directories: directoriesOf(t.img(), list)})
 	}
 }
 
