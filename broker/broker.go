@@ -39,7 +39,7 @@ type Broker struct {
 	servers    []*protocol.Server // one for each listener
 	forwarding *forwarding
 	memory     *protocol.Memory // what connections may hold
-	meta       metaProperties // after the start, of the task that applies metadata
+	meta       metaProperties   // after the start, of the task that applies metadata
 
 	producerIDs producerIDs
 

@@ -22,7 +22,10 @@
 //
 // This package joins them: [Start] opens everything and returns once the node
 // listens; lifecycle.go registers the broker with the controller and keeps its
-// session alive; peers.go connects brokers to one another.
+// session alive; peers.go connects brokers to one another; forward.go brings what
+// only the active controller can answer to it, whichever broker was asked, in an
+// envelope (KIP-590). metaproperties.go keeps directories from being taken for
+// another node's.
 //
 // Every node runs a broker. One that is listed as a voter also runs a
 // controller, in the same process (Kafka's combined mode), on a listener of its
@@ -31,7 +34,6 @@
 // apis.go says which listener serves what, and what a client needs leave for.
 //
 // What is missing, compared with Apache Kafka: transactions, compaction,
-// security, quotas, metadata snapshots (the metadata log is kept whole),
-// incremental fetch sessions (each fetch names its partitions), the KIP-848
-// group protocol and tiered storage.
+// security, quotas, incremental fetch sessions (each fetch names its
+// partitions), the KIP-848 group protocol and tiered storage.
 package broker

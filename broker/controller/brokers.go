@@ -25,7 +25,7 @@ type session struct {
 
 // begin starts the sessions of a new controller's term.
 func (m *machine) begin(now time.Duration, img *metadata.Image) {
-	m.sessions = map[int32]*session{}
+	m.sessions, m.due = map[int32]*session{}, now+m.cfg.BrokerSessionTimeout
 	for _, b := range img.Brokers() {
 		if !b.Fenced {
 			m.sessions[b.ID] = &session{epoch: b.Epoch, heardAt: now, metadataOffset: -1, shutdownOffset: -1}
@@ -33,22 +33,23 @@ func (m *machine) begin(now time.Duration, img *metadata.Image) {
 	}
 }
 
-// deadline is when the next session ends, Forever if there is none.
+// deadline is when to look for sessions that end, Forever if there are none. None
+// ends sooner: a heartbeat only puts it off, so that nothing is to be done for
+// the others.
 func (m *machine) deadline() time.Duration {
-	at := env.Forever
-	for _, id := range env.SortedKeys(m.sessions) {
-		if end := m.sessions[id].heardAt + m.cfg.BrokerSessionTimeout; at == env.Forever || end < at {
-			at = end
-		}
+	if len(m.sessions) == 0 {
+		return env.Forever
 	}
-	return at
+	return m.due
 }
 
 // expire ends the sessions that are due and fences their brokers.
 func (m *machine) expire(now time.Duration, t *txn) {
+	m.due = now + m.cfg.BrokerSessionTimeout
 	for _, id := range env.SortedKeys(m.sessions) {
 		s := m.sessions[id]
-		if now-s.heardAt < m.cfg.BrokerSessionTimeout {
+		if end := s.heardAt + m.cfg.BrokerSessionTimeout; now < end {
+			m.due = min(m.due, end)
 			continue
 		}
 		delete(m.sessions, id)
@@ -218,6 +219,9 @@ func (m *machine) touch(now time.Duration, b *metadata.Broker, metadataOffset in
 	s := m.sessions[b.ID]
 	if s == nil || s.epoch != b.Epoch {
 		s = &session{epoch: b.Epoch, shutdownOffset: -1, metadataOffset: -1}
+		if len(m.sessions) == 0 {
+			m.due = now + m.cfg.BrokerSessionTimeout
+		}
 		m.sessions[b.ID] = s
 	}
 	s.heardAt = now

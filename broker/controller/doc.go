@@ -31,10 +31,31 @@
 // # What is on disk
 //
 // The directory of the metadata log holds, beside the segments, the file
-// quorum-state with the epoch, its leader and the vote. It is replaced
-// durably before any answer depends on it.
+// quorum-state with the epoch, its leader and the vote, which is replaced
+// durably before any answer depends on it, and snapshots.
 //
-// Not done here: snapshots of the metadata log (KIP-630), changes of the voter
-// set (KIP-853), reassignment of replicas (KIP-455), automatic preferred
-// leader balancing.
+// A snapshot (snapshot.go) is the records that give the image there was at an
+// offset (KIP-630). Every node writes one when enough came after the one before,
+// by bytes or by age (snapshotting.go), in a task beside the loop, since images
+// do not change. It keeps the newest two, and the log from the end of the
+// older on: who is a little behind is served from the log, who is further behind
+// by the newest snapshot. A node that starts goes on from the newest snapshot
+// that is whole and the tail of the log; whatever a crash left of either,
+// quorum.Recover knows what counts.
+//
+// # What is believed
+//
+// The requests of strangers reach this package too. Nothing that they say is
+// written unchecked: quorum/guard.go is about votes and epochs, brokers.go about
+// registrations. A broker that registers must prove, by the epoch it had and the
+// directories it has, that it holds what it held; who cannot is no eligible
+// leader any more (KIP-966). That also holds for one that was unregistered
+// meanwhile.
+//
+// The first controller names the cluster, by a random id unless one is
+// configured; the name is a record like any other.
+//
+// Not done here: changes of the voter set (KIP-853), reassignment of replicas
+// (KIP-455; partitions carry the fields for it), automatic preferred leader
+// balancing.
 package controller

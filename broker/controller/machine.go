@@ -17,6 +17,7 @@ import (
 type machine struct {
 	cfg      Config
 	sessions map[int32]*session
+	due      time.Duration // no session ends before
 }
 
 func newMachine(cfg Config) *machine {

@@ -7,6 +7,10 @@
 // that shares what did not change, so a reader may hold one for as long as it
 // likes, without locks, and compare it with a later one by pointer.
 //
+// An image can be turned into records again ([Image.Records]), which is what a
+// snapshot holds, and [Between] finds what differs between two images where
+// nobody saw the records between them.
+//
 // Applying records also gives a [Delta], the list of what changed, so that a
 // broker with thousands of partitions looks only at the ones concerned.
 //

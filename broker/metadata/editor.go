@@ -1,6 +1,7 @@
 package metadata
 
 import (
+	"encoding/binary"
 	"fmt"
 	"maps"
 	"slices"
@@ -83,7 +84,7 @@ func (e *Editor) apply(r Record, offset int64) error {
 		e.img.brokerIDs = env.SortedKeys(e.img.brokers)
 		e.touchBroker(r.BrokerID)
 	case *TopicRecord:
-		if e.img.topics[r.Name] != nil || e.img.topicsByID[r.ID] != nil {
+		if e.img.topics.get(r.Name) != nil || e.img.topicsByID.get(r.ID) != nil {
 			return fmt.Errorf("topic %q (%v) exists already", r.Name, r.ID)
 		}
 		e.setTopic(&Topic{Name: r.Name, ID: r.ID})
@@ -146,26 +147,31 @@ func (e *Editor) copyTopics() {
 	}
 	e.ownTopics = true
 	e.fresh = map[*Topic]bool{}
-	e.img.topics = maps.Clone(e.img.topics)
-	e.img.topicsByID = maps.Clone(e.img.topicsByID)
-	if e.img.topics == nil {
-		e.img.topics = map[string]*Topic{}
-		e.img.topicsByID = map[TopicID]*Topic{}
-	}
+	e.img.topics = e.img.topics.edit(env.HashString)
+	e.img.topicsByID = e.img.topicsByID.edit(hashTopicID)
+}
+
+func hashTopicID(id TopicID) uint64 {
+	return env.Mix64(binary.LittleEndian.Uint64(id[:]) ^ binary.LittleEndian.Uint64(id[8:]))
 }
 
 func (e *Editor) setTopic(t *Topic) {
 	e.copyTopics()
-	_, known := e.img.topics[t.Name]
-	e.img.topics[t.Name] = t
-	e.img.topicsByID[t.ID] = t
+	known := e.img.topics.get(t.Name) != nil
+	e.img.topics.set(t.Name, t)
+	e.img.topicsByID.set(t.ID, t)
 	e.fresh[t] = true
 	if !known {
+		e.copyNames()
 		at, _ := slices.BinarySearch(e.img.topicNames, t.Name)
-		if !e.ownNames { // only one copy an edit: names of many new topics mostly come in order
-			e.img.topicNames, e.ownNames = slices.Grow(slices.Clip(e.img.topicNames), 1), true
-		}
 		e.img.topicNames = slices.Insert(e.img.topicNames, at, t.Name)
+	}
+}
+
+// copyNames makes the list of names this edit's own.
+func (e *Editor) copyNames() {
+	if !e.ownNames {
+		e.img.topicNames, e.ownNames = slices.Clone(e.img.topicNames), true
 	}
 }
 
@@ -181,33 +187,30 @@ func (e *Editor) ownTopic(t *Topic) *Topic {
 }
 
 func (e *Editor) removeTopic(id TopicID) error {
-	t := e.img.topicsByID[id]
+	t := e.img.topicsByID.get(id)
 	if t == nil {
 		return fmt.Errorf("removal of topic %v, which does not exist", id)
 	}
 	e.copyTopics()
-	delete(e.img.topics, t.Name)
-	delete(e.img.topicsByID, id)
-	names := make([]string, 0, len(e.img.topicNames))
-	for _, n := range e.img.topicNames {
-		if n != t.Name {
-			names = append(names, n)
-		}
+	e.img.topics.remove(t.Name)
+	e.img.topicsByID.remove(id)
+	e.copyNames()
+	if at, found := slices.BinarySearch(e.img.topicNames, t.Name); found {
+		e.img.topicNames = slices.Delete(e.img.topicNames, at, at+1)
 	}
-	e.img.topicNames, e.ownNames = names, true
 	for _, p := range t.Partitions {
 		delete(e.partitions, p.TP())
 	}
 	delete(e.topicConfigs, t.Name)
 	// A topic that came and went within one edit was never seen by anyone.
-	if e.base.topicsByID[id] != nil {
+	if e.base.topicsByID.get(id) != nil {
 		e.deleted = append(e.deleted, DeletedTopic{t.Name, t.ID, int32(len(t.Partitions))})
 	}
 	return nil
 }
 
 func (e *Editor) setPartition(r *PartitionRecord) error {
-	t := e.img.topicsByID[r.TopicID]
+	t := e.img.topicsByID.get(r.TopicID)
 	if t == nil {
 		return fmt.Errorf("partition %d of topic %v, which does not exist", r.Partition, r.TopicID)
 	}
@@ -240,7 +243,7 @@ func (e *Editor) setConfig(r *ConfigRecord) error {
 	var configs map[string]string
 	switch r.ResourceType {
 	case ResourceTopic:
-		t := e.img.topics[r.ResourceName]
+		t := e.img.topics.get(r.ResourceName)
 		if t == nil {
 			return fmt.Errorf("configuration %s of topic %q, which does not exist", r.Name, r.ResourceName)
 		}

@@ -18,8 +18,8 @@ type Image struct {
 
 	brokers       map[int32]*Broker
 	brokerIDs     []int32
-	topics        map[string]*Topic
-	topicsByID    map[TopicID]*Topic
+	topics        sharded[string, *Topic]
+	topicsByID    sharded[TopicID, *Topic]
 	topicNames    []string
 	brokerConfigs map[string]map[string]string
 }
@@ -92,7 +92,7 @@ func (i *Image) Topic(name string) *Topic {
 	if i == nil {
 		return nil
 	}
-	return i.topics[name]
+	return i.topics.get(name)
 }
 
 // TopicByID is the topic of that id, nil if there is none.
@@ -100,7 +100,7 @@ func (i *Image) TopicByID(id TopicID) *Topic {
 	if i == nil {
 		return nil
 	}
-	return i.topicsByID[id]
+	return i.topicsByID.get(id)
 }
 
 // Topics are all topics, by ascending name.
@@ -110,7 +110,7 @@ func (i *Image) Topics() []*Topic {
 	}
 	out := make([]*Topic, len(i.topicNames))
 	for n, name := range i.topicNames {
-		out[n] = i.topics[name]
+		out[n] = i.topics.get(name)
 	}
 	return out
 }

@@ -55,12 +55,12 @@ func Between(from, to *Image) Delta {
 		}
 	}
 	for _, t := range from.Topics() {
-		if to.topicsByID[t.ID] == nil {
+		if to.topicsByID.get(t.ID) == nil {
 			d.DeletedTopics = append(d.DeletedTopics, DeletedTopic{t.Name, t.ID, int32(len(t.Partitions))})
 		}
 	}
 	for _, t := range to.Topics() {
-		old := from.topicsByID[t.ID]
+		old := from.topicsByID.get(t.ID)
 		if old == nil || !maps.Equal(old.Configs, t.Configs) {
 			d.TopicConfigs = append(d.TopicConfigs, t.Name)
 		}

@@ -37,6 +37,22 @@
 //     truncated (KAFKA-12460): that would be a violated invariant, reported as
 //     [Violation].
 //
+//   - A request can be anyone's. Votes, announcements and resignations count only
+//     between voters, and raise the epoch by a bounded step at a time, never to
+//     one that could not be exceeded. Who is further behind learns it from the
+//     answers to its own requests, which come from where voters are configured to
+//     be. A vote is repeated only for a log that deserves it, and a leader that a
+//     node only heard of can be another. What a fetch in a voter's name claims to
+//     hold is believed: only authentication can tell. (guard.go)
+//
+// # The beginning of the log
+//
+// A log may begin after a snapshot, which stands for everything before. A fetch
+// from before the beginning, or that parts with the leader's log before it, is
+// told of the newest snapshot instead; the follower fetches that in parts,
+// installs it, and goes on at its end. A snapshot holds only what is committed
+// and never takes back what is. (snapshot.go)
+//
 // # What keeps it live
 //
 //   - A leader from which no majority has fetched for one and a half fetch
