@@ -24,6 +24,9 @@
 //
 // All requests that wait in the inbox share one fsync.
 //
+// Who creates topics or partitions is answered a little later, when the brokers
+// have applied them (spread.go). They tell with their heartbeats.
+//
 // A new leader becomes active only when the first record of its epoch is
 // committed: then everything before it is as well, and its working image is
 // the truth.

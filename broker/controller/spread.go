@@ -11,15 +11,20 @@ import (
 
 // spreading is the answer to a request that made partitions. It waits until
 // every active broker has applied them, so that whoever is answered can use them
-// at once, through any broker. It does not wait for ever: not for a broker that
-// is silent, and not for most of the time that the request gives.
+// at once, through any broker. It does not wait for a broker that is silent, nor
+// longer than spreadTime for one that is stuck.
 type spreading struct {
 	pendingAnswer
 	until time.Duration
 }
 
+// maxSpreadTime bounds how long one broker with a disk that hangs makes the
+// answer wait.
+const maxSpreadTime = 5 * time.Second
+
 // spreadTime is how long the answer to a request may wait for brokers to apply
-// what it wrote, 0 if nobody would notice.
+// what it wrote, 0 if it does not wait: at most half of the time that the request
+// gives.
 func spreadTime(req kmsg.Request) time.Duration {
 	var millis int32
 	switch req := req.(type) {
@@ -33,7 +38,7 @@ func spreadTime(req kmsg.Request) time.Duration {
 	if millis <= 0 {
 		return 0
 	}
-	return time.Duration(millis) * time.Millisecond / 2
+	return min(time.Duration(millis)*time.Millisecond/2, maxSpreadTime)
 }
 
 // release answers a request whose records are committed, or has the answer wait
