@@ -55,6 +55,69 @@ func DefaultConfig() Config {
 	}
 }
 
+// Set gives the broker a setting by its Kafka name, as a line of Kafka's
+// server.properties does. It reports, in one sentence, why the setting cannot
+// have the value.
+func (c *Config) Set(name, value string) error {
+	if err := config.CheckStatic(name, value); err != nil {
+		return err
+	}
+	value = strings.TrimSpace(value)
+	var err error
+	switch name {
+	case "node.id":
+		var id int64
+		id, err = strconv.ParseInt(value, 10, 32)
+		c.NodeID = int32(id)
+	case "listeners":
+		c.Listen, err = listenerAddr(value)
+	case "advertised.listeners":
+		c.Advertise, err = listenerAddr(value)
+	case "controller.quorum.voters":
+		c.Voters, err = ParseVoters(value)
+	case "log.dirs":
+		if c.Dir = value; value == "" || strings.Contains(value, ",") {
+			err = fmt.Errorf("want one directory, not %q", value)
+		}
+	case "broker.rack":
+		c.Rack = value
+	default:
+		return c.Broker.Set(name, value)
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	return nil
+}
+
+// listenerAddr is the address of the only listener there is.
+func listenerAddr(value string) (string, error) {
+	addr, ok := strings.CutPrefix(value, "PLAINTEXT://")
+	if !ok || strings.Contains(addr, ",") {
+		return "", fmt.Errorf("want one listener, PLAINTEXT://host:port, not %q", value)
+	}
+	if _, _, err := net.SplitHostPort(addr); err != nil {
+		return "", err
+	}
+	return addr, nil
+}
+
+// ParseVoters reads controller.quorum.voters: id@host:port, with commas between.
+func ParseVoters(text string) ([]Voter, error) {
+	var voters []Voter
+	for _, word := range config.Words(text) {
+		id, addr, ok := strings.Cut(word, "@")
+		n, errID := strconv.ParseInt(id, 10, 32)
+		host, portText, errAddr := net.SplitHostPort(addr)
+		port, errPort := strconv.ParseUint(portText, 10, 16)
+		if !ok || errID != nil || errAddr != nil || errPort != nil {
+			return nil, fmt.Errorf("%q is not id@host:port", word)
+		}
+		voters = append(voters, Voter{ID: int32(n), Host: host, Port: int32(port)})
+	}
+	return voters, nil
+}
+
 // static is everything that the broker starts with, by name.
 func (c Config) static() config.Static {
 	values := c.Values()

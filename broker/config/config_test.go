@@ -58,12 +58,14 @@ func TestTopicSettingsAreThoseOfKafka(t *testing.T) {
 
 // weirs are the broker settings that differ from Kafka's on purpose: why.
 var weirs = map[string]string{
-	"listeners":                    "Weir listens on loopback unless told otherwise",
-	"log.dirs":                     "the root of the broker's file system",
-	"node.id":                      "Kafka has no default",
-	"offsets.topic.num.partitions": "8 partitions are enough for the clusters that Weir is made for",
-	"num.replica.fetchers":         "read-only here",
-	"queued.max.request.bytes":     "what strangers send never costs more than a stated bound",
+	"listeners":                          "Weir listens on loopback unless told otherwise",
+	"log.dirs":                           "the root of the broker's file system",
+	"node.id":                            "Kafka has no default",
+	"controller.quorum.retry.backoff.ms": "quicker",
+	"replica.fetch.backoff.ms":           "quicker",
+	"offsets.topic.num.partitions":       "8 partitions are enough for the clusters that Weir is made for",
+	"num.replica.fetchers":               "read-only here",
+	"queued.max.request.bytes":           "what strangers send never costs more than a stated bound",
 }
 
 func TestBrokerSettingsAreThoseOfKafka(t *testing.T) {
@@ -121,6 +123,14 @@ func TestHoursWithoutLimitStayWithoutLimit(t *testing.T) {
 	require.Equal(t, int64(-1), l.TopicView().RetentionMillis)
 	l = Layers{AtStart: map[string]string{"log.roll.hours": "9223372036854775807"}}
 	require.Equal(t, int64(math.MaxInt64), l.TopicView().SegmentMillis)
+}
+
+func TestTheLongestTimeCanBeAddedToAnInstant(t *testing.T) {
+	b := DefaultBroker()
+	require.NoError(t, b.Set("replica.lag.time.max.ms", "9223372036854775807"))
+	require.Equal(t, forever, b.ReplicaLagTimeMax)
+	require.Positive(t, b.ReplicaLagTimeMax+forever)
+	require.Equal(t, "9223372036854775807", b.Values()["replica.lag.time.max.ms"])
 }
 
 func TestOriginsNameEveryPlaceThatHasAValue(t *testing.T) {

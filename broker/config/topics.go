@@ -82,7 +82,7 @@ func topicSettings() []Setting {
 			Synonyms:  []Synonym{{Name: "log.index.interval.bytes", Update: ClusterWide}},
 			AppliedBy: inStorage,
 			Doc:       "How many bytes of log one entry of the offset and time index stands for."},
-		{Name: "internal.segment.bytes", Type: Int, Null: true, Hidden: true, AppliedBy: inStorage,
+		{Name: "internal.segment.bytes", Type: Int, Null: true, Valid: atLeast(1), Hidden: true, AppliedBy: inStorage,
 			Doc: "segment.bytes without its lower limit, for tests."},
 		{Name: "leader.replication.throttled.replicas", Type: List, Needs: throttling, AppliedBy: inManager,
 			Doc: "Replicas, as partition:broker, that are throttled at their leader."},

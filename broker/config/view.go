@@ -3,7 +3,6 @@ package config
 import (
 	"fmt"
 	"maps"
-	"math"
 	"strconv"
 	"strings"
 	"time"
@@ -36,14 +35,21 @@ type Broker struct {
 	MaxConnectionsPerIP int           // max.connections.per.ip; further ones are closed at once
 	ConnectionsMaxIdle  time.Duration // connections.max.idle.ms
 
-	ReplicaLagTimeMax        time.Duration // replica.lag.time.max.ms
-	ReplicaFetchers          int           // num.replica.fetchers
-	ReplicaFetchBytes        int32         // replica.fetch.max.bytes
-	ReplicaFetchWaitMax      time.Duration // replica.fetch.wait.max.ms
+	ReplicaLagTimeMax      time.Duration // replica.lag.time.max.ms
+	ReplicaFetchers        int           // num.replica.fetchers
+	ReplicaFetchBytes      int32         // replica.fetch.max.bytes
+	ReplicaFetchWaitMax    time.Duration // replica.fetch.wait.max.ms
+	ReplicaFetchBackoff    time.Duration // replica.fetch.backoff.ms
+	ReplicaSocketTimeout   time.Duration // replica.socket.timeout.ms
+	CheckpointInterval     time.Duration // replica.high.watermark.checkpoint.interval.ms
+	RetentionCheckInterval time.Duration // log.retention.check.interval.ms
+
 	BrokerSession            time.Duration // broker.session.timeout.ms
 	BrokerHeartbeat          time.Duration // broker.heartbeat.interval.ms
 	ElectionTimeout          time.Duration // controller.quorum.election.timeout.ms
 	QuorumFetchTimeout       time.Duration // controller.quorum.fetch.timeout.ms
+	QuorumRequestTimeout     time.Duration // controller.quorum.request.timeout.ms
+	QuorumRetryBackoff       time.Duration // controller.quorum.retry.backoff.ms
 	MetadataSnapshotBytes    int64         // metadata.log.max.record.bytes.between.snapshots
 	MetadataSnapshotInterval time.Duration // metadata.log.max.snapshot.interval.ms; 0 for no limit
 	ReplicaFetchAnswerBytes  int32         // replica.fetch.response.max.bytes
@@ -119,6 +125,10 @@ func (l Layers) BrokerView() Broker {
 	return b
 }
 
+// forever stands for all longer times in typed views: long enough, and it can
+// be added to an instant.
+const forever = 100 * 365 * 24 * time.Hour
+
 // store writes a value into the setting's field.
 func (s *Setting) store(b *Broker, text string) {
 	n, _ := strconv.ParseInt(text, 10, 64)
@@ -138,8 +148,8 @@ func (s *Setting) store(b *Broker, text string) {
 	case *time.Duration:
 		unit := s.unit()
 		switch {
-		case n > math.MaxInt64/int64(unit):
-			*p = math.MaxInt64
+		case n > int64(forever/unit):
+			*p = forever
 		case n < 0:
 			*p = -unit // no limit, in settings that have this
 		default:
@@ -167,7 +177,7 @@ func (s *Setting) text(b *Broker) string {
 		return strconv.FormatInt(*p, 10)
 	case *time.Duration:
 		switch unit := s.unit(); {
-		case *p == math.MaxInt64:
+		case *p >= forever:
 			return neverText
 		default:
 			return strconv.FormatInt(int64(*p/unit), 10)
@@ -205,6 +215,8 @@ type Topic struct {
 	SegmentBytes             int64  // internal.segment.bytes if set, or segment.bytes
 	SegmentMillis            int64  // segment.ms
 	UncleanLeaderElection    bool   // unclean.leader.election.enable
+
+	ProducerIDExpirationMillis int64 // producer.id.expiration.ms, which only brokers have
 }
 
 // TopicView is the typed view of the topic settings that count.
@@ -224,6 +236,8 @@ func (l Layers) TopicView() Topic {
 		SegmentBytes:             number("segment.bytes"),
 		SegmentMillis:            number("segment.ms"),
 		UncleanLeaderElection:    l.Topic(UncleanLeaderElection).Bool(),
+
+		ProducerIDExpirationMillis: l.Broker("producer.id.expiration.ms").Int(),
 	}
 	for _, policy := range Words(l.Topic(CleanupPolicy).Text) {
 		switch policy {

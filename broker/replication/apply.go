@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 	"unicode/utf16"
 
 	"github.com/weirlab/weir/broker/config"
@@ -239,16 +240,18 @@ func logConfig(t config.Topic) storage.Config {
 	return storage.Config{
 		SegmentBytes:       t.SegmentBytes,
 		SegmentMillis:      t.SegmentMillis,
-		IndexIntervalBytes: t.IndexIntervalBytes,
+		IndexIntervalBytes: max(t.IndexIntervalBytes, 1), // 0 is the default there, and here every batch
 		FlushMessages:      t.FlushMessages,
 		CleanupPolicy:      cleanupPolicy(t),
 		RetentionBytes:     t.RetentionBytes,
 		RetentionMillis:    t.RetentionMillis,
-		MaxMessageBytes:    t.MaxMessageBytes,
+		MaxMessageBytes:    max(t.MaxMessageBytes, 1), // 0 is the default there, and here nothing
 		LogAppendTime:      t.LogAppendTime,
 		CompressionType:    compressionType(t),
 		Timestamps: storage.TimestampLimits{Limited: true,
 			BeforeMaxMillis: t.TimestampBeforeMaxMillis, AfterMaxMillis: t.TimestampAfterMaxMillis},
+
+		ProducerIDExpiration: time.Duration(t.ProducerIDExpirationMillis) * time.Millisecond,
 	}
 }
 

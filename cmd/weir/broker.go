@@ -192,9 +192,9 @@ func brokerConfigs(f brokerFlags) ([]broker.Config, error) {
 	if err != nil || port < 1 || port+ports-1 > 65535 {
 		return nil, fmt.Errorf("--listen %q: ports are numbers from 1 to 65535, and this needs %d in a row", f.listen, ports)
 	}
-	voters, err := parseVoters(f.voters)
+	voters, err := broker.ParseVoters(strings.Join(f.voters, ","))
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("--voters: %w", err)
 	}
 	var configs []broker.Config
 	for i := range f.nodes {
@@ -266,22 +266,6 @@ func (f *brokerFlags) giveSettings(cfg *broker.Config) error {
 		}
 	}
 	return nil
-}
-
-// parseVoters reads controller.quorum.voters: id@host:port, comma-separated.
-func parseVoters(list []string) ([]broker.Voter, error) {
-	var voters []broker.Voter
-	for _, text := range list {
-		id, addr, ok := strings.Cut(text, "@")
-		n, errID := strconv.ParseInt(id, 10, 32)
-		host, portText, errAddr := net.SplitHostPort(addr)
-		port, errPort := strconv.ParseUint(portText, 10, 16)
-		if !ok || errID != nil || errAddr != nil || errPort != nil {
-			return nil, fmt.Errorf("--voters: %q is not id@host:port", text)
-		}
-		voters = append(voters, broker.Voter{ID: int32(n), Host: host, Port: int32(port)})
-	}
-	return voters, nil
 }
 
 // eventLog appends what brokers tell to a file, for whoever watches this
