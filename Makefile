@@ -54,6 +54,10 @@ fuzz: ## the fuzz targets, FUZZTIME (60s) each
 		$(GO) test ./broker/protocol -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME); \
 	done
 
+.PHONY: hostile
+hostile: ## hostile input against a running broker, as much of it as docs/operations.md speaks of
+	$(GO) test ./cmd/weir -run '^TestABrokerOutlives' -v -count=1 -timeout 20m -args -hostile
+
 .PHONY: bench
 bench: ## simulation speed
 	$(GO) test -run '^$$' -bench . -benchtime 3s ./sim ./workloads

@@ -109,11 +109,18 @@ func (b *Broker) listen() (clients, controllers net.Listener, err error) {
 	return clients, controllers, nil
 }
 
+// serverOptions are those of a listener. The controller has a third as many
+// connections as clients may have, which is enough for brokers, and they are its
+// own: clients cannot take them.
 func (b *Broker) serverOptions(kind protocol.ListenerKinds) protocol.Options {
+	connections := b.cfg.MaxConnections
+	if kind == protocol.ControllerListener {
+		connections = max(8, connections/3)
+	}
 	return protocol.Options{
 		Listener:            kind,
 		MaxRequestBytes:     b.cfg.MaxRequestBytes,
-		MaxConnections:      b.cfg.MaxConnections,
+		MaxConnections:      connections,
 		MaxConnectionsPerIP: b.cfg.MaxConnectionsPerIP,
 		MaxIdle:             b.cfg.ConnectionsMaxIdle,
 		Memory:              b.memory,

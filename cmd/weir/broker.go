@@ -110,7 +110,9 @@ func runBrokers(ctx context.Context, s streams, f brokerFlags) error {
 		wg.Wait()
 	}()
 	broken := make(chan error, len(configs))
+	most := clientConnections(descriptors(), len(configs))
 	for _, cfg := range configs {
+		cfg.MaxConnections = min(cfg.MaxConnections, most)
 		name := "broker-" + strconv.Itoa(int(cfg.NodeID))
 		dir := f.data
 		if f.nodes > 1 {
@@ -147,6 +149,15 @@ func runBrokers(ctx context.Context, s streams, f brokerFlags) error {
 			return internal(err)
 		}
 	}
+}
+
+// clientConnections is how many connections of clients each of so many brokers
+// may have when they may have so many descriptors between them. A log that finds
+// none left fails, and its broker with it, so a part is kept for files; and of
+// the others a part is left to controllers.
+func clientConnections(descriptors, brokers int) int {
+	files := max(descriptors/4, min(descriptors/2, 2048))
+	return max(1, (descriptors-files)/4*3/brokers)
 }
 
 // usageEvery is how often brokers tell what they have used.

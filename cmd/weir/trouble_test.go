@@ -28,6 +28,13 @@ func TestTroublesAreToldOnceInAWhile(t *testing.T) {
 	require.Equal(t, "broker-1: storage error: topic=\"t\" error=\"byte 1\"\nbroker-1: storage error: topic=\"t\" error=\"byte 3\" (and 1 more like it)\n", out.String())
 }
 
+func TestConnectionsLeaveDescriptorsToFiles(t *testing.T) {
+	require.Equal(t, 75, clientConnections(200, 1))
+	require.Equal(t, 25, clientConnections(200, 3))
+	require.Equal(t, 11_250, clientConnections(20_000, 1))
+	require.Equal(t, 1, clientConnections(3, 9))
+}
+
 // TestStrangersCannotFillTheOperatorsScreen has each complaint come from
 // another address.
 func TestStrangersCannotFillTheOperatorsScreen(t *testing.T) {
