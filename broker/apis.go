@@ -24,7 +24,7 @@ func (b *Broker) apis() *protocol.Table {
 		needs(kmsg.ACLOperationWrite, topic, onListeners(brokers, b.produceAPI())),
 		needs(kmsg.ACLOperationRead, topic, onListeners(brokers|controllers, b.fetchAPI())),
 		needs(kmsg.ACLOperationDescribe, topic, onListeners(brokers, b.listOffsetsAPI())),
-		needs(kmsg.ACLOperationDescribe, topic, onListeners(brokers, b.metadataAPI())),
+		needs(kmsg.ACLOperationDescribe, topic, onListeners(brokers, large(b.metadataAPI()))),
 		needs(kmsg.ACLOperationRead, group, onListeners(brokers, b.offsetCommitAPI())),
 		needs(kmsg.ACLOperationDescribe, group, onListeners(brokers, b.offsetFetchAPI())),
 		needs(kmsg.ACLOperationDescribe, group, onListeners(brokers, b.findCoordinatorAPI())),
@@ -32,14 +32,14 @@ func (b *Broker) apis() *protocol.Table {
 		needs(kmsg.ACLOperationRead, group, onListeners(brokers, b.heartbeatAPI())),
 		needs(kmsg.ACLOperationRead, group, onListeners(brokers, b.leaveGroupAPI())),
 		needs(kmsg.ACLOperationRead, group, onListeners(brokers, b.syncGroupAPI())),
-		needs(kmsg.ACLOperationDescribe, group, onListeners(brokers, b.describeGroupsAPI())),
-		needs(kmsg.ACLOperationDescribe, group, onListeners(brokers, b.listGroupsAPI())),
+		needs(kmsg.ACLOperationDescribe, group, onListeners(brokers, large(b.describeGroupsAPI()))),
+		needs(kmsg.ACLOperationDescribe, group, onListeners(brokers, large(b.listGroupsAPI()))),
 		needs(kmsg.ACLOperationCreate, topic, onListeners(brokers|controllers, b.createTopicsAPI())),
 		needs(kmsg.ACLOperationDelete, topic, onListeners(brokers|controllers, b.deleteTopicsAPI())),
 		needs(kmsg.ACLOperationDelete, topic, onListeners(brokers, b.deleteRecordsAPI())),
 		needs(kmsg.ACLOperationIdempotentWrite, cluster, onListeners(brokers, b.initProducerIDAPI())),
 		needs(kmsg.ACLOperationDescribe, topic, onListeners(brokers, b.offsetForLeaderEpochAPI())),
-		needs(kmsg.ACLOperationDescribeConfigs, topic, onListeners(brokers|controllers, b.describeConfigsAPI())),
+		needs(kmsg.ACLOperationDescribeConfigs, topic, onListeners(brokers|controllers, large(b.describeConfigsAPI()))),
 		needs(kmsg.ACLOperationAlterConfigs, topic, onListeners(brokers|controllers, b.alterConfigsAPI())),
 		needs(kmsg.ACLOperationAlter, topic, onListeners(brokers|controllers, b.createPartitionsAPI())),
 		needs(kmsg.ACLOperationDelete, group, onListeners(brokers, b.deleteGroupsAPI())),
@@ -53,7 +53,7 @@ func (b *Broker) apis() *protocol.Table {
 		needs(kmsg.ACLOperationClusterAction, cluster, onListeners(controllers, b.alterPartitionAPI())),
 		needs(kmsg.ACLOperationClusterAction, cluster, onListeners(controllers, b.envelopeAPI())),
 		needs(kmsg.ACLOperationClusterAction, cluster, onListeners(controllers, b.fetchSnapshotAPI())),
-		needs(kmsg.ACLOperationDescribe, cluster, onListeners(brokers|controllers, b.describeClusterAPI())),
+		needs(kmsg.ACLOperationDescribe, cluster, onListeners(brokers|controllers, large(b.describeClusterAPI()))),
 		needs(kmsg.ACLOperationClusterAction, cluster, onListeners(controllers, b.brokerRegistrationAPI())),
 		needs(kmsg.ACLOperationClusterAction, cluster, onListeners(controllers, b.brokerHeartbeatAPI())),
 		needs(kmsg.ACLOperationAlter, cluster, onListeners(brokers|controllers, b.unregisterBrokerAPI())),
@@ -67,6 +67,12 @@ func (b *Broker) apis() *protocol.Table {
 // onListeners says which kinds of listeners serve an API.
 func onListeners(kinds protocol.ListenerKinds, a protocol.API) protocol.API {
 	a.Listeners = kinds
+	return a
+}
+
+// large says that answers grow with the cluster.
+func large(a protocol.API) protocol.API {
+	a.LargeAnswers = true
 	return a
 }
 

@@ -215,18 +215,37 @@ func (c *connection) do(call *Call, frame []byte) (kept, goOn bool, err error) {
 	if !call.permitted() {
 		return false, c.answer(h, refusal(req)), nil
 	}
+	answers := c.answersBudget()
+	if largest := api.largest.Load(); api.LargeAnswers && largest > 0 {
+		call.reserved = answers.acquire(largest * madeOf)
+	}
 	resp := api.Handle(call)
 	call.Request = nil
 	if call.hangUp != nil {
 		call.takeBack()
+		answers.release(call.reserved)
+		call.reserved = 0
 		return true, false, call.hangUp
 	}
 	reply := c.encode(h, resp)
 	call.takeBack()
+	if n := int64(len(reply)); api.LargeAnswers {
+		if n > freeBytes && n > api.largest.Load() {
+			api.largest.Store(n)
+		}
+		if call.reserved > n {
+			answers.release(call.reserved - n)
+			call.reserved = n
+		}
+	}
 	goOn = c.writeReserved(reply, call.reserved)
 	call.reserved = 0
 	return !api.KeepsNothing, goOn, nil
 }
+
+// madeOf is how much memory the making of an answer takes, in bytes for each of
+// its own: the answer before it is encoded, and the buffer it grows in.
+const madeOf = 4
 
 // takeDecoded waits for the memory that a request decodes to.
 func (c *connection) takeDecoded(h Header, bytes int64) (taken int64, err error) {

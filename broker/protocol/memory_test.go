@@ -2,9 +2,11 @@ package protocol
 
 import (
 	"net"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
@@ -68,6 +70,43 @@ func bigAnswer(*Call) kmsg.Response {
 		resp.Brokers = append(resp.Brokers, broker)
 	}
 	return resp
+}
+
+// TestLargeAnswersAreMadeInTurn has many connections ask at once for what takes
+// much memory to make.
+func TestLargeAnswersAreMadeInTurn(t *testing.T) {
+	e := testEnv(t)
+	l, err := e.Listen("127.0.0.1:0")
+	require.NoError(t, err)
+	var making, most atomic.Int32
+	handle := func(c *Call) kmsg.Response {
+		most.Store(max(most.Load(), making.Add(1)))
+		defer making.Add(-1)
+		time.Sleep(5 * time.Millisecond)
+		return bigAnswer(c)
+	}
+	s := Serve(e, l, NewTable(API{Key: int16(kmsg.Metadata), MaxVersion: 12, Listeners: BrokerListener, LargeAnswers: true, Handle: handle}),
+		Options{Memory: NewMemory(e, 0, 64<<20)})
+	defer func() { s.Close(); s.Wait() }()
+	ask := kmsg.NewRequestFormatter().AppendRequest(nil, kmsg.NewPtrMetadataRequest(), 1)
+	read := func() {
+		conn, err := net.Dial("tcp", l.Addr().String())
+		require.NoError(t, err)
+		defer func() { _ = conn.Close() }()
+		_, err = conn.Write(ask)
+		require.NoError(t, err)
+		_, err = ReadFrame(conn, 1<<30)
+		assert.NoError(t, err)
+	}
+	read()
+	var tasks []env.Task
+	for range 20 {
+		tasks = append(tasks, e.Go("reader", read))
+	}
+	for _, task := range tasks {
+		task.Wait()
+	}
+	require.LessOrEqual(t, most.Load(), int32(2), "of 15 MiB each, in 32 MiB")
 }
 
 // TestSlowReadersHoldNoMoreThanTheBudget has many connections ask for answers

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
+	"sync/atomic"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -80,7 +81,13 @@ type API struct {
 	// to none of them. The next request may then overwrite them.
 	KeepsNothing bool
 
-	schema *schema
+	// LargeAnswers says that answers grow with the cluster, and that Handle does
+	// not wait for long. Room for one is taken before it is made, as much as the
+	// largest so far needed.
+	LargeAnswers bool
+
+	schema  *schema
+	largest *atomic.Int64 // bytes of the largest answer beyond freeBytes so far
 }
 
 // Table is the set of APIs a server answers.
@@ -124,6 +131,7 @@ func NewTable(apis ...API) *Table {
 		if a.schema, err = schemaOf(a.Key); err != nil {
 			panic(err)
 		}
+		a.largest = &atomic.Int64{}
 		t.apis[a.Key] = a
 		t.keys = append(t.keys, a.Key)
 	}
