@@ -89,3 +89,24 @@ func TestAcceptGoesOnWhenDescriptorsRunOut(t *testing.T) {
 	require.True(t, answered(t, dial(t, l.Addr().String()), time.Minute))
 	require.Negative(t, failing.failures.Load())
 }
+
+func TestAMutedSessionIsReadNoFurther(t *testing.T) {
+	var s *serverUnderTest
+	var until time.Duration
+	handled := make(chan time.Duration, 2)
+	s = serve(t, 0, metadataAPI(func(c *protocol.Call) kmsg.Response {
+		handled <- s.e.Now()
+		if until == 0 {
+			until = s.e.Now() + 50*time.Millisecond
+			c.Mute(until)
+		}
+		return answerCluster(c)
+	}))
+	conn := dial(t, s.addr)
+	_, err := conn.Write(append(request(kmsg.NewPtrMetadataRequest(), 9, 1), request(kmsg.NewPtrMetadataRequest(), 9, 2)...))
+	require.NoError(t, err)
+	require.Equal(t, int32(1), nextCorrelation(t, conn), "what was done before is answered")
+	require.Equal(t, int32(2), nextCorrelation(t, conn))
+	<-handled
+	require.GreaterOrEqual(t, <-handled, until)
+}
