@@ -7,7 +7,6 @@ import (
 	"errors"
 	"io"
 
-	"github.com/klauspost/compress/s2"
 	"github.com/klauspost/compress/zstd"
 	"github.com/pierrec/lz4/v4"
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -160,7 +159,7 @@ func (w *snappyWriter) flush() error {
 		frame = append(append(frame, xerialMagic...), 0, 0, 0, 1, 0, 0, 0, 1) // version and the oldest compatible one
 	}
 	if len(w.pending) > 0 {
-		block := s2.EncodeSnappy(nil, w.pending)
+		block := appendSnappy(nil, w.pending)
 		frame = append(binary.BigEndian.AppendUint32(frame, uint32(len(block))), block...)
 		w.pending = w.pending[:0]
 	}
@@ -169,3 +168,48 @@ func (w *snappyWriter) flush() error {
 }
 
 func (w *snappyWriter) Close() error { return w.flush() }
+
+// appendSnappy appends src, at most snappyBlockBytes, as one snappy block. The
+// encoders of libraries are written in assembly for some machines and give other
+// bytes there, by which simulated runs would differ.
+func appendSnappy(dst, src []byte) []byte {
+	dst = binary.AppendUvarint(dst, uint64(len(src)))
+	const hashBits = 12
+	var seen [1 << hashBits]uint16 // by the hash of four bytes, one more than where they were last
+	literal := 0
+	for i := 0; i+4 <= len(src); {
+		four := binary.LittleEndian.Uint32(src[i:])
+		h := four * 0x9e3779b1 >> (32 - hashBits)
+		at := int(seen[h]) - 1
+		seen[h] = uint16(i + 1)
+		if at < 0 || binary.LittleEndian.Uint32(src[at:]) != four {
+			i++
+			continue
+		}
+		n := 4
+		for i+n < len(src) && src[at+n] == src[i+n] {
+			n++
+		}
+		dst = appendSnappyLiteral(dst, src[literal:i])
+		for left := n; left > 0; left -= 64 {
+			dst = append(dst, byte(min(left, 64)-1)<<2|2, byte(i-at), byte((i-at)>>8))
+		}
+		i += n
+		literal = i
+	}
+	return appendSnappyLiteral(dst, src[literal:])
+}
+
+func appendSnappyLiteral(dst, literal []byte) []byte {
+	switch n := len(literal) - 1; {
+	case n < 0:
+		return dst
+	case n < 60:
+		dst = append(dst, byte(n)<<2)
+	case n < 1<<8:
+		dst = append(dst, 60<<2, byte(n))
+	default:
+		dst = append(dst, 61<<2, byte(n), byte(n>>8))
+	}
+	return append(dst, literal...)
+}
