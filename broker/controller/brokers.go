@@ -122,7 +122,7 @@ func (m *machine) registerBroker(now time.Duration, t *txn, req *kmsg.BrokerRegi
 	}
 	slices.SortFunc(directories, compareDirectories)
 	directories = slices.Compact(directories)
-	t.add(&metadata.RegisterBrokerRecord{BrokerID: req.BrokerID, Incarnation: req.IncarnationID,
+	t.add(&metadata.RegisterBrokerRecord{BrokerID: req.BrokerID, BrokerEpoch: t.next(), Incarnation: req.IncarnationID,
 		Host: l.Host, Port: int32(l.Port), Rack: rack, Fenced: true, Directories: directories})
 	if old != nil && req.Version >= 3 && req.PreviousBrokerEpoch == old.Epoch && !missesAny(directories, old.Directories) {
 		m.brokerGone(t, req.BrokerID)

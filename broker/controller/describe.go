@@ -1,6 +1,9 @@
 package controller
 
 import (
+	"cmp"
+	"slices"
+
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
@@ -21,6 +24,7 @@ func (l *loop) describe(req kmsg.Request) kmsg.Response {
 	p.HighWatermark = l.core.HighWatermark()
 	self := kmsg.NewDescribeQuorumResponseTopicPartitionReplicaState()
 	self.ReplicaID, self.LogEndOffset = l.n.cfg.NodeID, l.core.End()
+	self.LastFetchTimestamp, self.LastCaughtUpTimestamp = l.wallMillis(), l.wallMillis()
 	p.CurrentVoters = append(p.CurrentVoters, self)
 	offset := l.wallMillis() - millis(l.n.e.Now()) // what turns Now into wall time
 	for _, r := range l.core.Replicas() {
@@ -38,6 +42,9 @@ func (l *loop) describe(req kmsg.Request) kmsg.Response {
 			p.Observers = append(p.Observers, s)
 		}
 	}
+	slices.SortFunc(p.CurrentVoters, func(a, b kmsg.DescribeQuorumResponseTopicPartitionReplicaState) int {
+		return cmp.Compare(a.ReplicaID, b.ReplicaID)
+	})
 	for _, v := range l.n.cfg.Voters {
 		node := kmsg.NewDescribeQuorumResponseNode()
 		node.NodeID = v.ID

@@ -17,8 +17,8 @@
 // The package is pure data: no clock, no I/O, no tasks. Everything that walks
 // a map walks it in order, so equal logs give equal bytes everywhere.
 //
-// A record is one JSON object with a "type" member, so a metadata log can be
-// read with any text tool. Each record type states the whole new value of the
-// thing it describes, never a difference: a reader of the log sees what a
-// partition looked like without replaying what came before.
+// Records are written as Kafka's (kafkaformat.go), so a metadata log can be read
+// with kafka-dump-log --cluster-metadata-decoder. Each record type states the
+// whole new value of the thing it describes, never a difference: a reader of the
+// log sees what a partition looked like without replaying what came before.
 package metadata
