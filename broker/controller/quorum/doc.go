@@ -24,14 +24,18 @@
 //
 //   - A vote is made durable before it is answered ([Persist] precedes
 //     [Reply]), and there is at most one in an epoch.
+//
 //   - A voter that restarts never leads again in an epoch it led before: what
 //     it had appended but not flushed may be gone, and it would write other
 //     records at the same offset of the same epoch (KAFKA-10527).
+//
 //   - Records count as replicated on a node only once flushed there. A
 //     follower fetches at an offset only after everything below it is durable.
+//
 //   - The high watermark moves only when a record of the leader's own epoch is
 //     on a majority (section 5.4.2 of the Raft paper, KAFKA-12619). Each
 //     leader begins its epoch with a LeaderChange record for that purpose.
+//
 //   - A fetch that is answered with a diverging epoch does not count as
 //     replication (KAFKA-13141), and nothing below the high watermark is ever
 //     truncated (KAFKA-12460): that would be a violated invariant, reported as
