@@ -38,7 +38,7 @@ func (b *Broker) metadata(call *protocol.Call, req *kmsg.MetadataRequest) kmsg.R
 	if id := b.controller.ClusterID(); id != "" {
 		resp.ClusterID = &id
 	}
-	resp.ControllerID, _ = b.controller.Leader()
+	resp.ControllerID = b.controllerForClients(image)
 	for _, broker := range image.Brokers() {
 		if broker.Fenced {
 			continue

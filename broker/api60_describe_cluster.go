@@ -37,8 +37,9 @@ func (b *Broker) describeCluster(call *protocol.Call, req *kmsg.DescribeClusterR
 	if req.IncludeClusterAuthorizedOperations {
 		resp.ClusterAuthorizedOperations = call.AuthorizedOperations(kmsg.ACLResourceTypeCluster, protocol.ClusterResource)
 	}
-	resp.ControllerID, _ = b.controller.Leader()
+	resp.ControllerID = b.controllerForClients(b.controller.Image())
 	if resp.EndpointType == 2 {
+		resp.ControllerID, _ = b.controller.Leader()
 		for _, v := range b.cfg.Voters {
 			node := kmsg.NewDescribeClusterResponseBroker()
 			node.NodeID, node.Host, node.Port = v.ID, v.Host, v.Port

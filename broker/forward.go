@@ -11,6 +11,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/weirlab/weir/broker/controller"
+	"github.com/weirlab/weir/broker/metadata"
 	"github.com/weirlab/weir/broker/protocol"
 	"github.com/weirlab/weir/env"
 )
@@ -45,6 +46,17 @@ func newForwarding(e env.Env) *forwarding {
 	f := &forwarding{mu: e.NewMutex(), kinds: map[int16]bool{}}
 	f.changed = e.NewCond(f.mu)
 	return f
+}
+
+// controllerForClients is the broker that clients are told is the controller:
+// this one, which forwards what they ask of it, and follows the controller where
+// a client would wait for one that has stopped. (Kafka names any live broker.)
+func (b *Broker) controllerForClients(image *metadata.Image) int32 {
+	leader, _ := b.controller.Leader()
+	if own := image.Broker(b.cfg.NodeID); leader >= 0 && own != nil && !own.Fenced {
+		return b.cfg.NodeID
+	}
+	return leader
 }
 
 // controllerChanged is told by the quorum that another node leads, or none.

@@ -88,7 +88,8 @@ func TestAStoppedControllerHangsNobody(t *testing.T) {
 		c.nodes[old].Pause()
 
 		began := e.Now()
-		c.must(e, other, missingTopic("a"))
+		told := c.must(e, other, missingTopic("a")).(*kmsg.MetadataResponse).ControllerID
+		require.EqualValues(t, other+1, told, "clients are not sent to a controller that may not answer")
 		require.Less(t, e.Now()-began, 3*time.Second)
 
 		began = e.Now()

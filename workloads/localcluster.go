@@ -258,11 +258,18 @@ func (c *localCluster) newest(s linearizability.PartitionState) linearizability.
 func (c *localCluster) lost([]int32) ([]linearizability.Recovered, bool) { return nil, true }
 
 func (c *localCluster) controller(env.Env) (int, bool) {
-	resp, err := c.metadata()
-	if err != nil || resp.ControllerID < 1 || int(resp.ControllerID) > len(c.processes) {
+	req := kmsg.NewPtrDescribeQuorumRequest()
+	req.Topics = []kmsg.DescribeQuorumRequestTopic{{Topic: "__cluster_metadata", Partitions: []kmsg.DescribeQuorumRequestTopicPartition{{}}}}
+	resp, err := c.client.Request(-1, req, askTimeout)
+	if err != nil {
 		return 0, false
 	}
-	return int(resp.ControllerID) - 1, true
+	topics := resp.(*kmsg.DescribeQuorumResponse).Topics
+	if len(topics) != 1 || len(topics[0].Partitions) != 1 {
+		return 0, false
+	}
+	leader := topics[0].Partitions[0].LeaderID
+	return int(leader) - 1, leader >= 1 && int(leader) <= len(c.processes)
 }
 
 func (c *localCluster) metadata() (*kmsg.MetadataResponse, error) {
