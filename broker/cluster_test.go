@@ -109,9 +109,12 @@ func (c *cluster) seeds() []string {
 	return addrs
 }
 
+// client asks for metadata again at once when a leader has moved. By default
+// it waits 5 s between two questions, which are most of what a test with moving
+// leaders then takes.
 func (c *cluster) client(opts ...kgo.Opt) *kgo.Client {
 	c.t.Helper()
-	cl, err := kgo.NewClient(append([]kgo.Opt{kgo.SeedBrokers(c.seeds()...)}, opts...)...)
+	cl, err := kgo.NewClient(append([]kgo.Opt{kgo.SeedBrokers(c.seeds()...), kgo.MetadataMinAge(50 * time.Millisecond)}, opts...)...)
 	require.NoError(c.t, err)
 	c.t.Cleanup(cl.Close)
 	return cl
