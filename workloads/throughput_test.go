@@ -1,6 +1,7 @@
 package workloads_test
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -14,13 +15,23 @@ import (
 
 // rows is a sink that keeps rows and their times.
 type rows struct {
-	at  []time.Duration
-	sum workloads.Row
+	at   []time.Duration
+	sum  workloads.Row
+	late map[string][]time.Duration // latencies of at least 10 ms
 }
 
-func (r *rows) Latency(string, time.Duration, time.Duration, int64) {}
-func (r *rows) Event(string, time.Duration, string, []env.Attr)     {}
-func (r *rows) PartitionState(linearizability.PartitionState)       {}
+func (r *rows) Latency(tag string, _, d time.Duration, n int64) {
+	if r.late == nil {
+		r.late = map[string][]time.Duration{}
+	}
+	for range n {
+		if d >= 10*time.Millisecond {
+			r.late[tag] = append(r.late[tag], d)
+		}
+	}
+}
+func (r *rows) Event(string, time.Duration, string, []env.Attr) {}
+func (r *rows) PartitionState(linearizability.PartitionState)   {}
 func (r *rows) Row(at time.Duration, row workloads.Row) {
 	r.at = append(r.at, at)
 	r.sum.Offered += row.Offered
@@ -65,6 +76,21 @@ func TestThroughputIsOfTheSecondsOfLoad(t *testing.T) {
 	require.EqualValues(t, 1000, o.Throughput.Acked)
 	require.EqualValues(t, 100_000, o.Throughput.AckedBytes)
 	require.EqualValues(t, 600, o.Throughput.Late)
+}
+
+// A pause of 6 s (the load ends, and all faults with it) at 100 records/s is
+// 600 records whose latency falls evenly from 6 s to nothing, counted from when
+// they were meant to be sent.
+func TestEveryRecordOfAPauseWaitsForItsEnd(t *testing.T) {
+	_, r := measured(t, pausedLoad)
+	for _, tag := range []string{workloads.TagProduce, workloads.TagEndToEnd} {
+		late := r.late[tag]
+		slices.Sort(late)
+		require.GreaterOrEqual(t, len(late), 598, tag)
+		for i, d := range late[len(late)-598:] {
+			require.InDelta(t, float64(i+2)*0.01, d.Seconds(), 0.05, "%s: record %d from the end of the pause", tag, i)
+		}
+	}
 }
 
 func TestThroughputLeavesTheWarmUpOut(t *testing.T) {

@@ -229,6 +229,35 @@ var networkChecks = []check{
 			}
 			b.Post("sent", "")
 		}),
+	on01("a stream tears: the beginning of a write may come alone",
+		func(p *P, addr string, b *Board) {
+			l, err := p.Listen(addr)
+			require.NoError(p, err)
+			b.Post("address", l.Addr().String())
+			c, err := l.Accept()
+			require.NoError(p, err)
+			const total = 32 << 20
+			buf := make([]byte, total)
+			read, reads := 0, 0
+			for read < total {
+				n, err := c.Read(buf[read:])
+				require.NoError(p, err)
+				read += n
+				reads++
+			}
+			require.Greater(p, reads, 1, "32 MiB in one piece")
+			closeAll(p, c, l)
+		},
+		func(p *P, b *Board) {
+			c, err := p.Dial(b.Await(p, "address"), long)
+			require.NoError(p, err)
+			n, err := c.Write(make([]byte, 32<<20))
+			require.NoError(p, err)
+			require.Equal(p, 32<<20, n)
+			_, err = c.Read(make([]byte, 1))
+			require.Equal(p, io.EOF, err)
+			closeAll(p, c)
+		}),
 	on01("a writer waits for a reader that does not read",
 		func(p *P, addr string, b *Board) {
 			c := serve(p, addr, b)
