@@ -143,6 +143,7 @@ type Signal interface {
 //
 // Errors answer to errors.Is with what the kernel would say:
 // syscall.ECONNREFUSED (nobody listens), syscall.ECONNRESET (reset by peer),
+// syscall.ETIMEDOUT (the peer has vanished; see [KeepAlive]),
 // syscall.EPIPE (write after reset), syscall.EADDRINUSE, io.EOF (orderly end),
 // net.ErrClosed (closed here), os.ErrDeadlineExceeded (deadline passed; it also answers
 // Timeout() true).

@@ -38,7 +38,8 @@ func TestWhatTheDisksLostIsExcused(t *testing.T) {
 		}
 	}
 	require.Positive(t, lost)
-	for _, seed := range []int{1, 3, 4} {
+	excused := 0 // a disk may also happen to keep everything
+	for seed := range 6 {
 		s, err := scenario.Parse("test.yaml", fmt.Appendf(nil, `
 name: alone
 seed: %d
@@ -51,8 +52,9 @@ recovery: 60s
 		require.NoError(t, err)
 		o := simulate(t, s.Resolve())
 		requirePassed(t, o)
-		require.NotEmpty(t, o.Verdict.Excused, "seed %d", seed)
+		excused += min(1, len(o.Verdict.Excused))
 	}
+	require.GreaterOrEqual(t, excused, 3)
 }
 
 // The history of a real run says what it ought to hold: take away any kind of

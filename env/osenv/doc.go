@@ -16,7 +16,8 @@
 //   - Preallocate is fallocate with FALLOC_FL_KEEP_SIZE on Linux, and does
 //     nothing where the file system or the system cannot.
 //   - SendFile is sendfile on Linux and a copy elsewhere.
-//   - TCP_NODELAY is set on every connection; buffers are the system's.
+//   - TCP_NODELAY and keepalive ([env.DefaultKeepAlive]) are set on every
+//     connection; buffers are the system's.
 //
 // Errors come from the system unchanged, wrapped in the usual *fs.PathError
 // and *net.OpError, so that they name the file or the address. The one
