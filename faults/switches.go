@@ -43,6 +43,11 @@ func Bugs() []Bug {
 		Failpoint: module + "broker/storage/dropsActiveSegment",
 		About:     "recovery that finds a damaged end throws away the whole segment that it is in, intact batches too",
 	}, {
+		ID:        "W2",
+		Name:      "answer-before-commit",
+		Failpoint: module + "broker/coordinator/answersEarly",
+		About:     "a group coordinator answers commits and fetches of offsets once its own log has the record, before any other replica does",
+	}, {
 		ID:        "S1",
 		Name:      "slow-requests",
 		Failpoint: module + "env/osenv/slowRequests",

@@ -156,7 +156,7 @@ func (s *shard[M, O]) take(t Turn[O]) {
 	}
 	h := held[O]{after: after, answers: t.Answers, then: t.Then}
 	switch {
-	case after <= s.settled:
+	case after <= s.settled || answersEarly():
 		s.let(h, Outcome{})
 	case len(h.answers) > 0 || h.then != nil:
 		h.deadline = s.r.env.Now() + s.r.cfg.AnswerTimeout
