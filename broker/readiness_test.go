@@ -11,6 +11,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/weirlab/weir/broker"
 	"github.com/weirlab/weir/broker/storage"
 )
 
@@ -63,7 +64,7 @@ func writeOnce(ctx context.Context, t *testing.T, cl *kgo.Client, via int, topic
 // metadata of any broker.
 func TestTopicsAreReadyWhenTheirCreationIsAnswered(t *testing.T) {
 	ctx := testContext(t)
-	c := startCluster(t, 3, nil)
+	c := startCluster(t, 3, func(cfg *broker.Config) { cfg.BrokerSession = time.Minute }) // nobody is taken for silent
 	c.createTopic(ctx, "warm", 1)
 	cl := c.client()
 	for i := range 20 {

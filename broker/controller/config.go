@@ -32,6 +32,7 @@ type Config struct {
 	SnapshotInterval     time.Duration // metadata.log.max.snapshot.interval.ms: what is older is in a snapshot; 0 for no limit
 	RetryBackoff         time.Duration // controller.quorum.retry.backoff.ms; default 50 ms
 	BrokerSessionTimeout time.Duration // broker.session.timeout.ms: a broker silent for longer is fenced; default 9 s
+	ApplyWait            time.Duration // how long creators of partitions wait for a broker that is stuck; default 5 s
 
 	DefaultPartitions        int32 // num.partitions; default 1
 	DefaultReplicationFactor int16 // default.replication.factor; default 1
@@ -58,6 +59,7 @@ func (c Config) withDefaults() Config {
 	def(&c.RequestTimeout, 2*time.Second)
 	def(&c.RetryBackoff, 50*time.Millisecond)
 	def(&c.BrokerSessionTimeout, 9*time.Second)
+	def(&c.ApplyWait, 5*time.Second)
 	if c.SnapshotBytes <= 0 {
 		c.SnapshotBytes = 20 << 20
 	}

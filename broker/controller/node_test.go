@@ -65,7 +65,7 @@ func (q *testQuorum) start(id int32) *testNode {
 	require.NoError(q.t, err)
 	n, err := New(e, Config{NodeID: id, ClusterID: "c", Voters: q.voters, ElectionTimeout: 60 * time.Millisecond,
 		FetchTimeout: 200 * time.Millisecond, FetchMaxWait: 40 * time.Millisecond, RequestTimeout: 100 * time.Millisecond,
-		RetryBackoff: 5 * time.Millisecond, BrokerSessionTimeout: time.Hour, SnapshotBytes: q.snapshotBytes,
+		RetryBackoff: 5 * time.Millisecond, BrokerSessionTimeout: time.Hour, ApplyWait: time.Hour, SnapshotBytes: q.snapshotBytes,
 		OnFatal: func(err error) { q.t.Errorf("node %d: %v", id, err) }},
 		log, "meta", func(to Voter, req kmsg.Request, timeout time.Duration) (kmsg.Response, error) {
 			return q.carry(id, to.ID, req)

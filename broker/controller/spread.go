@@ -18,14 +18,10 @@ type spreading struct {
 	until time.Duration
 }
 
-// maxSpreadTime bounds how long one broker with a disk that hangs makes the
-// answer wait.
-const maxSpreadTime = 5 * time.Second
-
 // spreadTime is how long the answer to a request may wait for brokers to apply
 // what it wrote, 0 if it does not wait: at most half of the time that the request
 // gives.
-func spreadTime(req kmsg.Request) time.Duration {
+func (m *machine) spreadTime(req kmsg.Request) time.Duration {
 	var millis int32
 	switch req := req.(type) {
 	case *kmsg.CreateTopicsRequest:
@@ -38,13 +34,13 @@ func spreadTime(req kmsg.Request) time.Duration {
 	if millis <= 0 {
 		return 0
 	}
-	return min(time.Duration(millis)*time.Millisecond/2, maxSpreadTime)
+	return min(time.Duration(millis)*time.Millisecond/2, m.cfg.ApplyWait)
 }
 
 // release answers a request whose records are committed, or has the answer wait
 // for the brokers.
 func (l *loop) release(p pendingAnswer) {
-	if wait := spreadTime(p.call.req); p.wrote && wait > 0 {
+	if wait := l.machine.spreadTime(p.call.req); p.wrote && wait > 0 {
 		l.spreading = append(l.spreading, spreading{p, l.n.e.Now() + wait})
 		return
 	}

@@ -20,7 +20,7 @@ func TestCreatorsAreAnsweredWhenEveryBrokerHasApplied(t *testing.T) {
 		require.Zero(t, n.Handle(req).(*kmsg.BrokerHeartbeatResponse).ErrorCode)
 	}
 	create := kmsg.NewPtrCreateTopicsRequest()
-	create.Version = 7
+	create.Version, create.TimeoutMillis = 7, int32(2*time.Hour/time.Millisecond)
 	topic := kmsg.NewCreateTopicsRequestTopic()
 	topic.Topic, topic.NumPartitions, topic.ReplicationFactor = "orders", 1, 2
 	create.Topics = append(create.Topics, topic)
