@@ -67,7 +67,7 @@ func TestTopicsAreReadyWhenTheirCreationIsAnswered(t *testing.T) {
 	c := startCluster(t, 3, func(cfg *broker.Config) { cfg.BrokerSession = time.Minute }) // nobody is taken for silent
 	c.createTopic(ctx, "warm", 1)
 	cl := c.client()
-	for i := range 20 {
+	for i := range 9 {
 		name := fmt.Sprint("topic-", i)
 		create := kmsg.NewPtrCreateTopicsRequest()
 		rt := kmsg.NewCreateTopicsRequestTopic()
@@ -84,7 +84,7 @@ func TestTopicsAreReadyWhenTheirCreationIsAnswered(t *testing.T) {
 func TestABrokerIsUnfencedWithItsReplicas(t *testing.T) {
 	ctx := testContext(t)
 	c := startCluster(t, 1, nil)
-	c.createTopic(ctx, "many", 400)
+	c.createTopic(ctx, "many", 150)
 	require.NoError(t, c.stop(0))
 	c.start(0)
 	cl := c.client()
@@ -94,8 +94,8 @@ func TestABrokerIsUnfencedWithItsReplicas(t *testing.T) {
 		asked.Topic = kmsg.StringPtr("many")
 		meta.Topics = append(meta.Topics, asked)
 		resp, err := cl.Broker(1).Request(ctx, meta)
-		return err == nil && len(resp.(*kmsg.MetadataResponse).Topics[0].Partitions) == 400 &&
-			resp.(*kmsg.MetadataResponse).Topics[0].Partitions[399].ErrorCode == 0
+		return err == nil && len(resp.(*kmsg.MetadataResponse).Topics[0].Partitions) == 150 &&
+			resp.(*kmsg.MetadataResponse).Topics[0].Partitions[149].ErrorCode == 0
 	}, 20*time.Second, time.Millisecond)
 	require.Empty(t, writeOnce(ctx, t, cl, 1, "many"))
 }
