@@ -11,7 +11,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 )
 
-// TestScenarios runs the text scenarios in testdata. Each command is one input
+// TestScenarios runs the text scenarios in testdata/scenarios. Each command is one input
 // to one group; the golden text is what the group wants done.
 //
 //	join id=m1 [instance=i] [ref=1] [session=10s] [rebalance=30s] [protocols=(range,sticky)] [skip] [need-id]
@@ -20,7 +20,7 @@ import (
 //
 // stored tells of the oldest store that is still open. // A newcomer is a join without id; new=name says what it will be called.
 func TestScenarios(t *testing.T) {
-	datadriven.Walk(t, "testdata", func(t *testing.T, path string) {
+	datadriven.Walk(t, "testdata/scenarios", func(t *testing.T, path string) {
 		cfg := DefaultConfig()
 		g := New("g", &cfg)
 		now := time.Duration(0)
