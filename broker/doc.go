@@ -11,6 +11,8 @@
 //   - The handlers are in this package, one file per API key (api00_produce.go
 //     for key 0 and so on). A handler's header says what it does and what each
 //     version of its messages adds.
+//   - broker/config is the registry of settings; settings.go makes the broker
+//     follow those that change at run time.
 //   - broker/replication holds the partitions: it appends, replicates, and
 //     makes records readable once every in-sync replica has them.
 //   - broker/storage is the log on disk under both partitions and metadata.

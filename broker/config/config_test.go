@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"math"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -82,6 +83,15 @@ func TestBrokerSettingsAreThoseOfKafka(t *testing.T) {
 	}
 }
 
+func TestSettingsAreSortedByName(t *testing.T) {
+	for _, list := range [][]*Setting{TopicSettings(), BrokerSettings()} {
+		require.True(t, slices.IsSortedFunc(list, byName))
+		for _, s := range list {
+			require.Same(t, s, find(list, s.Name))
+		}
+	}
+}
+
 func TestEverySettingIsDocumentedAndAcceptsItsDefault(t *testing.T) {
 	for _, s := range append(append([]*Setting{}, TopicSettings()...), BrokerSettings()...) {
 		require.NotEmpty(t, s.Doc, s.Name)
@@ -143,6 +153,36 @@ func TestOriginsNameEveryPlaceThatHasAValue(t *testing.T) {
 		l.Origins(TopicSetting("min.insync.replicas")))
 	require.Equal(t, []Origin{{"log.retention.ms", "7", FromCluster}, {"log.retention.minutes", "9", FromStart}, {"log.retention.hours", "168", FromDefault}},
 		l.Origins(TopicSetting("retention.ms")))
+}
+
+// A value is said to come from where it was set, and an unset one is no
+// override.
+func TestDescriptionsNameTheSource(t *testing.T) {
+	l := Layers{OnTopic: map[string]string{"retention.bytes": " 5 "}, OnCluster: map[string]string{"message.max.bytes": "7"}, AtStart: map[string]string{"node.id": "1"}}
+	sources := map[string]Value{}
+	for _, d := range l.DescribeTopic() {
+		require.False(t, d.ReadOnly)
+		require.False(t, d.Value.Null, d.Name)
+		if d.Value.Source != FromDefault {
+			sources[d.Name] = d.Value
+		}
+	}
+	require.Len(t, l.DescribeTopic(), 33, "internal.segment.bytes is described only where it is set")
+	require.Equal(t, map[string]Value{"retention.bytes": {Text: "5", Source: FromTopic}, "max.message.bytes": {Text: "7", Source: FromCluster}}, sources)
+
+	values := map[string]Description{}
+	for _, d := range l.DescribeBroker() {
+		values[d.Name] = d
+	}
+	require.Len(t, values, len(BrokerSettings()))
+	require.Equal(t, Value{Text: "1", Source: FromStart}, values["node.id"].Value)
+	require.True(t, values["node.id"].ReadOnly)
+	require.Equal(t, Value{Null: true, Source: FromDefault}, values["broker.rack"].Value)
+	require.Equal(t, Value{Null: true, Source: FromDefault}, values["log.retention.ms"].Value)
+	require.False(t, values["log.retention.ms"].ReadOnly)
+	cluster := l.DescribeCluster()
+	require.Len(t, cluster, 1)
+	require.Equal(t, "message.max.bytes", cluster[0].Name)
 }
 
 func TestWhatABrokerStartsWith(t *testing.T) {

@@ -40,8 +40,10 @@ func TestMistakesOnTheCommandLine(t *testing.T) {
 	dir := t.TempDir()
 	bad := filepath.Join(dir, "bad.yaml")
 	require.NoError(t, os.WriteFile(bad, []byte("name: bad\ntopic: {name: a, partitions: 1, replication.factor: 5}\n"), 0o600))
+	properties := filepath.Join(dir, "server.properties")
+	require.NoError(t, os.WriteFile(properties, []byte("# of Kafka\nssl.keystore.location = /etc/keys\n"), 0o600))
 	for want, args := range map[string][]string{
-		`there is no scenario file nowhere.yaml; built in are gp2-credits, quickstart`:                 {"run", "nowhere.yaml"},
+		`there is no scenario file nowhere.yaml; built in are gp2-credits, harsh, quickstart`:          {"run", "nowhere.yaml"},
 		`bad.yaml:2: topic.replication.factor: 5 replicas need as many brokers, but the cluster has 3`: {"run", bad},
 		`--target "moon" is not known; use sim or local`:                                               {"run", "--target", "moon"},
 		`--seed: seed "banana" is not a whole number`:                                                  {"run", "--seed", "banana"},
@@ -54,17 +56,41 @@ func TestMistakesOnTheCommandLine(t *testing.T) {
 		`--data is missing`:                        {"broker"},
 		`--listen "9092" is not host:port`:         {"broker", "--data", dir, "--listen", "9092"},
 		`--voters: "1" is not id@host:port`:        {"broker", "--data", dir, "--voters", "1"},
-		`--set: unknown broker setting num.partition (did you mean "num.partitions"?)`:  {"broker", "--data", dir, "--set", "num.partition=3"},
-		`Invalid value many for configuration num.partitions: Not a number of type INT`: {"broker", "--data", dir, "--set", "num.partitions=many"},
-		`--nodes 0 is not possible; use 1 to 99`:                                        {"broker", "--data", dir, "--nodes", "0"},
-		`broker.heartbeat.interval.ms (9s) must be below`:                               {"broker", "--data", dir, "--set", "broker.heartbeat.interval.ms=9000"},
-		`unknown command "brew" for "weir"`:                                             {"brew"},
+		`--set: unknown broker setting num.partition (did you mean "num.partitions"?)`:             {"broker", "--data", dir, "--set", "num.partition=3"},
+		`Invalid value many for configuration num.partitions: Not a number of type INT`:            {"broker", "--data", dir, "--set", "num.partitions=many"},
+		`--set: node.id is given by --node-id`:                                                     {"broker", "--data", dir, "--set", "node.id=3"},
+		`server.properties:2: unknown broker setting ssl.keystore.location; in Kafka it needs TLS`: {"broker", "--data", dir, "--config", properties},
+		`--nodes 0 is not possible; use 1 to 99`:                                                   {"broker", "--data", dir, "--nodes", "0"},
+		`broker.heartbeat.interval.ms (9s) must be below`:                                          {"broker", "--data", dir, "--set", "broker.heartbeat.interval.ms=9000"},
+		`unknown command "brew" for "weir"`:                                                        {"brew"},
 	} {
 		code, _, errOut := call(append(args, "--help=false")...)
 		require.Equal(t, exitUsage, code, "%v: %s", args, errOut)
 		require.Contains(t, errOut, want, "%v", args)
 		require.Equal(t, 1, strings.Count(strings.TrimSpace(errOut), "\n")+1, "%v: one sentence, not:\n%s", args, errOut)
 	}
+}
+
+func TestBrokerSettingsArePrintedFromTheRegistry(t *testing.T) {
+	code, out, errOut := call("broker", "--settings")
+	require.Equal(t, exitPassed, code, errOut)
+	for _, line := range []string{
+		"retention.ms = 604800000\n    long; topic; at least -1\n",
+		"log.retention.ms = unset\n    long; broker, cluster-wide; at least 1, or negative for no limit\n",
+		"preallocate = false\n    boolean; topic; takes only its default, as anything else needs preallocation of segments\n",
+	} {
+		require.Contains(t, out, line)
+	}
+}
+
+func TestBrokersAreConfiguredByFileAndThenByFlag(t *testing.T) {
+	dir := t.TempDir()
+	properties := filepath.Join(dir, "server.properties")
+	require.NoError(t, os.WriteFile(properties, []byte("! both comments\n# of Kafka\n\nnum.partitions=3\nmessage.max.bytes = 5000\n"), 0o600))
+	configs, err := brokerConfigs(brokerFlags{nodes: 1, nodeID: 1, listen: "127.0.0.1:9092", data: dir, config: properties, set: []string{"num.partitions=4"}})
+	require.NoError(t, err)
+	require.Equal(t, int32(4), configs[0].DefaultPartitions)
+	require.Equal(t, "5000", configs[0].Values()["message.max.bytes"])
 }
 
 // runQuickly runs a short scenario and returns its result directory.
