@@ -2,6 +2,7 @@ package linearizability
 
 import (
 	"math"
+	"slices"
 	"testing"
 	"time"
 
@@ -151,6 +152,37 @@ func TestRegisterExcusedByLossOfTheOffsetsTopic(t *testing.T) {
 	v := s.judge()
 	require.Empty(t, v.Findings)
 	require.Contains(t, v.Excused[0].Reason, "committed offsets live in __consumer_offsets-0: broker 1 became leader in epoch 2")
+}
+
+// A loss explains one step back to what was committed before, and no more.
+func TestRegisterIsExcusedOneStepBackForEachLoss(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		last    []int64 // what is fetched, from second 40 on
+		excused bool
+	}{
+		{"back to the first commit", []int64{1, 1}, true},
+		{"back to nothing", []int64{None, None}, true},
+		{"to what nobody committed", []int64{7}, false},
+		{"back twice for one loss", []int64{1, None}, false},
+		{"back and forth again", []int64{1, 2}, false},
+	} {
+		s := clean(t).final(1, cleanLog()...)
+		commitAndFetch(s)
+		s.l.h.Offsets = s.l.h.Offsets[:4]
+		for i, offset := range c.last {
+			at := time.Duration(40+2*i) * second
+			n := s.l.Invoke(Op{Time: at, Process: 4, F: FetchOffset, Group: "g", Topic: "orders"})
+			s.l.Complete(n, Op{Time: at + second, Type: OK, Offset: offset})
+		}
+		s.l.AddTopic(Topic{Name: OffsetsTopic, Partitions: 1, ReplicationFactor: 3, MinISR: 1, Internal: true})
+		s.l.AddPartitionState(PartitionState{Topic: OffsetsTopic, Leader: 1, LeaderEpoch: 1, PartitionEpoch: 1, ISR: []int32{1}})
+		s.l.AddPartitionState(PartitionState{Topic: OffsetsTopic, Leader: 1, LeaderEpoch: 2, PartitionEpoch: 2, ISR: []int32{1}, Time: 38 * second})
+		s.fault(PowerLoss, 36, true, 1)
+		v := s.judge()
+		require.Equal(t, c.excused, !slices.Contains(codes(v), "K8"), "%s: %v", c.name, v.Findings)
+		require.Equal(t, c.excused || c.name != "to what nobody committed", checkNamed(t, v, checkRegister).Excused > 0, c.name)
+	}
 }
 
 func TestHashGroupIsJavas(t *testing.T) {

@@ -19,7 +19,9 @@ type ledger struct {
 // ruling is the decision on one record that is gone.
 type ruling struct {
 	excused bool
-	reason  string   // that excuses it
+	reason  string // that excuses it
+	// from is when the fault struck that it goes back to, if there was one.
+	from    time.Duration
 	against []string // what speaks against that, one fact a line
 }
 
@@ -174,11 +176,13 @@ func (p *partition) excuseAt(e *election, offset int64, call time.Duration) *rul
 			sound = append(sound, r)
 		}
 	}
+	from := e.at
+	p.eachFault([]int32{e.leader}, call, e.at, func(f *Fault) { from = min(from, f.Start) })
 	who := fmt.Sprintf("broker %d became leader in epoch %d at %s", e.leader, e.epoch, clock(e.at))
 	how := "cleanly"
 	if !e.clean() {
 		if p.topic.UncleanElection {
-			return &ruling{excused: true, reason: who + " by unclean election, which the topic allows"}
+			return &ruling{excused: true, from: from, reason: who + " by unclean election, which the topic allows"}
 		}
 		how = "by unclean election, which the topic forbids"
 	}
@@ -203,9 +207,9 @@ func (p *partition) excuseAt(e *election, offset int64, call time.Duration) *rul
 		rule = " (by rule: this target does not tell what was lost)"
 	}
 	if e.clean() {
-		return &ruling{excused: true, reason: fmt.Sprintf("%s; every electable replica (%s) had lost bytes to %s%s", who, brokers(struck), p.faultsOn(struck, call, e.at), rule)}
+		return &ruling{excused: true, from: from, reason: fmt.Sprintf("%s; every electable replica (%s) had lost bytes to %s%s", who, brokers(struck), p.faultsOn(struck, call, e.at), rule)}
 	}
-	return &ruling{excused: true, reason: fmt.Sprintf("%s by unclean election after %s had lost bytes to %s (min.insync.replicas is %d)%s",
+	return &ruling{excused: true, from: from, reason: fmt.Sprintf("%s by unclean election after %s had lost bytes to %s (min.insync.replicas is %d)%s",
 		who, brokers(relied), p.faultsOn(relied, call, e.at), p.topic.EffectiveMinISR(), rule)}
 }
 

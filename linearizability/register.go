@@ -71,22 +71,66 @@ func (c *court) registers(ctx context.Context) {
 		ops := registerOps(byKey[k])
 		c.cur.Inputs += int64(len(ops))
 		for _, w := range windows(ops) {
-			left := time.Until(deadline)
-			if left <= 0 || ctx.Err() != nil {
-				c.giveUp(fmt.Sprintf("the time ran out at group %s, %s", k.group, k.tp))
-				return
+			if !c.registerWindow(ctx, k.group, k.tp, w, deadline) {
+				break
 			}
-			switch checkRegisterOps(w, left) {
-			case porcupine.Unknown:
-				c.giveUp(fmt.Sprintf("Porcupine did not finish %d operations on group %s, %s in time", len(w.ops), k.group, k.tp))
-			case porcupine.Illegal:
-				c.illegalRegister(k.group, k.tp, w, min(left, 5*time.Second))
-			default:
-				continue
-			}
-			break
+		}
+		if ctx.Err() != nil || time.Until(deadline) <= 0 {
+			return
 		}
 	}
+}
+
+// registerWindow checks one window and reports whether to go on with the next.
+func (c *court) registerWindow(ctx context.Context, group string, tp TopicPartition, w window, deadline time.Time) bool {
+	p := coordinatorOf(c.parts, c.h.topic(OffsetsTopic), group)
+	var losses []*ruling
+	for known, used := false, 0; ; used++ {
+		left := time.Until(deadline)
+		if left <= 0 || ctx.Err() != nil {
+			c.giveUp(fmt.Sprintf("the time ran out at group %s, %s", group, tp))
+			return false
+		}
+		switch checkRegisterOps(w, left) {
+		case porcupine.Ok:
+			return true
+		case porcupine.Unknown:
+			c.giveUp(fmt.Sprintf("Porcupine did not finish %d operations on group %s, %s in time", len(w.ops), group, tp))
+			return false
+		}
+		culprit, end := w.culprit(min(left, 5*time.Second))
+		if !known && p != nil {
+			losses, known = p.losses(w.ops[0].Call), true
+		}
+		if culprit == nil || culprit.Write || used >= len(losses) || !w.lost(culprit, losses[used]) {
+			c.illegalRegister(group, tp, w, culprit, end)
+			return false
+		}
+		c.excused(&partition{tp: tp}, max(0, culprit.Offset), "committed offsets live in "+p.tp.String()+": "+losses[used].reason)
+		w.ops = append(slices.Clone(w.ops), &OffsetOp{Group: group, TP: tp, Process: None, Call: losses[used].from, Return: Never,
+			Offset: culprit.Offset, Write: true, Outcome: Info})
+	}
+}
+
+// losses are the elections since a time at which a partition lost committed
+// records and was permitted to.
+func (p *partition) losses(since time.Duration) []*ruling {
+	var all []*ruling
+	for i := range p.elect {
+		if e := &p.elect[i]; e.at > since {
+			if r := p.excuseAt(e, math.MaxInt64, since); r.excused {
+				all = append(all, r)
+			}
+		}
+	}
+	return all
+}
+
+// lost says whether a loss explains what a look-up found: the register may have
+// gone back to what it held at some time before, and to nothing else.
+func (w window) lost(culprit *OffsetOp, by *ruling) bool {
+	return culprit.Return >= by.from && (culprit.Offset == None || culprit.Offset == w.initial ||
+		slices.ContainsFunc(w.ops, func(o *OffsetOp) bool { return o.Write && o.Offset == culprit.Offset && o.Call < culprit.Call }))
 }
 
 // registerOps drops what constrains nothing: look-ups without an answer,
@@ -148,11 +192,10 @@ func checkRegisterOps(w window, timeout time.Duration) porcupine.CheckResult {
 	return porcupine.CheckOperationsTimeout(registerModel(w.initial), in, timeout)
 }
 
-// illegalRegister tells of a window that is not linearizable: up to the answer
-// that makes it so.
-func (c *court) illegalRegister(group string, tp TopicPartition, w window, timeout time.Duration) {
-	// Linearizability is closed under prefixes: search for the shortest one
-	// that is not.
+// culprit is the operation whose answer makes a window illegal, and when it
+// came. Linearizability is closed under prefixes: the search is for the
+// shortest one that is not legal.
+func (w window) culprit(timeout time.Duration) (culprit *OffsetOp, end time.Duration) {
 	var ends []time.Duration
 	for _, o := range w.ops {
 		if o.Return != Never {
@@ -166,21 +209,18 @@ func (c *court) illegalRegister(group string, tp TopicPartition, w window, timeo
 		}
 		return -1
 	})
-	end := ends[min(n, len(ends)-1)]
-	var culprit *OffsetOp
+	end = ends[min(n, len(ends)-1)]
 	for _, o := range w.ops {
 		if o.Return == end {
 			culprit = o
 		}
 	}
-	p := coordinatorOf(c.parts, c.h.topic(OffsetsTopic), group)
-	if p != nil && culprit != nil {
-		since := w.ops[0].Call
-		if r := p.excuseCommitted(math.MaxInt64, since); r.excused {
-			c.excused(&partition{tp: tp}, max(0, culprit.Offset), "committed offsets live in "+p.tp.String()+": "+r.reason)
-			return
-		}
-	}
+	return culprit, end
+}
+
+// illegalRegister tells of a window that is not linearizable, up to the answer
+// that makes it so.
+func (c *court) illegalRegister(group string, tp TopicPartition, w window, culprit *OffsetOp, end time.Duration) {
 	sentence := fmt.Sprintf("the committed offset of group %s for %s is not linearizable", group, tp)
 	if culprit != nil && !culprit.Write {
 		sentence = fmt.Sprintf("client %d was told at %s that group %s had committed offset %s for %s, which no order of the commits explains",
