@@ -82,8 +82,9 @@
 //     then it was committed, and the rule for acks=all holds.
 //   - acks=all promises the record through any number of crashes, pauses,
 //     partitions and clock jumps. Its loss is excused iff, at an election after
-//     it was sent that began at or below its offset, either the election was
-//     unclean and the topic allows that; or a fault had taken the record from
+//     it was sent whose epoch began at or below its offset (or whose leader
+//     brought a tail of an older epoch that reaches below it), either the
+//     election was unclean and the topic allows that; or a fault had taken the record from
 //     the new leader's own disk, every replica that could be elected cleanly
 //     (ISR and ELR) had been struck by a fault of a kind that takes what is
 //     stored, and so had as many replicas that were relied on (in the ISR or
@@ -95,8 +96,9 @@
 //   - What a loss takes is a suffix: with a record of the same leader epoch
 //     still there behind it, no loss is excused.
 //   - What a consumer has read was committed, with whatever acks it was sent.
-//   - A committed offset may go back iff the partition of the offsets topic that
-//     holds its group lost records by these rules meanwhile.
+//   - A committed offset may go back, to what was committed before, once for
+//     each time that the partition of the offsets topic which holds its group
+//     lost records by these rules.
 //
 // What a fault took is a fact where the target can tell ([Fault.Exact]): the
 // simulated disk accounts for every byte, and [Recovered] says for each replica

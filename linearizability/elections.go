@@ -2,6 +2,7 @@ package linearizability
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"time"
 )
@@ -13,8 +14,8 @@ type election struct {
 	leader int32
 	// isr and elr as they stood before: who could be elected cleanly.
 	isr, elr []int32
-	// start is the lowest offset at which anybody saw this epoch begin, None
-	// if nobody did.
+	// start is the lowest offset from which on the new leader's log may have
+	// differed from the one before, None if nobody knows.
 	start int64
 	// state is the index of the state that made it.
 	state int
@@ -52,9 +53,32 @@ func elections(p *partition) []election {
 				break
 			}
 		}
+		e.start = min(e.start, p.divergence(e.epoch))
 		all = append(all, e)
 	}
 	return all
+}
+
+// divergence is where the log of a leader that was elected uncleanly parts from
+// the one before, if that is below where its epoch begins: it may have records
+// of its own there, of an epoch that ended earlier for everybody else. Then the
+// final log lacks the epochs in between.
+func (p *partition) divergence(epoch int32) int64 {
+	from := int64(math.MaxInt64)
+	if !p.log.known() {
+		return from
+	}
+	i := slices.IndexFunc(p.log.Epochs, func(s EpochStart) bool { return s.LeaderEpoch == epoch })
+	if i <= 0 {
+		return from
+	}
+	before := p.log.Epochs[i-1].LeaderEpoch
+	for _, s := range p.starts {
+		if s.LeaderEpoch > before && s.LeaderEpoch < epoch {
+			from = min(from, s.StartOffset)
+		}
+	}
+	return from
 }
 
 // stateAt is the metadata in force at time t.

@@ -114,6 +114,11 @@ func (p *partition) excuseLeaderOnly(s *SendOp) *ruling {
 			break
 		}
 	}
+	for i := range p.elect {
+		if el := &p.elect[i]; began == None && el.epoch > e && el.start != None && el.start <= s.Offset {
+			began, reason = el.epoch, fmt.Sprintf("the leader of epoch %d had another log from offset %d on", el.epoch, el.start)
+		}
+	}
 	if began == None {
 		r := p.log.at(s.Offset)
 		if r == nil || r.LeaderEpoch <= e {

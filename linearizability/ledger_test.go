@@ -51,6 +51,27 @@ func TestExcuseEndsWhereTheDiskLostNothing(t *testing.T) {
 	require.Contains(t, codes(s.state(20, 2, 2, all3).judge()), "K2")
 }
 
+// A leader elected uncleanly may have records of its own below where its epoch
+// begins: what was there before is lost to that election.
+func TestUncleanLeaderBringsItsOwnTail(t *testing.T) {
+	for _, unclean := range []bool{true, false} {
+		s := newStory(t, Topic{ReplicationFactor: 3, MinISR: 2, ELR: true, UncleanElection: unclean}).
+			state(0, 1, 0, all3).start(0, 0).acked(2, 0, -1, 0, 1).
+			send(Op{Process: 7, Value: 3, Acks: -1}, 3, Op{Type: Info}). // stays with broker 1
+			state(5, 2, 1, []int32{2, 3}).start(1, 1).acked(6, 1, -1, 1, 2).
+			state(10, 1, 2, []int32{1}).start(2, 2)
+		for b := int32(1); b <= 3; b++ {
+			s.l.AddScan(Scan{Topic: "orders", Broker: b, Leader: b == 1, LogEnd: 2, HighWatermark: 2, Records: []ScanRecord{rec(0, 2, 0), rec(1, 3, 0)},
+				Epochs: []EpochStart{{Topic: "orders", LeaderEpoch: 0, Leader: None}, {Topic: "orders", LeaderEpoch: 2, Leader: None, StartOffset: 2}}})
+		}
+		v := s.judge()
+		require.Equal(t, unclean, len(v.Findings) == 0, "%v", v.Findings)
+		if unclean {
+			require.Contains(t, v.Excused[0].Reason, "broker 1 became leader in epoch 2 at 10.000 s by unclean election, which the topic allows")
+		}
+	}
+}
+
 // After a clean election as many replicas must have been struck as
 // min.insync.replicas says, where eligible leader replicas are kept.
 func TestCleanElectionNeedsMinISRStruck(t *testing.T) {
