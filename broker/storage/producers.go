@@ -72,7 +72,7 @@ func (t *producerTable) check(b Batch) (dup *producerBatch, err *AppendError) {
 	if epoch == st.epoch && st.n > 0 {
 		last := addSequence(first, b.LastOffsetDelta())
 		for i := range st.n {
-			if c := &st.batches[i]; c.firstSeq == first && c.lastSeq == last {
+			if c := &st.batches[i]; c.firstSeq == first && c.lastSeq == last && !forgetsDuplicates() {
 				return c, nil
 			}
 		}
