@@ -4,29 +4,11 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/weirlab/weir/broker"
-	"github.com/weirlab/weir/linearizability"
 	"github.com/weirlab/weir/workloads/client"
 	"github.com/weirlab/weir/workloads/program"
 	"github.com/weirlab/weir/workloads/scenario"
+	"github.com/weirlab/weir/workloads/target"
 )
-
-// brokerConfig is the configuration of one broker of the scenario's cluster.
-// addrs are the brokers' "host:port", in order.
-func brokerConfig(s *scenario.Scenario, index int, voters []broker.Voter, addr string) (broker.Config, error) {
-	p := s.Cluster.Properties
-	c := broker.DefaultConfig()
-	c.NodeID = int32(index + 1)
-	c.Listen = addr
-	c.Voters = voters
-	for _, name := range p.Names() {
-		if err := c.Set(name, p[name]); err != nil {
-			return c, fmt.Errorf("scenario: cluster.properties: %w", err)
-		}
-	}
-	c.OffsetsReplicationFactor = min(int16(s.Cluster.Brokers), c.OffsetsReplicationFactor)
-	return c, nil
-}
 
 // programConfig is what the scenario's clients do. Keys of settings are
 // Kafka's; a setting that is not given has Kafka's default.
@@ -64,7 +46,7 @@ func programConfig(s *scenario.Scenario, bootstrap []string) (program.Config, er
 		Arrivals:           arrivals[l.Producers.Arrivals],
 		RampFrom:           l.Producers.RampFrom.Value(),
 		Sticky:             l.Producers.Partitioner == scenario.PartitionerSticky,
-		History:            recording(s),
+		History:            target.Recording(s),
 		Duration:           l.Duration.Value(),
 		Drain:              drainPatience,
 	}
@@ -72,11 +54,6 @@ func programConfig(s *scenario.Scenario, bootstrap []string) (program.Config, er
 		cfg.TopicConfigs = append(cfg.TopicConfigs, client.TopicConfig{Name: name, Value: s.Topic.Configs[name]})
 	}
 	return cfg, nil
-}
-
-// recording is how much of what clients do a scenario wants in the history.
-func recording(s *scenario.Scenario) linearizability.Recording {
-	return linearizability.Recording{Mode: linearizability.RecordingMode(s.Load.History), Every: s.Load.SampleEvery}
 }
 
 // arrivals are by their names in scenarios.

@@ -2,8 +2,6 @@ package workloads
 
 import (
 	"fmt"
-	"io"
-	"slices"
 	"sync"
 	"time"
 
@@ -11,36 +9,33 @@ import (
 	"github.com/weirlab/weir/linearizability"
 	"github.com/weirlab/weir/workloads/program"
 	"github.com/weirlab/weir/workloads/scenario"
+	"github.com/weirlab/weir/workloads/target"
 )
 
 // director leads a run from the first request to the last scan. It is a
 // program of package env and runs as a task next to the cluster.
 type director struct {
 	s        *scenario.Scenario
-	cluster  cluster
+	cluster  target.Cluster
 	log      *linearizability.Log
 	workload *program.Workload
 	meter    *meter
 	sink     Sink
 
-	// strikes is told of every fault as it begins.
-	strikes func(linearizability.Fault)
-	brief   bool // nothing is read back
-	// observe is how often the partitions are looked at.
-	observe time.Duration
+	brief    bool // nothing is read back
+	progress func(Progress)
 
 	mu        sync.Mutex // of what clients change and progress displays read, on the local target
 	phase     string
 	loadStart time.Duration
 	trouble   error // why the run could not go on
 
-	usage    []Usage
+	usage    []target.Usage
 	scanned  bool // the run came to its end and everything was read back
 	loadEnd  time.Duration
 	faults   []linearizability.Fault
 	missed   []string
 	findings []linearizability.Finding
-	facts    []linearizability.Fact // that the target gives
 	states   map[linearizability.TopicPartition]linearizability.PartitionState
 }
 
@@ -52,34 +47,60 @@ const (
 	settlePoll    = 100 * time.Millisecond
 )
 
-func newDirector(o Options, c cluster) (*director, error) {
-	d := &director{s: o.Scenario, cluster: c, sink: o.Sink, brief: o.Brief, phase: "starting the cluster", states: map[linearizability.TopicPartition]linearizability.PartitionState{}}
+func newDirector(o Options) *director {
+	d := &director{s: o.Scenario, sink: o.Sink, brief: o.Brief, progress: o.Progress, phase: "starting the cluster", states: map[linearizability.TopicPartition]linearizability.PartitionState{}}
 	if d.sink == nil {
 		d.sink = noSink{}
 	}
 	d.meter = newMeter(d.sink, o.Scenario.Load.WarmUp, o.Scenario.Load.Duration.Value())
-	var history io.Writer
-	if o.History != nil {
-		history = o.History
-	}
-	d.log = linearizability.NewLog(history)
-	cfg, err := programConfig(o.Scenario, c.bootstrap())
+	d.log = linearizability.NewLog(o.History)
+	return d
+}
+
+// takeOn makes c the cluster that the run is led against.
+func (d *director) takeOn(c target.Cluster) error {
+	d.cluster = c
+	d.log.OnCommitted(c.Committed)
+	cfg, err := programConfig(d.s, c.Bootstrap())
 	if err != nil {
-		return nil, err
+		return err
 	}
 	d.workload, err = program.New(cfg, d.log, d.meter)
-	return d, err
+	return err
+}
+
+// Event implements target.Listener.
+func (d *director) Event(node string, at time.Duration, name string, attrs []env.Attr) {
+	d.sink.Event(node, at, name, attrs)
+}
+
+// Row implements target.Listener.
+func (d *director) Row(at time.Duration, brokers []target.BrokerRow) { d.meter.row(at, brokers) }
+
+// HighWatermark implements target.Listener.
+func (d *director) HighWatermark(w linearizability.HighWatermark) { d.log.AddHighWatermark(w) }
+
+// Progress implements target.Listener.
+func (d *director) Progress(at time.Duration, events int64) {
+	if d.progress == nil {
+		return
+	}
+	total, _ := d.meter.totals()
+	d.mu.Lock()
+	phase, loadStart := d.phase, d.loadStart
+	d.mu.Unlock()
+	d.progress(Progress{Phase: phase, Now: at, Total: loadStart + d.s.Load.Duration.Value(), Acked: total.Acked, Events: events})
 }
 
 // run does everything up to the last scan.
 func (d *director) run(e env.Env) {
 	m := d.workload.Manifest()
-	m.Facts = d.facts
+	m.Facts = d.cluster.Facts()
 	d.log.Begin(m)
-	for _, t := range judgedTopics(d.s) {
+	for _, t := range target.JudgedTopics(d.s) {
 		d.log.AddTopic(t)
 	}
-	if why := d.await(e, bootPatience, d.cluster.unready); why != "" {
+	if why := d.await(e, bootPatience, d.cluster.Unready); why != "" {
 		d.stuck(e, fmt.Sprintf("the brokers did not join their cluster within %v: %s", bootPatience, why))
 		return
 	}
@@ -98,15 +119,15 @@ func (d *director) run(e env.Env) {
 	d.workload.Begin(d.loadStart)
 	d.meter.begin(d.loadStart)
 	d.sink.Event("director", d.loadStart, EventLoadBegins, nil)
-	d.cluster.loadBegins()
+	d.cluster.LoadBegins()
 	clients := d.startClients()
 	inj.start(d.s.Faults.Plan, d.loadStart)
 	if d.s.Load.WarmUp > 0 {
 		e.Sleep(d.s.Load.WarmUp)
 	}
-	before := d.cluster.usage(e)
+	before := d.cluster.Usage(e)
 	e.Sleep(d.loadStart + d.s.Load.Duration.Value() - e.Now())
-	d.usage = since(before, d.cluster.usage(e))
+	d.usage = target.Since(before, d.cluster.Usage(e))
 
 	d.enter("healing")
 	inj.stop()
@@ -130,13 +151,6 @@ func (d *director) enter(phase string) {
 	d.phase = phase
 }
 
-// now is the present phase and when the load began.
-func (d *director) now() (phase string, loadStart time.Duration) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return d.phase, d.loadStart
-}
-
 // fail keeps the first error that is nobody's but Weir's.
 func (d *director) fail(err error) {
 	d.mu.Lock()
@@ -149,7 +163,7 @@ func (d *director) fail(err error) {
 func (d *director) startClients() []env.Task {
 	var tasks []env.Task
 	for _, p := range d.workload.Programs() {
-		tasks = append(tasks, d.cluster.startClient(p.Name, func(e env.Env) {
+		tasks = append(tasks, d.cluster.StartClient(p.Name, func(e env.Env) {
 			if err := p.Run(e); err != nil {
 				d.fail(fmt.Errorf("client %s: %w", p.Name, err))
 			}
@@ -161,8 +175,8 @@ func (d *director) startClients() []env.Task {
 // watchPartitions follows leaders and ISRs for the injector and the judge.
 func (d *director) watchPartitions(e env.Env, inj *injector, stop env.Signal) {
 	var last []linearizability.PartitionState
-	for !stop.Wait(d.observe) {
-		states := d.cluster.partitions(e)
+	for !stop.Wait(d.cluster.ObserveEvery()) {
+		states := d.cluster.Partitions(e)
 		if len(states) == len(last) && (len(states) == 0 || &states[0] == &last[0]) {
 			continue
 		}
@@ -193,7 +207,7 @@ func (d *director) tellFault(f linearizability.Fault, begins bool) {
 		d.log.AddFault(f)
 	}
 	if begins {
-		d.strikes(f)
+		d.cluster.Struck(f)
 	}
 	attrs := []env.Attr{env.Text("kind", string(f.Kind)), env.Text("detail", f.Detail)}
 	if f.Effect != "" {
@@ -221,7 +235,7 @@ func (d *director) awaitClients(e env.Env, clients []env.Task) bool {
 // awaitSettled waits until every broker is up and every replica in sync.
 func (d *director) awaitSettled(e env.Env) bool {
 	d.enter("waiting for the replicas to converge")
-	if why := d.await(e, d.s.Recovery, d.cluster.unsettled); why != "" {
+	if why := d.await(e, d.s.Recovery, d.cluster.Unsettled); why != "" {
 		d.stuck(e, fmt.Sprintf("the cluster did not recover within %v after healing: %s", d.s.Recovery, why))
 		return false
 	}
@@ -258,56 +272,8 @@ func (d *director) scan(e env.Env) {
 // stuck is the finding that there was no progress in bounded time.
 func (d *director) stuck(e env.Env, sentence string, evidence ...string) {
 	d.findings = append(d.findings, linearizability.Finding{
-		Code: codeProgress, Sentence: sentence, Offset: linearizability.None, Time: e.Now(), Evidence: evidence, Count: 1,
+		Code: target.CodeProgress, Sentence: sentence, Offset: linearizability.None, Time: e.Now(), Evidence: evidence, Count: 1,
 	})
-}
-
-// judgedTopic is what the judge must know of the topic.
-func judgedTopic(s *scenario.Scenario) linearizability.Topic {
-	t := s.Topic
-	return linearizability.Topic{
-		Name:              t.Name,
-		Partitions:        int32(t.Partitions.Value()),
-		ReplicationFactor: int32(t.ReplicationFactor),
-		MinISR:            int32(s.MinISR()),
-		UncleanElection:   t.Configs.Bool("unclean.leader.election.enable", false),
-		FlushMessages:     t.Configs.Int("flush.messages", s.Cluster.Properties.Int("log.flush.interval.messages", 0)),
-		ELR:               true,
-		Deletes:           t.Configs.Int("retention.ms", -1) >= 0 || t.Configs.Int("retention.bytes", -1) >= 0,
-	}
-}
-
-// judgedTopics are the topics that the judge looks at: that under load and, if
-// groups commit offsets, where those are kept.
-func judgedTopics(s *scenario.Scenario) []linearizability.Topic {
-	topics := []linearizability.Topic{judgedTopic(s)}
-	if usesGroups(s) {
-		c, err := brokerConfig(s, 0, nil, "")
-		if err != nil {
-			return topics // no broker starts with it
-		}
-		topics = append(topics, linearizability.Topic{
-			Name: linearizability.OffsetsTopic, Partitions: c.OffsetsPartitions, Internal: true, ELR: true,
-			ReplicationFactor: int32(c.OffsetsReplicationFactor), MinISR: c.MinInsyncReplicas,
-			FlushMessages: s.Cluster.Properties.Int("log.flush.interval.messages", 0),
-		})
-	}
-	return topics
-}
-
-// usesGroups says whether clients of the load commit offsets.
-func usesGroups(s *scenario.Scenario) bool {
-	return s.Load.Committers.Count > 0 || s.Load.Consumers.Group != ""
-}
-
-// judged is a topic that the judge looks at, false if it does not.
-func judged(s *scenario.Scenario, name string) (linearizability.Topic, bool) {
-	topics := judgedTopics(s)
-	i := slices.IndexFunc(topics, func(t linearizability.Topic) bool { return t.Name == name })
-	if i < 0 {
-		return linearizability.Topic{}, false
-	}
-	return topics[i], true
 }
 
 // noSink is told everything and keeps nothing.

@@ -9,6 +9,14 @@ import (
 	"github.com/weirlab/weir/env"
 	"github.com/weirlab/weir/faults"
 	"github.com/weirlab/weir/linearizability"
+	"github.com/weirlab/weir/workloads/target"
+)
+
+// patience of the injector with targets that do not exist at the moment, such
+// as the leader of a partition between two leaders.
+const (
+	targetPatience = 5 * time.Second
+	targetPoll     = 5 * time.Millisecond
 )
 
 // injector carries out a fault plan: one task per fault, which waits for its
@@ -16,7 +24,7 @@ import (
 // when everything is to heal.
 type injector struct {
 	e       env.Env
-	cluster cluster
+	cluster target.Cluster
 	tell    func(linearizability.Fault, bool) // a fault begins (true) or has ended (false)
 	origin  time.Duration
 	heal    env.Signal
@@ -29,7 +37,7 @@ type injector struct {
 	missed   []string // faults that did not happen, and why
 }
 
-func newInjector(e env.Env, c cluster, tell func(linearizability.Fault, bool)) *injector {
+func newInjector(e env.Env, c target.Cluster, tell func(linearizability.Fault, bool)) *injector {
 	return &injector{e: e, cluster: c, tell: tell, heal: e.NewSignal(), mu: e.NewMutex(),
 		leaders: map[string]int32{}, electing: map[string]env.Signal{}}
 }
@@ -77,14 +85,14 @@ func (i *injector) carryOut(f faults.Fault) {
 		i.miss(f, err.Error())
 		return
 	}
-	record := linearizability.Fault{Kind: linearizability.FaultKind(f.Kind), Brokers: nodeIDs(h), Start: i.e.Now(), Detail: f.Describe(h, brokerName)}
+	record := linearizability.Fault{Kind: linearizability.FaultKind(f.Kind), Brokers: nodeIDs(h), Start: i.e.Now(), Detail: f.Describe(h, target.BrokerName)}
 	s, err := f.Strike(i.e, i.cluster, h)
 	if err != nil {
 		i.miss(f, err.Error())
 		return
 	}
 	record.Lossy = s.Lossy
-	record.Recovered, record.Exact = i.cluster.lost(record.Brokers)
+	record.Recovered, record.Exact = i.cluster.Lost(record.Brokers)
 	if s.Detail != "" {
 		record.Detail += "; " + s.Detail
 	}
@@ -151,9 +159,9 @@ func (i *injector) lookUp(t faults.Target) (int, bool) {
 	role, name := t.Parse()
 	switch role {
 	case faults.Controller:
-		return i.cluster.controller(i.e)
+		return i.cluster.Controller(i.e)
 	case faults.Leader, faults.Follower:
-		for _, p := range i.cluster.partitions(i.e) {
+		for _, p := range i.cluster.Partitions(i.e) {
 			if partitionName(p) != name || p.Leader < 0 {
 				continue
 			}
@@ -230,5 +238,3 @@ func nodeIDs(h faults.Hit) []int32 {
 	}
 	return ids
 }
-
-func brokerName(b int) string { return fmt.Sprintf("broker-%d", b+1) }

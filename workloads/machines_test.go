@@ -11,6 +11,7 @@ import (
 	"github.com/weirlab/weir/linearizability"
 	"github.com/weirlab/weir/workloads"
 	"github.com/weirlab/weir/workloads/scenario"
+	simtarget "github.com/weirlab/weir/workloads/target/sim"
 )
 
 func onMachine(t *testing.T, c scenario.Cluster) *workloads.Outcome {
@@ -39,7 +40,7 @@ func onMachine(t *testing.T, c scenario.Cluster) *workloads.Outcome {
 
 func TestAReportNamesTheCostsAndTheStorageThatRan(t *testing.T) {
 	about := func(c scenario.Cluster) (all string) {
-		for _, m := range workloads.Models(&scenario.Scenario{Cluster: c}, nil) {
+		for _, m := range simtarget.Models(&scenario.Scenario{Cluster: c}, nil) {
 			all += m.What + "\n"
 		}
 		return all
@@ -50,7 +51,7 @@ func TestAReportNamesTheCostsAndTheStorageThatRan(t *testing.T) {
 	require.Contains(t, about(c), "CPU costs of Apache Kafka on the JVM")
 	require.NotContains(t, about(c), "Weir's broker")
 
-	p, err := workloads.MachineOf(c)
+	p, err := simtarget.MachineOf(c)
 	require.NoError(t, err)
 	file := filepath.Join(t.TempDir(), "machine.json")
 	require.NoError(t, p.Save(file))
@@ -103,7 +104,7 @@ func TestMistakesAboutMachines(t *testing.T) {
 		{scenario.Cluster{Machine: "i3en.2xlarge", Storage: scenario.MachineStorage}, "weir calibrate"},
 		{scenario.Cluster{Machine: "i3en.2xlarge", Storage: "gp3", Costs: "free"}, "free"},
 	} {
-		_, err := workloads.MachineOf(c.cluster)
+		_, err := simtarget.MachineOf(c.cluster)
 		require.ErrorContains(t, err, c.says)
 	}
 }

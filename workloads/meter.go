@@ -6,6 +6,7 @@ import (
 
 	"github.com/weirlab/weir/workloads/client"
 	"github.com/weirlab/weir/workloads/program"
+	"github.com/weirlab/weir/workloads/target"
 )
 
 // meter turns what clients measure into latencies and rows for a Sink. The
@@ -132,7 +133,7 @@ func (m *meter) Operated(_ string, started, done time.Duration, outcome client.O
 
 // row tells the sink what has happened since the last row. The last row of a
 // run is that of its last, partial second.
-func (m *meter) row(at time.Duration, brokers []BrokerRow) {
+func (m *meter) row(at time.Duration, brokers []target.BrokerRow) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if at <= m.toldAt {

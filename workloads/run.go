@@ -1,186 +1,138 @@
 package workloads
 
 import (
-	"io"
+	"context"
+	"errors"
+	"fmt"
 	"time"
 
-	"github.com/weirlab/weir/env"
 	"github.com/weirlab/weir/linearizability"
-	"github.com/weirlab/weir/sim"
-	"github.com/weirlab/weir/sim/machine"
-	"github.com/weirlab/weir/workloads/scenario"
+	"github.com/weirlab/weir/workloads/target"
+	"github.com/weirlab/weir/workloads/target/local"
+	"github.com/weirlab/weir/workloads/target/sim"
 )
 
-// Options say what to run and who is told about it.
-type Options struct {
-	// Scenario must be explicit; see scenario.Resolve.
-	Scenario *scenario.Scenario
-
-	// Sink is told what happens; nil if nobody listens.
-	Sink Sink
-
-	// History receives what clients did, as JSON lines; nil keeps it in memory
-	// only.
-	History io.Writer
-
-	// Progress, if set, is called a few times per second of real time, from
-	// the goroutine that called Run.
-	Progress func(Progress)
-
-	// Unjudged leaves out the judge, for those who only want the trace of a
-	// simulation. The verdict is then unknown.
-	Unjudged bool
-
-	// Brief ends the run when the clients are done, for those who only want
-	// to know how fast it is: nothing is read back or judged, and the inner
-	// state of simulated brokers is not watched for broken invariants.
-	Brief bool
-
-	// Window, if set, receives the trace of a range of simulated steps.
-	Window *sim.Window
-
-	// Machine is what simulated brokers run on, if it is in no file that the
-	// scenario could name.
-	Machine *machine.Profile
-
-	// Broker is how the local target starts a broker process: the command and
-	// its first arguments, to which those of "weir broker" are appended.
-	Broker []string
-
-	// Dir is where the local target keeps broker data and logs.
-	Dir string
+// RunSim simulates a scenario and judges it. The outcome is a function of the
+// scenario alone: calling it again gives the same trace. Canceling ctx ends
+// the run early, with an outcome that says so. An error means that Weir itself
+// failed.
+func RunSim(ctx context.Context, o Options) (*Outcome, error) {
+	return run(ctx, o, func(tell target.Listener) (target.Cluster, error) {
+		return sim.New(o.Scenario, sim.Options{Machine: o.Machine, Window: o.Window, Unwatched: o.Brief}, tell)
+	})
 }
 
-// Sink is told of a run while it goes on. Times count from the start of the
-// run, not of the workload. The local target calls it from many goroutines.
-type Sink interface {
-	// Latency is n equal measurements of a kind named by tag, which ended at
-	// time at.
-	Latency(tag string, at, d time.Duration, n int64)
-
-	// Row is what happened since the row before it and until time at: a second,
-	// but for the last row of a run, which is shorter.
-	Row(at time.Duration, r Row)
-
-	// Event is something a broker or the injector told.
-	Event(node string, at time.Duration, name string, attrs []env.Attr)
-
-	// PartitionState is a committed change of a partition's leader, ISR or ELR.
-	PartitionState(linearizability.PartitionState)
+// RunLocal runs a scenario against broker processes on this machine and judges
+// it. Faults are made with signals; what signals cannot do is imitated by the
+// nearest thing that they can, and the outcome says so. Canceling ctx ends the
+// run early, with an outcome that says so.
+func RunLocal(ctx context.Context, o Options) (*Outcome, error) {
+	return run(ctx, o, func(tell target.Listener) (target.Cluster, error) {
+		return local.New(o.Scenario, local.Options{Broker: o.Broker, Dir: o.Dir}, tell)
+	})
 }
 
-// Row counts what happened between two times, mostly a second. Lag is the state at its end.
-type Row struct {
-	Offered, Acked, Failed, Unknown, Consumed int64 // records
-	AckedBytes, ConsumedBytes                 int64
-	Lag                                       int64 // records acknowledged and not yet read
-
-	Brokers []BrokerRow // in order of broker id; empty where they cannot be seen
-}
-
-// BrokerRow counts what one broker's machine did within the same time.
-type BrokerRow struct {
-	DiskWrittenBytes, DiskSyncs, NetSentBytes int64
-	CPU                                       time.Duration
-
-	// CreditsPPM is what is left of the burst credits of its storage of which
-	// the least is left, in millionths, if HasCredits. Unlike the others it is
-	// the state at the end of the second.
-	CreditsPPM int64
-	HasCredits bool
-}
-
-// EventLoadBegins is told by the director when the clients are about to
-// start. The load's duration and its warm-up count from then.
-const EventLoadBegins = "load-begins"
-
-// Tags of Sink.Latency.
-const (
-	TagProduce            = "produce"             // from the intended sending of a record to its acknowledgement
-	TagProduceUncorrected = "produce-uncorrected" // from the actual sending
-	TagEndToEnd           = "end-to-end"          // from the intended sending to the arrival at a consumer
-	TagRegister           = "register"            // an offset commit or fetch
-)
-
-// Progress is how far a run is.
-type Progress struct {
-	Phase  string        // what it is doing
-	Now    time.Duration // time that has passed for the cluster
-	Total  time.Duration // when the load ends
-	Acked  int64         // records
-	Events int64         // of the simulator
-}
-
-// Throughput counts the records that were meant to be sent while load was
-// offered after the warm-up, between two times since the run began, and were
-// acknowledged. Late are those of them whose acknowledgement came after To.
-type Throughput struct {
-	From       time.Duration `json:"from"`
-	To         time.Duration `json:"to"`
-	Acked      int64         `json:"acked_records"`
-	AckedBytes int64         `json:"acked_bytes"`
-	Late       int64         `json:"late_records"`
-}
-
-// Outcome is what a run came to.
-type Outcome struct {
-	Verdict linearizability.Verdict
-
-	// Complete is false if the run was cut short; Interrupted says why.
-	Complete    bool
-	Interrupted string
-
-	// Faults are those that happened, with what they were seen to do.
-	Faults []linearizability.Fault
-
-	ClusterTime time.Duration // that passed for the cluster
-	LoadStart   time.Duration // since the run began
-	LoadEnd     time.Duration
-
-	// Of a simulation.
-	Trace    sim.Trace
-	Stats    sim.Stats
-	Failures []sim.Failure
-
-	// Missed are the faults of the plan that did not happen, and why.
-	Missed []string
-	// Blind says what the target could not look at, "" if nothing.
-	Blind string
-
-	Acked, Failed, Unknown, Consumed int64 // records
-	Throughput                       Throughput
-	Operations                       int64 // in the history
-	LateBy                           time.Duration
-
-	// Usage is what the machines were busy with between the end of the warm-up
-	// and the end of the load.
-	Usage []Usage
-}
-
-// Liveness reports whether the only promise broken is that of progress after
-// healing.
-func (o *Outcome) Liveness() bool {
-	if o.Verdict.Status != linearizability.Failed {
-		return false
+// run leads a run against the cluster that build makes.
+func run(ctx context.Context, o Options, build func(target.Listener) (target.Cluster, error)) (*Outcome, error) {
+	if !o.Scenario.Explicit() {
+		return nil, errors.New("workloads: the scenario is not explicit; call Resolve first")
 	}
-	for _, f := range o.Verdict.Findings {
-		if f.Code != codeProgress {
-			return false
-		}
+	d := newDirector(o)
+	c, err := build(d)
+	if err != nil {
+		return nil, err
 	}
-	return len(o.Verdict.Findings) > 0
+	defer c.Close()
+	if err := d.takeOn(c); err != nil {
+		return nil, err
+	}
+	interrupted, err := c.Direct(ctx, d.run)
+	if err != nil {
+		return nil, err
+	}
+	judged := !o.Unjudged && !o.Brief
+	left, err := c.Remains(judged && d.scanned, d.loadStart+d.s.Load.WarmUp, d.loadEnd, d.usage)
+	if err != nil {
+		return nil, err
+	}
+	out := &Outcome{Trace: left.Trace, Stats: left.Stats, Failures: left.Failures, ClusterTime: left.Now, Blind: left.Blind}
+	if left.Running {
+		d.workload.Stop()
+		out.Interrupted, out.Verdict.Status = interrupted, linearizability.Unknown
+		return out, d.close(interrupted)
+	}
+	if d.trouble != nil {
+		return nil, d.trouble
+	}
+	d.findings = append(d.findings, left.Findings...)
+	if !judged {
+		d.fill(out, interrupted)
+		out.Verdict = linearizability.Verdict{Status: linearizability.Unknown, Findings: d.findings}
+		return out, nil
+	}
+	for _, s := range left.Scans {
+		d.log.AddScan(s)
+	}
+	for _, e := range left.Epochs {
+		d.log.AddEpochStart(e)
+	}
+	return d.judge(ctx, out, left.Watched, interrupted)
 }
 
-// Codes of findings that a run makes itself; the others are the judge's.
-const (
-	codeProgress = "K10"   // no progress in bounded time after healing
-	codePanic    = "PANIC" // a task of a broker or client panicked
-)
+// judge closes the history and completes the outcome.
+func (d *director) judge(ctx context.Context, out *Outcome, watched linearizability.Verdict, interrupted string) (*Outcome, error) {
+	if d.trouble != nil {
+		return nil, d.trouble
+	}
+	progress := linearizability.Check{Code: target.CodeProgress, Name: "the cluster recovers after healing and no task panics", Status: linearizability.Pass, Inputs: 1, Unit: "run"}
+	if !d.scanned {
+		progress.Status, progress.Note = linearizability.Unknown, "the run did not come to the point where everything is read back"
+	}
+	if len(d.findings) > 0 {
+		progress.Status, progress.Findings = linearizability.Failed, int64(len(d.findings))
+	}
+	watched.Merge(linearizability.Verdict{Status: progress.Status, Findings: d.findings, Checks: []linearizability.Check{progress}})
+	d.log.AddLive(watched)
+	if err := d.close(interrupted); err != nil {
+		return nil, err
+	}
+	ok, fail, info := d.log.Counts()
+	out.Operations = ok + fail + info
+	out.Verdict = linearizability.Judge(ctx, d.log.History(), linearizability.Options{})
+	d.fill(out, interrupted)
+	return out, nil
+}
 
-// LoggedEvent is one line that "weir broker --events" writes.
-type LoggedEvent struct {
-	Wall  time.Time  `json:"wall"`
-	Node  string     `json:"node"`
-	Name  string     `json:"name"`
-	Attrs []env.Attr `json:"attrs,omitempty"`
+// healed is when the last fault was over.
+func (d *director) healed() time.Duration {
+	at := d.loadStart
+	for _, f := range d.faults {
+		at = max(at, f.End)
+	}
+	return at
+}
+
+// close ends the history.
+func (d *director) close(interrupted string) error {
+	d.log.End(linearizability.End{
+		Interrupted: interrupted,
+		Drained:     d.scanned && d.s.Load.Consumers.Count > 0,
+		Healed:      d.healed(),
+		Patience:    d.s.Recovery / 2,
+	})
+	if err := d.log.Flush(); err != nil {
+		return fmt.Errorf("history: %w", err)
+	}
+	return nil
+}
+
+// fill adds what was counted.
+func (d *director) fill(out *Outcome, interrupted string) {
+	total, late := d.meter.totals()
+	out.Acked, out.Failed, out.Unknown, out.Consumed, out.LateBy = total.Acked, total.Failed, total.Unknown, total.Consumed, late
+	out.Complete, out.Interrupted = interrupted == "", interrupted
+	out.Faults, out.Missed = d.faults, d.missed
+	out.LoadStart, out.LoadEnd = d.loadStart, d.loadEnd
+	out.Throughput = d.meter.measured()
+	out.Usage = d.usage
 }

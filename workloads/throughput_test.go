@@ -11,6 +11,7 @@ import (
 	"github.com/weirlab/weir/linearizability"
 	"github.com/weirlab/weir/workloads"
 	"github.com/weirlab/weir/workloads/scenario"
+	"github.com/weirlab/weir/workloads/target"
 )
 
 // rows is a sink that keeps rows and their times.
@@ -136,7 +137,7 @@ load:
 topic: {name: orders, partitions: 4, replication.factor: 1, configs: {flush.messages: 1}}
 `)
 	require.Len(t, o.Usage, 1)
-	var pipe *workloads.LimitUse
+	var pipe *target.LimitUse
 	for i, l := range o.Usage[0].Limits {
 		require.LessOrEqual(t, l.Percent(), int64(100), "%+v", l)
 		if l.Name == "EBS bandwidth of the instance" {

@@ -21,7 +21,7 @@ import (
 	"github.com/weirlab/weir/env"
 	"github.com/weirlab/weir/env/osenv"
 	"github.com/weirlab/weir/faults"
-	"github.com/weirlab/weir/workloads"
+	"github.com/weirlab/weir/workloads/target"
 )
 
 type brokerFlags struct {
@@ -306,7 +306,7 @@ func (l *eventLog) write(node string, _ time.Duration, name string, attrs []env.
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	// A full disk must not stop a broker from serving.
-	_ = l.enc.Encode(workloads.LoggedEvent{Wall: now(), Node: node, Name: name, Attrs: attrs})
+	_ = l.enc.Encode(target.LoggedEvent{Wall: now(), Node: node, Name: name, Attrs: attrs})
 }
 
 // ownBroker is how the local target starts brokers: this very program, by the

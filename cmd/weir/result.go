@@ -17,6 +17,8 @@ import (
 	"github.com/weirlab/weir/reports"
 	"github.com/weirlab/weir/workloads"
 	"github.com/weirlab/weir/workloads/scenario"
+	"github.com/weirlab/weir/workloads/target"
+	simtarget "github.com/weirlab/weir/workloads/target/sim"
 )
 
 const (
@@ -92,7 +94,7 @@ func (r *result) Latency(tag string, at, d time.Duration, n int64) {
 func (r *result) Row(at time.Duration, row workloads.Row) {
 	values := []int64{row.Offered, row.Acked, row.AckedBytes, row.Failed, row.Unknown, row.Consumed, row.ConsumedBytes, row.Lag}
 	for i := range r.brokers {
-		var b workloads.BrokerRow
+		var b target.BrokerRow
 		if i < len(row.Brokers) {
 			b = row.Brokers[i]
 		}
@@ -167,7 +169,7 @@ func newRun(s *scenario.Scenario, target string, started time.Time, planted []fa
 	for i, name := range s.BrokerNames() {
 		b := reports.Broker{ID: int32(i + 1), Name: name, Machine: "a process on this machine"}
 		if target == targetSim {
-			b.Machine, b.Storage = "simulated", workloads.StorageName(s.Cluster)
+			b.Machine, b.Storage = "simulated", simtarget.StorageName(s.Cluster)
 			if s.Cluster.Machine != "" {
 				b.Machine = "simulated " + s.Cluster.Machine
 			}
@@ -175,7 +177,7 @@ func newRun(s *scenario.Scenario, target string, started time.Time, planted []fa
 		r.Brokers = append(r.Brokers, b)
 	}
 	if target == targetSim {
-		for _, m := range workloads.Models(s, nil) {
+		for _, m := range simtarget.Models(s, nil) {
 			r.Models = append(r.Models, reports.Model(m))
 		}
 	}

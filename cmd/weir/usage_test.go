@@ -14,7 +14,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/weirlab/weir/env/osenv"
-	"github.com/weirlab/weir/workloads"
+	"github.com/weirlab/weir/workloads/target"
 )
 
 // TestBrokersTellWhatTheyUsed produces to a broker and finds the work of it in
@@ -45,7 +45,7 @@ func TestBrokersTellWhatTheyUsed(t *testing.T) {
 	defer func() { _ = f.Close() }()
 	var last osenv.Usage
 	for lines := bufio.NewScanner(f); lines.Scan(); {
-		var ev workloads.LoggedEvent
+		var ev target.LoggedEvent
 		require.NoError(t, json.Unmarshal(lines.Bytes(), &ev))
 		if ev.Name == osenv.UsageEvent {
 			last = osenv.ParseUsage(ev.Attrs)

@@ -52,6 +52,7 @@ var layers = []layer{
 	{"workloads/client", patterns{"env"}},
 	{"workloads/program", patterns{"env", "workloads/client/...", "linearizability"}},
 	{"workloads/scenario", patterns{"env", "broker/config", "faults", "scenarios"}},
+	{"workloads/target", patterns{"env/...", "sim/...", "broker/...", "faults", "linearizability", "workloads/scenario", "workloads/client", "workloads/target"}},
 	{"workloads", patterns{"env/...", "sim/...", "broker/...", "faults/...", "linearizability/...", "scenarios"}},
 
 	// Reports read result directories. What a document looks like has nothing

@@ -14,6 +14,7 @@ import (
 	"github.com/weirlab/weir/workloads"
 	"github.com/weirlab/weir/workloads/measure"
 	"github.com/weirlab/weir/workloads/scenario"
+	"github.com/weirlab/weir/workloads/target"
 )
 
 // Figures are what one simulation of a cluster came to.
@@ -253,12 +254,12 @@ func figures(m *measure.Measurement) *Figures {
 }
 
 // brokersOf are the machines of the brokers.
-func brokersOf(m *measure.Measurement) []workloads.Usage {
-	return slices.DeleteFunc(slices.Clone(m.Machines), func(u workloads.Usage) bool { return !strings.HasPrefix(u.Name, "broker") })
+func brokersOf(m *measure.Measurement) []target.Usage {
+	return slices.DeleteFunc(slices.Clone(m.Machines), func(u target.Usage) bool { return !strings.HasPrefix(u.Name, "broker") })
 }
 
 // look finds what the brokers' machines were busy with.
-func (f *Figures) look(brokers []workloads.Usage, c Configuration, creditsSpent bool) {
+func (f *Figures) look(brokers []target.Usage, c Configuration, creditsSpent bool) {
 	if len(brokers) == 0 {
 		return
 	}
@@ -270,7 +271,7 @@ func (f *Figures) look(brokers []workloads.Usage, c Configuration, creditsSpent 
 		}
 		f.Demand.add(d)
 		for _, l := range u.Limits {
-			if l.Name == workloads.LimitProcessor {
+			if l.Name == target.LimitProcessor {
 				most[l.Name] = max(most[l.Name], l.Percent())
 			}
 		}

@@ -7,7 +7,7 @@ import (
 
 	"github.com/weirlab/weir/env"
 	"github.com/weirlab/weir/reports/document"
-	"github.com/weirlab/weir/workloads"
+	"github.com/weirlab/weir/workloads/target"
 )
 
 // model names the sources of the models behind the figures.
@@ -161,7 +161,7 @@ func (r *RowResult) latencyReason(kind LatencyKind, percentile, e float64) strin
 }
 
 // busiest is the limit of a broker that was used most, in words.
-func busiest(machines []workloads.Usage) string {
+func busiest(machines []target.Usage) string {
 	var name string
 	var most int64 = -1
 	for _, m := range machines {

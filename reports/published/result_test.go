@@ -12,9 +12,10 @@ import (
 
 	"github.com/weirlab/weir/reports/document"
 	"github.com/weirlab/weir/sim/machine"
-	"github.com/weirlab/weir/workloads"
 	"github.com/weirlab/weir/workloads/measure"
 	"github.com/weirlab/weir/workloads/scenario"
+	"github.com/weirlab/weir/workloads/target"
+	simtarget "github.com/weirlab/weir/workloads/target/sim"
 )
 
 // asPublished is a result whose simulation came out as published, times a
@@ -27,8 +28,8 @@ func asPublished(t *testing.T, factor float64) *Result {
 	for _, row := range rows(t) {
 		m := &measure.Measurement{
 			AckedPerSecond: factor * row.AckedPerSecond,
-			Machines:       []workloads.Usage{{Name: "broker-1", Limits: []workloads.LimitUse{{Name: "disk bandwidth", Used: 9, PerSecond: 10}}}},
-			Models:         []workloads.Model{{What: "disk latency", Name: "x", Source: "assumption: a table"}},
+			Machines:       []target.Usage{{Name: "broker-1", Limits: []target.LimitUse{{Name: "disk bandwidth", Used: 9, PerSecond: 10}}}},
+			Models:         []simtarget.Model{{What: "disk latency", Name: "x", Source: "assumption: a table"}},
 		}
 		fill(&m.ProduceUncorrected, row.Publish, factor)
 		fill(&m.EndToEnd, row.EndToEnd, factor)

@@ -5,8 +5,8 @@ import (
 	"slices"
 	"time"
 
-	"github.com/weirlab/weir/workloads"
 	"github.com/weirlab/weir/workloads/measure"
+	"github.com/weirlab/weir/workloads/target"
 )
 
 // Figure is something that is measured in both worlds.
@@ -65,8 +65,8 @@ func millis(d time.Duration) float64 { return float64(d) / float64(time.Millisec
 
 // processes is what brokers and clients did. The simulation also tells of the
 // machine that they share, which is their sum.
-func processes(m *measure.Measurement) []workloads.Usage {
-	var list []workloads.Usage
+func processes(m *measure.Measurement) []target.Usage {
+	var list []target.Usage
 	for _, u := range m.Machines {
 		if len(u.Work) > 0 {
 			list = append(list, u)

@@ -13,9 +13,9 @@ import (
 	"github.com/weirlab/weir/reports/document"
 	"github.com/weirlab/weir/sim"
 	"github.com/weirlab/weir/sim/machine"
-	"github.com/weirlab/weir/workloads"
 	"github.com/weirlab/weir/workloads/calibrate"
 	"github.com/weirlab/weir/workloads/measure"
+	"github.com/weirlab/weir/workloads/target"
 )
 
 // profile is a small machine that nobody has.
@@ -88,8 +88,8 @@ func TestRunNamesTheWorkloadsThereAre(t *testing.T) {
 
 // made is a measurement with the figures that errors are computed from.
 func made(perSecond float64, p50 time.Duration, cores float64) *measure.Measurement {
-	m := &measure.Measurement{AckedPerSecond: perSecond, Machines: []workloads.Usage{
-		{Name: "broker-1", Over: time.Second, CPU: time.Duration(cores * 1e9), Cores: 2, Work: []workloads.WorkCount{{Op: "response", Calls: 10}}},
+	m := &measure.Measurement{AckedPerSecond: perSecond, Machines: []target.Usage{
+		{Name: "broker-1", Over: time.Second, CPU: time.Duration(cores * 1e9), Cores: 2, Work: []target.WorkCount{{Op: "response", Calls: 10}}},
 		{Name: "machine", Over: time.Second, CPU: time.Hour},
 	}}
 	for range 100 {

@@ -13,6 +13,7 @@ import (
 	"github.com/weirlab/weir/sim/machine"
 	"github.com/weirlab/weir/workloads"
 	"github.com/weirlab/weir/workloads/measure"
+	"github.com/weirlab/weir/workloads/target"
 )
 
 // Options says how to calibrate.
@@ -106,9 +107,9 @@ const shortOfCPU = 0.75
 // runWorkloads runs the calibration half on real processes, saturated. At a low
 // rate an operation costs more, since programs and cores go to sleep between
 // them; but there the processor decides nothing.
-func runWorkloads(ctx context.Context, o Options) ([]Observation, map[Workload][]workloads.Usage, error) {
+func runWorkloads(ctx context.Context, o Options) ([]Observation, map[Workload][]target.Usage, error) {
 	var all, seen []Observation
-	real := map[Workload][]workloads.Usage{}
+	real := map[Workload][]target.Usage{}
 	for round := range o.Rounds {
 		for _, w := range Workloads() {
 			if !w.Calibration() {
@@ -133,7 +134,7 @@ func runWorkloads(ctx context.Context, o Options) ([]Observation, map[Workload][
 }
 
 // busyCores is how many cores brokers and clients kept busy on average.
-func busyCores(usage []workloads.Usage) float64 {
+func busyCores(usage []target.Usage) float64 {
 	sum := 0.0
 	for _, o := range observations("", usage) {
 		sum += o.CPU.Seconds() / o.Over.Seconds()

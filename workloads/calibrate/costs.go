@@ -8,7 +8,7 @@ import (
 
 	"github.com/weirlab/weir/env"
 	"github.com/weirlab/weir/sim/machine"
-	"github.com/weirlab/weir/workloads"
+	"github.com/weirlab/weir/workloads/target"
 )
 
 // Observation is what a process did over some time, and the CPU time that it
@@ -18,7 +18,7 @@ type Observation struct {
 	Process  string
 	Over     time.Duration
 	CPU      time.Duration
-	Work     []workloads.WorkCount
+	Work     []target.WorkCount
 }
 
 // CostFit is a table of costs with what it was fitted to.
@@ -55,7 +55,7 @@ func FitCosts(observations []Observation, prior machine.Costs) (CostFit, error) 
 		if o.CPU <= 0 {
 			continue
 		}
-		counts := map[string]workloads.WorkCount{}
+		counts := map[string]target.WorkCount{}
 		for _, w := range o.Work {
 			counts[w.Op] = w
 		}
@@ -134,7 +134,7 @@ func overall(a [][]float64) (float64, error) {
 }
 
 // explained is the CPU time that costs make of counted work.
-func explained(c machine.Costs, work []workloads.WorkCount) time.Duration {
+func explained(c machine.Costs, work []target.WorkCount) time.Duration {
 	var sum int64
 	for _, w := range work {
 		cost := c.Operations[w.Op]
@@ -159,7 +159,7 @@ const (
 	perLarge // more, for a unit beyond machine.LargeUnits of a call
 )
 
-func (c column) amount(w workloads.WorkCount) float64 {
+func (c column) amount(w target.WorkCount) float64 {
 	switch c.of {
 	case perUnit:
 		return float64(w.Units)
@@ -171,7 +171,7 @@ func (c column) amount(w workloads.WorkCount) float64 {
 
 // large is how many units of counted calls were beyond machine.LargeUnits, if
 // all calls were the same.
-func large(w workloads.WorkCount) float64 {
+func large(w target.WorkCount) float64 {
 	return max(0, float64(w.Units)-float64(w.Calls)*machine.LargeUnits)
 }
 
@@ -224,7 +224,7 @@ func (f CostFit) Error() (typical, greatest float64) {
 }
 
 // observations are the equations that one measured run yields.
-func observations(name string, usage []workloads.Usage) []Observation {
+func observations(name string, usage []target.Usage) []Observation {
 	var list []Observation
 	for _, u := range usage {
 		if len(u.Work) > 0 && u.CPU > 0 {

@@ -7,7 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/weirlab/weir/sim/machine"
-	"github.com/weirlab/weir/workloads"
+	"github.com/weirlab/weir/workloads/target"
 )
 
 func TestFitCostsRecoversAPriceList(t *testing.T) {
@@ -20,7 +20,7 @@ func TestFitCostsRecoversAPriceList(t *testing.T) {
 	var list []Observation
 	for i := range int64(12) {
 		calls := 1000 + 517*i%900
-		o := Observation{Work: []workloads.WorkCount{
+		o := Observation{Work: []target.WorkCount{
 			{Op: "request.produce", Calls: calls, Units: calls * (1000 + 7919*i%60_000)},
 			{Op: "response", Calls: calls + 331*i%700, Units: calls * (50 + 311*i%4000)},
 			{Op: "storage.append", Calls: calls * (1 + i%3), Units: calls * (1000 + 104_729*i%50_000)},
@@ -56,7 +56,7 @@ func TestFitCostsKeepsTheProportionsOfThePrior(t *testing.T) {
 	var list []Observation
 	for i := range int64(6) {
 		calls := 100 * (i + 1)
-		list = append(list, Observation{CPU: time.Duration(calls) * 40 * time.Microsecond, Work: []workloads.WorkCount{
+		list = append(list, Observation{CPU: time.Duration(calls) * 40 * time.Microsecond, Work: []target.WorkCount{
 			{Op: "response", Calls: calls}, {Op: "request.produce", Calls: calls},
 		}})
 	}
@@ -69,6 +69,6 @@ func TestFitCostsKeepsTheProportionsOfThePrior(t *testing.T) {
 func TestFitCostsNeedsObservations(t *testing.T) {
 	_, err := FitCosts(nil, machine.Costs{})
 	require.ErrorIs(t, err, errNothingToFit)
-	_, err = FitCosts([]Observation{{CPU: time.Second, Work: []workloads.WorkCount{{Op: "response"}}}}, machine.Costs{})
+	_, err = FitCosts([]Observation{{CPU: time.Second, Work: []target.WorkCount{{Op: "response"}}}}, machine.Costs{})
 	require.Error(t, err)
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/weirlab/weir/workloads"
 	"github.com/weirlab/weir/workloads/measure"
 	"github.com/weirlab/weir/workloads/scenario"
+	"github.com/weirlab/weir/workloads/target"
 )
 
 // SyncFit is how long a sync takes inside brokers that have other work, next
@@ -30,7 +31,7 @@ type SyncRun struct {
 }
 
 // syncsOf is how often brokers synced, and how long a sync took on average.
-func syncsOf(usage []workloads.Usage) (count int64, mean time.Duration) {
+func syncsOf(usage []target.Usage) (count int64, mean time.Duration) {
 	var sum time.Duration
 	for _, u := range usage {
 		count += u.DiskSyncs
@@ -52,7 +53,7 @@ const syncSeeds = 4
 // fitSync finds what a commit of the journal takes longer in busy brokers, so
 // that the mean sync of the calibration workloads with fsync is as long in
 // simulation as it was in reality. p is changed to the result.
-func fitSync(ctx context.Context, p *machine.Profile, plan Plan, real map[Workload][]workloads.Usage, progress func(string)) (SyncFit, error) {
+func fitSync(ctx context.Context, p *machine.Profile, plan Plan, real map[Workload][]target.Usage, progress func(string)) (SyncFit, error) {
 	var f SyncFit
 	var loads []Workload
 	for _, w := range Workloads() {

@@ -12,6 +12,7 @@ import (
 	"github.com/weirlab/weir/workloads"
 	"github.com/weirlab/weir/workloads/measure"
 	"github.com/weirlab/weir/workloads/scenario"
+	"github.com/weirlab/weir/workloads/target"
 )
 
 func testMachine(t *testing.T) machine.Profile {
@@ -44,7 +45,7 @@ func TestWhatSyncsTakeInBusyBrokersIsFound(t *testing.T) {
 	for _, want := range []time.Duration{0, 160 * time.Microsecond} {
 		stand := testMachine(t)
 		stand.Disk.BusyCommitNanos = int64(want)
-		real := map[Workload][]workloads.Usage{}
+		real := map[Workload][]target.Usage{}
 		for _, w := range Workloads() {
 			if !w.Fsync || !w.Calibration() {
 				continue

@@ -8,6 +8,8 @@ import (
 	hdrhistogram "github.com/HdrHistogram/hdrhistogram-go"
 
 	"github.com/weirlab/weir/workloads"
+	"github.com/weirlab/weir/workloads/target"
+	simtarget "github.com/weirlab/weir/workloads/target/sim"
 )
 
 // Kind is where a scenario runs.
@@ -75,9 +77,9 @@ type Measurement struct {
 
 	// Machines are what the brokers' machines did in the window, then the
 	// clients' if their processor is not free.
-	Machines []workloads.Usage `json:"machines,omitempty"`
+	Machines []target.Usage `json:"machines,omitempty"`
 
-	Models   []workloads.Model `json:"models,omitempty"`
+	Models   []simtarget.Model `json:"models,omitempty"`
 	Validity []Condition       `json:"validity,omitempty"`
 	Verdict  string            `json:"verdict,omitempty"` // the judge's, in one word and a sentence
 

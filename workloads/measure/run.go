@@ -12,6 +12,7 @@ import (
 	"github.com/weirlab/weir/linearizability"
 	"github.com/weirlab/weir/workloads"
 	"github.com/weirlab/weir/workloads/scenario"
+	simtarget "github.com/weirlab/weir/workloads/target/sim"
 )
 
 // Run runs a scenario, which must be explicit, and measures it. A run that did
@@ -44,7 +45,7 @@ func Run(ctx context.Context, s *scenario.Scenario, t Target) (*Measurement, err
 	m := sink.measurement(s, out)
 	m.Target, m.Wall = t.Kind, time.Since(started)
 	if t.Kind == Sim {
-		m.Models = workloads.Models(s, o.Machine)
+		m.Models = simtarget.Models(s, o.Machine)
 		m.TraceHash = fmt.Sprintf("%016x", out.Trace.Hash)
 		m.Events = int64(out.Trace.Steps)
 	}
@@ -149,7 +150,7 @@ func (k *sink) measurement(s *scenario.Scenario, out *workloads.Outcome) *Measur
 	m := &k.m
 	l, p := s.Load, s.Load.Producers
 	m.Scenario, m.Seed = s.Name, s.Seed.String()
-	m.Machine, m.Storage = s.Cluster.Machine, workloads.StorageName(s.Cluster)
+	m.Machine, m.Storage = s.Cluster.Machine, simtarget.StorageName(s.Cluster)
 	m.History = l.History
 	if m.History == "" {
 		m.History = scenario.HistoryRecords

@@ -1,4 +1,4 @@
-package workloads
+package sim
 
 import (
 	"encoding/binary"
@@ -17,9 +17,9 @@ import (
 // It is worked out from the files alone: what a broker makes of them is what is
 // to be judged.
 
-// lost implements cluster. A simulated machine tells of everything that it
-// lost, and only a loss of power takes what was written.
-func (c *simCluster) lost(ids []int32) ([]linearizability.Recovered, bool) {
+// Lost implements target.Cluster: a simulated machine tells of everything that
+// it lost, and only a loss of power takes what was written.
+func (c *Cluster) Lost(ids []int32) ([]linearizability.Recovered, bool) {
 	var all []linearizability.Recovered
 	for _, id := range ids {
 		b := c.brokers[id-1]
@@ -30,7 +30,7 @@ func (c *simCluster) lost(ids []int32) ([]linearizability.Recovered, bool) {
 }
 
 // seeLogs takes note of the logs that a running broker has open.
-func (b *simBroker) seeLogs(replicas []replication.ReplicaView) {
+func (b *server) seeLogs(replicas []replication.ReplicaView) {
 	if b.logsOf == b.b && len(b.logs) == len(replicas) {
 		return
 	}
@@ -43,7 +43,7 @@ func (b *simBroker) seeLogs(replicas []replication.ReplicaView) {
 }
 
 // logEnds is where the open logs of a broker end, by directory.
-func (b *simBroker) logEnds() map[string]int64 {
+func (b *server) logEnds() map[string]int64 {
 	ends := map[string]int64{}
 	if b.b == nil || b.logsOf != b.b {
 		return ends
@@ -58,7 +58,7 @@ const segmentSuffix = ".log"
 
 // recovered is what the last loss of power took from the logs of b, which
 // ended at ends as far as known.
-func (c *simCluster) recovered(b *simBroker, ends map[string]int64) []linearizability.Recovered {
+func (c *Cluster) recovered(b *server, ends map[string]int64) []linearizability.Recovered {
 	var all []linearizability.Recovered
 	at := map[string]int{} // in all, by directory
 	for _, l := range b.disk.Losses() {

@@ -1,4 +1,4 @@
-package workloads
+package sim
 
 import "github.com/weirlab/weir/sim/simdisk"
 

@@ -1,21 +1,22 @@
-package workloads
+package sim
 
 import (
 	"time"
 
 	"github.com/weirlab/weir/env"
-	"github.com/weirlab/weir/sim"
+	kernel "github.com/weirlab/weir/sim"
 	"github.com/weirlab/weir/sim/machine"
 	"github.com/weirlab/weir/sim/simdisk"
+	"github.com/weirlab/weir/workloads/target"
 )
 
-// usage is what the machines did so far.
-func (c *simCluster) usage(env.Env) []Usage {
+// Usage implements target.Cluster: it is what the machines did so far.
+func (c *Cluster) Usage(env.Env) []target.Usage {
 	now := c.k.Now()
-	var all []Usage
+	var all []target.Usage
 	for _, b := range c.brokers {
 		d := b.disk.Stats()
-		u := Usage{
+		u := target.Usage{
 			Name: b.name, Over: now,
 			DiskReadIOs: d.ReadIOs, DiskWriteIOs: d.WriteIOs, DiskReadBytes: d.ReadBytes, DiskWrittenBytes: d.WriteBytes,
 			DiskSyncs: d.Syncs, DiskSyncTime: d.SyncTime, Throttled: d.Throttled,
@@ -24,36 +25,36 @@ func (c *simCluster) usage(env.Env) []Usage {
 		u.NetSentBytes, u.NetReceivedBytes = t.SentBytes, t.ReceivedBytes
 		u.CPU, u.Work = workOf(b.node)
 		if c.shared == nil {
-			u.addMachine(b.on, b.disk)
-			u.addNetwork(now, b.on, t.CardSentBytes, t.CardReceivedBytes)
+			addMachine(&u, b.on, b.disk)
+			addNetwork(&u, now, b.on, t.CardSentBytes, t.CardReceivedBytes)
 		}
 		all = append(all, u)
 	}
 	if c.shared == nil {
 		return all
 	}
-	clients := Usage{Name: clientsName, Over: now}
+	clients := target.Usage{Name: target.ClientsName, Over: now}
 	clients.CPU, clients.Work = workOf(c.clients...)
-	whole := Usage{Name: sharedName, Over: now}
+	whole := target.Usage{Name: target.SharedName, Over: now}
 	for _, u := range append(all, clients) {
 		whole.CPU += u.CPU
 	}
-	whole.addMachine(c.shared, c.brokers[0].disk)
+	addMachine(&whole, c.shared, c.brokers[0].disk)
 	return append(all, clients, whole)
 }
 
 // workOf is the processor time and the operations of the programs of nodes.
-func workOf(nodes ...*sim.Node) (time.Duration, []WorkCount) {
+func workOf(nodes ...*kernel.Node) (time.Duration, []target.WorkCount) {
 	var cpu time.Duration
-	sums := map[string]WorkCount{}
+	sums := map[string]target.WorkCount{}
 	for _, n := range nodes {
 		cpu += n.CPUTime()
 		for _, w := range n.WorkStats() {
 			sum := sums[w.Op]
-			sums[w.Op] = WorkCount{Op: w.Op, Calls: sum.Calls + w.Calls, Units: sum.Units + w.Units}
+			sums[w.Op] = target.WorkCount{Op: w.Op, Calls: sum.Calls + w.Calls, Units: sum.Units + w.Units}
 		}
 	}
-	var work []WorkCount
+	var work []target.WorkCount
 	for _, op := range env.SortedKeys(sums) {
 		work = append(work, sums[op])
 	}
@@ -62,20 +63,20 @@ func workOf(nodes ...*sim.Node) (time.Duration, []WorkCount) {
 
 // addMachine adds what a machine as a whole did: its cores, and the device
 // that a disk is on. m is nil if its processor is free.
-func (u *Usage) addMachine(m *machine.Machine, disk *simdisk.Disk) {
+func addMachine(u *target.Usage, m *machine.Machine, disk *simdisk.Disk) {
 	if m != nil {
 		s := m.Processor().Stats()
 		u.Cores, u.Waited = s.Cores, s.Wait
 	}
 	d, class := disk.Device(), disk.Profile().Volume.Class
 	for _, h := range d.Held() {
-		u.Held = append(u.Held, HeldBy{
+		u.Held = append(u.Held, target.HeldBy{
 			Limit: h.Limit, Unit: h.Rule.Unit, Units: h.Units, For: h.For,
 			Baseline: h.Rule.Baseline, Burst: h.Rule.Burst,
 		})
 	}
 	saved := d.Credits()
-	for _, c := range []CreditState{
+	for _, c := range []target.CreditState{
 		{Name: class + " IOPS", Unit: "I/Os", Saved: saved.IOs, Most: saved.MostIOs},
 		{Name: class + " throughput", Unit: "bytes", Saved: saved.Bytes, Most: saved.MostBytes},
 		{Name: "EBS bandwidth of the instance", Unit: "bytes", Saved: saved.PipeBytes, Most: saved.MostPipeBytes},
@@ -87,7 +88,7 @@ func (u *Usage) addMachine(m *machine.Machine, disk *simdisk.Disk) {
 }
 
 // addNetwork adds what passed the card of an EC2 instance.
-func (u *Usage) addNetwork(now time.Duration, m *machine.Machine, sent, received int64) {
+func addNetwork(u *target.Usage, now time.Duration, m *machine.Machine, sent, received int64) {
 	if m == nil || m.EC2() == nil {
 		return
 	}
@@ -97,9 +98,9 @@ func (u *Usage) addNetwork(now time.Duration, m *machine.Machine, sent, received
 		name         string
 		units, saved int64
 	}{{"network out", sent, out}, {"network in", received, in}} {
-		u.Held = append(u.Held, HeldBy{Limit: d.name, Unit: rule.Unit, Units: d.units, Baseline: rule.Baseline, Burst: rule.Burst})
+		u.Held = append(u.Held, target.HeldBy{Limit: d.name, Unit: rule.Unit, Units: d.units, Baseline: rule.Baseline, Burst: rule.Burst})
 		if most > 0 {
-			u.Credits = append(u.Credits, CreditState{Name: d.name, Unit: rule.Unit, Saved: d.saved, Most: most})
+			u.Credits = append(u.Credits, target.CreditState{Name: d.name, Unit: rule.Unit, Saved: d.saved, Most: most})
 		}
 	}
 }

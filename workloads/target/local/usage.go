@@ -1,11 +1,12 @@
 //go:build unix
 
-package workloads
+package local
 
 import (
 	"time"
 
 	"github.com/weirlab/weir/env/osenv"
+	"github.com/weirlab/weir/workloads/target"
 )
 
 // usageCurve is what a process told about its work, as it went on.
@@ -20,7 +21,7 @@ func (c *usageCurve) add(at time.Duration, u osenv.Usage) {
 
 // fill adds what the process did between two instants to what was seen from
 // outside. Between two tellings the work is taken to be even.
-func (c *usageCurve) fill(u *Usage, from, to time.Duration) {
+func (c *usageCurve) fill(u *target.Usage, from, to time.Duration) {
 	begin, end := c.find(from), c.find(to)
 	u.NetSentBytes = end.NetSentBytes - begin.NetSentBytes
 	u.NetReceivedBytes = end.NetReceivedBytes - begin.NetReceivedBytes
@@ -28,7 +29,7 @@ func (c *usageCurve) fill(u *Usage, from, to time.Duration) {
 	u.DiskSyncTime = end.SyncTime - begin.SyncTime
 	u.Work = nil
 	for _, w := range end.Sub(begin).Work {
-		u.Work = append(u.Work, WorkCount{Op: w.Op, Calls: w.Calls, Units: w.Units})
+		u.Work = append(u.Work, target.WorkCount{Op: w.Op, Calls: w.Calls, Units: w.Units})
 	}
 }
 

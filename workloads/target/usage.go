@@ -1,4 +1,4 @@
-package workloads
+package target
 
 import "time"
 
@@ -82,8 +82,8 @@ type CreditState struct {
 	Most  int64  `json:"most"`
 }
 
-// since is what happened between two looks at the same machines.
-func since(before, after []Usage) []Usage {
+// Since is what happened between two looks at the same machines.
+func Since(before, after []Usage) []Usage {
 	for i := range after {
 		if i < len(before) {
 			after[i] = after[i].minus(before[i])
@@ -162,8 +162,8 @@ func (u *Usage) spent(limit string) bool {
 
 // Names of a Usage that is not a broker's.
 const (
-	clientsName = "clients" // all clients together
-	sharedName  = "machine" // the machine that all processes are on
+	ClientsName = "clients" // all clients together
+	SharedName  = "machine" // the machine that all processes are on
 )
 
 // LimitProcessor is the limit that a machine's cores are.

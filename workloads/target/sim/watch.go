@@ -1,4 +1,4 @@
-package workloads
+package sim
 
 import (
 	"cmp"
@@ -12,6 +12,7 @@ import (
 	"github.com/weirlab/weir/broker/replication"
 	"github.com/weirlab/weir/broker/storage"
 	"github.com/weirlab/weir/linearizability"
+	"github.com/weirlab/weir/workloads/target"
 )
 
 // How often the simulated brokers are looked at from outside: for changes of
@@ -20,12 +21,13 @@ import (
 const (
 	imageEvery   = 2 * time.Millisecond
 	pictureEvery = 20 * time.Millisecond
+	idleLook     = 100 * time.Millisecond // where only the director asks
 )
 
-// simWatch looks at the inner state of simulated brokers while they run. It
+// watch looks at the inner state of simulated brokers while they run. It
 // lives in callbacks of the kernel, where no task is in the middle of a step.
-type simWatch struct {
-	c       *simCluster
+type watch struct {
+	c       *Cluster
 	watcher *linearizability.Watcher
 	brief   bool // only for what the director asks
 	pending bool // a picture for an event is due already
@@ -33,17 +35,21 @@ type simWatch struct {
 	used    map[int32]bool // partitions of the offsets topic that have held something
 }
 
+func newWatch(c *Cluster, brief bool) *watch {
+	return &watch{c: c, brief: brief, watcher: linearizability.NewWatcher(target.JudgedTopics(c.s)), used: map[int32]bool{}}
+}
+
 // start begins to look, forever.
-func (w *simWatch) start() {
+func (w *watch) start() {
 	w.c.k.After(imageEvery, "look", w.look)
 }
 
-func (w *simWatch) look() {
+func (w *watch) look() {
 	w.looks++
 	w.findImage()
 	if w.brief {
 		w.picture()
-		w.c.k.After(settlePoll, "look", w.look)
+		w.c.k.After(idleLook, "look", w.look)
 		return
 	}
 	if w.looks%int(pictureEvery/imageEvery) == 0 {
@@ -54,7 +60,7 @@ func (w *simWatch) look() {
 
 // onEvent takes a picture right after the events that invariants are most
 // often broken by.
-func (w *simWatch) onEvent(name string) {
+func (w *watch) onEvent(name string) {
 	if w.brief {
 		return
 	}
@@ -75,7 +81,7 @@ func (w *simWatch) onEvent(name string) {
 
 // views are the brokers' inner states, nil for those that do not run or whose
 // state is being changed by a task that waits.
-func (w *simWatch) views() []*broker.View {
+func (w *watch) views() []*broker.View {
 	views := make([]*broker.View, len(w.c.brokers))
 	for i, b := range w.c.brokers {
 		if b.b == nil {
@@ -90,7 +96,7 @@ func (w *simWatch) views() []*broker.View {
 }
 
 // findImage looks for metadata committed since the last look.
-func (w *simWatch) findImage() {
+func (w *watch) findImage() {
 	c := w.c
 	newest := c.image
 	c.leader = -1
@@ -120,13 +126,13 @@ func (w *simWatch) findImage() {
 }
 
 // statesOf is the state of each partition of the topics that are judged.
-func (w *simWatch) statesOf(image *metadata.Image) []linearizability.PartitionState {
+func (w *watch) statesOf(image *metadata.Image) []linearizability.PartitionState {
 	before := map[linearizability.TopicPartition]linearizability.PartitionState{}
 	for _, s := range w.c.states {
 		before[linearizability.TopicPartition{Topic: s.Topic, Partition: s.Partition}] = s
 	}
 	var states []linearizability.PartitionState
-	for _, topic := range judgedTopics(w.c.s) {
+	for _, topic := range target.JudgedTopics(w.c.s) {
 		t := image.Topic(topic.Name)
 		if t == nil {
 			continue
@@ -146,7 +152,7 @@ func (w *simWatch) statesOf(image *metadata.Image) []linearizability.PartitionSt
 }
 
 // picture shows the watcher everything, and works out what is not yet settled.
-func (w *simWatch) picture() {
+func (w *watch) picture() {
 	c := w.c
 	views := w.views()
 	v := linearizability.ClusterView{Time: c.k.Now(), Partitions: c.states}
@@ -176,11 +182,11 @@ func (w *simWatch) picture() {
 // watched says whether a replica is of a partition whose invariants are
 // checked: one of the topic under load, or of an internal topic that has ever
 // held anything.
-func (w *simWatch) watched(r replication.ReplicaView) bool {
+func (w *watch) watched(r replication.ReplicaView) bool {
 	switch {
 	case r.TP.Topic == w.c.s.Topic.Name:
 		return true
-	case r.TP.Topic != linearizability.OffsetsTopic || !usesGroups(w.c.s):
+	case r.TP.Topic != linearizability.OffsetsTopic || !target.UsesGroups(w.c.s):
 		return false
 	case r.LogEndOffset > 0 && !w.used[r.TP.Partition]:
 		w.used[r.TP.Partition] = true
@@ -188,7 +194,7 @@ func (w *simWatch) watched(r replication.ReplicaView) bool {
 	return w.used[r.TP.Partition]
 }
 
-func (w *simWatch) replica(id int32, r replication.ReplicaView) linearizability.ReplicaView {
+func (w *watch) replica(id int32, r replication.ReplicaView) linearizability.ReplicaView {
 	v := linearizability.ReplicaView{
 		Topic: r.TP.Topic, Partition: r.TP.Partition, Broker: id, Leader: r.Role == replication.RoleLeader,
 		LeaderEpoch: r.LeaderEpoch, LogStart: r.LogStartOffset, HighWatermark: r.HighWatermark, LogEnd: r.LogEndOffset,
@@ -201,7 +207,7 @@ func (w *simWatch) replica(id int32, r replication.ReplicaView) linearizability.
 }
 
 // readable is a view of log, nil if a task is in the middle of changing it.
-func (w *simWatch) readable(log *storage.Log) linearizability.LogView {
+func (w *watch) readable(log *storage.Log) linearizability.LogView {
 	if log == nil || !w.c.k.Inspect(func() { log.LatestEpoch() }) {
 		return nil
 	}
@@ -216,7 +222,7 @@ func registered(image *metadata.Image, v *broker.View) bool {
 }
 
 // unsettled says what a healthy cluster would not have.
-func (w *simWatch) unsettled(views []*broker.View) string {
+func (w *watch) unsettled(views []*broker.View) string {
 	c := w.c
 	type replicaOf struct {
 		topic     string
@@ -263,9 +269,6 @@ func (w *simWatch) unsettled(views []*broker.View) string {
 // takes no time.
 type logView struct{ log *storage.Log }
 
-// readChunk is how much of a log is read at once, in bytes.
-const readChunk = 1 << 20
-
 // Batches implements linearizability.LogView.
 func (v logView) Batches(from, to int64, yield func(linearizability.BatchID) bool) error {
 	return v.log.Headers(from, to, func(b storage.Batch) bool {
@@ -273,87 +276,8 @@ func (v logView) Batches(from, to int64, yield func(linearizability.BatchID) boo
 	})
 }
 
-// eachBatch calls fn for every batch that begins in [from, to) until it
-// returns false. A batch is valid during the call.
-func eachBatch(log *storage.Log, from, to int64, fn func(storage.Batch) bool) error {
-	var buf []byte
-	lend := func(n int) []byte {
-		if n > cap(buf) {
-			buf = make([]byte, n)
-		}
-		return buf[:n]
-	}
-	for from < to {
-		records, err := log.ReadInto(lend, from, to, readChunk, true)
-		if err != nil {
-			return err
-		}
-		if len(records) == 0 {
-			return nil
-		}
-		for b, err := range storage.Batches(records) {
-			if err != nil {
-				return err
-			}
-			if b.BaseOffset() >= from && !fn(b) {
-				return nil
-			}
-			from = b.NextOffset()
-		}
-	}
-	return nil
-}
-
-// scanLog reads a whole replica for the judge, keeping as much as the history
-// has.
-func scanLog(kept linearizability.Recording, topic linearizability.Topic, partition, brokerID int32, leader bool, highWatermark int64, log *storage.Log) (linearizability.Scan, error) {
-	s := linearizability.Scan{
-		Topic: topic.Name, Partition: partition, Broker: brokerID, Leader: leader,
-		LogStart: log.StartOffset(), HighWatermark: highWatermark, LogEnd: log.EndOffset(),
-	}
-	for _, e := range log.Epochs() {
-		s.Epochs = append(s.Epochs, linearizability.EpochStart{
-			Topic: topic.Name, Partition: partition, LeaderEpoch: e.Epoch, Leader: linearizability.None, StartOffset: e.StartOffset,
-		})
-	}
-	var failed error
-	err := eachBatch(log, s.LogStart, s.LogEnd, func(b storage.Batch) bool {
-		if b.IsControl() {
-			return true
-		}
-		sequence := b.BaseSequence()
-		for r, err := range b.Records() {
-			if err != nil {
-				failed = err
-				return false
-			}
-			value, ok := int64(0), true
-			if topic.Internal {
-				value = linearizability.HashRecord(r.Key, r.Value, r.TimestampMillis)
-			} else if value, ok = linearizability.ParsePayload(r.Value); !ok {
-				value = linearizability.None
-			}
-			s.Keep(kept, linearizability.ScanRecord{
-				Offset: r.Offset, Value: value, ProducerID: b.ProducerID(), LeaderEpoch: b.LeaderEpoch(),
-				Sequence: sequence, ProducerEpoch: b.ProducerEpoch(),
-			})
-			if sequence >= 0 {
-				sequence = (sequence + 1) & (1<<31 - 1)
-			}
-		}
-		return true
-	})
-	if err == nil {
-		err = failed
-	}
-	if err != nil {
-		return s, fmt.Errorf("reading %s-%d of broker %d back: %w", topic.Name, partition, brokerID, err)
-	}
-	return s, nil
-}
-
 // replicas reads the logs of all brokers, after the run.
-func (c *simCluster) replicas() ([]linearizability.Scan, error) {
+func (c *Cluster) replicas() ([]linearizability.Scan, error) {
 	var scans []linearizability.Scan
 	for i, b := range c.brokers {
 		if b.b == nil {
@@ -362,11 +286,11 @@ func (c *simCluster) replicas() ([]linearizability.Scan, error) {
 		var views []replication.ReplicaView
 		c.k.Inspect(func() { views = b.b.View().Replicas })
 		for _, r := range views {
-			topic, ok := judged(c.s, r.TP.Topic)
+			topic, ok := target.Judged(c.s, r.TP.Topic)
 			if !ok {
 				continue
 			}
-			s, err := scanLog(recording(c.s), topic, r.TP.Partition, int32(i+1), r.Role == replication.RoleLeader, r.HighWatermark, r.Log)
+			s, err := target.ScanLog(target.Recording(c.s), topic, r.TP.Partition, int32(i+1), r.Role == replication.RoleLeader, r.HighWatermark, r.Log)
 			if err != nil {
 				return nil, err
 			}

@@ -1,6 +1,6 @@
 //go:build unix
 
-package workloads
+package local
 
 import (
 	"bufio"
@@ -23,15 +23,19 @@ import (
 	"github.com/weirlab/weir/linearizability"
 	"github.com/weirlab/weir/workloads/client"
 	"github.com/weirlab/weir/workloads/scenario"
+	"github.com/weirlab/weir/workloads/target"
 )
 
-// localCluster is broker processes on this machine.
-type localCluster struct {
-	s         *scenario.Scenario
-	e         env.Env
-	addrs     []string
-	processes []*process
-	client    *client.Client
+// Cluster is broker processes on this machine. It implements target.Cluster.
+type Cluster struct {
+	s           *scenario.Scenario
+	tell        target.Listener
+	started     time.Time // wall time of the cluster's zero
+	interrupted bool      // clients still run
+	e           env.Env
+	addrs       []string
+	processes   []*process
+	client      *client.Client
 
 	mu     sync.Mutex
 	asked  time.Duration // when the partitions were asked for last
@@ -60,20 +64,37 @@ const (
 	askTimeout   = time.Second
 )
 
-func newLocalCluster(e env.Env, o Options) (*localCluster, error) {
-	n := o.Scenario.Cluster.Brokers
+// Options say how brokers are started.
+type Options struct {
+	// Broker starts a broker process: the command and its first arguments, to
+	// which those of "weir broker" are appended.
+	Broker []string
+	// Dir is where brokers keep their data and logs.
+	Dir string
+}
+
+// New prepares the brokers of a scenario. They start with Direct.
+func New(s *scenario.Scenario, o Options, tell target.Listener) (target.Cluster, error) {
+	if len(o.Broker) == 0 || o.Dir == "" {
+		return nil, errors.New("local target: it is not said how to start a broker, or where it keeps its data")
+	}
+	e, err := osenv.New(osenv.Options{Node: "director"})
+	if err != nil {
+		return nil, err
+	}
+	n := s.Cluster.Brokers
 	addrs, err := freeAddresses(2 * n)
 	if err != nil {
 		return nil, err
 	}
 	addrs, controllers := addrs[:n], addrs[n:]
-	c := &localCluster{s: o.Scenario, e: e, addrs: addrs, asked: -time.Hour}
+	c := &Cluster{s: s, tell: tell, started: time.Now().Add(-e.Now()), e: e, addrs: addrs, asked: -time.Hour}
 	for i := range addrs {
-		p := &process{name: brokerName(i)}
+		p := &process{name: target.BrokerName(i)}
 		if p.dir, p.events, p.log, err = makeDirs(o.Dir, p.name); err != nil {
 			return nil, err
 		}
-		p.args = append(slices.Clone(o.Broker), brokerArgs(o, i, addrs, controllers, p.dir, p.events)...)
+		p.args = append(slices.Clone(o.Broker), brokerArgs(s, i, addrs, controllers, p.dir, p.events)...)
 		c.processes = append(c.processes, p)
 	}
 	c.client, err = client.New(e, client.Config{Bootstrap: addrs, ClientID: "weir-director", RequestTimeout: askTimeout, DialTimeout: askTimeout})
@@ -140,8 +161,8 @@ func (p *process) end(sig syscall.Signal) (killed bool) {
 	}
 }
 
-// kill ends all processes at once.
-func (c *localCluster) kill() {
+// Close implements target.Cluster: it ends all processes at once.
+func (c *Cluster) Close() {
 	for _, p := range c.processes {
 		p.end(syscall.SIGKILL)
 		_ = p.log.Close()
@@ -149,7 +170,7 @@ func (c *localCluster) kill() {
 }
 
 // shutDown ends all processes in good order, side by side.
-func (c *localCluster) shutDown() {
+func (c *Cluster) shutDown() {
 	c.client.Close()
 	var wg sync.WaitGroup
 	for _, p := range c.processes {
@@ -159,11 +180,11 @@ func (c *localCluster) shutDown() {
 }
 
 // rows is the processor time of the broker processes since the last rows.
-func (c *localCluster) rows() []BrokerRow {
-	var all []BrokerRow
+func (c *Cluster) rows() []target.BrokerRow {
+	var all []target.BrokerRow
 	for _, p := range c.processes {
 		p.mu.Lock()
-		var r BrokerRow
+		var r target.BrokerRow
 		if p.isRunning() {
 			now := processCPU(p.cmd.Process.Pid)
 			r.CPU = max(0, now-p.told) // a new process starts from nothing
@@ -175,16 +196,17 @@ func (c *localCluster) rows() []BrokerRow {
 	return all
 }
 
-// loadBegins changes nothing: the page cache is as this machine has left it.
-func (c *localCluster) loadBegins() {}
+// LoadBegins implements target.Cluster and changes nothing: the page cache is
+// as this machine has left it.
+func (c *Cluster) LoadBegins() {}
 
-// usage is the processor time of the broker processes and of this one, which
-// the clients live in.
-func (c *localCluster) usage(e env.Env) []Usage {
+// Usage implements target.Cluster: the processor time of the broker processes
+// and of this one, which the clients live in.
+func (c *Cluster) Usage(e env.Env) []target.Usage {
 	now := e.Now()
-	var all []Usage
+	var all []target.Usage
 	for _, p := range c.processes {
-		u := Usage{Name: p.name, Over: now}
+		u := target.Usage{Name: p.name, Over: now}
 		p.mu.Lock()
 		if p.isRunning() {
 			u.CPU = processCPU(p.cmd.Process.Pid)
@@ -192,32 +214,34 @@ func (c *localCluster) usage(e env.Env) []Usage {
 		p.mu.Unlock()
 		all = append(all, u)
 	}
-	u := Usage{Name: clientsName, Over: now, CPU: processCPU(os.Getpid())}
+	u := target.Usage{Name: target.ClientsName, Over: now, CPU: processCPU(os.Getpid())}
 	if own, ok := e.(*osenv.Env); ok {
 		told := own.Usage()
 		u.NetSentBytes, u.NetReceivedBytes = told.NetSentBytes, told.NetReceivedBytes
 		for _, w := range told.Work {
-			u.Work = append(u.Work, WorkCount{Op: w.Op, Calls: w.Calls, Units: w.Units})
+			u.Work = append(u.Work, target.WorkCount{Op: w.Op, Calls: w.Calls, Units: w.Units})
 		}
 	}
 	return append(all, u)
 }
 
-func (c *localCluster) bootstrap() []string { return c.addrs }
+// Bootstrap implements target.Cluster.
+func (c *Cluster) Bootstrap() []string { return c.addrs }
 
-func (c *localCluster) startClient(name string, fn func(env.Env)) env.Task {
+// StartClient implements target.Cluster.
+func (c *Cluster) StartClient(name string, fn func(env.Env)) env.Task {
 	return c.e.Go(name, func() { fn(c.e) })
 }
 
-// partitions asks a broker, unless that was just done.
-func (c *localCluster) partitions(e env.Env) []linearizability.PartitionState {
+// Partitions implements target.Cluster: it asks a broker, unless that was just done.
+func (c *Cluster) Partitions(e env.Env) []linearizability.PartitionState {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if e.Now() < c.asked+localObserve/2 {
+	if e.Now() < c.asked+observeEvery/2 {
 		return c.states
 	}
 	var states []linearizability.PartitionState
-	for _, judged := range judgedTopics(c.s) {
+	for _, judged := range target.JudgedTopics(c.s) {
 		topic, err := c.client.Admin().DescribeTopic(judged.Name, askTimeout)
 		if err != nil {
 			break
@@ -239,7 +263,7 @@ func (c *localCluster) partitions(e env.Env) []linearizability.PartitionState {
 // newest is the newer of what is known of a partition and what a broker has
 // said now. Metadata carries no partition epoch; changes seen are counted
 // instead. A broker that is behind is not believed.
-func (c *localCluster) newest(s linearizability.PartitionState) linearizability.PartitionState {
+func (c *Cluster) newest(s linearizability.PartitionState) linearizability.PartitionState {
 	for _, before := range c.states {
 		if before.Topic != s.Topic || before.Partition != s.Partition {
 			continue
@@ -253,11 +277,12 @@ func (c *localCluster) newest(s linearizability.PartitionState) linearizability.
 	return s
 }
 
-// lost implements cluster. The machine keeps its power, and its page cache what
-// a process that was killed had written.
-func (c *localCluster) lost([]int32) ([]linearizability.Recovered, bool) { return nil, true }
+// Lost implements target.Cluster: the machine keeps its power, and its page
+// cache what a process that was killed had written.
+func (c *Cluster) Lost([]int32) ([]linearizability.Recovered, bool) { return nil, true }
 
-func (c *localCluster) controller(env.Env) (int, bool) {
+// Controller implements target.Cluster.
+func (c *Cluster) Controller(env.Env) (int, bool) {
 	req := kmsg.NewPtrDescribeQuorumRequest()
 	req.Topics = []kmsg.DescribeQuorumRequestTopic{{Topic: "__cluster_metadata", Partitions: []kmsg.DescribeQuorumRequestTopicPartition{{}}}}
 	resp, err := c.client.Request(-1, req, askTimeout)
@@ -272,7 +297,7 @@ func (c *localCluster) controller(env.Env) (int, bool) {
 	return int(leader) - 1, leader >= 1 && int(leader) <= len(c.processes)
 }
 
-func (c *localCluster) metadata() (*kmsg.MetadataResponse, error) {
+func (c *Cluster) metadata() (*kmsg.MetadataResponse, error) {
 	resp, err := c.client.Request(-1, kmsg.NewPtrMetadataRequest(), askTimeout)
 	if err != nil {
 		return nil, err
@@ -280,7 +305,8 @@ func (c *localCluster) metadata() (*kmsg.MetadataResponse, error) {
 	return resp.(*kmsg.MetadataResponse), nil
 }
 
-func (c *localCluster) unready(env.Env) string {
+// Unready implements target.Cluster.
+func (c *Cluster) Unready(env.Env) string {
 	for _, p := range c.processes {
 		if !p.running() {
 			return p.name + " does not run; its log is " + p.log.Name()
@@ -296,8 +322,9 @@ func (c *localCluster) unready(env.Env) string {
 	return ""
 }
 
-func (c *localCluster) unsettled(e env.Env) string {
-	if why := c.unready(e); why != "" {
+// Unsettled implements target.Cluster.
+func (c *Cluster) Unsettled(e env.Env) string {
+	if why := c.Unready(e); why != "" {
 		return why
 	}
 	topic, err := c.client.Admin().DescribeTopic(c.s.Topic.Name, askTimeout)
@@ -312,106 +339,17 @@ func (c *localCluster) unsettled(e env.Env) string {
 	return ""
 }
 
-// TargetName implements faults.Machines.
-func (c *localCluster) TargetName() string { return "the local target" }
-
-// Kill implements faults.Processes.
-func (c *localCluster) Kill(_ env.Env, broker int) (*faults.Strike, error) {
-	return c.processes[broker].strikeDown(syscall.SIGKILL, "")
-}
-
-// ShutDown implements faults.Processes.
-func (c *localCluster) ShutDown(_ env.Env, broker int) (*faults.Strike, error) {
-	return c.processes[broker].strikeDown(syscall.SIGTERM, "")
-}
-
-// Pause implements faults.Processes.
-func (c *localCluster) Pause(_ env.Env, broker int) (*faults.Strike, error) {
-	return pauseAll([]*process{c.processes[broker]}, "")
-}
-
-// CutPower implements faults.Power.
-func (c *localCluster) CutPower(_ env.Env, broker int) (*faults.Strike, error) {
-	return c.processes[broker].strikeDown(syscall.SIGKILL, "imitated by SIGKILL: this machine keeps its power, so nothing unsynced was lost")
-}
-
-// Cut implements faults.Links.
-func (c *localCluster) Cut(_ env.Env, between, and []int, _ bool) (*faults.Strike, error) {
-	side := between
-	if len(and) < len(side) {
-		side = and
-	}
-	var list []*process
-	for _, b := range side {
-		list = append(list, c.processes[b])
-	}
-	return pauseAll(list, "imitated by SIGSTOP of the smaller side: it was silent towards clients too")
-}
-
-func (p *process) strikeDown(sig syscall.Signal, detail string) (*faults.Strike, error) {
-	p.mu.Lock()
-	down := p.keptBy != nil || !p.isRunning()
-	s := &faults.Strike{Detail: detail}
-	if !down {
-		p.keptBy = s
-	}
-	p.mu.Unlock()
-	if down {
-		return nil, fmt.Errorf("%s is down already", p.name)
-	}
-	killed := p.end(sig)
-	s.Undo = func(env.Env) string {
-		p.mu.Lock()
-		p.keptBy = nil
-		p.mu.Unlock()
-		if err := p.start(); err != nil {
-			return err.Error()
-		}
-		if killed {
-			return "the broker did not shut down in time and was killed"
-		}
-		return ""
-	}
-	return s, nil
-}
-
-func pauseAll(list []*process, detail string) (*faults.Strike, error) {
-	var paused []*process
-	for _, p := range list {
-		p.mu.Lock()
-		if p.isRunning() && !p.stopped && p.cmd.Process.Signal(syscall.SIGSTOP) == nil {
-			p.stopped = true
-			paused = append(paused, p)
-		}
-		p.mu.Unlock()
-	}
-	if len(paused) == 0 {
-		return nil, errors.New("no process to pause was running")
-	}
-	return &faults.Strike{Detail: detail, Undo: func(env.Env) string {
-		for _, p := range paused {
-			p.mu.Lock()
-			if p.isRunning() && p.stopped {
-				_ = p.cmd.Process.Signal(syscall.SIGCONT)
-				p.stopped = false
-			}
-			p.mu.Unlock()
-		}
-		return ""
-	}}, nil
-}
-
 // tellEvents tells the sink what the brokers logged, in order of time, and
 // adds to used what they did in the window of time that it is about. A line
 // cut short by SIGKILL is left out.
-func (c *localCluster) tellEvents(sink Sink, started time.Time, used []Usage, from, to time.Duration) error {
+func (c *Cluster) tellEvents(used []target.Usage, from, to time.Duration) error {
 	events, err := c.logged()
 	if err != nil {
 		return err
 	}
 	told := map[string]*usageCurve{}
 	for _, ev := range events {
-		at := max(0, ev.Wall.Sub(started))
+		at := max(0, ev.Wall.Sub(c.started))
 		if ev.Name == osenv.UsageEvent {
 			if told[ev.Node] == nil {
 				told[ev.Node] = &usageCurve{}
@@ -419,7 +357,7 @@ func (c *localCluster) tellEvents(sink Sink, started time.Time, used []Usage, fr
 			told[ev.Node].add(at, osenv.ParseUsage(ev.Attrs))
 			continue
 		}
-		sink.Event(ev.Node, at, ev.Name, ev.Attrs)
+		c.tell.Event(ev.Node, at, ev.Name, ev.Attrs)
 	}
 	for i := range used {
 		if curve := told[used[i].Name]; curve != nil {
@@ -430,8 +368,8 @@ func (c *localCluster) tellEvents(sink Sink, started time.Time, used []Usage, fr
 }
 
 // logged is all that the brokers logged, in order of time.
-func (c *localCluster) logged() ([]LoggedEvent, error) {
-	var events []LoggedEvent
+func (c *Cluster) logged() ([]target.LoggedEvent, error) {
+	var events []target.LoggedEvent
 	for _, p := range c.processes {
 		f, err := os.Open(p.events)
 		if errors.Is(err, fs.ErrNotExist) {
@@ -443,7 +381,7 @@ func (c *localCluster) logged() ([]LoggedEvent, error) {
 		lines := bufio.NewScanner(f)
 		lines.Buffer(nil, 1<<20)
 		for lines.Scan() {
-			var ev LoggedEvent
+			var ev target.LoggedEvent
 			if json.Unmarshal(lines.Bytes(), &ev) == nil {
 				events = append(events, ev)
 			}
@@ -452,6 +390,6 @@ func (c *localCluster) logged() ([]LoggedEvent, error) {
 			return nil, fmt.Errorf("%s: %w", p.events, err)
 		}
 	}
-	slices.SortStableFunc(events, func(a, b LoggedEvent) int { return a.Wall.Compare(b.Wall) })
+	slices.SortStableFunc(events, func(a, b target.LoggedEvent) int { return a.Wall.Compare(b.Wall) })
 	return events, nil
 }

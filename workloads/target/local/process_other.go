@@ -1,6 +1,6 @@
 //go:build unix && !linux
 
-package workloads
+package local
 
 import (
 	"syscall"

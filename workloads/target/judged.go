@@ -1,0 +1,80 @@
+package target
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/weirlab/weir/broker"
+	"github.com/weirlab/weir/linearizability"
+	"github.com/weirlab/weir/workloads/scenario"
+)
+
+// BrokerConfig is the configuration of one broker of the scenario's cluster.
+// addrs are the brokers' "host:port", in order.
+func BrokerConfig(s *scenario.Scenario, index int, voters []broker.Voter, addr string) (broker.Config, error) {
+	p := s.Cluster.Properties
+	c := broker.DefaultConfig()
+	c.NodeID = int32(index + 1)
+	c.Listen = addr
+	c.Voters = voters
+	for _, name := range p.Names() {
+		if err := c.Set(name, p[name]); err != nil {
+			return c, fmt.Errorf("scenario: cluster.properties: %w", err)
+		}
+	}
+	c.OffsetsReplicationFactor = min(int16(s.Cluster.Brokers), c.OffsetsReplicationFactor)
+	return c, nil
+}
+
+// Recording is how much of what clients do a scenario wants in the history.
+func Recording(s *scenario.Scenario) linearizability.Recording {
+	return linearizability.Recording{Mode: linearizability.RecordingMode(s.Load.History), Every: s.Load.SampleEvery}
+}
+
+// judgedTopic is what the judge must know of the topic.
+func judgedTopic(s *scenario.Scenario) linearizability.Topic {
+	t := s.Topic
+	return linearizability.Topic{
+		Name:              t.Name,
+		Partitions:        int32(t.Partitions.Value()),
+		ReplicationFactor: int32(t.ReplicationFactor),
+		MinISR:            int32(s.MinISR()),
+		UncleanElection:   t.Configs.Bool("unclean.leader.election.enable", false),
+		FlushMessages:     t.Configs.Int("flush.messages", s.Cluster.Properties.Int("log.flush.interval.messages", 0)),
+		ELR:               true,
+		Deletes:           t.Configs.Int("retention.ms", -1) >= 0 || t.Configs.Int("retention.bytes", -1) >= 0,
+	}
+}
+
+// JudgedTopics are the topics that the judge looks at: that under load and, if
+// groups commit offsets, where those are kept.
+func JudgedTopics(s *scenario.Scenario) []linearizability.Topic {
+	topics := []linearizability.Topic{judgedTopic(s)}
+	if UsesGroups(s) {
+		c, err := BrokerConfig(s, 0, nil, "")
+		if err != nil {
+			return topics // no broker starts with it
+		}
+		topics = append(topics, linearizability.Topic{
+			Name: linearizability.OffsetsTopic, Partitions: c.OffsetsPartitions, Internal: true, ELR: true,
+			ReplicationFactor: int32(c.OffsetsReplicationFactor), MinISR: c.MinInsyncReplicas,
+			FlushMessages: s.Cluster.Properties.Int("log.flush.interval.messages", 0),
+		})
+	}
+	return topics
+}
+
+// UsesGroups says whether clients of the load commit offsets.
+func UsesGroups(s *scenario.Scenario) bool {
+	return s.Load.Committers.Count > 0 || s.Load.Consumers.Group != ""
+}
+
+// Judged is a topic that the judge looks at, false if it does not.
+func Judged(s *scenario.Scenario, name string) (linearizability.Topic, bool) {
+	topics := JudgedTopics(s)
+	i := slices.IndexFunc(topics, func(t linearizability.Topic) bool { return t.Name == name })
+	if i < 0 {
+		return linearizability.Topic{}, false
+	}
+	return topics[i], true
+}

@@ -1,0 +1,22 @@
+//go:build !unix
+
+package local
+
+import (
+	"errors"
+	"runtime"
+
+	"github.com/weirlab/weir/workloads/scenario"
+	"github.com/weirlab/weir/workloads/target"
+)
+
+// Options say how brokers are started.
+type Options struct {
+	Broker []string
+	Dir    string
+}
+
+// New needs signals, which this operating system does not have.
+func New(*scenario.Scenario, Options, target.Listener) (target.Cluster, error) {
+	return nil, errors.New("local target: there is none on " + runtime.GOOS + "; use the simulator")
+}

@@ -1,0 +1,90 @@
+package target
+
+import (
+	"fmt"
+
+	"github.com/weirlab/weir/broker/storage"
+	"github.com/weirlab/weir/linearizability"
+)
+
+// readChunk is how much of a log is read at once, in bytes.
+const readChunk = 1 << 20
+
+// eachBatch calls fn for every batch that begins in [from, to) until it
+// returns false. A batch is valid during the call.
+func eachBatch(log *storage.Log, from, to int64, fn func(storage.Batch) bool) error {
+	var buf []byte
+	lend := func(n int) []byte {
+		if n > cap(buf) {
+			buf = make([]byte, n)
+		}
+		return buf[:n]
+	}
+	for from < to {
+		records, err := log.ReadInto(lend, from, to, readChunk, true)
+		if err != nil {
+			return err
+		}
+		if len(records) == 0 {
+			return nil
+		}
+		for b, err := range storage.Batches(records) {
+			if err != nil {
+				return err
+			}
+			if b.BaseOffset() >= from && !fn(b) {
+				return nil
+			}
+			from = b.NextOffset()
+		}
+	}
+	return nil
+}
+
+// ScanLog reads a whole replica for the judge, keeping as much as the history
+// has.
+func ScanLog(kept linearizability.Recording, topic linearizability.Topic, partition, brokerID int32, leader bool, highWatermark int64, log *storage.Log) (linearizability.Scan, error) {
+	s := linearizability.Scan{
+		Topic: topic.Name, Partition: partition, Broker: brokerID, Leader: leader,
+		LogStart: log.StartOffset(), HighWatermark: highWatermark, LogEnd: log.EndOffset(),
+	}
+	for _, e := range log.Epochs() {
+		s.Epochs = append(s.Epochs, linearizability.EpochStart{
+			Topic: topic.Name, Partition: partition, LeaderEpoch: e.Epoch, Leader: linearizability.None, StartOffset: e.StartOffset,
+		})
+	}
+	var failed error
+	err := eachBatch(log, s.LogStart, s.LogEnd, func(b storage.Batch) bool {
+		if b.IsControl() {
+			return true
+		}
+		sequence := b.BaseSequence()
+		for r, err := range b.Records() {
+			if err != nil {
+				failed = err
+				return false
+			}
+			value, ok := int64(0), true
+			if topic.Internal {
+				value = linearizability.HashRecord(r.Key, r.Value, r.TimestampMillis)
+			} else if value, ok = linearizability.ParsePayload(r.Value); !ok {
+				value = linearizability.None
+			}
+			s.Keep(kept, linearizability.ScanRecord{
+				Offset: r.Offset, Value: value, ProducerID: b.ProducerID(), LeaderEpoch: b.LeaderEpoch(),
+				Sequence: sequence, ProducerEpoch: b.ProducerEpoch(),
+			})
+			if sequence >= 0 {
+				sequence = (sequence + 1) & (1<<31 - 1)
+			}
+		}
+		return true
+	})
+	if err == nil {
+		err = failed
+	}
+	if err != nil {
+		return s, fmt.Errorf("reading %s-%d of broker %d back: %w", topic.Name, partition, brokerID, err)
+	}
+	return s, nil
+}

@@ -1,0 +1,277 @@
+package sim
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"strconv"
+	"time"
+
+	"github.com/weirlab/weir/broker"
+	"github.com/weirlab/weir/broker/metadata"
+	"github.com/weirlab/weir/env"
+	"github.com/weirlab/weir/faults"
+	"github.com/weirlab/weir/linearizability"
+	kernel "github.com/weirlab/weir/sim"
+	"github.com/weirlab/weir/sim/machine"
+	"github.com/weirlab/weir/sim/simdisk"
+	"github.com/weirlab/weir/sim/simnet"
+	"github.com/weirlab/weir/workloads/scenario"
+	"github.com/weirlab/weir/workloads/target"
+)
+
+// Cluster is the simulated world of one run: a machine per broker and per
+// client, or one for all, a network between them, a disk under every broker.
+// It implements target.Cluster.
+type Cluster struct {
+	s       *scenario.Scenario
+	tell    target.Listener
+	k       *kernel.Kernel
+	watch   *watch
+	net     *simnet.Network
+	brokers []*server
+
+	shared  *machine.Machine // of all processes, nil if each has its own
+	clients []*kernel.Node   // on the shared machine
+
+	// What the periodic look at the brokers found, for the director's tasks,
+	// which must not touch the brokers' mutexes themselves.
+	image      *metadata.Image // the newest that any broker has
+	states     []linearizability.PartitionState
+	leader     int // active controller, -1 if none
+	unsettledV string
+
+	stuck error // why the world stood still
+}
+
+// server is a broker with its machine.
+type server struct {
+	index int
+	name  string
+	node  *kernel.Node
+	on    *machine.Machine // nil: one whose processor is free
+	disk  *simdisk.Disk
+	cfg   broker.Config
+
+	b      *broker.Broker                            // of the live process once it serves, else nil
+	logs   map[string]interface{ EndOffset() int64 } // of its replicas by directory, as last seen
+	logsOf *broker.Broker                            // whose they are
+	// what the last fault took from its logs
+	recovered []linearizability.Recovered
+	keptBy    *faults.Strike   // the fault that keeps it from running, nil if none
+	failure   string           // why a process last ended by itself, since the last fault of the disk
+	told      target.BrokerRow // counters at the last row
+}
+
+// Ports that simulated brokers and their controllers listen on, and how long the supervisor of a
+// broker process waits before it starts it again.
+const (
+	brokerPort     = 9092
+	controllerPort = 9093
+	restartDelay   = time.Second
+)
+
+// Options say how a scenario is simulated.
+type Options struct {
+	// Machine is what the brokers run on, if it is in no file that the scenario
+	// could name.
+	Machine *machine.Profile
+	// Window, if set, receives the trace of a range of steps.
+	Window *kernel.Window
+	// Unwatched leaves out the invariants over the brokers' inner states.
+	Unwatched bool
+}
+
+// New builds the machines that the scenario names. The brokers start with
+// Direct.
+func New(s *scenario.Scenario, o Options, tell target.Listener) (*Cluster, error) {
+	m := o.Machine
+	if m == nil {
+		var err error
+		if m, err = MachineOf(s.Cluster); err != nil {
+			return nil, err
+		}
+	}
+	k := kernel.NewKernel(kernel.Options{Seed: uint64(s.Seed), Window: o.Window})
+	c := &Cluster{s: s, tell: tell, k: k, net: simnet.New(k, simnet.Options{}), leader: -1, unsettledV: "the brokers have not been looked at yet"}
+	c.watch = newWatch(c, o.Unwatched)
+	var voters []broker.Voter
+	for i := range s.Cluster.Brokers {
+		voters = append(voters, broker.Voter{ID: int32(i + 1), Host: target.BrokerName(i), Port: controllerPort})
+	}
+	for i := range s.Cluster.Brokers {
+		b := &server{index: i, name: target.BrokerName(i), node: k.NewNode(target.BrokerName(i))}
+		var err error
+		if b.cfg, err = target.BrokerConfig(s, i, voters, address(i)); err != nil {
+			return nil, errors.Join(err, k.Close())
+		}
+		b.cfg.OnHighWatermark = c.onHighWatermark(i)
+		c.net.Attach(b.node, b.name)
+		if err := c.equip(b, m); err != nil {
+			return nil, errors.Join(err, k.Close())
+		}
+		b.node.SetFS(b.disk)
+		b.node.OnCrash(func(kernel.CrashKind) { b.b = nil })
+		c.brokers = append(c.brokers, b)
+		c.start(b)
+	}
+	k.OnEvent(func(node string, at time.Duration, name string, attrs []env.Attr) {
+		tell.Event(node, at, name, attrs)
+		c.watch.onEvent(name)
+	})
+	return c, nil
+}
+
+// onHighWatermark tells of the high watermarks of the topic under load.
+func (c *Cluster) onHighWatermark(broker int) func(metadata.TopicPartition, int32, int64) {
+	return func(tp metadata.TopicPartition, epoch int32, offset int64) {
+		if tp.Topic == c.s.Topic.Name {
+			c.tell.HighWatermark(linearizability.HighWatermark{
+				Topic: tp.Topic, Partition: tp.Partition, Time: c.k.Now(), Broker: int32(broker + 1), LeaderEpoch: epoch, Offset: offset,
+			})
+		}
+	}
+}
+
+// equip gives a broker its processor, network card and disk.
+func (c *Cluster) equip(b *server, m *machine.Profile) error {
+	if m == nil {
+		p, err := diskProfile(c.s.Cluster)
+		if err != nil {
+			return fmt.Errorf("cluster.volume: %w", err)
+		}
+		b.disk = simdisk.New(c.k, b.node, p)
+		return nil
+	}
+	switch {
+	case !c.s.Cluster.Together:
+		on, err := m.Build(c.k, b.name)
+		if err != nil {
+			return err
+		}
+		b.on = on
+	case c.shared == nil:
+		shared, err := m.Build(c.k, target.SharedName)
+		if err != nil {
+			return err
+		}
+		c.shared = shared
+		fallthrough
+	default:
+		b.on = c.shared
+	}
+	b.on.Host(b.node)
+	b.on.Join(c.net, b.name)
+	b.disk = b.on.NewDisk(b.node)
+	return nil
+}
+
+func address(broker int) string {
+	return net.JoinHostPort(target.BrokerName(broker), strconv.Itoa(brokerPort))
+}
+
+// start begins a process on b's machine. If it ends by itself, which a broker
+// does when its disk fails, a supervisor starts it again.
+func (c *Cluster) start(b *server) {
+	b.node.Start("broker", func(e env.Env) {
+		served, err := broker.Start(e, b.cfg)
+		if err == nil {
+			b.b = served
+			served.Failed().Wait(env.Forever)
+			err = served.Err()
+		}
+		b.failure = err.Error()
+		e.Event("broker-exits", env.Text("error", b.failure))
+		epoch := b.node.Epoch()
+		c.k.After(0, "exit", func() {
+			if b.node.Epoch() == epoch {
+				b.node.Crash()
+			}
+			c.supervise(b)
+		})
+	})
+}
+
+func (c *Cluster) supervise(b *server) {
+	c.k.After(restartDelay, "supervisor", func() {
+		if !b.node.Alive() && b.keptBy == nil {
+			c.start(b)
+		}
+	})
+}
+
+// Bootstrap implements target.Cluster.
+func (c *Cluster) Bootstrap() []string {
+	var addrs []string
+	for i := range c.brokers {
+		addrs = append(addrs, address(i))
+	}
+	return addrs
+}
+
+// StartClient implements target.Cluster.
+func (c *Cluster) StartClient(name string, fn func(env.Env)) env.Task {
+	n := c.machine(name)
+	if c.shared != nil {
+		c.shared.Host(n)
+		c.shared.Join(c.net, name)
+		c.clients = append(c.clients, n)
+	}
+	return n.Start(name, fn)
+}
+
+// machine adds a machine without a disk.
+func (c *Cluster) machine(name string) *kernel.Node {
+	n := c.k.NewNode(name)
+	c.net.Attach(n, name)
+	return n
+}
+
+// Partitions implements target.Cluster.
+func (c *Cluster) Partitions(env.Env) []linearizability.PartitionState { return c.states }
+
+// Controller implements target.Cluster.
+func (c *Cluster) Controller(env.Env) (int, bool) { return c.leader, c.leader >= 0 }
+
+// Unready implements target.Cluster.
+func (c *Cluster) Unready(env.Env) string { return c.unsettledV }
+
+// Unsettled implements target.Cluster.
+func (c *Cluster) Unsettled(env.Env) string { return c.unsettledV }
+
+// LoadBegins implements target.Cluster: it leaves the page caches and burst
+// credits as a long run before has left them.
+func (c *Cluster) LoadBegins() {
+	for _, b := range c.brokers {
+		if b.on != nil {
+			b.on.ResetCredits()
+		}
+	}
+	percent := int64(c.s.Cluster.DirtyPercent)
+	if percent == 0 {
+		return
+	}
+	for i, b := range c.brokers {
+		if c.shared == nil || i == 0 { // processes of one machine share its page cache
+			b.disk.SoilForeign(b.disk.Profile().DirtyLimitBytes * percent / 100)
+		}
+	}
+}
+
+// row is what b's machine did since the last row.
+func (b *server) row(net *simnet.Network) target.BrokerRow {
+	d := b.disk.Stats()
+	now := target.BrokerRow{
+		DiskWrittenBytes: d.WriteBytes, DiskSyncs: d.Syncs,
+		NetSentBytes: net.Traffic(b.name).SentBytes, CPU: b.node.CPUTime(),
+	}
+	r := target.BrokerRow{
+		DiskWrittenBytes: now.DiskWrittenBytes - b.told.DiskWrittenBytes,
+		DiskSyncs:        now.DiskSyncs - b.told.DiskSyncs,
+		NetSentBytes:     now.NetSentBytes - b.told.NetSentBytes,
+		CPU:              now.CPU - b.told.CPU,
+	}
+	r.CreditsPPM, r.HasCredits = leastCredits(b.disk.Device().Credits())
+	b.told = now
+	return r
+}

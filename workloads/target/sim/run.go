@@ -1,0 +1,117 @@
+package sim
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/weirlab/weir/env"
+	"github.com/weirlab/weir/linearizability"
+	kernel "github.com/weirlab/weir/sim"
+	"github.com/weirlab/weir/workloads/target"
+)
+
+// slice is how much simulated time passes between two looks at the real world,
+// for progress and cancellation.
+const slice = 250 * time.Millisecond
+
+const standsStill = "the simulated world can make no progress"
+
+// Direct implements target.Cluster.
+func (c *Cluster) Direct(ctx context.Context, lead func(env.Env)) (interrupted string, err error) {
+	c.watch.start()
+	c.tellRows()
+	done := false
+	c.machine("director").Start("director", func(e env.Env) {
+		lead(e)
+		done = true
+	})
+	defer c.tellRow()
+	for !done {
+		if ctx.Err() != nil {
+			return "the run was interrupted: " + context.Cause(ctx).Error(), nil
+		}
+		end := c.k.Now() + slice
+		var stuck *kernel.DeadlockError
+		var live *kernel.LivelockError
+		switch err := c.k.RunWhile(func() bool { return !done && c.k.Now() < end }); {
+		case errors.As(err, &stuck), errors.As(err, &live):
+			c.stuck = err
+			return standsStill, nil
+		case err != nil:
+			return "", err
+		}
+		c.tell.Progress(c.k.Now(), int64(c.k.Stats().Events))
+	}
+	return "", nil
+}
+
+// tellRows tells once a second what the brokers' machines did.
+func (c *Cluster) tellRows() {
+	c.k.After(time.Second, "row", func() {
+		c.tellRow()
+		c.tellRows()
+	})
+}
+
+// tellRow tells what the brokers' machines did since it was told last.
+func (c *Cluster) tellRow() {
+	var rows []target.BrokerRow
+	for _, b := range c.brokers {
+		rows = append(rows, b.row(c.net))
+	}
+	c.tell.Row(c.k.Now(), rows)
+}
+
+// ObserveEvery implements target.Cluster.
+func (c *Cluster) ObserveEvery() time.Duration { return imageEvery }
+
+// Facts implements target.Cluster.
+func (c *Cluster) Facts() []linearizability.Fact {
+	return []linearizability.Fact{
+		linearizability.FactStates, linearizability.FactElections, linearizability.FactEpochStarts,
+		linearizability.FactWatermarks, linearizability.FactReplicas, linearizability.FactLive,
+	}
+}
+
+// Struck implements target.Cluster.
+func (c *Cluster) Struck(f linearizability.Fault) { c.watch.watcher.AddFault(f) }
+
+// Committed implements target.Cluster.
+func (c *Cluster) Committed(tp linearizability.TopicPartition, next int64, at time.Duration) {
+	c.watch.watcher.Committed(tp, next, at)
+}
+
+// Remains implements target.Cluster. The brokers run on: their logs are read
+// from outside the world.
+func (c *Cluster) Remains(whole bool, _, _ time.Duration, _ []target.Usage) (target.Remains, error) {
+	r := target.Remains{Now: c.k.Now(), Trace: c.k.Trace(), Stats: c.k.Stats(), Failures: c.k.Failures()}
+	if c.stuck != nil {
+		r.Findings = append(r.Findings, linearizability.Finding{
+			Code: target.CodeProgress, Sentence: standsStill, Offset: linearizability.None,
+			Time: r.Now, Evidence: []string{c.stuck.Error()}, Count: 1,
+		})
+	}
+	if whole {
+		c.watch.findImage()
+		c.watch.picture()
+		scans, err := c.replicas()
+		if err != nil {
+			r.Findings = append(r.Findings, target.Unreadable(err, r.Now))
+		}
+		r.Scans = scans
+	}
+	r.Epochs = c.watch.watcher.EpochStarts()
+	r.Watched = c.watch.watcher.Verdict()
+	for _, f := range r.Failures {
+		r.Findings = append(r.Findings, linearizability.Finding{
+			Code: target.CodePanic, Sentence: fmt.Sprintf("task %s of %s panicked: %s", f.Task, f.Node, f.Value),
+			Offset: linearizability.None, Time: f.At, Evidence: []string{f.Stack}, Count: 1,
+		})
+	}
+	return r, nil
+}
+
+// Close implements target.Cluster.
+func (c *Cluster) Close() { _ = c.k.Close() }
