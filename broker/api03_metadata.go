@@ -30,6 +30,7 @@ func (b *Broker) metadataAPI() protocol.API { return api(0, 12, b.metadata) }
 
 func (b *Broker) metadata(call *protocol.Call, req *kmsg.MetadataRequest) kmsg.Response {
 	all := req.Topics == nil || req.Version == 0 && len(req.Topics) == 0
+	req.Topics = distinct(req.Topics, askedTopic)
 	if !all && b.cfg.AutoCreateTopics && (req.Version < 4 || req.AllowAutoTopicCreation) {
 		b.createMissingTopics(req)
 	}
@@ -64,6 +65,15 @@ func (b *Broker) metadata(call *protocol.Call, req *kmsg.MetadataRequest) kmsg.R
 		}
 	}
 	return resp
+}
+
+// askedTopic tells the topics of a request apart.
+func askedTopic(t *kmsg.MetadataRequestTopic) string {
+	key := string(t.TopicID[:])
+	if t.Topic != nil {
+		key += *t.Topic
+	}
+	return key
 }
 
 func (b *Broker) findTopic(image *metadata.Image, asked *kmsg.MetadataRequestTopic) kmsg.MetadataResponseTopic {

@@ -17,6 +17,7 @@ import (
 //	v10 topics by id (KIP-848)
 func (b *Broker) offsetFetchAPI() protocol.API {
 	return api(1, 10, func(_ *protocol.Call, req *kmsg.OffsetFetchRequest) kmsg.Response {
+		distinctOffsets(req)
 		return b.groups.HandleOffsetFetch(req)
 	})
 }

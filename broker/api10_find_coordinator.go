@@ -28,8 +28,12 @@ func (b *Broker) findCoordinator(_ *protocol.Call, req *kmsg.FindCoordinatorRequ
 	if req.Version < 4 {
 		keys = []string{req.CoordinatorKey}
 	}
-	for _, key := range keys {
-		resp.Coordinators = append(resp.Coordinators, b.coordinatorOf(key, req.CoordinatorType))
+	image := b.controller.Image()
+	if internal, ok := metadata.InternalTopicOf(metadata.CoordinatorType(req.CoordinatorType)); ok && len(keys) > 0 && image.Topic(internal.Name) == nil {
+		b.createInternalTopic(image, internal)
+	}
+	for _, key := range distinct(keys, itself) {
+		resp.Coordinators = append(resp.Coordinators, b.coordinatorOf(image, key, req.CoordinatorType))
 	}
 	if req.Version < 4 {
 		c := resp.Coordinators[0]
@@ -39,7 +43,7 @@ func (b *Broker) findCoordinator(_ *protocol.Call, req *kmsg.FindCoordinatorRequ
 	return resp
 }
 
-func (b *Broker) coordinatorOf(key string, kind int8) kmsg.FindCoordinatorResponseCoordinator {
+func (b *Broker) coordinatorOf(image *metadata.Image, key string, kind int8) kmsg.FindCoordinatorResponseCoordinator {
 	out := kmsg.NewFindCoordinatorResponseCoordinator()
 	out.Key, out.NodeID, out.Port = key, -1, -1
 	if metadata.CoordinatorType(kind) != metadata.GroupCoordinator {
@@ -47,11 +51,9 @@ func (b *Broker) coordinatorOf(key string, kind int8) kmsg.FindCoordinatorRespon
 		out.ErrorMessage = kmsg.StringPtr("this broker coordinates consumer groups only: it has no transactions")
 		return out
 	}
-	image := b.controller.Image()
 	internal, _ := metadata.InternalTopicOf(metadata.CoordinatorType(kind))
 	topic := image.Topic(internal.Name)
 	if topic == nil {
-		b.createInternalTopic(image, internal)
 		out.ErrorCode = kerr.CoordinatorNotAvailable.Code
 		return out
 	}

@@ -14,6 +14,7 @@ import (
 //	v6 GROUP_ID_NOT_FOUND for a group that does not exist, with a message (KIP-1043)
 func (b *Broker) describeGroupsAPI() protocol.API {
 	return api(0, 6, func(call *protocol.Call, req *kmsg.DescribeGroupsRequest) kmsg.Response {
+		req.Groups = distinct(req.Groups, itself)
 		resp := b.groups.HandleDescribeGroups(req)
 		for i := range resp.Groups {
 			if g := &resp.Groups[i]; req.IncludeAuthorizedOperations && g.ErrorCode == 0 {

@@ -25,6 +25,7 @@ func (b *Broker) describeConfigsAPI() protocol.API { return api(1, 4, b.describe
 func (b *Broker) describeConfigs(_ *protocol.Call, req *kmsg.DescribeConfigsRequest) kmsg.Response {
 	resp := kmsg.NewPtrDescribeConfigsResponse()
 	image := b.controller.Image()
+	req.Resources = distinct(req.Resources, resourceName)
 	for i := range req.Resources {
 		asked := &req.Resources[i]
 		out := kmsg.NewDescribeConfigsResponseResource()
@@ -42,6 +43,11 @@ func (b *Broker) describeConfigs(_ *protocol.Call, req *kmsg.DescribeConfigsRequ
 		resp.Resources = append(resp.Resources, out)
 	}
 	return resp
+}
+
+// resourceName tells the resources of a request apart.
+func resourceName(r *kmsg.DescribeConfigsRequestResource) string {
+	return strconv.Itoa(int(r.ResourceType)) + " " + r.ResourceName
 }
 
 func (b *Broker) describeResource(image *metadata.Image, asked *kmsg.DescribeConfigsRequestResource) ([]config.Description, *kerr.Error, string) {

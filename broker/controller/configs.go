@@ -18,14 +18,13 @@ import (
 // Each resource changes as a whole or not at all.
 func (m *machine) alterConfigs(t *txn, req *kmsg.IncrementalAlterConfigsRequest) kmsg.Response {
 	resp := req.ResponseKind().(*kmsg.IncrementalAlterConfigsResponse)
-	for i, res := range req.Resources {
+	named := resources{}
+	for _, res := range req.Resources {
 		out := kmsg.NewIncrementalAlterConfigsResponseResource()
 		out.ResourceType, out.ResourceName = res.ResourceType, res.ResourceName
 		var err *kerr.Error
 		var text string
-		if slices.ContainsFunc(req.Resources[:i], func(other kmsg.IncrementalAlterConfigsRequestResource) bool {
-			return other.ResourceType == res.ResourceType && other.ResourceName == res.ResourceName
-		}) {
+		if named.again(res.ResourceType, res.ResourceName) {
 			err, text = kerr.InvalidRequest, "Each resource must appear at most once."
 		} else {
 			err, text = m.alterResource(t, &res, req.ValidateOnly)
@@ -36,6 +35,21 @@ func (m *machine) alterConfigs(t *txn, req *kmsg.IncrementalAlterConfigsRequest)
 		resp.Resources = append(resp.Resources, out)
 	}
 	return resp
+}
+
+// resources are those that a request has named so far.
+type resources map[resource]bool
+
+type resource struct {
+	kind kmsg.ConfigResourceType
+	name string
+}
+
+// again notes a resource and reports whether the request has named it before.
+func (r resources) again(kind kmsg.ConfigResourceType, name string) bool {
+	named := r[resource{kind, name}]
+	r[resource{kind, name}] = true
+	return named
 }
 
 func (m *machine) alterResource(t *txn, res *kmsg.IncrementalAlterConfigsRequestResource, validateOnly bool) (*kerr.Error, string) {
@@ -68,14 +82,13 @@ func (m *machine) alterResource(t *txn, res *kmsg.IncrementalAlterConfigsRequest
 // has of its own.
 func (m *machine) replaceConfigs(t *txn, req *kmsg.AlterConfigsRequest) kmsg.Response {
 	resp := req.ResponseKind().(*kmsg.AlterConfigsResponse)
-	for i, res := range req.Resources {
+	named := resources{}
+	for _, res := range req.Resources {
 		out := kmsg.NewAlterConfigsResponseResource()
 		out.ResourceType, out.ResourceName = res.ResourceType, res.ResourceName
 		var err *kerr.Error
 		var text string
-		if slices.ContainsFunc(req.Resources[:i], func(other kmsg.AlterConfigsRequestResource) bool {
-			return other.ResourceType == res.ResourceType && other.ResourceName == res.ResourceName
-		}) {
+		if named.again(res.ResourceType, res.ResourceName) {
 			err, text = kerr.InvalidRequest, "Each resource must appear at most once."
 		} else {
 			err, text = m.replaceResource(t, &res, req.ValidateOnly)
@@ -178,11 +191,15 @@ func (m *machine) setConfigs(t *txn, kind kmsg.ConfigResourceType, resource stri
 	}
 	// A smaller min.insync.replicas lets the high watermark move again, so the
 	// ELR ends; allowing unclean elections may give a partition a leader.
-	m.settleMinISR(t)
-	forPartitions(t,
-		func(p *metadata.Partition) bool {
-			return kind == kmsg.ConfigResourceTypeBroker || p.Topic == resource
-		},
+	concerned := func() []*metadata.Topic {
+		if kind == kmsg.ConfigResourceTypeTopic {
+			return []*metadata.Topic{t.img().Topic(resource)}
+		}
+		return t.img().Topics()
+	}
+	m.settleMinISR(t, concerned())
+	forPartitionsOf(concerned(),
+		func(*metadata.Partition) bool { return true },
 		func(p *metadata.Partition) { m.changePartition(t, p, p.ISR, noBroker, keepLeader) })
 }
 

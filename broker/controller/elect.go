@@ -145,7 +145,12 @@ func without(set []int32, id int32) []int32 {
 
 // forPartitions calls fn for every partition that matches. fn may change it.
 func forPartitions(t *txn, match func(*metadata.Partition) bool, fn func(*metadata.Partition)) {
-	for _, topic := range t.img().Topics() {
+	forPartitionsOf(t.img().Topics(), match, fn)
+}
+
+// forPartitionsOf is forPartitions for the partitions of these topics.
+func forPartitionsOf(topics []*metadata.Topic, match func(*metadata.Partition) bool, fn func(*metadata.Partition)) {
+	for _, topic := range topics {
 		for _, p := range topic.Partitions {
 			if match(p) {
 				fn(p)

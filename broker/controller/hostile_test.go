@@ -1,7 +1,9 @@
 package controller
 
 import (
+	"fmt"
 	"math"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -9,6 +11,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/weirlab/weir/broker/config"
 	"github.com/weirlab/weir/broker/controller/quorum"
 	"github.com/weirlab/weir/env/osenv"
 	"github.com/weirlab/weir/env/osenv/osenvtest"
@@ -122,4 +125,48 @@ func TestPartitionsOfOneRequestAreBounded(t *testing.T) {
 	resp := f.do(req).(*kmsg.CreatePartitionsResponse)
 	require.Zero(t, resp.Topics[1].ErrorCode)
 	require.Equal(t, kerr.PolicyViolation.Code, resp.Topics[2].ErrorCode)
+}
+
+// The controller has one task for everything. What one request makes it do is
+// bounded by the request's bytes and by what it may create.
+func TestOneRequestDoesNotKeepTheControllerBusy(t *testing.T) {
+	f := newFixture(t, 3, 1)
+	topics := func(n int, name string, partitions int32) *kmsg.CreateTopicsRequest {
+		req := kmsg.NewPtrCreateTopicsRequest()
+		req.Version = 7
+		for i := range n {
+			rt := kmsg.NewCreateTopicsRequestTopic()
+			rt.Topic, rt.NumPartitions, rt.ReplicationFactor = fmt.Sprintf("%s.%d.x", name, i), partitions, 3
+			req.Topics = append(req.Topics, rt)
+		}
+		return req
+	}
+	// Allocations stand for the work.
+	work := func(req kmsg.Request) int {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		f.do(req)
+		runtime.ReadMemStats(&after)
+		return int(after.Mallocs - before.Mallocs)
+	}
+	few, many := work(topics(200, "a", 1)), work(topics(2000, "b", 1))
+	require.Less(t, many, 30*few, "topics are not compared each with each")
+	allowed := work(topics(1, "c", maxPartitionsPerRequest))
+	require.Less(t, work(topics(50, "d", maxPartitionsPerRequest)), 3*allowed, "what is refused is not placed")
+
+	alter := func(n int) *kmsg.IncrementalAlterConfigsRequest {
+		req := kmsg.NewPtrIncrementalAlterConfigsRequest()
+		for i := range n {
+			res := kmsg.NewIncrementalAlterConfigsRequestResource()
+			res.ResourceType, res.ResourceName = kmsg.ConfigResourceTypeTopic, fmt.Sprintf("b.%d.x", i)
+			c := kmsg.NewIncrementalAlterConfigsRequestResourceConfig()
+			c.Name, c.Value = config.RetentionMillis, kmsg.StringPtr("1000")
+			res.Configs = append(res.Configs, c)
+			req.Resources = append(req.Resources, res)
+		}
+		return req
+	}
+	few, many = work(alter(50)), work(alter(500))
+	require.Less(t, many, 30*few)
+	require.Less(t, few, 50*200, "a topic's settings concern its own partitions")
 }

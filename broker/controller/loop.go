@@ -164,7 +164,7 @@ func (l *loop) settle() {
 	if t.img().ClusterID() == "" {
 		t.add(&metadata.ClusterIDRecord{ClusterID: l.n.newClusterID()})
 	}
-	l.machine.settleMinISR(t)
+	l.machine.settleMinISR(t, t.img().Topics())
 	l.propose(t, nil, nil)
 }
 

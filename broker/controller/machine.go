@@ -83,11 +83,11 @@ func (m *machine) minISR(img *metadata.Image, topic string) int32 {
 	return int32(min(max(m.topicValue(img, topic, config.MinInsyncReplicas).Int(), 1), math.MaxInt32))
 }
 
-// settleMinISR begins a new partition epoch wherever min.insync.replicas is not
+// settleMinISR begins a new partition epoch wherever in these topics min.insync.replicas is not
 // what the present one began with: after the configuration has changed, or
 // since this controller's own default is another than its predecessor's.
-func (m *machine) settleMinISR(t *txn) {
-	forPartitions(t,
+func (m *machine) settleMinISR(t *txn, topics []*metadata.Topic) {
+	forPartitionsOf(topics,
 		func(p *metadata.Partition) bool { return p.MinISR != m.minISR(t.img(), p.Topic) },
 		func(p *metadata.Partition) {
 			next := p.Clone()

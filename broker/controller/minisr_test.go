@@ -59,7 +59,7 @@ func TestAControllerSettlesItsOwnMinISRFirst(t *testing.T) {
 	f.m = newMachine(Config{ClusterID: "c", Settings: config.NewStatic(1, map[string]string{config.MinInsyncReplicas: "2"})}.withDefaults())
 	f.m.begin(f.now, f.img)
 	epoch := f.img.Partition(tp).PartitionEpoch
-	f.transact(f.m.settleMinISR)
+	f.transact(func(tx *txn) { f.m.settleMinISR(tx, tx.img().Topics()) })
 	require.Equal(t, epoch+1, f.img.Partition(tp).PartitionEpoch)
 	f.beat(1, 2)
 	f.silence(1)

@@ -22,6 +22,7 @@ func (m *machine) createTopics(t *txn, req *kmsg.CreateTopicsRequest) kmsg.Respo
 	resp := req.ResponseKind().(*kmsg.CreateTopicsResponse)
 	named := countNames(req.Topics, func(rt *kmsg.CreateTopicsRequestTopic) string { return rt.Topic })
 	budget := maxPartitionsPerRequest
+	taken := metricNames{}
 	for _, rt := range req.Topics {
 		if named.answered(rt.Topic) {
 			continue
@@ -34,7 +35,7 @@ func (m *machine) createTopics(t *txn, req *kmsg.CreateTopicsRequest) kmsg.Respo
 		if named[rt.Topic] != 1 {
 			err, text = kerr.InvalidRequest, "Duplicate topic name."
 		} else {
-			err, text = m.createTopic(t, &rt, req.ValidateOnly, &budget, &out)
+			err, text = m.createTopic(t, &rt, req.ValidateOnly, &budget, taken, &out)
 		}
 		if err != nil {
 			out.ErrorCode, out.ErrorMessage = err.Code, message(text)
@@ -44,18 +45,15 @@ func (m *machine) createTopics(t *txn, req *kmsg.CreateTopicsRequest) kmsg.Respo
 	return resp
 }
 
-func (m *machine) createTopic(t *txn, rt *kmsg.CreateTopicsRequestTopic, validateOnly bool, budget *int, out *kmsg.CreateTopicsResponseTopic) (*kerr.Error, string) {
+func (m *machine) createTopic(t *txn, rt *kmsg.CreateTopicsRequestTopic, validateOnly bool, budget *int, taken metricNames, out *kmsg.CreateTopicsResponseTopic) (*kerr.Error, string) {
 	if err := checkNewTopicName(rt.Topic); err != nil {
 		return kerr.InvalidTopicException, err.Error()
 	}
 	if t.img().Topic(rt.Topic) != nil {
 		return kerr.TopicAlreadyExists, fmt.Sprintf("Topic '%s' already exists.", rt.Topic)
 	}
-	for _, other := range t.img().Topics() {
-		// Metric names cannot tell them apart.
-		if strings.ReplaceAll(other.Name, ".", "_") == strings.ReplaceAll(rt.Topic, ".", "_") {
-			return kerr.InvalidTopicException, fmt.Sprintf("Topic '%s' collides with existing topic: %s", rt.Topic, other.Name)
-		}
+	if other, ok := taken.find(t.img(), rt.Topic); ok {
+		return kerr.InvalidTopicException, fmt.Sprintf("Topic '%s' collides with existing topic: %s", rt.Topic, other)
 	}
 	configs := map[string]string{}
 	for _, c := range rt.Configs {
@@ -67,12 +65,9 @@ func (m *machine) createTopic(t *txn, rt *kmsg.CreateTopicsRequestTopic, validat
 		}
 		configs[c.Name] = *c.Value
 	}
-	replicas, err, text := m.assign(t, rt)
+	replicas, err, text := m.assign(t, rt, budget)
 	if err != nil {
 		return err, text
-	}
-	if *budget -= len(replicas); *budget < 0 {
-		return kerr.PolicyViolation, fmt.Sprintf("Excessively large number of partitions per request: at most %d.", maxPartitionsPerRequest)
 	}
 	if err, text := checkActive(t.img(), replicas, 0); err != nil {
 		return err, text
@@ -96,11 +91,30 @@ func (m *machine) createTopic(t *txn, rt *kmsg.CreateTopicsRequestTopic, validat
 		t.add(&metadata.ConfigRecord{ResourceType: metadata.ResourceTopic, ResourceName: rt.Topic, Name: name, Value: kmsg.StringPtr(configs[name])})
 	}
 	m.addPartitions(t, id, 0, replicas)
+	taken[metricName(rt.Topic)] = rt.Topic
 	return nil, ""
 }
 
-// assign gives the replicas of every partition of a topic to be created.
-func (m *machine) assign(t *txn, rt *kmsg.CreateTopicsRequestTopic) ([][]int32, *kerr.Error, string) {
+// metricNames are the topics there are by what metrics call them, as far as a
+// request had to know them: metrics cannot tell "a.b" from "a_b".
+type metricNames map[string]string
+
+func metricName(topic string) string { return strings.ReplaceAll(topic, ".", "_") }
+
+// find is a topic that metrics would call the same.
+func (n metricNames) find(img *metadata.Image, topic string) (other string, ok bool) {
+	if len(n) == 0 {
+		for _, t := range img.Topics() {
+			n[metricName(t.Name)] = t.Name
+		}
+	}
+	other, ok = n[metricName(topic)]
+	return other, ok
+}
+
+// assign gives the replicas of every partition of a topic to be created. What the
+// request has left of its budget is looked at first: placing costs time.
+func (m *machine) assign(t *txn, rt *kmsg.CreateTopicsRequestTopic, budget *int) ([][]int32, *kerr.Error, string) {
 	if len(rt.ReplicaAssignment) == 0 {
 		partitions, rf := rt.NumPartitions, rt.ReplicationFactor
 		if partitions == -1 {
@@ -112,8 +126,8 @@ func (m *machine) assign(t *txn, rt *kmsg.CreateTopicsRequestTopic) ([][]int32, 
 		if partitions < 1 {
 			return nil, kerr.InvalidPartitions, "Number of partitions was set to an invalid non-positive value."
 		}
-		if partitions > maxPartitionsPerRequest {
-			return nil, kerr.PolicyViolation, fmt.Sprintf("Excessively large number of partitions per request: at most %d.", maxPartitionsPerRequest)
+		if err, text := spend(budget, int(partitions)); err != nil {
+			return nil, err, text
 		}
 		replicas, err := place(t.img(), rt.Topic, 0, partitions, rf)
 		if err != nil {
@@ -123,6 +137,9 @@ func (m *machine) assign(t *txn, rt *kmsg.CreateTopicsRequestTopic) ([][]int32, 
 	}
 	if rt.NumPartitions != -1 || rt.ReplicationFactor != -1 {
 		return nil, kerr.InvalidRequest, "A manual partition assignment was specified, but the number of partitions or the replication factor was not set to -1."
+	}
+	if err, text := spend(budget, len(rt.ReplicaAssignment)); err != nil {
+		return nil, err, text
 	}
 	byPartition := map[int32][]int32{}
 	for _, a := range rt.ReplicaAssignment {
@@ -143,6 +160,16 @@ func (m *machine) assign(t *txn, rt *kmsg.CreateTopicsRequestTopic) ([][]int32, 
 		replicas[i] = list
 	}
 	return replicas, nil, ""
+}
+
+// spend takes so many partitions from what a request may still have, and refuses
+// more, and all that follow.
+func spend(budget *int, partitions int) (*kerr.Error, string) {
+	if *budget -= partitions; *budget < 0 {
+		*budget = 0
+		return kerr.PolicyViolation, fmt.Sprintf("Excessively large number of partitions per request: at most %d.", maxPartitionsPerRequest)
+	}
+	return nil, ""
 }
 
 // checkReplicas says what is wrong with a manual assignment of one partition.
