@@ -12,7 +12,8 @@ STRESS_PACKAGES ?= ./...
 # Packages that run goroutines: the operating-system backend and what is
 # driven through it. The race detector sees nothing inside coroutines, so the
 # simulated side is left out.
-RACE_PACKAGES := ./env/... ./broker/... ./workloads/client/... ./workloads/program/... ./linearizability/... ./reports/...
+RACE_PACKAGES := ./env/... ./broker/... ./workloads/client/... ./workloads/program/... ./workloads/calibrate/... \
+	./workloads/target/local/... ./linearizability/... ./reports/...
 
 .PHONY: help
 help: ## list the targets
@@ -47,11 +48,13 @@ vet: ## go vet and weirlint, the analyzer that keeps simulated code deterministi
 race: ## the race detector on everything that runs on the operating system
 	$(GO) test -race -short -timeout 20m $(RACE_PACKAGES)
 
+# Every fuzz target there is: what is added is found.
 .PHONY: fuzz
 fuzz: ## the fuzz targets, FUZZTIME (60s) each
-	$(GO) test ./broker/storage -run '^$$' -fuzz '^FuzzLogReader$$' -fuzztime $(FUZZTIME)
-	for target in FuzzRequestDecoder FuzzAnswerDecoder FuzzFrames; do \
-		$(GO) test ./broker/protocol -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME); \
+	grep -roE '^func Fuzz[A-Za-z0-9]+' --include='*_test.go' . | sed -E 's|/[^/]*:func | |' | sort | \
+	while read -r dir target; do \
+		echo "$$dir $$target"; \
+		$(GO) test "$$dir" -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) </dev/null; \
 	done
 
 .PHONY: hostile
