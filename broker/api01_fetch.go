@@ -56,6 +56,9 @@ func (b *Broker) fetch(call *protocol.Call, req *kmsg.FetchRequest) kmsg.Respons
 	image := b.controller.Image()
 	parts := fetchParts(image, req)
 	results := b.replicas.Fetch(params, parts)
+	if !b.joined(image) { // an id that is not known yet: NOT_LEADER_OR_FOLLOWER, from the replica manager
+		image = nil
+	}
 	answerFetch(resp, req, parts, results, image)
 	return resp
 }
@@ -110,6 +113,8 @@ func fetchParts(image *metadata.Image, req *kmsg.FetchRequest) []replication.Fet
 	return parts
 }
 
+// answerFetch fills in the answer. image is nil if this broker knows too little to
+// call a topic unknown.
 func answerFetch(resp *kmsg.FetchResponse, req *kmsg.FetchRequest, parts []replication.FetchPartition, results []replication.FetchResult, image *metadata.Image) {
 	resp.Topics = make([]kmsg.FetchResponseTopic, len(req.Topics))
 	at := 0
@@ -131,7 +136,7 @@ func answerFetch(resp *kmsg.FetchResponse, req *kmsg.FetchRequest, parts []repli
 			if req.IsolationLevel == 1 { // null says that nobody asked
 				p.AbortedTransactions = []kmsg.FetchResponseTopicPartitionAbortedTransaction{}
 			}
-			if parts[at].TP.Topic == "" {
+			if parts[at].TP.Topic == "" && image != nil {
 				p.ErrorCode = kerr.UnknownTopicID.Code
 			}
 			if r.Diverging {

@@ -1,6 +1,9 @@
 package broker
 
 import (
+	"errors"
+	"time"
+
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
@@ -31,6 +34,10 @@ func (b *Broker) metadataAPI() protocol.API { return api(0, 12, b.metadata) }
 func (b *Broker) metadata(call *protocol.Call, req *kmsg.MetadataRequest) kmsg.Response {
 	all := req.Topics == nil || req.Version == 0 && len(req.Topics) == 0
 	req.Topics = distinct(req.Topics, askedTopic)
+	if all && !b.awaitJoined() {
+		call.HangUp(errNotJoined)
+		return nil
+	}
 	if !all && b.cfg.AutoCreateTopics && (req.Version < 4 || req.AllowAutoTopicCreation) {
 		b.createMissingTopics(req)
 	}
@@ -84,7 +91,9 @@ func (b *Broker) findTopic(image *metadata.Image, asked *kmsg.MetadataRequestTop
 			return describeTopic(image, t)
 		}
 		missing.TopicID = asked.TopicID
-		missing.ErrorCode = kerr.UnknownTopicID.Code
+		if missing.ErrorCode = kerr.UnknownTopicID.Code; !b.joined(image) {
+			missing.ErrorCode = leaderNotAvailable
+		}
 		return missing
 	}
 	if t := image.Topic(*asked.Topic); t != nil {
@@ -109,6 +118,23 @@ func (b *Broker) findTopic(image *metadata.Image, asked *kmsg.MetadataRequestTop
 func (b *Broker) joined(image *metadata.Image) bool {
 	own := image.Broker(b.cfg.NodeID)
 	return own != nil && own.Epoch == b.epoch.Load()
+}
+
+// joinPatience is how long a client that asks for all topics waits for a node that
+// has just started to know them.
+const joinPatience = 5 * time.Second
+
+var errNotJoined = errors.New("broker: this node does not know yet which topics there are: it has not joined its cluster")
+
+// awaitJoined waits until this node knows which topics there are. A client that
+// heard of none would give up those it has. (Kafka processes no request before.)
+func (b *Broker) awaitJoined() bool {
+	for end := b.e.Now() + joinPatience; !b.joined(b.shownImage()); {
+		if b.e.Now() >= end || b.stopping.Wait(registrationBackoff/4) {
+			return false
+		}
+	}
+	return true
 }
 
 func describeTopic(image *metadata.Image, t *metadata.Topic) kmsg.MetadataResponseTopic {

@@ -193,7 +193,8 @@ func (b *Broker) open() error {
 		BrokerEpoch:  b.epoch.Load,
 		ToController: b.toController,
 		Exists: func(tp metadata.TopicPartition) bool {
-			return b.controller.Image().Partition(tp) != nil
+			image := b.controller.Image()
+			return !b.joined(image) || image.Partition(tp) != nil
 		},
 		Connect:         b.connectBroker,
 		OnHighWatermark: cfg.OnHighWatermark,
