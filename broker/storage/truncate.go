@@ -73,11 +73,11 @@ func findCut(r *batchReader, base, off int64) (pos, end int64, err error) {
 // The order of the steps makes every crash between them leave a log that was
 // there before, or the cut one, or the cut one with later segments that do not
 // join it and are removed when it is opened. It is synced because a lost cut
-// could join old bytes to new ones.
+// could join old bytes to new ones. Readers see all of the log that was there
+// before, its leader epochs too, until they see the cut one: the state that is
+// saved first leaves out the epochs behind its recovery point by itself.
 func (l *Log) truncateAt(seg *segment, cut, end int64) error {
 	l.mu.Lock()
-	l.gen.Add(1)
-	l.epochs.truncateEnd(end)
 	lower := end < l.recovery.offset
 	l.mu.Unlock()
 	if lower {
@@ -89,6 +89,7 @@ func (l *Log) truncateAt(seg *segment, cut, end int64) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.gen.Add(1)
+	l.epochs.truncateEnd(end)
 	for last := l.active(); last != seg; last = l.active() {
 		if err := l.dropLastSegment(); err != nil {
 			return l.fenceFor(err)
@@ -180,18 +181,17 @@ func (l *Log) restart(next, start int64) error {
 		l.mu.Unlock()
 		return err
 	}
-	l.gen.Add(1)
-	l.epochs = epochCache{}
-	l.gaps = false
 	first := l.segments[0]
 	l.mu.Unlock()
-	// From here on nothing of the old log counts as known to be durable.
+	// From here on nothing of the old log counts as known to be durable, but
+	// until it is removed it can be read.
 	if err := l.saveState(recoveryPoint{offset: first.base, segment: first.base}); err != nil {
 		return l.fenceFor(err)
 	}
 
 	l.mu.Lock()
 	l.gen.Add(1)
+	l.epochs, l.gaps = epochCache{}, false
 	fresh, err := l.replaceSegments(next)
 	if err != nil {
 		l.closed = len(l.segments) == 0 // nothing is left to read
