@@ -17,8 +17,9 @@ const (
 )
 
 // metadataAPI is Metadata (key 3): live brokers, topics, partitions and their
-// leaders. A topic that does not exist is created if both sides allow it, and
-// answered with LEADER_NOT_AVAILABLE until it has a leader.
+// leaders. A topic that does not exist is created if both sides allow it; the
+// answer does not wait for that, and has UNKNOWN_TOPIC_OR_PARTITION for the topic
+// until this broker's replicas have applied it.
 //
 //	v1  racks, controller id; no topics listed (null) asks for all
 //	v2  cluster id
@@ -158,11 +159,10 @@ func describeTopic(image *metadata.Image, t *metadata.Topic) kmsg.MetadataRespon
 	return out
 }
 
-// createMissingTopics asks the controller for the topics that do not exist
-// yet. Failure is left for the client to see: its topic is still unknown.
+// createMissingTopics has the topics created that do not exist yet. Failure is
+// left for the client to see: its topic stays unknown.
 func (b *Broker) createMissingTopics(req *kmsg.MetadataRequest) {
 	image := b.controller.Image()
-	var missing []kmsg.CreateTopicsRequestTopic
 	for i := range req.Topics {
 		name := req.Topics[i].Topic
 		if name == nil || !metadata.TopicID(req.Topics[i].TopicID).IsZero() || metadata.CheckTopicName(*name) != nil || image.Topic(*name) != nil {
@@ -174,9 +174,6 @@ func (b *Broker) createMissingTopics(req *kmsg.MetadataRequest) {
 		}
 		t := kmsg.NewCreateTopicsRequestTopic()
 		t.Topic, t.NumPartitions, t.ReplicationFactor = *name, b.cfg.DefaultPartitions, b.cfg.DefaultReplicationFactor
-		missing = append(missing, t)
-	}
-	if len(missing) > 0 {
-		b.autoCreate(missing...)
+		b.creator.want(t)
 	}
 }

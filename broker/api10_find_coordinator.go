@@ -15,7 +15,8 @@ import (
 
 // findCoordinatorAPI is FindCoordinator (key 10): which broker keeps a group.
 // It is the leader of the group's partition of __consumer_offsets, which the
-// first such question creates.
+// first such question has created; until then there is none
+// (COORDINATOR_NOT_AVAILABLE).
 //
 //	v1 coordinator type: 0 group, 1 transaction (which this broker has none of)
 //	v3 flexible
@@ -67,7 +68,7 @@ func (b *Broker) coordinatorOf(image *metadata.Image, key string, kind int8) kms
 	return out
 }
 
-// createInternalTopic creates the topic of a coordinator that this broker has,
+// createInternalTopic has the topic of a coordinator created that this broker has,
 // with as many replicas as it is configured to have, or as many as there are
 // brokers to put them on.
 func (b *Broker) createInternalTopic(image *metadata.Image, topic metadata.InternalTopic) {
@@ -93,5 +94,5 @@ func (b *Broker) createInternalTopic(image *metadata.Image, topic metadata.Inter
 		c.Name, c.Value = name, kmsg.StringPtr(configs[name])
 		t.Configs = append(t.Configs, c)
 	}
-	b.autoCreate(t)
+	b.creator.want(t)
 }

@@ -1,8 +1,6 @@
 package broker
 
 import (
-	"time"
-
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/weirlab/weir/broker/protocol"
@@ -32,16 +30,4 @@ func (b *Broker) fillInDefaults(req *kmsg.CreateTopicsRequest) {
 			t.ReplicationFactor = b.cfg.DefaultReplicationFactor
 		}
 	}
-}
-
-// autoCreateWait is how long a request waits for a topic that it needs and that
-// does not exist yet. The client asks again when it was not enough.
-const autoCreateWait = 2 * time.Second
-
-// autoCreate has the controller create topics that somebody asked for. Whether
-// it did shows in the metadata.
-func (b *Broker) autoCreate(topics ...kmsg.CreateTopicsRequestTopic) {
-	create := kmsg.NewPtrCreateTopicsRequest()
-	create.Version, create.TimeoutMillis, create.Topics = 7, int32(autoCreateWait.Milliseconds()), topics
-	b.answerOfController(create)
 }

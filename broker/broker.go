@@ -38,6 +38,7 @@ type Broker struct {
 	peers      *peers
 	servers    []*protocol.Server // one for each listener
 	forwarding *forwarding
+	creator    *topicCreator
 	memory     *protocol.Memory // what connections may hold
 	meta       metaProperties   // after the start, of the task that applies metadata
 
@@ -85,6 +86,7 @@ func Start(e env.Env, cfg Config) (*Broker, error) {
 	table := b.apis()
 	b.peers.versions = table
 	b.controller.Start()
+	b.creator = newTopicCreator(e, func(req *kmsg.CreateTopicsRequest) { b.answerOfController(req) })
 	b.servers = append(b.servers, protocol.Serve(e, listener, table, b.serverOptions(protocol.BrokerListener)))
 	if controllerListener != nil {
 		b.servers = append(b.servers, protocol.Serve(e, controllerListener, table, b.serverOptions(protocol.ControllerListener)))
@@ -236,6 +238,7 @@ func (b *Broker) Addr() string { return b.cfg.advertised() }
 // except that a controller that answers is given Config.ControlledShutdown.
 func (b *Broker) Stop() error {
 	b.stopping.Set()
+	b.creator.stop()
 	b.pulse.beat()
 	b.peers.cutOff(controllerLane)
 	b.live.Wait()
@@ -248,6 +251,7 @@ func (b *Broker) Stop() error {
 	b.groups.Wait()
 	b.peers.close(quorumLane + kmsg.NameForKey(int16(kmsg.Fetch)))
 	b.controller.Stop()
+	b.creator.wait()
 	for _, s := range b.servers {
 		s.Wait()
 	}
