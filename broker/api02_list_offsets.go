@@ -18,7 +18,9 @@ import (
 //	v5 OFFSET_NOT_AVAILABLE from a new leader (KIP-207); earlier versions are told LEADER_NOT_AVAILABLE
 //	v6 flexible
 //	v7 timestamp -3: the record with the largest timestamp (KIP-734)
-func (b *Broker) listOffsetsAPI() protocol.API { return api(1, 7, b.listOffsets) }
+//	v8 timestamp -4: the earliest offset in a local log (KIP-405); here all are
+//	v9 timestamp -5: the last offset in remote storage (KIP-1005); here there is none
+func (b *Broker) listOffsetsAPI() protocol.API { return api(1, 9, b.listOffsets) }
 
 func (b *Broker) listOffsets(_ *protocol.Call, req *kmsg.ListOffsetsRequest) kmsg.Response {
 	resp := kmsg.NewPtrListOffsetsResponse()
@@ -67,7 +69,9 @@ func checkListOffset(version int16, timestamp int64, named int) int16 {
 		return kerr.InvalidRequest.Code
 	case timestamp >= replication.TimestampEarliest: // a time, or a meaning that every version has
 		return 0
-	case timestamp == replication.TimestampMaxTimestamp && version >= 7:
+	case timestamp == replication.TimestampMaxTimestamp && version >= 7,
+		timestamp == replication.TimestampEarliestLocal && version >= 8,
+		timestamp == replication.TimestampLatestTiered && version >= 9:
 		return 0
 	}
 	return kerr.UnsupportedVersion.Code

@@ -41,6 +41,7 @@ func (b *Broker) apis() *protocol.Table {
 		needs(kmsg.ACLOperationDescribe, topic, onListeners(brokers, b.offsetForLeaderEpochAPI())),
 		needs(kmsg.ACLOperationDescribeConfigs, topic, onListeners(brokers|controllers, large(b.describeConfigsAPI()))),
 		needs(kmsg.ACLOperationAlterConfigs, topic, onListeners(brokers|controllers, b.alterConfigsAPI())),
+		needs(kmsg.ACLOperationDescribe, cluster, onListeners(brokers, large(b.describeLogDirsAPI()))),
 		needs(kmsg.ACLOperationAlter, topic, onListeners(brokers|controllers, b.createPartitionsAPI())),
 		needs(kmsg.ACLOperationDelete, group, onListeners(brokers, b.deleteGroupsAPI())),
 		needs(kmsg.ACLOperationDelete, group, onListeners(brokers, b.offsetDeleteAPI())),
@@ -54,10 +55,12 @@ func (b *Broker) apis() *protocol.Table {
 		needs(kmsg.ACLOperationClusterAction, cluster, onListeners(controllers, b.envelopeAPI())),
 		needs(kmsg.ACLOperationClusterAction, cluster, onListeners(controllers, b.fetchSnapshotAPI())),
 		needs(kmsg.ACLOperationDescribe, cluster, onListeners(brokers|controllers, large(b.describeClusterAPI()))),
+		needs(kmsg.ACLOperationRead, topic, onListeners(brokers, large(b.describeProducersAPI()))),
 		needs(kmsg.ACLOperationClusterAction, cluster, onListeners(controllers, b.brokerRegistrationAPI())),
 		needs(kmsg.ACLOperationClusterAction, cluster, onListeners(controllers, b.brokerHeartbeatAPI())),
 		needs(kmsg.ACLOperationAlter, cluster, onListeners(brokers|controllers, b.unregisterBrokerAPI())),
 		needs(kmsg.ACLOperationClusterAction, cluster, onListeners(controllers, b.allocateProducerIDsAPI())),
+		needs(kmsg.ACLOperationDescribe, topic, onListeners(brokers, b.describeTopicPartitionsAPI())),
 	)
 	// Eligible leader replicas (KIP-966) are always kept.
 	table.SetFeatures(protocol.Feature{Name: "eligible.leader.replicas.version", MinVersion: 1, MaxVersion: 1, Level: 1})

@@ -6,6 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
@@ -71,18 +72,48 @@ func TestListOffsetsKnowsTheTimestampsOfItsVersion(t *testing.T) {
 		}
 		return codes
 	}
-	for version := int16(1); version <= 7; version++ {
+	for version := int16(1); version <= 9; version++ {
 		for _, ts := range []int64{-1, -2, 0, 5} {
 			require.Equal(t, []int16{0}, ask(version, ts), "v%d %d", version, ts)
 		}
 		want := kerr.UnsupportedVersion.Code
-		require.Equal(t, []int16{want}, ask(version, -4), "v%d", version)
 		require.Equal(t, []int16{want}, ask(version, -9), "v%d", version)
-		if version >= 7 {
-			want = 0
+		for ts, since := range map[int64]int16{-3: 7, -4: 8, -5: 9} {
+			if want = kerr.UnsupportedVersion.Code; version >= since {
+				want = 0
+			}
+			require.Equal(t, []int16{want}, ask(version, ts), "v%d %d", version, ts)
 		}
-		require.Equal(t, []int16{want}, ask(version, -3), "v%d", version)
 		require.Equal(t, []int16{kerr.InvalidRequest.Code, kerr.InvalidRequest.Code}, ask(version, -1, -2), "named twice")
+	}
+}
+
+// TestNoPartOfALogIsElsewhere: the earliest offset in a local log is the
+// earliest of all, and there is none in remote storage.
+func TestNoPartOfALogIsElsewhere(t *testing.T) {
+	ctx := testContext(t)
+	c := startCluster(t, 1, nil)
+	c.createTopic(ctx, "orders", 1)
+	cl := c.client(kgo.DefaultProduceTopic("orders"))
+	for range 3 {
+		require.NoError(t, cl.ProduceSync(ctx, kgo.StringRecord("x")).FirstErr())
+	}
+	del := kmsg.NewPtrDeleteRecordsRequest()
+	del.TimeoutMillis = 5000
+	del.Topics = []kmsg.DeleteRecordsRequestTopic{{Topic: "orders", Partitions: []kmsg.DeleteRecordsRequestTopicPartition{{Offset: 2}}}}
+	_, err := del.RequestWith(ctx, cl)
+	require.NoError(t, err)
+	for ts, want := range map[int64]int64{-1: 3, -2: 2, -4: 2, -5: -1} {
+		req := kmsg.NewPtrListOffsetsRequest()
+		part := kmsg.NewListOffsetsRequestTopicPartition()
+		part.Timestamp = ts
+		req.Topics = []kmsg.ListOffsetsRequestTopic{{Topic: "orders", Partitions: []kmsg.ListOffsetsRequestTopicPartition{part}}}
+		resp, err := cl.Broker(1).Request(ctx, pinned{req, 9})
+		require.NoError(t, err)
+		got := resp.(*kmsg.ListOffsetsResponse).Topics[0].Partitions[0]
+		require.Zero(t, got.ErrorCode)
+		require.Equal(t, want, got.Offset, "timestamp %d", ts)
+		require.EqualValues(t, -1, got.Timestamp)
 	}
 }
 

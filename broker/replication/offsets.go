@@ -30,8 +30,10 @@ func (m *Manager) ListOffsets(tp metadata.TopicPartition, timestampMs int64, cur
 	switch {
 	case code != 0:
 		return failed(code)
-	case timestampMs == TimestampEarliest:
+	case timestampMs == TimestampEarliest, timestampMs == TimestampEarliestLocal:
 		return ListOffsetsResult{Offset: start, Timestamp: -1, LeaderEpoch: p.epochAt(start)}
+	case timestampMs == TimestampLatestTiered:
+		return failed(0)
 	case !committed:
 		return failed(kerr.OffsetNotAvailable.Code)
 	case timestampMs == TimestampLatest:
@@ -210,4 +212,20 @@ func (m *Manager) LoadCommitted(tp metadata.TopicPartition, epoch int32, timeout
 		return fmt.Errorf("replication: load %v: epoch %d is over: %w", tp, epoch, kerr.NotLeaderForPartition)
 	}
 	return nil
+}
+
+// Producers lists the producers of a partition that this broker leads, as its
+// log knows them, or says why it cannot.
+func (m *Manager) Producers(tp metadata.TopicPartition) (producers []storage.Producer, errorCode int16) {
+	p := m.partition(tp)
+	if p == nil {
+		return nil, m.missing(tp)
+	}
+	p.mu.Lock()
+	code := p.checkEpoch(-1)
+	p.mu.Unlock()
+	if code != 0 {
+		return nil, code
+	}
+	return p.log.Producers(), 0
 }

@@ -172,3 +172,29 @@ func (t *producerTable) expire(before time.Duration) {
 func addSequence(seq, n int32) int32 {
 	return int32((int64(seq) + int64(n)) & math.MaxInt32)
 }
+
+// Producer is what a log knows of one producer (Kafka's ProducerStateEntry).
+type Producer struct {
+	ID               int64
+	Epoch            int16
+	LastSequence     int32 // of its last batch, -1 if none of this epoch is known
+	LastTimestampMs  int64 // of its last batch, since 1970
+	CoordinatorEpoch int32 // of the last marker that ended a transaction of it, -1 if none did
+	TransactionStart int64 // offset at which its open transaction begins, -1 if none is open
+}
+
+// Producers lists the producers that the log knows, by ascending id.
+func (l *Log) Producers() []Producer {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	list := make([]Producer, 0, len(l.producers.byID))
+	for _, id := range env.SortedKeys(l.producers.byID) {
+		st := l.producers.byID[id]
+		p := Producer{ID: id, Epoch: st.epoch, LastSequence: -1, LastTimestampMs: st.lastTimestamp, CoordinatorEpoch: st.coordinatorEpoch, TransactionStart: st.txnFirst}
+		if st.n > 0 {
+			p.LastSequence = st.batches[st.n-1].lastSeq
+		}
+		list = append(list, p)
+	}
+	return list
+}
