@@ -72,6 +72,9 @@ func ordinaryRequests(topicID [16]byte, batch []byte) map[kmsg.Key][]kmsg.Reques
 	add(&kmsg.DescribeClusterRequest{EndpointType: 1, IncludeClusterAuthorizedOperations: true})
 	add(&kmsg.DescribeQuorumRequest{Topics: []kmsg.DescribeQuorumRequestTopic{{Topic: "__cluster_metadata", Partitions: []kmsg.DescribeQuorumRequestTopicPartition{{}}}}})
 	add(&kmsg.UnregisterBrokerRequest{BrokerID: 77})
+	for _, feature := range []string{"eligible.leader.replicas.version", "none"} {
+		add(&kmsg.UpdateFeaturesRequest{FeatureUpdates: []kmsg.UpdateFeaturesRequestFeatureUpdate{{Feature: feature, MaxVersionLevel: 1, UpgradeType: 1}}})
+	}
 	return made
 }
 

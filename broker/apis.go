@@ -52,6 +52,7 @@ func (b *Broker) apis() *protocol.Table {
 		needs(kmsg.ACLOperationClusterAction, cluster, onListeners(controllers, b.endQuorumEpochAPI())),
 		needs(kmsg.ACLOperationDescribe, cluster, onListeners(brokers|controllers, b.describeQuorumAPI())),
 		needs(kmsg.ACLOperationClusterAction, cluster, onListeners(controllers, b.alterPartitionAPI())),
+		needs(kmsg.ACLOperationAlter, cluster, onListeners(brokers|controllers, b.updateFeaturesAPI())),
 		needs(kmsg.ACLOperationClusterAction, cluster, onListeners(controllers, b.envelopeAPI())),
 		needs(kmsg.ACLOperationClusterAction, cluster, onListeners(controllers, b.fetchSnapshotAPI())),
 		needs(kmsg.ACLOperationDescribe, cluster, onListeners(brokers|controllers, large(b.describeClusterAPI()))),
@@ -62,8 +63,7 @@ func (b *Broker) apis() *protocol.Table {
 		needs(kmsg.ACLOperationClusterAction, cluster, onListeners(controllers, b.allocateProducerIDsAPI())),
 		needs(kmsg.ACLOperationDescribe, topic, onListeners(brokers, b.describeTopicPartitionsAPI())),
 	)
-	// Eligible leader replicas (KIP-966) are always kept.
-	table.SetFeatures(protocol.Feature{Name: "eligible.leader.replicas.version", MinVersion: 1, MaxVersion: 1, Level: 1})
+	table.SetFeatures(features...)
 	return table
 }
 

@@ -90,9 +90,9 @@ func TestProducersAreDescribed(t *testing.T) {
 	req.Topics = []kmsg.DescribeProducersRequestTopic{{Topic: "orders", Partitions: []int32{1}}, {Topic: "orders", Partitions: []int32{1}}}
 	resp, err = cl.Broker(1).Request(ctx, req)
 	require.NoError(t, err)
-	for _, topic := range resp.(*kmsg.DescribeProducersResponse).Topics {
-		require.Equal(t, kerr.InvalidRequest.Code, topic.Partitions[0].ErrorCode, "naming a partition often multiplies no answers")
-	}
+	topics = resp.(*kmsg.DescribeProducersResponse).Topics
+	require.Len(t, topics[0].Partitions, 1)
+	require.Empty(t, topics[1].Partitions, "what is named twice is answered once")
 }
 
 // TestTopicPartitionsAreDescribedAPartAtATime: whoever follows the cursor sees
@@ -177,4 +177,48 @@ func TestEligibleLeaderReplicasAreDescribed(t *testing.T) {
 		require.Equal(t, []int32{2}, p.ISR)
 		require.Empty(t, p.LastKnownELR)
 	})
+}
+
+// TestFeaturesAreUpdatedToWhatTheyAre: every feature has one version, which is
+// in force. A batch with one update that cannot be is refused as a whole.
+func TestFeaturesAreUpdatedToWhatTheyAre(t *testing.T) {
+	const present = "eligible.leader.replicas.version"
+	ctx := testContext(t)
+	c := startCluster(t, 1, nil)
+	c.createTopic(ctx, "t", 1) // the broker is in its cluster
+	cl := c.client()
+	require.NoError(t, cl.Ping(ctx))
+	update := func(feature string, level int16, upgradeType int8) kmsg.UpdateFeaturesRequestFeatureUpdate {
+		return kmsg.UpdateFeaturesRequestFeatureUpdate{Feature: feature, MaxVersionLevel: level, UpgradeType: upgradeType}
+	}
+	for version := range int16(3) {
+		for _, tc := range []struct {
+			updates []kmsg.UpdateFeaturesRequestFeatureUpdate
+			done    bool
+		}{
+			{[]kmsg.UpdateFeaturesRequestFeatureUpdate{update(present, 1, 1)}, true},
+			{[]kmsg.UpdateFeaturesRequestFeatureUpdate{update(present, 2, 1)}, false},
+			{[]kmsg.UpdateFeaturesRequestFeatureUpdate{update(present, 0, 3)}, false},
+			{[]kmsg.UpdateFeaturesRequestFeatureUpdate{update(present, 1, 0)}, version == 0},
+			{[]kmsg.UpdateFeaturesRequestFeatureUpdate{update(present, 1, 1), update("none", 1, 1)}, false},
+		} {
+			req := kmsg.NewPtrUpdateFeaturesRequest()
+			req.FeatureUpdates = tc.updates
+			raw, err := cl.Broker(1).Request(ctx, pinned{req, version})
+			require.NoError(t, err)
+			resp := raw.(*kmsg.UpdateFeaturesResponse)
+			if !tc.done {
+				require.Equal(t, kerr.InvalidUpdateVersion.Code, resp.ErrorCode, "v%d %v", version, tc.updates)
+				require.NotEmpty(t, *resp.ErrorMessage)
+				require.Empty(t, resp.Results)
+				continue
+			}
+			require.Zero(t, resp.ErrorCode, "v%d %v", version, tc.updates)
+			if version < 2 {
+				require.Len(t, resp.Results, 1)
+				require.Equal(t, present, resp.Results[0].Feature)
+				require.Zero(t, resp.Results[0].ErrorCode)
+			}
+		}
+	}
 }
