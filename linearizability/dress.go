@@ -36,6 +36,9 @@ func Undress(value int64, key, sent []byte, timestampMillis int64, logAppendTime
 // dress is K1 for what goes with a value: whoever reads a record finds the key,
 // the headers and the timestamp that it was sent with.
 func (c *court) dress(p *partition) {
+	if !c.h.Manifest.dresses(p.tp.Topic) {
+		return
+	}
 	for i := range p.polls {
 		for _, r := range p.polls[i].runs {
 			c.cur.Inputs += r.Count

@@ -35,17 +35,30 @@ type Manifest struct {
 	Producers int `json:"producers"`
 	Consumers int `json:"consumers"`
 	Registers int `json:"registers"`
+	// Read names the topics that consumers read to their ends; all of them if
+	// it is empty.
+	Read []string `json:"read,omitempty"`
 	// Probes says that consumers ask for the ends of partitions.
 	Probes bool `json:"probes,omitempty"`
-	// Dressed says that records carry a key, a header and a timestamp that
+	// Dressed says that records, but for those of Plain, carry a key, a header and a timestamp that
 	// follow from their values, and that whoever reads them checks these.
 	Dressed bool `json:"dressed,omitempty"`
-	// Group says that the consumers are members of a group.
+	// Plain names the topics with records that are not dressed.
+	Plain []string `json:"plain,omitempty"`
+	// Group says that consumers are members of a group.
 	Group bool `json:"group,omitempty"`
 }
 
 // gives says whether the target gives a kind of fact.
 func (m *Manifest) gives(f Fact) bool { return slices.Contains(m.Facts, f) }
+
+// reads says whether consumers read a topic to its end.
+func (m *Manifest) reads(topic string) bool {
+	return len(m.Read) == 0 || slices.Contains(m.Read, topic)
+}
+
+// dresses says whether every record of a topic is dressed.
+func (m *Manifest) dresses(topic string) bool { return m.Dressed && !slices.Contains(m.Plain, topic) }
 
 // End closes a history.
 type End struct {

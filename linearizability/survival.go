@@ -110,6 +110,9 @@ func (c *court) aboveWatermark(p *partition) {
 // consumer ever got, although they drained it: up to the high watermark, below
 // which a record acknowledged with acks=1 need not have been yet.
 func (c *court) unseen(p *partition) {
+	if !c.h.Manifest.reads(p.tp.Topic) {
+		return
+	}
 	given := offsetsRead(p.polls)
 	end := int64(0)
 	if n := len(given); n > 0 {

@@ -10,14 +10,10 @@ import (
 	"github.com/weirlab/weir/workloads/target"
 )
 
-// programConfig is what the scenario's clients do. Keys of settings are
-// Kafka's; a setting that is not given has Kafka's default.
-func programConfig(s *scenario.Scenario, bootstrap []string) (program.Config, error) {
+// workload is what the scenario's clients do. Keys of settings are Kafka's; a
+// setting that is not given has Kafka's default.
+func workload(s *scenario.Scenario, bootstrap []string) (program.Config, error) {
 	l := s.Load
-	producer, err := producerConfig(l.Producers.Properties)
-	if err != nil {
-		return program.Config{}, err
-	}
 	cfg := program.Config{
 		Client: client.Config{
 			Bootstrap:       bootstrap,
@@ -28,32 +24,61 @@ func programConfig(s *scenario.Scenario, bootstrap []string) (program.Config, er
 			RetryBackoffMax: l.Properties.Millis("retry.backoff.max.ms", 0),
 			MetadataMaxAge:  l.Properties.Millis("metadata.max.age.ms", 0),
 		},
-		Topic:              s.Topic.Name,
-		Partitions:         int32(s.Topic.Partitions.Value()),
-		ReplicationFactor:  int16(s.Topic.ReplicationFactor),
-		Producers:          l.Producers.Count,
-		RatePerSecond:      l.Producers.Rate.Value(),
-		RecordBytes:        int(l.Producers.RecordSize.Value()),
-		Producer:           producer,
-		Consumers:          l.Consumers.Count,
-		Group:              l.Consumers.Group,
-		LogAppendTime:      s.Topic.Configs.Text("message.timestamp.type", "CreateTime") == "LogAppendTime",
-		Consumer:           consumerConfig(l.Consumers.Properties),
-		ListOffsetsEvery:   time.Second,
-		Registers:          l.Committers.Count,
-		RegisterPartitions: int32(min(4, s.Topic.Partitions.Value())),
-		RegisterEvery:      l.Committers.Every.Value(),
-		Arrivals:           arrivals[l.Producers.Arrivals],
-		RampFrom:           l.Producers.RampFrom.Value(),
-		Sticky:             l.Producers.Partitioner == scenario.PartitionerSticky,
-		History:            target.Recording(s),
-		Duration:           l.Duration.Value(),
-		Drain:              drainPatience,
+		History:  target.Recording(s),
+		Duration: l.Duration.Value(),
+		Drain:    drainPatience,
 	}
-	for _, name := range s.Topic.Configs.Names() {
-		cfg.TopicConfigs = append(cfg.TopicConfigs, client.TopicConfig{Name: name, Value: s.Topic.Configs[name]})
+	for _, t := range s.TopicsUnderLoad() {
+		topic := program.Topic{
+			Name: t.Name, Partitions: int32(t.Partitions.Value()), ReplicationFactor: int16(t.ReplicationFactor),
+			LogAppendTime: t.Configs.Text("message.timestamp.type", "CreateTime") == "LogAppendTime",
+		}
+		for _, name := range t.Configs.Names() {
+			topic.Configs = append(topic.Configs, client.TopicConfig{Name: name, Value: t.Configs[name]})
+		}
+		cfg.Topics = append(cfg.Topics, topic)
+	}
+	registers := 0
+	for _, c := range l.Clients() {
+		topic, ok := s.TopicOf(c.On())
+		if !ok {
+			return cfg, fmt.Errorf("scenario: there is no topic %q for clients to work on", c.On())
+		}
+		switch c := c.(type) {
+		case *scenario.Producers:
+			settings, err := producerConfig(c.Properties)
+			if err != nil {
+				return cfg, err
+			}
+			cfg.Programs = append(cfg.Programs, &program.Produce{
+				Topic: topic.Name, Producers: c.Count, RatePerSecond: c.Rate.Value(), RecordBytes: int(c.RecordSize.Value()),
+				Producer: settings, Arrivals: arrivals[c.Arrivals], RampFrom: c.RampFrom.Value(),
+				Sticky: c.Partitioner == scenario.PartitionerSticky,
+			})
+		case *scenario.Consumers:
+			cfg.Programs = append(cfg.Programs, &program.Consume{
+				Topic: topic.Name, Consumers: c.Count, Group: c.Group, Consumer: consumerConfig(c.Properties), ListOffsetsEvery: time.Second,
+			})
+		case *scenario.Committers:
+			registers++
+			cfg.Programs = append(cfg.Programs, &program.Register{
+				Topic: topic.Name, Registers: c.Count, Group: registerGroup(registers),
+				Partitions: int32(min(4, topic.Partitions.Value())), Every: c.Every.Value(),
+			})
+		default:
+			return cfg, fmt.Errorf("scenario: no program does what %T says", c)
+		}
 	}
 	return cfg, nil
+}
+
+// registerGroup is the group of the nth program of committers: what is written
+// into one register must tell by whom.
+func registerGroup(n int) string {
+	if n == 1 {
+		return "weir-register"
+	}
+	return fmt.Sprintf("weir-register-%d", n)
 }
 
 // arrivals are by their names in scenarios.

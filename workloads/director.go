@@ -61,7 +61,7 @@ func newDirector(o Options) *director {
 func (d *director) takeOn(c target.Cluster) error {
 	d.cluster = c
 	d.log.OnCommitted(c.Committed)
-	cfg, err := programConfig(d.s, c.Bootstrap())
+	cfg, err := workload(d.s, c.Bootstrap())
 	if err != nil {
 		return err
 	}
@@ -75,7 +75,9 @@ func (d *director) Event(node string, at time.Duration, name string, attrs []env
 }
 
 // Row implements target.Listener.
-func (d *director) Row(at time.Duration, brokers []target.BrokerRow) { d.meter.row(at, brokers) }
+func (d *director) Row(at time.Duration, brokers []target.BrokerRow) {
+	d.meter.row(at, d.workload.Lag(), brokers)
+}
 
 // HighWatermark implements target.Listener.
 func (d *director) HighWatermark(w linearizability.HighWatermark) { d.log.AddHighWatermark(w) }
@@ -162,7 +164,7 @@ func (d *director) fail(err error) {
 
 func (d *director) startClients() []env.Task {
 	var tasks []env.Task
-	for _, p := range d.workload.Programs() {
+	for _, p := range d.workload.Clients() {
 		tasks = append(tasks, d.cluster.StartClient(p.Name, func(e env.Env) {
 			if err := p.Run(e); err != nil {
 				d.fail(fmt.Errorf("client %s: %w", p.Name, err))
@@ -190,7 +192,7 @@ func (d *director) watchPartitions(e env.Env, inj *injector, stop env.Signal) {
 			}
 			d.states[tp] = p
 			d.log.AddPartitionState(p)
-			if p.Topic == d.s.Topic.Name {
+			if _, ok := d.s.TopicOf(p.Topic); ok {
 				d.sink.PartitionState(p)
 			}
 		}
@@ -260,7 +262,7 @@ func (d *director) scan(e env.Env) {
 	d.enter("reading everything back")
 	scans, err := d.workload.Scan(e, d.s.Recovery)
 	if err != nil {
-		d.stuck(e, fmt.Sprintf("the topic could not be read back within %v after healing", d.s.Recovery), err.Error())
+		d.stuck(e, fmt.Sprintf("the topics could not be read back within %v after healing", d.s.Recovery), err.Error())
 		return
 	}
 	d.scanned = true

@@ -131,9 +131,9 @@ func (m *meter) Operated(_ string, started, done time.Duration, outcome client.O
 	}
 }
 
-// row tells the sink what has happened since the last row. The last row of a
+// row tells the sink what has happened since the last row, and the lag. The last row of a
 // run is that of its last, partial second.
-func (m *meter) row(at time.Duration, brokers []target.BrokerRow) {
+func (m *meter) row(at time.Duration, lag int64, brokers []target.BrokerRow) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if at <= m.toldAt {
@@ -149,7 +149,7 @@ func (m *meter) row(at time.Duration, brokers []target.BrokerRow) {
 		Consumed:      now.Consumed - before.Consumed,
 		AckedBytes:    now.AckedBytes - before.AckedBytes,
 		ConsumedBytes: now.ConsumedBytes - before.ConsumedBytes,
-		Lag:           max(0, now.Acked-now.Consumed),
+		Lag:           lag,
 		Brokers:       brokers,
 	})
 	m.told = now

@@ -74,7 +74,7 @@ type Sink interface {
 type Row struct {
 	Offered, Acked, Failed, Unknown, Consumed int64 // records
 	AckedBytes, ConsumedBytes                 int64
-	Lag                                       int64 // records acknowledged and not yet read
+	Lag                                       int64 // records acknowledged that consumers have yet to read
 
 	Brokers []target.BrokerRow // in order of broker id; empty where they cannot be seen
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/weirlab/weir/linearizability"
+	"github.com/weirlab/weir/workloads/scenario"
 	"github.com/weirlab/weir/workloads/target"
 	"github.com/weirlab/weir/workloads/target/local"
 	"github.com/weirlab/weir/workloads/target/sim"
@@ -116,7 +117,7 @@ func (d *director) healed() time.Duration {
 func (d *director) close(interrupted string) error {
 	d.log.End(linearizability.End{
 		Interrupted: interrupted,
-		Drained:     d.scanned && d.s.Load.Consumers.Count > 0,
+		Drained:     d.scanned && scenario.Count[*scenario.Consumers](d.s.Load) > 0,
 		Healed:      d.healed(),
 		Patience:    d.s.Recovery / 2,
 	})

@@ -221,33 +221,69 @@ func (r runRecord) fill(o *workloads.Outcome, wall time.Duration) {
 	}
 }
 
-// settings lists what was set, by Kafka's names.
+// settings lists what was set, by Kafka's names. Where there are several topics
+// or programs of a kind, each setting says whose it is.
 func settings(s *scenario.Scenario) []reports.Setting {
 	var list []reports.Setting
+	set := func(whose, name string, value any) {
+		list = append(list, reports.Setting{Name: whose + name, Value: fmt.Sprint(value)})
+	}
 	add := func(prefix string, p scenario.Properties) {
 		for _, name := range p.Names() {
-			list = append(list, reports.Setting{Name: prefix + name, Value: p[name]})
+			set(prefix, name, p[name])
 		}
 	}
-	list = append(list,
-		reports.Setting{Name: "partitions", Value: fmt.Sprint(s.Topic.Partitions.Value())},
-		reports.Setting{Name: "replication.factor", Value: fmt.Sprint(s.Topic.ReplicationFactor)},
-		reports.Setting{Name: "producers", Value: fmt.Sprint(s.Load.Producers.Count)},
-		reports.Setting{Name: "consumers", Value: fmt.Sprint(s.Load.Consumers.Count)},
-		reports.Setting{Name: "committers", Value: fmt.Sprint(s.Load.Committers.Count)},
-		reports.Setting{Name: "records per second", Value: fmt.Sprint(s.Load.Producers.Rate.Value())},
-		reports.Setting{Name: "record size in bytes", Value: fmt.Sprint(s.Load.Producers.RecordSize.Value())},
-	)
-	if s.Load.Producers.Arrivals != "" {
-		list = append(list, reports.Setting{Name: "arrivals", Value: s.Load.Producers.Arrivals})
+	topics := s.TopicsUnderLoad()
+	topicOf := func(name string) string {
+		if len(topics) == 1 {
+			return ""
+		}
+		return name + ": "
 	}
-	list = append(list, reports.Setting{Name: "history", Value: recording(s.Load)})
-	add("topic: ", s.Topic.Configs)
+	for _, t := range topics {
+		set(topicOf(t.Name), "partitions", t.Partitions.Value())
+		set(topicOf(t.Name), "replication.factor", t.ReplicationFactor)
+	}
+	set("", "producers", scenario.Count[*scenario.Producers](s.Load))
+	set("", "consumers", scenario.Count[*scenario.Consumers](s.Load))
+	set("", "committers", scenario.Count[*scenario.Committers](s.Load))
+	producers := scenario.Of[*scenario.Producers](s.Load)
+	for i, p := range producers {
+		whose := programOf("producers", i, len(producers), p.Topic)
+		if len(producers) > 1 {
+			set(whose, "count", p.Count)
+		}
+		set(whose, "records per second", p.Rate.Value())
+		set(whose, "record size in bytes", p.RecordSize.Value())
+		if p.Arrivals != "" {
+			set(whose, "arrivals", p.Arrivals)
+		}
+	}
+	set("", "history", recording(s.Load))
+	for _, t := range topics {
+		add(topicOf(t.Name)+"topic: ", t.Configs)
+	}
 	add("broker: ", s.Cluster.Properties)
 	add("client: ", s.Load.Properties)
-	add("producer: ", s.Load.Producers.Properties)
-	add("consumer: ", s.Load.Consumers.Properties)
+	for i, p := range producers {
+		add(programOf("producers", i, len(producers), p.Topic)+"producer: ", p.Properties)
+	}
+	consumers := scenario.Of[*scenario.Consumers](s.Load)
+	for i, c := range consumers {
+		add(programOf("consumers", i, len(consumers), c.Topic)+"consumer: ", c.Properties)
+	}
 	return list
+}
+
+// programOf says which of a kind's programs a setting is of, "" if there is one.
+func programOf(kind string, i, n int, topic string) string {
+	switch {
+	case n == 1:
+		return ""
+	case topic == "":
+		return fmt.Sprintf("%s %d: ", kind, i+1)
+	}
+	return fmt.Sprintf("%s %d on %s: ", kind, i+1, topic)
 }
 
 // recording says how much of what clients did is in the history.

@@ -28,6 +28,9 @@ func Run(ctx context.Context, s *scenario.Scenario, t Target) (*Measurement, err
 	default:
 		return nil, fmt.Errorf("measure: there is no target %q; use %s or %s", t.Kind, Sim, Local)
 	}
+	if len(s.Load.Programs) > 0 {
+		return nil, fmt.Errorf("measuring %s: a list of programs has no one rate and record size to measure by; give load.producers and load.consumers instead", s.Name)
+	}
 	sink := newSink(s)
 	o := t.Options
 	o.Scenario, o.Sink, o.History, o.Brief = s, sink, nil, !t.Judged

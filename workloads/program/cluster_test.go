@@ -94,14 +94,14 @@ func TestGroupThroughFailures(t *testing.T) {
 			log := linearizability.NewLog(nil)
 			w, err := program.New(program.Config{
 				Client: client.Config{Bootstrap: c.addrs, RequestTimeout: 5 * time.Second, DialTimeout: 2 * time.Second},
-				Topic:  "t", Partitions: 6, ReplicationFactor: 3,
-				TopicConfigs: []client.TopicConfig{{Name: "min.insync.replicas", Value: "2"}},
-				Producers:    2, RatePerSecond: 100, RecordBytes: 64, Producer: client.DefaultProducerConfig(),
-				Consumers: 3, Group: "readers",
-				Consumer: client.ConsumerConfig{
-					OffsetReset: client.ResetEarliest, SessionTimeout: 6 * time.Second, HeartbeatInterval: time.Second,
+				Topics: []program.Topic{{Name: "t", Partitions: 6, ReplicationFactor: 3, Configs: []client.TopicConfig{{Name: "min.insync.replicas", Value: "2"}}}},
+				Programs: []program.Program{
+					&program.Produce{Topic: "t", Producers: 2, RatePerSecond: 100, RecordBytes: 64, Producer: client.DefaultProducerConfig()},
+					&program.Consume{Topic: "t", Consumers: 3, Group: "readers", ListOffsetsEvery: time.Second, Consumer: client.ConsumerConfig{
+						OffsetReset: client.ResetEarliest, SessionTimeout: 6 * time.Second, HeartbeatInterval: time.Second,
+					}},
+					&program.Register{Topic: "t", Registers: 1},
 				},
-				Registers: 1, ListOffsetsEvery: time.Second,
 				Duration: 40 * time.Second, Drain: time.Minute,
 			}, log, nil)
 			require.NoError(t, err)
@@ -119,7 +119,7 @@ func TestGroupThroughFailures(t *testing.T) {
 				require.NoError(t, w.CreateTopics(e, time.Minute))
 				w.Begin(e.Now())
 				var tasks []env.Task
-				for _, p := range w.Programs() {
+				for _, p := range w.Clients() {
 					n := c.machine(p.Name)
 					task := n.Start(p.Name, func(e env.Env) { require.NoError(t, p.Run(e)) })
 					if p.Name == "consumer-0" {

@@ -1,6 +1,7 @@
 package program
 
 import (
+	"fmt"
 	"strconv"
 	"time"
 
@@ -15,8 +16,77 @@ const (
 	probeTimeout = 5 * time.Second
 )
 
+// Consume is the program of consumers: they read a topic until the load has
+// ended and everything written is read, or Drain has passed.
+type Consume struct {
+	Topic string
+
+	// Consumers read as members of Group if it is set, else each reads the
+	// partitions p with p mod Consumers equal to its number.
+	Consumers int
+	Group     string
+	Consumer  client.ConsumerConfig
+	// ListOffsetsEvery is the pause between ListOffsets(latest) probes of a
+	// consumer. 0: none.
+	ListOffsetsEvery time.Duration
+
+	// In the run.
+	w             *Workload
+	topic         *topic
+	probes, polls int64 // first processes: one per consumer, and one per partition of each
+}
+
+// Kind implements Program.
+func (p *Consume) Kind() string { return "consumer" }
+
+// Clients implements Program.
+func (p *Consume) Clients() int { return p.Consumers }
+
+// On implements Program.
+func (p *Consume) On() string { return p.Topic }
+
+// Groups implements Program.
+func (p *Consume) Groups() []string {
+	if p.Group == "" || p.Consumers == 0 {
+		return nil
+	}
+	return []string{p.Group}
+}
+
+// Promise implements Program: everything that is read, to the end of the topic.
+func (p *Consume) Promise(m *linearizability.Manifest) {
+	m.Consumers += p.Consumers
+	m.Read = append(m.Read, p.Topic)
+	m.Probes = m.Probes || p.ListOffsetsEvery > 0
+	m.Group = m.Group || p.Group != ""
+}
+
+func (p *Consume) join(w *Workload, _ int) error {
+	topic, err := w.topic(p.Topic)
+	if err != nil {
+		return err
+	}
+	if p.ListOffsetsEvery < 0 {
+		return fmt.Errorf("%s between ListOffsets probes: it must not be negative", p.ListOffsetsEvery)
+	}
+	p.w, p.topic = w, topic
+	p.probes = w.claim(int64(p.Consumers))
+	p.polls = w.claim(int64(p.Consumers) * int64(topic.Partitions))
+	if p.Consumers > 0 {
+		topic.readers++
+	}
+	return nil
+}
+
+// process is that of a pair of a consumer and a partition, since a consumer
+// reads its partitions side by side.
+func (p *Consume) process(consumer int, partition int32) int64 {
+	return p.polls + int64(consumer)*int64(p.topic.Partitions) + int64(partition)
+}
+
 // consuming is one consumer's run.
 type consuming struct {
+	p     *Consume
 	w     *Workload
 	e     env.Env
 	c     *client.Client
@@ -29,17 +99,16 @@ type consuming struct {
 	bytes    int64
 }
 
-// consume reads until the load has ended and everything written is read, or
-// Drain has passed.
-func (w *Workload) consume(e env.Env, name string, i int) error {
+func (p *Consume) run(e env.Env, name string, i int) error {
+	w := p.w
 	c, err := w.connect(e, name)
 	if err != nil {
 		return err
 	}
 	defer c.Close()
-	cfg := w.cfg.Consumer
-	cfg.Group = w.cfg.Group
-	run := &consuming{w: w, e: e, c: c, index: i}
+	cfg := p.Consumer
+	cfg.Group = p.Group
+	run := &consuming{p: p, w: w, e: e, c: c, index: i}
 	cfg.OnAssigned = run.assigned
 	k, err := c.NewConsumer(cfg)
 	if err != nil {
@@ -48,11 +117,11 @@ func (w *Workload) consume(e env.Env, name string, i int) error {
 	defer k.Close()
 	run.k = k
 	if cfg.Group != "" {
-		if err := k.Subscribe([]string{w.cfg.Topic}); err != nil {
+		if err := k.Subscribe([]string{p.Topic}); err != nil {
 			return err
 		}
 	} else {
-		parts := w.partitions(i, w.cfg.Consumers)
+		parts := p.topic.every(i, p.Consumers)
 		if len(parts) == 0 {
 			return nil // more consumers than partitions
 		}
@@ -60,7 +129,7 @@ func (w *Workload) consume(e env.Env, name string, i int) error {
 	}
 	stop := e.NewSignal()
 	var probe env.Task
-	if w.cfg.ListOffsetsEvery > 0 {
+	if p.ListOffsetsEvery > 0 {
 		probe = e.Go("probe", func() { run.probe(stop) })
 	}
 	run.read()
@@ -79,21 +148,12 @@ func (r *consuming) assigned(parts []client.TopicPartition) {
 	if !ok {
 		return
 	}
-	a := linearizability.Assignment{Group: r.w.cfg.Group, Process: r.w.pollProcess(r.index, 0), Topic: r.w.cfg.Topic, Time: r.e.Now()}
+	a := linearizability.Assignment{Group: r.p.Group, Process: r.p.process(r.index, 0), Topic: r.p.Topic, Time: r.e.Now()}
 	a.Member, a.Generation = r.k.Member()
 	for _, tp := range parts {
 		a.Partitions = append(a.Partitions, tp.Partition)
 	}
 	log.AddAssignment(a)
-}
-
-// partitions lists every stride-th partition from first on.
-func (w *Workload) partitions(first, stride int) []client.TopicPartition {
-	var parts []client.TopicPartition
-	for p := int32(first); p < w.cfg.Partitions; p += int32(stride) {
-		parts = append(parts, client.TopicPartition{Topic: w.cfg.Topic, Partition: p})
-	}
-	return parts
 }
 
 // read polls until it is time to end.
@@ -110,7 +170,7 @@ func (r *consuming) read() {
 			r.record(&batch, started)
 		}
 		now := r.e.Now()
-		if w.cfg.Group != "" && now-committed >= commitEvery {
+		if r.p.Group != "" && now-committed >= commitEvery {
 			committed = now
 			r.k.CommitPositions(w.requestTimeout())
 		}
@@ -136,8 +196,8 @@ func (r *consuming) read() {
 func (r *consuming) caughtUp(ends map[client.TopicPartition]int64) bool {
 	w := r.w
 	parts := r.k.Assigned()
-	if w.cfg.Group != "" {
-		parts = w.partitions(0, 1)
+	if r.p.Group != "" {
+		parts = r.p.topic.every(0, 1)
 	}
 	for _, tp := range parts {
 		if _, known := ends[tp]; known {
@@ -150,13 +210,13 @@ func (r *consuming) caughtUp(ends map[client.TopicPartition]int64) bool {
 		ends[tp] = end
 	}
 	positions := make([]int64, len(parts))
-	if w.cfg.Group == "" {
+	if r.p.Group == "" {
 		for i, tp := range parts {
 			positions[i], _ = r.k.Position(tp)
 		}
 	} else {
 		r.k.CommitPositions(w.requestTimeout())
-		committed, _, err := r.c.FetchOffsets(w.cfg.Group, parts, probeTimeout)
+		committed, _, err := r.c.FetchOffsets(r.p.Group, parts, probeTimeout)
 		if err != nil {
 			return false
 		}
@@ -179,14 +239,15 @@ func (r *consuming) record(batch *client.Batch, started time.Duration) {
 		records := make([]linearizability.Record, len(p.Records))
 		for j := range p.Records {
 			got := &p.Records[j]
-			v, intended, ok := w.parse(got.Value)
+			v, by, intended, ok := w.parse(got.Value)
 			records[j] = linearizability.Record{Offset: got.Offset, Value: v}
 			if !ok {
 				records[j].Value = linearizability.None
 				continue
 			}
-			r.undress(got, v, now)
-			if v>>valueBits < int64(w.cfg.Producers) {
+			if by != nil {
+				r.undress(got, by, v, now)
+				w.read.Add(1)
 				w.meter.Consumed(intended, now-w.origin, len(got.Value))
 			}
 		}
@@ -201,8 +262,8 @@ func (r *consuming) record(batch *client.Batch, started time.Duration) {
 }
 
 // undress takes down what is wrong with what goes around a value.
-func (r *consuming) undress(got *client.ConsumedRecord, value int64, now time.Duration) {
-	if r.w.cfg.streams() {
+func (r *consuming) undress(got *client.ConsumedRecord, by *Produce, value int64, now time.Duration) {
+	if by.streams() {
 		return
 	}
 	var sent []byte
@@ -211,20 +272,20 @@ func (r *consuming) undress(got *client.ConsumedRecord, value int64, now time.Du
 			sent = got.Headers[i].Value
 		}
 	}
-	what := linearizability.Undress(value, got.Key, sent, got.TimestampMillis, r.w.cfg.LogAppendTime)
+	what := linearizability.Undress(value, got.Key, sent, got.TimestampMillis, r.p.topic.LogAppendTime)
 	log, ok := r.w.rec.(interface {
 		AddFlaw(linearizability.Flaw)
 	})
 	if what != "" && ok {
 		log.AddFlaw(linearizability.Flaw{Topic: got.Topic, Partition: got.Partition, Offset: got.Offset, Value: value,
-			Time: now, Where: "client " + strconv.FormatInt(r.w.pollProcess(r.index, got.Partition), 10), What: what})
+			Time: now, Where: "client " + strconv.FormatInt(r.p.process(r.index, got.Partition), 10), What: what})
 	}
 }
 
 // invokePoll takes down the start of a poll.
 func (r *consuming) invokePoll(started time.Duration, tp client.TopicPartition, position, session int64) int64 {
 	return r.w.rec.Invoke(linearizability.Op{
-		Time: started, Process: r.w.pollProcess(r.index, tp.Partition), F: linearizability.Poll,
+		Time: started, Process: r.p.process(r.index, tp.Partition), F: linearizability.Poll,
 		Topic: tp.Topic, Partition: tp.Partition, Offset: position, Session: session,
 		Broker: linearizability.None, LeaderEpoch: linearizability.None,
 	})
@@ -250,10 +311,11 @@ func (r *consuming) recordErrors(errs []client.PartitionError, started, now time
 func (r *consuming) probe(stop env.Signal) {
 	w := r.w
 	admin := r.c.Admin()
-	for next := int32(r.index) % w.cfg.Partitions; !stop.Wait(w.cfg.ListOffsetsEvery); next = (next + 1) % w.cfg.Partitions {
-		tp := client.TopicPartition{Topic: w.cfg.Topic, Partition: next}
+	partitions := r.p.topic.Partitions
+	for next := int32(r.index) % partitions; !stop.Wait(r.p.ListOffsetsEvery); next = (next + 1) % partitions {
+		tp := r.p.topic.partition(next)
 		n := w.rec.Invoke(linearizability.Op{
-			Time: r.e.Now(), Process: w.probeProcess(r.index), F: linearizability.ListOffsets,
+			Time: r.e.Now(), Process: r.p.probes + int64(r.index), F: linearizability.ListOffsets,
 			Topic: tp.Topic, Partition: tp.Partition, Offset: linearizability.None,
 			Broker: linearizability.None, LeaderEpoch: linearizability.None,
 		})

@@ -1,10 +1,20 @@
 // Package program holds what the clients of a run do: open-loop producers,
 // consumers, clients of a committed offset as a register, and the final scan.
 //
-// A [Workload] is made from a [Config] and yields [Program]s, one per client.
-// Whoever runs it gives each program an [env.Env] (a machine of its own in
-// simulation, a shared one on the operating system), calls Run as a task, and
-// waits for all of them; then Scan reads every partition to its end.
+// A [Program] is what clients of one kind do on one topic: [Produce], [Consume],
+// [Register]. A [Workload] is any number of them at once, on any number of
+// topics. It yields [Client]s; whoever runs it gives each an [env.Env] (a
+// machine of its own in simulation, a shared one on the operating system), calls
+// Run as a task, and waits for all of them; then Scan reads every partition of
+// every topic to its end.
+//
+// # Adding a program
+//
+// A program is one file: its settings, the methods of [Program], and what a
+// client does in run. It claims processes of the history for what it records,
+// and promises in Promise what the judge may then miss. A scenario asks for it
+// by a kind of its own in package scenario, and package workloads turns one into
+// the other.
 //
 // # Open loop
 //
@@ -34,9 +44,16 @@
 // meter count from the origin that is given to Begin. All programs of a run
 // must share one clock.
 //
+// # Values
+//
+// Every record of a run has a value of its own, made of the number of its
+// producer, which is unique among all programs, and its own number. Whoever
+// reads one works out which program sent it, when it was to be sent, and what
+// must go with it.
+//
 // # History
 //
-// Every operation goes to a [linearizability.Recorder]. Each producer and each
-// register client is a process of the history; each pair of a consumer and a
+// Every operation goes to a [linearizability.Recorder], under processes that the
+// programs claim. Each producer and each register client is a process of the history; each pair of a consumer and a
 // partition is one, since a consumer reads its partitions side by side.
 package program

@@ -1,6 +1,7 @@
 package program
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/weirlab/weir/env"
@@ -8,33 +9,101 @@ import (
 	"github.com/weirlab/weir/workloads/client"
 )
 
-// value identifies producer i's nth record.
-func value(i int, n int64) int64 { return int64(i)<<valueBits | n }
+// Produce is the program of producers: they send records to a topic in an open
+// loop, on a schedule that they share, and then wait for the results.
+type Produce struct {
+	Topic string
 
-// turn is the partition of producer i's nth record when each has its turn.
-func (w *Workload) turn(i int, n int64) int32 {
-	return int32((n + int64(i)) % int64(w.cfg.Partitions))
+	// Producers share RatePerSecond records of RecordBytes (value size; at
+	// least linearizability.MinPayload, or linearizability.MinTimedPayload where the schedule
+	// cannot be computed from a record's number or the history is not of records).
+	Producers     int
+	RatePerSecond int64
+	RecordBytes   int
+	Producer      client.ProducerConfig
+	// Arrivals is how the records are spread over time. ArrivalsSaturate has
+	// no rate; ArrivalsRamp goes from RampFrom records/s to RatePerSecond.
+	Arrivals Arrivals
+	RampFrom int64
+	// Sticky leaves records to the client's partitioner (without keys: batch
+	// by batch, KIP-480) instead of giving each partition its turn.
+	Sticky bool
+
+	// In the run.
+	w       *Workload
+	topic   *topic
+	first   int   // number of the first producer
+	process int64 // of the first producer
 }
 
-// payload appends the value of a record.
-func (w *Workload) payload(dst []byte, v int64, intended time.Duration) []byte {
-	if w.cfg.timed() {
-		return linearizability.AppendTimedPayload(dst, v, intended, w.cfg.RecordBytes)
+// Kind implements Program.
+func (p *Produce) Kind() string { return "producer" }
+
+// Clients implements Program.
+func (p *Produce) Clients() int { return p.Producers }
+
+// On implements Program.
+func (p *Produce) On() string { return p.Topic }
+
+// Groups implements Program.
+func (p *Produce) Groups() []string { return nil }
+
+// Promise implements Program: every record sent and what became of it.
+func (p *Produce) Promise(m *linearizability.Manifest) {
+	m.Producers += p.Producers
+	if p.streams() {
+		m.Plain = append(m.Plain, p.Topic)
+	} else {
+		m.Dressed = true
 	}
-	return linearizability.AppendPayload(dst, v, w.cfg.RecordBytes)
 }
 
-// parse reads the value of a record, and when it was to be sent. It reports
-// false if nobody here wrote it.
-func (w *Workload) parse(b []byte) (v int64, intended time.Duration, ok bool) {
-	if w.cfg.timed() {
-		return linearizability.ParseTimedPayload(b)
+func (p *Produce) join(w *Workload, first int) error {
+	topic, err := w.topic(p.Topic)
+	if err != nil {
+		return err
 	}
-	v, ok = linearizability.ParsePayload(b)
-	if ok && v>>valueBits < int64(w.cfg.Producers) {
-		intended = w.intended(int(v>>valueBits), v&(1<<valueBits-1))
+	p.w, p.topic, p.first = w, topic, first
+	if err := p.check(); p.Producers > 0 && err != nil {
+		return err
 	}
-	return v, intended, ok
+	p.process = w.claim(int64(p.Producers))
+	w.authors = append(w.authors, p)
+	w.stamped = w.stamped && p.timed()
+	w.producing.Add(int64(p.Producers))
+	return nil
+}
+
+func (p *Produce) check() error {
+	switch {
+	case p.first+p.Producers > maxProducers:
+		return fmt.Errorf("%d producers are too many: there can be at most %d", p.first+p.Producers, maxProducers)
+	case p.Arrivals < ArrivalsConstant || p.Arrivals > ArrivalsSaturate:
+		return fmt.Errorf("arrivals %d are none of the four known", p.Arrivals)
+	case p.Arrivals == ArrivalsSaturate && p.RatePerSecond != 0:
+		return fmt.Errorf("producers that saturate have no rate, but %d records/s are given", p.RatePerSecond)
+	case p.Arrivals == ArrivalsRamp && p.RampFrom < 1:
+		return fmt.Errorf("a ramp starts at 1 record/s or more, not %d", p.RampFrom)
+	case p.RatePerSecond < 1 && p.Arrivals != ArrivalsSaturate:
+		return fmt.Errorf("producers need a rate of at least 1 record/s, not %d", p.RatePerSecond)
+	case p.RecordBytes < linearizability.MinPayload:
+		return fmt.Errorf("records need at least %d bytes to carry their identity, not %d", linearizability.MinPayload, p.RecordBytes)
+	case p.timed() && p.RecordBytes < linearizability.MinTimedPayload:
+		return fmt.Errorf("records need at least %d bytes to carry their identity and time, not %d", linearizability.MinTimedPayload, p.RecordBytes)
+	case p.RatePerSecond > 0 && p.w.cfg.Duration/time.Second >= 1<<valueBits/time.Duration(p.RatePerSecond):
+		return fmt.Errorf("%s at %d records/s are more records than can be told apart (2^%d)", p.w.cfg.Duration, p.RatePerSecond, valueBits)
+	}
+	return nil
+}
+
+// timed says that records carry the time at which they were to be sent: it
+// does not follow from their number, or it is not worth working out.
+func (p *Produce) timed() bool { return p.Arrivals != ArrivalsConstant || p.w.cfg.bulk() }
+
+// streams says that records are sent by the batch: because that is how they are
+// recorded, or because only the client knows where each one goes.
+func (p *Produce) streams() bool {
+	return p.w.cfg.bulk() || p.Sticky || p.Arrivals == ArrivalsSaturate
 }
 
 // sending is one record under way.
@@ -47,38 +116,40 @@ type sending struct {
 
 // producing is one producer's run.
 type producing struct {
+	p    *Produce
 	w    *Workload
 	e    env.Env
+	i    int
 	done func(*client.Record, client.Result)
 }
 
-// produce sends records on schedule until the load ends, then waits for their
-// results.
-func (w *Workload) produce(e env.Env, name string, i int) error {
+func (p *Produce) run(e env.Env, name string, i int) error {
+	w := p.w
 	defer w.producing.Add(-1)
 	c, err := w.connect(e, name)
 	if err != nil {
 		return err
 	}
 	defer c.Close()
-	p, err := c.NewProducer(w.cfg.Producer)
+	to, err := c.NewProducer(p.Producer)
 	if err != nil {
 		return err
 	}
-	if w.cfg.streams() {
-		w.stream(e, p, name, i)
+	if p.streams() {
+		p.stream(e, to, name, i)
 	} else {
-		w.sendEach(e, p, name, i)
+		p.sendEach(e, to, name, i)
 	}
-	p.Close(w.cfg.Drain)
+	to.Close(w.cfg.Drain)
 	return nil
 }
 
 // sendEach sends one record after the other, until the load ends.
-func (w *Workload) sendEach(e env.Env, p *client.Producer, name string, i int) {
-	run := &producing{w: w, e: e}
+func (p *Produce) sendEach(e env.Env, to *client.Producer, name string, i int) {
+	w := p.w
+	run := &producing{p: p, w: w, e: e, i: i}
 	run.done = run.settled
-	schedule := w.newSchedule(e, name, i)
+	schedule := p.newSchedule(e, name, i)
 	var payload []byte
 	for n := int64(0); ; n++ {
 		at := schedule.next()
@@ -91,33 +162,34 @@ func (w *Workload) sendEach(e env.Env, p *client.Producer, name string, i int) {
 		if w.stop.Load() {
 			break
 		}
-		payload = w.payload(payload[:0], value(i, n), at)
-		run.send(p, i, n, at, payload)
+		payload = p.payload(payload[:0], p.value(i, n), at)
+		run.send(to, n, at, payload)
 	}
 }
 
-func (r *producing) send(p *client.Producer, i int, n int64, intended time.Duration, payload []byte) {
-	w := r.w
+func (r *producing) send(to *client.Producer, n int64, intended time.Duration, payload []byte) {
+	p, w := r.p, r.w
+	value := p.value(r.i, n)
 	now := r.e.Now()
 	s := &sending{intended: intended, sent: now - w.origin}
-	s.rec.Topic = w.cfg.Topic
-	s.rec.Partition = w.turn(i, n)
+	s.rec.Topic = p.Topic
+	s.rec.Partition = p.turn(r.i, n)
 	s.rec.Value = payload
 	s.rec.TimestampMillis = r.e.Wall().UnixMilli()
 	var sent []byte
-	s.rec.Key, sent = linearizability.Dress(value(i, n), s.rec.TimestampMillis)
+	s.rec.Key, sent = linearizability.Dress(value, s.rec.TimestampMillis)
 	s.rec.Headers = []client.Header{{Key: linearizability.SentHeader, Value: sent}}
 	s.rec.Tag = s
 	s.number = w.rec.Invoke(linearizability.Op{
-		Time: now, Process: int64(i), F: linearizability.Send,
-		Topic: s.rec.Topic, Partition: s.rec.Partition, Value: value(i, n),
-		Offset: linearizability.None, Acks: int16(w.cfg.Producer.Acks), Broker: linearizability.None,
-		LeaderEpoch: linearizability.None, Idempotent: w.cfg.Producer.Idempotent,
+		Time: now, Process: p.process + int64(r.i), F: linearizability.Send,
+		Topic: s.rec.Topic, Partition: s.rec.Partition, Value: value,
+		Offset: linearizability.None, Acks: int16(p.Producer.Acks), Broker: linearizability.None,
+		LeaderEpoch: linearizability.None, Idempotent: p.Producer.Idempotent,
 		ProducerID: linearizability.None, Sequence: linearizability.None,
 	})
 	w.sent.Add(1)
 	w.meter.Offered(1)
-	p.Produce(&s.rec, r.done)
+	to.Produce(&s.rec, r.done)
 }
 
 // settled takes down a record's result. It runs on the client's tasks.
@@ -126,8 +198,8 @@ func (r *producing) settled(rec *client.Record, res client.Result) {
 	s := rec.Tag.(*sending)
 	now := r.e.Now()
 	w.rec.Complete(s.number, result(&res, now, nil))
-	w.count(res.Outcome, 1)
-	w.meter.Produced(s.intended, s.sent, now-w.origin, w.cfg.RecordBytes, res.Outcome)
+	r.p.count(res.Outcome, 1)
+	w.meter.Produced(s.intended, s.sent, now-w.origin, r.p.RecordBytes, res.Outcome)
 }
 
 // result is the end of an operation that sent records.
@@ -146,9 +218,11 @@ func result(res *client.Result, now time.Duration, runs []linearizability.Run) l
 }
 
 // count adds records by what became of them.
-func (w *Workload) count(o client.Outcome, records int64) {
+func (p *Produce) count(o client.Outcome, records int64) {
+	w := p.w
 	switch o {
 	case client.OutcomeOK:
+		w.due.Add(records * p.topic.readers)
 		w.acked.Add(records)
 	case client.OutcomeFail:
 		w.failed.Add(records)

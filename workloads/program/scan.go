@@ -18,8 +18,9 @@ const (
 	joinPoll     = 200 * time.Millisecond
 )
 
-// CreateTopics creates the topic unless it exists, waits until all its replicas are in
-// sync and the register's coordinator serves, and is done by timeout.
+// CreateTopics creates the topics that do not exist, waits until all their
+// replicas are in sync and the coordinators of the programs' groups serve, and
+// is done by timeout.
 func (w *Workload) CreateTopics(e env.Env, timeout time.Duration) error {
 	end := e.Now() + timeout
 	left := func() time.Duration { return max(end-e.Now(), time.Millisecond) }
@@ -28,14 +29,31 @@ func (w *Workload) CreateTopics(e env.Env, timeout time.Duration) error {
 		return err
 	}
 	defer c.Close()
-	admin := c.Admin()
-	joining := e.Now() + joinPatience
+	for _, t := range w.topics {
+		if err := create(e, c.Admin(), t, left); err != nil {
+			return err
+		}
+	}
+	for _, p := range w.cfg.Programs {
+		for _, group := range p.Groups() {
+			tp := client.TopicPartition{Topic: p.On()}
+			if _, _, err := c.FetchOffsets(group, []client.TopicPartition{tp}, left()); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// create makes one topic unless it exists, and waits for its replicas.
+func create(e env.Env, admin *client.Admin, t *topic, left func() time.Duration) error {
+	joining := e.Now() + min(joinPatience, left())
+	var err error
 	for {
 		err = admin.CreateTopic(client.NewTopic{
-			Name: w.cfg.Topic, Partitions: w.cfg.Partitions,
-			ReplicationFactor: w.cfg.ReplicationFactor, Configs: w.cfg.TopicConfigs,
+			Name: t.Name, Partitions: t.Partitions, ReplicationFactor: t.ReplicationFactor, Configs: t.Configs,
 		}, left())
-		if !errors.Is(err, kerr.InvalidReplicationFactor) || e.Now() >= min(joining, end) {
+		if !errors.Is(err, kerr.InvalidReplicationFactor) || e.Now() >= joining {
 			break
 		}
 		e.Sleep(joinPoll)
@@ -43,44 +61,49 @@ func (w *Workload) CreateTopics(e env.Env, timeout time.Duration) error {
 	if err != nil && !errors.Is(err, kerr.TopicAlreadyExists) {
 		return err
 	}
-	if err := admin.WaitReady(w.cfg.Topic, left()); err != nil {
+	if err := admin.WaitReady(t.Name, left()); err != nil {
 		return err
 	}
-	topic, err := admin.DescribeTopic(w.cfg.Topic, left())
-	for errors.Is(err, kerr.UnknownTopicOrPartition) && left() > 0 { // a broker that has yet to hear of it
+	there, err := admin.DescribeTopic(t.Name, left())
+	for errors.Is(err, kerr.UnknownTopicOrPartition) && left() > time.Millisecond { // a broker that has yet to hear of it
 		e.Sleep(50 * time.Millisecond)
-		topic, err = admin.DescribeTopic(w.cfg.Topic, left())
+		there, err = admin.DescribeTopic(t.Name, left())
 	}
 	if err != nil {
 		return err
 	}
-	if n := len(topic.Partitions); n != int(w.cfg.Partitions) {
-		return fmt.Errorf("topic %q exists with %d partitions, the workload needs %d: delete it or name another", w.cfg.Topic, n, w.cfg.Partitions)
-	}
-	for _, group := range []string{w.cfg.RegisterGroup, w.cfg.Group} {
-		if group == "" || (group == w.cfg.RegisterGroup && w.cfg.Registers == 0) {
-			continue
-		}
-		tp := client.TopicPartition{Topic: w.cfg.Topic}
-		if _, _, err := c.FetchOffsets(group, []client.TopicPartition{tp}, left()); err != nil {
-			return err
-		}
+	if n := len(there.Partitions); n != int(t.Partitions) {
+		return fmt.Errorf("topic %q exists with %d partitions, the workload needs %d: delete it or name another", t.Name, n, t.Partitions)
 	}
 	return nil
 }
 
-// Scan reads every partition of the topic from its log start to its end
+// Scan reads every partition of the topics from its log start to its end
 // through its leader, as a consumer sees it. Run it when the cluster is
-// healthy and all programs have ended.
+// healthy and all clients have ended.
 func (w *Workload) Scan(e env.Env, timeout time.Duration) ([]linearizability.Scan, error) {
-	end := e.Now() + timeout
 	c, err := w.connect(e, "scan")
 	if err != nil {
 		return nil, err
 	}
 	defer c.Close()
+	var all []linearizability.Scan
+	end := e.Now() + timeout
+	for _, t := range w.topics {
+		scans, err := w.scan(e, c, t, end)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, scans...)
+	}
+	return all, nil
+}
+
+// scan reads one topic by the end of its time.
+func (w *Workload) scan(e env.Env, c *client.Client, t *topic, end time.Duration) ([]linearizability.Scan, error) {
+	began := e.Now()
 	admin := c.Admin()
-	topic, err := admin.DescribeTopic(w.cfg.Topic, timeout)
+	there, err := admin.DescribeTopic(t.Name, end-e.Now())
 	if err != nil {
 		return nil, err
 	}
@@ -90,12 +113,12 @@ func (w *Workload) Scan(e env.Env, timeout time.Duration) ([]linearizability.Sca
 	}
 	defer k.Close()
 
-	scans := make([]linearizability.Scan, w.cfg.Partitions)
+	scans := make([]linearizability.Scan, t.Partitions)
 	var parts []client.TopicPartition
-	for p := range w.cfg.Partitions {
+	for p := range t.Partitions {
 		s := &scans[p]
-		*s = linearizability.Scan{Topic: w.cfg.Topic, Partition: p, Broker: topic.Partitions[p].Leader, Leader: true, LogEnd: linearizability.None}
-		tp := client.TopicPartition{Topic: w.cfg.Topic, Partition: p}
+		*s = linearizability.Scan{Topic: t.Name, Partition: p, Broker: there.Partitions[p].Leader, Leader: true, LogEnd: linearizability.None}
+		tp := t.partition(p)
 		if s.LogStart, _, err = admin.ListOffset(tp, client.TimestampEarliest, end-e.Now()); err != nil {
 			return nil, err
 		}
@@ -114,7 +137,7 @@ func (w *Workload) Scan(e env.Env, timeout time.Duration) ([]linearizability.Sca
 		left := end - e.Now()
 		if left <= 0 {
 			position, _ := k.Position(parts[0])
-			return nil, fmt.Errorf("reading %s-%d to its end at %d: at offset %d after %s", parts[0].Topic, parts[0].Partition, scans[parts[0].Partition].HighWatermark, position, timeout)
+			return nil, fmt.Errorf("reading %s-%d to its end at %d: at offset %d after %s", parts[0].Topic, parts[0].Partition, scans[parts[0].Partition].HighWatermark, position, e.Now()-began)
 		}
 		batch := k.PollBatches(min(left, pollTimeout))
 		for _, failed := range batch.Errors {

@@ -7,11 +7,29 @@ import (
 	"github.com/weirlab/weir/env"
 )
 
+// Arrivals is how a load's records are spread over time.
+type Arrivals int8
+
+// The ways of arriving. Latency counts from a record's arrival in each.
+const (
+	// ArrivalsConstant: evenly spaced, the producers taking turns.
+	ArrivalsConstant Arrivals = iota
+	// ArrivalsPoisson: each producer's records arrive independently of each
+	// other, at RatePerSecond on average over all producers.
+	ArrivalsPoisson
+	// ArrivalsRamp: evenly spaced at a rate that grows (or falls) steadily from
+	// RampFrom at the start of the load to RatePerSecond at its end.
+	ArrivalsRamp
+	// ArrivalsSaturate: no schedule; each producer sends whenever buffer.memory
+	// has room. A record arrives when it is handed to the client.
+	ArrivalsSaturate
+)
+
 // schedule says when one producer's records are to be sent, one after the
 // other. It computes with integers, so that it is the same everywhere.
 type schedule struct {
-	w        *Workload
-	producer int
+	p        *Produce
+	producer int   // of the program's
 	n        int64 // of the next record
 
 	rand  *env.Rand     // with ArrivalsPoisson
@@ -19,9 +37,9 @@ type schedule struct {
 	last  time.Duration // with ArrivalsRamp: of the record before, since Start
 }
 
-func (w *Workload) newSchedule(e env.Env, name string, i int) *schedule {
-	s := &schedule{w: w, producer: i}
-	if w.cfg.Arrivals == ArrivalsPoisson {
+func (p *Produce) newSchedule(e env.Env, name string, i int) *schedule {
+	s := &schedule{p: p, producer: i}
+	if p.Arrivals == ArrivalsPoisson {
 		s.rand = e.Rand("arrivals", name)
 	}
 	return s
@@ -32,24 +50,26 @@ func (w *Workload) newSchedule(e env.Env, name string, i int) *schedule {
 func (s *schedule) next() time.Duration {
 	n := s.n
 	s.n++
-	switch s.w.cfg.Arrivals {
+	p := s.p
+	start := p.w.cfg.Start
+	switch p.Arrivals {
 	case ArrivalsPoisson:
 		s.units += exponential(s.rand.Uint64())
-		return s.w.cfg.Start + intervals(s.units, s.w.cfg.Producers, s.w.cfg.RatePerSecond)
+		return start + intervals(s.units, p.Producers, p.RatePerSecond)
 	case ArrivalsRamp:
-		s.last = s.w.ramp(n*int64(s.w.cfg.Producers)+int64(s.producer), s.last)
-		return s.w.cfg.Start + s.last
+		s.last = p.ramp(n*int64(p.Producers)+int64(s.producer), s.last)
+		return start + s.last
 	}
-	return s.w.intended(s.producer, n)
+	return p.intended(s.producer, n)
 }
 
-// intended is when producer i is to send its nth record under constant
+// intended is when the program's ith producer is to send its nth record under constant
 // arrivals, since the origin. The producers share one regular schedule, each
 // taking its turn.
-func (w *Workload) intended(i int, n int64) time.Duration {
-	slot := n*int64(w.cfg.Producers) + int64(i)
-	rate := w.cfg.RatePerSecond
-	return w.cfg.Start + time.Duration(slot/rate)*time.Second + time.Duration(slot%rate*int64(time.Second)/rate)
+func (p *Produce) intended(i int, n int64) time.Duration {
+	slot := n*int64(p.Producers) + int64(i)
+	rate := p.RatePerSecond
+	return p.w.cfg.Start + time.Duration(slot/rate)*time.Second + time.Duration(slot%rate*int64(time.Second)/rate)
 }
 
 // intervals is how long units of 2^-16 mean intervals of one of so many
@@ -87,15 +107,15 @@ func exponential(u uint64) uint64 {
 // ramp is when the record in a slot of the schedule common to all producers is
 // to be sent, since Start: the least t, not before from, at which slot records
 // should have been sent, that is RampFrom·t + (Rate-RampFrom)·t²/(2·Duration).
-func (w *Workload) ramp(slot int64, from time.Duration) time.Duration {
-	reached := func(t time.Duration) bool { return w.ramped(t, slot) }
+func (p *Produce) ramp(slot int64, from time.Duration) time.Duration {
+	reached := func(t time.Duration) bool { return p.ramped(t, slot) }
 	if reached(from) {
 		return from
 	}
 	// Behind the end a falling ramp may never get there.
 	low, step := from, time.Microsecond
 	for !reached(low + step) {
-		if low += step; low > w.cfg.Duration {
+		if low += step; low > p.w.cfg.Duration {
 			return low
 		}
 		step *= 2
@@ -113,11 +133,11 @@ func (w *Workload) ramp(slot int64, from time.Duration) time.Duration {
 
 // ramped reports whether the ramp has offered slot records by t. Both sides of
 // the comparison are multiplied by 2·Duration·1 s.
-func (w *Workload) ramped(t time.Duration, slot int64) bool {
-	duration := uint64(w.cfg.Duration)
-	left := mul3(uint64(w.cfg.RampFrom), uint64(t), 2*duration)
+func (p *Produce) ramped(t time.Duration, slot int64) bool {
+	duration := uint64(p.w.cfg.Duration)
+	left := mul3(uint64(p.RampFrom), uint64(t), 2*duration)
 	right := mul3(uint64(slot), 2*duration, uint64(time.Second))
-	if grows := w.cfg.RatePerSecond - w.cfg.RampFrom; grows >= 0 {
+	if grows := p.RatePerSecond - p.RampFrom; grows >= 0 {
 		left = left.plus(mul3(uint64(grows), uint64(t), uint64(t)))
 	} else {
 		right = right.plus(mul3(uint64(-grows), uint64(t), uint64(t)))

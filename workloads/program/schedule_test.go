@@ -11,11 +11,12 @@ import (
 )
 
 // schedules are all producers' schedules of a load, to the end of it.
-func schedules(cfg Config) [][]time.Duration {
-	w := &Workload{cfg: cfg}
+func schedules(p Produce, start, duration time.Duration) [][]time.Duration {
+	w := &Workload{cfg: Config{Start: start, Duration: duration}}
+	p.w = w
 	var all [][]time.Duration
-	for i := range cfg.Producers {
-		s := &schedule{w: w, producer: i, rand: env.NewRand(7, "arrivals", string(rune('a'+i)))}
+	for i := range p.Producers {
+		s := &schedule{p: &p, producer: i, rand: env.NewRand(7, "arrivals", string(rune('a'+i)))}
 		var at []time.Duration
 		for t := s.next(); t < w.end(); t = s.next() {
 			at = append(at, t)
@@ -47,7 +48,7 @@ func TestExponentialDraws(t *testing.T) {
 }
 
 func TestPoissonArrivals(t *testing.T) {
-	all := schedules(Config{Arrivals: ArrivalsPoisson, Producers: 3, RatePerSecond: 30_000, Start: time.Second, Duration: 4 * time.Second})
+	all := schedules(Produce{Arrivals: ArrivalsPoisson, Producers: 3, RatePerSecond: 30_000}, time.Second, 4*time.Second)
 	total := 0
 	for _, at := range all {
 		require.True(t, slices.IsSorted(at))
@@ -61,7 +62,7 @@ func TestPoissonArrivals(t *testing.T) {
 }
 
 func TestRamp(t *testing.T) {
-	for name, cfg := range map[string]Config{
+	for name, p := range map[string]Produce{
 		"up":       {RampFrom: 100, RatePerSecond: 1900},
 		"down":     {RampFrom: 1900, RatePerSecond: 100},
 		"to stop":  {RampFrom: 2000, RatePerSecond: 1},
@@ -69,15 +70,15 @@ func TestRamp(t *testing.T) {
 		"at speed": {RampFrom: 1, RatePerSecond: 1_000_000},
 	} {
 		t.Run(name, func(t *testing.T) {
-			cfg.Arrivals, cfg.Producers, cfg.Duration = ArrivalsRamp, 2, 2*time.Second
-			all := schedules(cfg)
+			p.Arrivals, p.Producers = ArrivalsRamp, 2
+			all := schedules(p, 0, 2*time.Second)
 			var merged []time.Duration
 			for _, at := range all {
 				require.True(t, slices.IsSorted(at))
 				merged = append(merged, at...)
 			}
 			slices.Sort(merged)
-			from, to := float64(cfg.RampFrom), float64(cfg.RatePerSecond)
+			from, to := float64(p.RampFrom), float64(p.RatePerSecond)
 			require.InDelta(t, from+to, len(merged), 2) // the mean rate, for two seconds
 			for n, at := range merged {
 				s := at.Seconds()
@@ -86,13 +87,13 @@ func TestRamp(t *testing.T) {
 		})
 	}
 	// A day of a million records a second stays within the integers.
-	w := &Workload{cfg: Config{RampFrom: 1, RatePerSecond: 1_000_000, Duration: 24 * time.Hour}}
+	p := &Produce{RampFrom: 1, RatePerSecond: 1_000_000, w: &Workload{cfg: Config{Duration: 24 * time.Hour}}}
 	half := int64(24 * 3600 / 4 * 500_000)
-	require.InDelta(t, 12*3600, w.ramp(half, 0).Seconds(), 1)
+	require.InDelta(t, 12*3600, p.ramp(half, 0).Seconds(), 1)
 }
 
 func TestConstantArrivalsTakeTurns(t *testing.T) {
-	all := schedules(Config{Producers: 3, RatePerSecond: 1000, Duration: time.Second})
+	all := schedules(Produce{Producers: 3, RatePerSecond: 1000}, 0, time.Second)
 	require.Len(t, all[0], 334)
 	require.Equal(t, []time.Duration{0, time.Millisecond, 2 * time.Millisecond}, []time.Duration{all[0][0], all[1][0], all[2][0]})
 }

@@ -1,7 +1,6 @@
 package program
 
 import (
-	"slices"
 	"time"
 
 	"github.com/weirlab/weir/env"
@@ -23,6 +22,7 @@ const (
 
 // streaming is one producer's run by the batch.
 type streaming struct {
+	p    *Produce
 	w    *Workload
 	e    env.Env
 	i    int
@@ -34,25 +34,28 @@ type streaming struct {
 }
 
 // stream sends records until the load ends.
-func (w *Workload) stream(e env.Env, p *client.Producer, name string, i int) {
-	r := &streaming{w: w, e: e, i: i, mode: w.cfg.History.Mode, mu: e.NewMutex(), open: map[int64]int64{}}
+func (p *Produce) stream(e env.Env, to *client.Producer, name string, i int) {
+	w := p.w
+	r := &streaming{p: p, w: w, e: e, i: i, mode: w.cfg.History.Mode, mu: e.NewMutex(), open: map[int64]int64{}}
 	cfg := client.StreamConfig{
-		Topic: w.cfg.Topic, ValueBytes: w.cfg.RecordBytes, Origin: w.origin, Done: r.settled,
-		Append: func(dst []byte, n int64, intended time.Duration) []byte { return w.payload(dst, value(i, n), intended) },
+		Topic: p.Topic, ValueBytes: p.RecordBytes, Origin: w.origin, Done: r.settled,
+		Append: func(dst []byte, n int64, intended time.Duration) []byte {
+			return p.payload(dst, p.value(i, n), intended)
+		},
 	}
-	if !w.cfg.Sticky {
-		cfg.Partition = func(n int64) int32 { return w.turn(i, n) }
+	if !p.Sticky {
+		cfg.Partition = func(n int64) int32 { return p.turn(i, n) }
 	}
 	if r.mode == linearizability.RecordBatches {
 		cfg.Opened = r.opened
 	} else {
 		cfg.Placed = r.placed
 	}
-	r.s = p.NewStream(cfg)
-	if w.cfg.Arrivals == ArrivalsSaturate {
+	r.s = to.NewStream(cfg)
+	if p.Arrivals == ArrivalsSaturate {
 		r.saturate()
 	} else {
-		r.keepTo(w.newSchedule(e, name, i))
+		r.keepTo(p.newSchedule(e, name, i))
 	}
 }
 
@@ -103,7 +106,7 @@ func (r *streaming) opened(partition int32, n int64) int64 {
 
 // placed takes down that a record is on its way to a partition.
 func (r *streaming) placed(partition int32, n int64, sent time.Duration) {
-	if !r.w.cfg.History.Keeps(value(r.i, n)) {
+	if !r.w.cfg.History.Keeps(r.p.value(r.i, n)) {
 		return
 	}
 	op := r.w.rec.Invoke(r.op(linearizability.Send, r.w.origin+sent, partition, n))
@@ -113,12 +116,12 @@ func (r *streaming) placed(partition int32, n int64, sent time.Duration) {
 }
 
 func (r *streaming) op(f linearizability.Function, at time.Duration, partition int32, n int64) linearizability.Op {
-	cfg := &r.w.cfg
+	p := r.p
 	return linearizability.Op{
-		Time: at, Process: int64(r.i), F: f,
-		Topic: cfg.Topic, Partition: partition, Value: value(r.i, n),
-		Offset: linearizability.None, Acks: int16(cfg.Producer.Acks), Broker: linearizability.None,
-		LeaderEpoch: linearizability.None, Idempotent: cfg.Producer.Idempotent,
+		Time: at, Process: p.process + int64(r.i), F: f,
+		Topic: p.Topic, Partition: partition, Value: p.value(r.i, n),
+		Offset: linearizability.None, Acks: int16(p.Producer.Acks), Broker: linearizability.None,
+		LeaderEpoch: linearizability.None, Idempotent: p.Producer.Idempotent,
 		ProducerID: linearizability.None, Sequence: linearizability.None,
 	}
 }
@@ -134,7 +137,7 @@ func (r *streaming) settled(res *client.BatchResult) {
 			r.completeRecords(res, now)
 		}
 	}
-	w.count(res.Outcome, int64(len(res.Times)))
+	r.p.count(res.Outcome, int64(len(res.Times)))
 	w.meter.ProducedBatch(res.Times, now-w.origin, res.Bytes, res.Outcome)
 }
 
@@ -142,7 +145,7 @@ func (r *streaming) completeBatch(res *client.BatchResult, now time.Duration) {
 	runs := make([]linearizability.Run, 0, len(res.Rows))
 	offset := res.Offset
 	for _, row := range res.Rows {
-		run := linearizability.Run{Offset: offset, Value: value(r.i, row.First), Stride: row.Stride, Count: row.Count}
+		run := linearizability.Run{Offset: offset, Value: r.p.value(r.i, row.First), Stride: row.Stride, Count: row.Count}
 		if offset >= 0 {
 			offset += row.Count
 		}
@@ -156,7 +159,7 @@ func (r *streaming) completeRecords(res *client.BatchResult, now time.Duration) 
 	for _, row := range res.Rows {
 		for k := range row.Count {
 			n := row.First + k*row.Stride
-			if !r.w.cfg.History.Keeps(value(r.i, n)) {
+			if !r.w.cfg.History.Keeps(r.p.value(r.i, n)) {
 				continue
 			}
 			r.mu.Lock()
@@ -177,64 +180,4 @@ func (r *streaming) completeRecords(res *client.BatchResult, now time.Duration) 
 		}
 		place += row.Count
 	}
-}
-
-// pollBatches reads what has arrived, by the batch, and takes it down. runs
-// and intended are scratch.
-func (r *consuming) pollBatches() {
-	started := r.e.Now()
-	got := r.k.PollBatches(pollTimeout)
-	now := r.e.Now()
-	w := r.w
-	for i := range got.Partitions {
-		p := &got.Partitions[i]
-		r.runs, r.intended, r.bytes = r.runs[:0], r.intended[:0], 0
-		var records []linearizability.Record
-		n := int64(0)
-		for j := range p.Batches {
-			b := &p.Batches[j]
-			next := b.From()
-			err := b.Each(func(offset int64, payload []byte) {
-				n++
-				next = offset + 1
-				v := r.take(payload)
-				if w.cfg.History.Mode == linearizability.RecordBatches {
-					r.runs = linearizability.AppendRun(r.runs, offset, v)
-				} else if v == linearizability.None || w.cfg.History.Keeps(v) {
-					records = append(records, linearizability.Record{Offset: offset, Value: v})
-				}
-			})
-			if err != nil { // what follows is nothing that a producer wrote
-				r.runs = linearizability.AppendRun(r.runs, next, linearizability.None)
-				records = append(records, linearizability.Record{Offset: next, Value: linearizability.None})
-			}
-		}
-		w.consumed.Add(n)
-		if len(r.intended) > 0 {
-			w.meter.ConsumedBatch(r.intended, now-w.origin, r.bytes)
-		}
-		op := linearizability.Op{
-			Time: now, Type: linearizability.OK, Broker: linearizability.None, LeaderEpoch: linearizability.None,
-		}
-		if w.cfg.History.Mode == linearizability.RecordBatches {
-			op.Runs = slices.Clone(r.runs)
-		} else {
-			op.Records = records
-		}
-		w.rec.Complete(r.invokePoll(started, p.TopicPartition, p.Position, p.Session), op)
-	}
-	r.recordErrors(got.Errors, started, now)
-}
-
-// take parses a record's value and measures it.
-func (r *consuming) take(payload []byte) int64 {
-	v, intended, ok := r.w.parse(payload)
-	if !ok {
-		return linearizability.None
-	}
-	if v>>valueBits < int64(r.w.cfg.Producers) {
-		r.intended = append(r.intended, intended)
-		r.bytes += int64(len(payload))
-	}
-	return v
 }

@@ -72,11 +72,13 @@ func run(t *testing.T, cfg program.Config) (*counts, *linearizability.History, *
 	w, err := program.New(cfg, log, &m)
 	require.NoError(t, err)
 	log.Begin(w.Manifest())
-	log.AddTopic(linearizability.Topic{Name: cfg.Topic, Partitions: cfg.Partitions, ReplicationFactor: 1, MinISR: 1})
+	for _, topic := range cfg.Topics {
+		log.AddTopic(linearizability.Topic{Name: topic.Name, Partitions: topic.Partitions, ReplicationFactor: 1, MinISR: 1})
+	}
 	require.NoError(t, w.CreateTopics(e, 10*time.Second))
 	w.Begin(e.Now())
 	var tasks []env.Task
-	for _, p := range w.Programs() {
+	for _, p := range w.Clients() {
 		tasks = append(tasks, e.Go(p.Name, func() {
 			if err := p.Run(e); err != nil {
 				t.Errorf("%s: %v", p.Name, err)
@@ -100,12 +102,13 @@ func TestWorkload(t *testing.T) {
 	for name, group := range map[string]string{"assigned": "", "group": "readers"} {
 		t.Run(name, func(t *testing.T) {
 			m, h, w := run(t, program.Config{
-				Topic: "t", Partitions: 4, ReplicationFactor: 1,
-				Producers: 3, RatePerSecond: 1000, RecordBytes: 100,
-				Producer:  client.DefaultProducerConfig(),
-				Consumers: 2, Group: group, ListOffsetsEvery: 100 * time.Millisecond,
-				Consumer:  client.ConsumerConfig{OffsetReset: client.ResetEarliest},
-				Registers: 2, RegisterEvery: 10 * time.Millisecond,
+				Topics: []program.Topic{{Name: "t", Partitions: 4, ReplicationFactor: 1}},
+				Programs: []program.Program{
+					&program.Produce{Topic: "t", Producers: 3, RatePerSecond: 1000, RecordBytes: 100, Producer: client.DefaultProducerConfig()},
+					&program.Consume{Topic: "t", Consumers: 2, Group: group, ListOffsetsEvery: 100 * time.Millisecond,
+						Consumer: client.ConsumerConfig{OffsetReset: client.ResetEarliest}},
+					&program.Register{Topic: "t", Registers: 2, Every: 10 * time.Millisecond},
+				},
 				Duration: time.Second, Drain: 20 * time.Second,
 			})
 			p := w.Progress()
@@ -142,20 +145,24 @@ func TestLoadsAtSpeed(t *testing.T) {
 			for _, sticky := range []bool{false, true} {
 				t.Run(fmt.Sprintf("%s %v sticky=%v", name, history, sticky), func(t *testing.T) {
 					t.Parallel()
+					produce := &program.Produce{
+						Topic: "t", Producers: 3, RatePerSecond: 20_000, RecordBytes: 100, Arrivals: arrivals,
+						Sticky: sticky, Producer: client.DefaultProducerConfig(),
+					}
 					cfg := program.Config{
-						Topic: "t", Partitions: 4, ReplicationFactor: 1,
-						Producers: 3, RatePerSecond: 20_000, RecordBytes: 100, Arrivals: arrivals,
-						Sticky: sticky, History: history, Producer: client.DefaultProducerConfig(),
-						Consumers: 2, Consumer: client.ConsumerConfig{OffsetReset: client.ResetEarliest},
-						Duration: 100 * time.Millisecond, Drain: 20 * time.Second,
+						Topics: []program.Topic{{Name: "t", Partitions: 4, ReplicationFactor: 1}},
+						Programs: []program.Program{produce, &program.Consume{
+							Topic: "t", Consumers: 2, Consumer: client.ConsumerConfig{OffsetReset: client.ResetEarliest},
+						}},
+						History: history, Duration: 100 * time.Millisecond, Drain: 20 * time.Second,
 					}
 					want := int64(2000)
 					switch arrivals {
 					case program.ArrivalsSaturate:
-						cfg.RatePerSecond, want = 0, 0
-						cfg.Producer.BufferBytes = 128 << 10
+						produce.RatePerSecond, want = 0, 0
+						produce.Producer.BufferBytes = 128 << 10
 					case program.ArrivalsRamp:
-						cfg.RampFrom, want = 10_000, 1500
+						produce.RampFrom, want = 10_000, 1500
 					}
 					m, h, w := run(t, cfg)
 					p := w.Progress()
@@ -201,29 +208,54 @@ func TestLoadsAtSpeed(t *testing.T) {
 }
 
 func TestConfigIsChecked(t *testing.T) {
-	good := program.Config{
-		Client: client.Config{Bootstrap: []string{"b:1"}}, Topic: "t", Partitions: 1,
-		Producers: 1, RatePerSecond: 1, RecordBytes: 100, Duration: time.Second,
+	type run struct {
+		program.Config
+		topic    program.Topic
+		produce  program.Produce
+		consume  program.Consume
+		register program.Register
 	}
-	_, err := program.New(good, nil, nil)
-	require.NoError(t, err)
-	for want, spoil := range map[string]func(*program.Config){
-		"no Topic is named":      func(c *program.Config) { c.Topic = "" },
-		"at least one partition": func(c *program.Config) { c.Partitions = 0 },
-		"a rate of at least 1":   func(c *program.Config) { c.RatePerSecond = 0 },
-		"at least 16 bytes":      func(c *program.Config) { c.RecordBytes = 3 },
-		"nor the duration zero":  func(c *program.Config) { c.Duration = 0 },
-		"a topic that has 1":     func(c *program.Config) { c.Registers = 1; c.RegisterPartitions = 2 },
-		"at least 24 bytes":      func(c *program.Config) { c.RecordBytes = 20; c.Arrivals = program.ArrivalsPoisson },
-		"none of the four":       func(c *program.Config) { c.Arrivals = 9 },
-		"have no rate":           func(c *program.Config) { c.Arrivals = program.ArrivalsSaturate },
-		"a ramp starts at 1":     func(c *program.Config) { c.Arrivals = program.ArrivalsRamp },
-		"one record in how":      func(c *program.Config) { c.History.Mode = linearizability.RecordSampled },
-		"can be told apart":      func(c *program.Config) { c.RatePerSecond = 1 << 31; c.Duration = time.Minute },
+	good := run{
+		Config:   program.Config{Client: client.Config{Bootstrap: []string{"b:1"}}, Duration: time.Second},
+		topic:    program.Topic{Name: "t", Partitions: 1},
+		produce:  program.Produce{Topic: "t", Producers: 1, RatePerSecond: 1, RecordBytes: 100},
+		consume:  program.Consume{Topic: "t", Consumers: 1, Group: "g"},
+		register: program.Register{Topic: "t"},
+	}
+	make := func(r run) error {
+		r.Topics = append(r.Topics, r.topic)
+		r.Programs = append(r.Programs, &r.produce, &r.consume, &r.register)
+		_, err := program.New(r.Config, nil, nil)
+		return err
+	}
+	require.NoError(t, make(good))
+	for want, spoil := range map[string]func(*run){
+		"a topic has no name":        func(r *run) { r.topic.Name = "" },
+		"is given twice":             func(r *run) { r.Topics = []program.Topic{r.topic} },
+		"at least one partition":     func(r *run) { r.topic.Partitions = 0 },
+		"nor the duration zero":      func(r *run) { r.Duration = 0 },
+		"one record in how":          func(r *run) { r.History.Mode = linearizability.RecordSampled },
+		`no topic "u" in the run`:    func(r *run) { r.produce.Topic = "u" },
+		`no topic "v" in the run`:    func(r *run) { r.consume.Topic = "v" },
+		`no topic "w" in the run`:    func(r *run) { r.register.Topic = "w" },
+		"must be at least 0":         func(r *run) { r.produce.Producers = -1 },
+		"too many":                   func(r *run) { r.produce.Producers = 1<<20 + 1 },
+		"a rate of at least 1":       func(r *run) { r.produce.RatePerSecond = 0 },
+		"at least 16 bytes":          func(r *run) { r.produce.RecordBytes = 3 },
+		"at least 24 bytes":          func(r *run) { r.produce.RecordBytes = 20; r.produce.Arrivals = program.ArrivalsPoisson },
+		"none of the four":           func(r *run) { r.produce.Arrivals = 9 },
+		"have no rate":               func(r *run) { r.produce.Arrivals = program.ArrivalsSaturate },
+		"a ramp starts at 1":         func(r *run) { r.produce.Arrivals = program.ArrivalsRamp },
+		"can be told apart":          func(r *run) { r.produce.RatePerSecond = 1 << 31; r.Duration = time.Minute },
+		"between ListOffsets":        func(r *run) { r.consume.ListOffsetsEvery = -1 },
+		"a topic that has 1":         func(r *run) { r.register.Registers, r.register.Partitions = 1, 2 },
+		"operations of a register":   func(r *run) { r.register.Registers, r.register.Every = 1, -1 },
+		`programs use the group "g"`: func(r *run) { r.register.Registers, r.register.Group = 1, "g" },
 	} {
-		cfg := good
-		spoil(&cfg)
-		_, err := program.New(cfg, nil, nil)
-		require.ErrorContains(t, err, want)
+		bad := good
+		spoil(&bad)
+		require.ErrorContains(t, make(bad), want)
 	}
+	_, err := program.New(program.Config{Duration: time.Second}, nil, nil)
+	require.ErrorContains(t, err, "no topic is named")
 }

@@ -6,6 +6,7 @@ import (
 	"os"
 	"reflect"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -22,9 +23,13 @@ type Scenario struct {
 	Seed     Seed   `yaml:"seed"`
 
 	Cluster Cluster `yaml:"cluster"`
-	Topic   Topic   `yaml:"topic"`
-	Load    Load    `yaml:"load"`
-	Faults  Faults  `yaml:"faults,omitempty"`
+
+	// Topic is the only topic under load, Topics are all if there are several:
+	// one of the two is given. TopicsUnderLoad reads either.
+	Topic  Topic   `yaml:"topic,omitempty"`
+	Topics []Topic `yaml:"topics,omitempty"`
+	Load   Load    `yaml:"load"`
+	Faults Faults  `yaml:"faults,omitempty"`
 
 	// Recovery is how long the cluster may take, after the load and all
 	// faults have ended, until every replica is in sync and equal.
@@ -78,91 +83,6 @@ const (
 // Storages are the values of Cluster.Storage.
 func Storages() []string {
 	return []string{"gp2", "gp3", "io2", "st1", "sc1", InstanceStore, MachineStorage}
-}
-
-// Topic is the topic under load, created before the load starts.
-type Topic struct {
-	Name              string     `yaml:"name"`
-	Partitions        Number     `yaml:"partitions"`
-	ReplicationFactor int        `yaml:"replication.factor"`
-	Configs           Properties `yaml:"configs,omitempty"`
-}
-
-// Load is what clients do.
-type Load struct {
-	Duration Span `yaml:"duration"`
-	// WarmUp is the part of Duration, at its start, that figures leave out.
-	WarmUp time.Duration `yaml:"warm-up,omitempty"`
-	// History is how much of what clients do is recorded: one of [Histories].
-	History string `yaml:"history,omitempty"`
-	// SampleEvery is which share of the records a sampled history has: one in
-	// so many.
-	SampleEvery int64 `yaml:"sample-every,omitempty"`
-	// Properties are the settings that all clients share.
-	Properties Properties `yaml:"properties,omitempty"`
-	Producers  Producers  `yaml:"producers,omitempty"`
-	Consumers  Consumers  `yaml:"consumers,omitempty"`
-	Committers Committers `yaml:"committers,omitempty"`
-}
-
-// Values of Load.History.
-const (
-	HistoryRecords = "records" // every operation on every record; the default
-	HistoryBatches = "batches" // one operation per batch
-	HistorySampled = "sampled" // the operations of one record in Load.SampleEvery
-)
-
-// Histories are the values of Load.History.
-func Histories() []string { return []string{HistoryRecords, HistoryBatches, HistorySampled} }
-
-// Values of Producers.Arrivals.
-const (
-	ArrivalsConstant = "constant" // evenly spaced; the default
-	ArrivalsPoisson  = "poisson"  // independent of each other, Rate on average
-	ArrivalsRamp     = "ramp"     // evenly spaced, from RampFrom to Rate over the load
-	ArrivalsSaturate = "saturate" // no schedule: as fast as buffer.memory lets
-)
-
-// Arrivals are the values of Producers.Arrivals.
-func Arrivals() []string {
-	return []string{ArrivalsConstant, ArrivalsPoisson, ArrivalsRamp, ArrivalsSaturate}
-}
-
-// Values of Producers.Partitioner.
-const (
-	PartitionerRoundRobin = "round-robin" // record by record; the default
-	PartitionerSticky     = "sticky"      // batch by batch, as Kafka does without keys (KIP-480)
-)
-
-// Partitioners are the values of Producers.Partitioner.
-func Partitioners() []string { return []string{PartitionerRoundRobin, PartitionerSticky} }
-
-// Producers send records in an open loop: on schedule, whether earlier ones
-// were answered or not.
-type Producers struct {
-	Count       int        `yaml:"count,omitempty"`
-	Rate        Number     `yaml:"rate,omitempty"`        // records per second of all producers together
-	Arrivals    string     `yaml:"arrivals,omitempty"`    // one of Arrivals()
-	RampFrom    Number     `yaml:"ramp-from,omitempty"`   // records per second at the start of a ramp
-	Partitioner string     `yaml:"partitioner,omitempty"` // one of Partitioners()
-	RecordSize  Number     `yaml:"record-size,omitempty"` // bytes of value per record
-	Properties  Properties `yaml:"properties,omitempty"`
-}
-
-// Consumers read all partitions, shared out among them.
-type Consumers struct {
-	Count int `yaml:"count,omitempty"`
-	// Group, if set, is the consumer group that they share the partitions in;
-	// without one each reads partitions of its own.
-	Group      string     `yaml:"group,omitempty"`
-	Properties Properties `yaml:"properties,omitempty"`
-}
-
-// Committers commit and fetch offsets of shared (group, partition) pairs, so
-// that the committed offset can be checked as a register.
-type Committers struct {
-	Count int  `yaml:"count,omitempty"`
-	Every Span `yaml:"every,omitempty"` // pause between the operations of one committer
 }
 
 // Faults is either an explicit plan or bounds to draw one within.
@@ -277,19 +197,16 @@ func (s *Scenario) BrokerNames() []string {
 // Topology is what the fault plan refers to. It is exact once the scenario is
 // explicit.
 func (s *Scenario) Topology() faults.Topology {
-	t := faults.Topology{Brokers: s.BrokerNames(), MinISR: s.MinISR()}
-	for p := range s.Topic.Partitions.Value() {
-		t.Partitions = append(t.Partitions, fmt.Sprintf("%s-%d", s.Topic.Name, p))
+	t := faults.Topology{Brokers: s.BrokerNames()}
+	for i, topic := range s.TopicsUnderLoad() {
+		if minISR := s.MinISR(topic); i == 0 || minISR < t.MinISR {
+			t.MinISR = minISR
+		}
+		for p := range topic.Partitions.Value() {
+			t.Partitions = append(t.Partitions, fmt.Sprintf("%s-%d", topic.Name, p))
+		}
 	}
 	return t
-}
-
-// MinISR is the effective min.insync.replicas of the topic: brokers silently
-// cap it at the replication factor.
-func (s *Scenario) MinISR() int {
-	t := s.Topic
-	own := t.Configs.Int("min.insync.replicas", s.Cluster.Properties.Int("min.insync.replicas", 1))
-	return int(max(1, min(own, int64(t.ReplicationFactor))))
 }
 
 // Explicit reports whether nothing is left to draw.
@@ -303,16 +220,12 @@ func (s *Scenario) Resolve() *Scenario {
 	r := *s
 	seed := uint64(s.Seed)
 	r.Cluster.Properties = s.Cluster.Properties.draw(seed, "cluster.properties")
-	r.Topic.Partitions = s.Topic.Partitions.draw(seed, "topic.partitions")
-	r.Topic.Configs = s.Topic.Configs.draw(seed, "topic.configs")
-	r.Load.Properties = s.Load.Properties.draw(seed, "load.properties")
-	r.Load.Producers.Properties = s.Load.Producers.Properties.draw(seed, "load.producers.properties")
-	r.Load.Consumers.Properties = s.Load.Consumers.Properties.draw(seed, "load.consumers.properties")
-	r.Load.Duration = s.Load.Duration.draw(seed, "load.duration")
-	r.Load.Producers.Rate = s.Load.Producers.Rate.draw(seed, "load.producers.rate")
-	r.Load.Producers.RampFrom = s.Load.Producers.RampFrom.draw(seed, "load.producers.ramp-from")
-	r.Load.Producers.RecordSize = s.Load.Producers.RecordSize.draw(seed, "load.producers.record-size")
-	r.Load.Committers.Every = s.Load.Committers.Every.draw(seed, "load.committers.every")
+	r.Topic = s.Topic.draw(seed, "topic")
+	r.Topics = slices.Clone(s.Topics)
+	for i, t := range s.Topics {
+		r.Topics[i] = t.draw(seed, fmt.Sprintf("topics[%d]", i))
+	}
+	r.Load = s.Load.draw(seed)
 	if draw := s.Faults.Draw; draw != nil {
 		bounds := *draw
 		bounds.HealBy = min(bounds.HealBy, r.Load.Duration.Value())

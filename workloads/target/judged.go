@@ -31,14 +31,13 @@ func Recording(s *scenario.Scenario) linearizability.Recording {
 	return linearizability.Recording{Mode: linearizability.RecordingMode(s.Load.History), Every: s.Load.SampleEvery}
 }
 
-// judgedTopic is what the judge must know of the topic.
-func judgedTopic(s *scenario.Scenario) linearizability.Topic {
-	t := s.Topic
+// judgedTopic is what the judge must know of a topic under load.
+func judgedTopic(s *scenario.Scenario, t scenario.Topic) linearizability.Topic {
 	return linearizability.Topic{
 		Name:              t.Name,
 		Partitions:        int32(t.Partitions.Value()),
 		ReplicationFactor: int32(t.ReplicationFactor),
-		MinISR:            int32(s.MinISR()),
+		MinISR:            int32(s.MinISR(t)),
 		UncleanElection:   t.Configs.Bool("unclean.leader.election.enable", false),
 		FlushMessages:     t.Configs.Int("flush.messages", s.Cluster.Properties.Int("log.flush.interval.messages", 0)),
 		ELR:               true,
@@ -46,10 +45,13 @@ func judgedTopic(s *scenario.Scenario) linearizability.Topic {
 	}
 }
 
-// JudgedTopics are the topics that the judge looks at: that under load and, if
-// groups commit offsets, where those are kept.
+// JudgedTopics are the topics that the judge looks at: those under load and,
+// if groups commit offsets, where those are kept.
 func JudgedTopics(s *scenario.Scenario) []linearizability.Topic {
-	topics := []linearizability.Topic{judgedTopic(s)}
+	var topics []linearizability.Topic
+	for _, t := range s.TopicsUnderLoad() {
+		topics = append(topics, judgedTopic(s, t))
+	}
 	if UsesGroups(s) {
 		c, err := BrokerConfig(s, 0, nil, "")
 		if err != nil {
@@ -66,7 +68,8 @@ func JudgedTopics(s *scenario.Scenario) []linearizability.Topic {
 
 // UsesGroups says whether clients of the load commit offsets.
 func UsesGroups(s *scenario.Scenario) bool {
-	return s.Load.Committers.Count > 0 || s.Load.Consumers.Group != ""
+	grouped := func(c *scenario.Consumers) bool { return c.Group != "" }
+	return scenario.Count[*scenario.Committers](s.Load) > 0 || slices.ContainsFunc(scenario.Of[*scenario.Consumers](s.Load), grouped)
 }
 
 // Judged is a topic that the judge looks at, false if it does not.

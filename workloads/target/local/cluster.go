@@ -327,13 +327,15 @@ func (c *Cluster) Unsettled(e env.Env) string {
 	if why := c.Unready(e); why != "" {
 		return why
 	}
-	topic, err := c.client.Admin().DescribeTopic(c.s.Topic.Name, askTimeout)
-	if err != nil {
-		return err.Error()
-	}
-	for _, p := range topic.Partitions {
-		if p.Leader < 0 || len(p.ISR) < len(p.Replicas) {
-			return fmt.Sprintf("%s-%d has leader %d and ISR %v, its replicas are %v", topic.Name, p.Partition, p.Leader, p.ISR, p.Replicas)
+	for _, t := range c.s.TopicsUnderLoad() {
+		topic, err := c.client.Admin().DescribeTopic(t.Name, askTimeout)
+		if err != nil {
+			return err.Error()
+		}
+		for _, p := range topic.Partitions {
+			if p.Leader < 0 || len(p.ISR) < len(p.Replicas) {
+				return fmt.Sprintf("%s-%d has leader %d and ISR %v, its replicas are %v", topic.Name, p.Partition, p.Leader, p.ISR, p.Replicas)
+			}
 		}
 	}
 	return ""

@@ -25,6 +25,7 @@ import (
 // It implements target.Cluster.
 type Cluster struct {
 	s       *scenario.Scenario
+	loaded  map[string]bool // topics under load
 	tell    target.Listener
 	k       *kernel.Kernel
 	watch   *watch
@@ -93,7 +94,10 @@ func New(s *scenario.Scenario, o Options, tell target.Listener) (*Cluster, error
 		}
 	}
 	k := kernel.NewKernel(kernel.Options{Seed: uint64(s.Seed), Window: o.Window})
-	c := &Cluster{s: s, tell: tell, k: k, net: simnet.New(k, simnet.Options{}), leader: -1, unsettledV: "the brokers have not been looked at yet"}
+	c := &Cluster{s: s, tell: tell, k: k, net: simnet.New(k, simnet.Options{}), leader: -1, unsettledV: "the brokers have not been looked at yet", loaded: map[string]bool{}}
+	for _, t := range s.TopicsUnderLoad() {
+		c.loaded[t.Name] = true
+	}
 	c.watch = newWatch(c, o.Unwatched)
 	var voters []broker.Voter
 	for i := range s.Cluster.Brokers {
@@ -122,10 +126,10 @@ func New(s *scenario.Scenario, o Options, tell target.Listener) (*Cluster, error
 	return c, nil
 }
 
-// onHighWatermark tells of the high watermarks of the topic under load.
+// onHighWatermark tells of the high watermarks of the topics under load.
 func (c *Cluster) onHighWatermark(broker int) func(metadata.TopicPartition, int32, int64) {
 	return func(tp metadata.TopicPartition, epoch int32, offset int64) {
-		if tp.Topic == c.s.Topic.Name {
+		if c.loaded[tp.Topic] {
 			c.tell.HighWatermark(linearizability.HighWatermark{
 				Topic: tp.Topic, Partition: tp.Partition, Time: c.k.Now(), Broker: int32(broker + 1), LeaderEpoch: epoch, Offset: offset,
 			})

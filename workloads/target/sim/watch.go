@@ -180,11 +180,11 @@ func (w *watch) picture() {
 }
 
 // watched says whether a replica is of a partition whose invariants are
-// checked: one of the topic under load, or of an internal topic that has ever
+// checked: one of a topic under load, or of an internal topic that has ever
 // held anything.
 func (w *watch) watched(r replication.ReplicaView) bool {
 	switch {
-	case r.TP.Topic == w.c.s.Topic.Name:
+	case w.c.loaded[r.TP.Topic]:
 		return true
 	case r.TP.Topic != linearizability.OffsetsTopic || !target.UsesGroups(w.c.s):
 		return false

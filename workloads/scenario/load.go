@@ -1,0 +1,210 @@
+package scenario
+
+import (
+	"fmt"
+	"reflect"
+	"strings"
+	"time"
+)
+
+// Load is what clients do: either one program of each kind, or any list of
+// them.
+type Load struct {
+	Duration Span `yaml:"duration"`
+	// WarmUp is the part of Duration, at its start, that figures leave out.
+	WarmUp time.Duration `yaml:"warm-up,omitempty"`
+	// History is how much of what clients do is recorded: one of [Histories].
+	History string `yaml:"history,omitempty"`
+	// SampleEvery is which share of the records a sampled history has: one in
+	// so many.
+	SampleEvery int64 `yaml:"sample-every,omitempty"`
+	// Properties are the settings that all clients share.
+	Properties Properties `yaml:"properties,omitempty"`
+
+	// A program of each kind, for loads that need no list. Clients reads
+	// either.
+	Producers  Producers  `yaml:"producers,omitempty"`
+	Consumers  Consumers  `yaml:"consumers,omitempty"`
+	Committers Committers `yaml:"committers,omitempty"`
+
+	Programs []Program `yaml:"programs,omitempty"`
+}
+
+// Values of Load.History.
+const (
+	HistoryRecords = "records" // every operation on every record; the default
+	HistoryBatches = "batches" // one operation per batch
+	HistorySampled = "sampled" // the operations of one record in Load.SampleEvery
+)
+
+// Histories are the values of Load.History.
+func Histories() []string { return []string{HistoryRecords, HistoryBatches, HistorySampled} }
+
+// Program is what some of the clients do: exactly one of its fields is set. A
+// kind of program is a file with its settings, and a line here and in each.
+type Program struct {
+	Producers  *Producers  `yaml:"producers,omitempty"`
+	Consumers  *Consumers  `yaml:"consumers,omitempty"`
+	Committers *Committers `yaml:"committers,omitempty"`
+}
+
+// Clients is a kind of program: settings of clients that do the same.
+type Clients interface {
+	// Clients is how many there are, and On the topic that they work on: the
+	// only one if it is "".
+	Clients() int
+	On() string
+	// check finds the first setting that cannot work, and where it is.
+	check() (path string, err error)
+	// draw has the seed choose where something is left to it.
+	draw(seed uint64, path string) Program
+}
+
+// each lists what is set.
+func (p Program) each() (kinds []string, all []Clients) {
+	add := func(kind string, set bool, c Clients) {
+		if set {
+			kinds, all = append(kinds, kind), append(all, c)
+		}
+	}
+	add("producers", p.Producers != nil, p.Producers)
+	add("consumers", p.Consumers != nil, p.Consumers)
+	add("committers", p.Committers != nil, p.Committers)
+	return kinds, all
+}
+
+// short is the short form as a program of each kind.
+func (l *Load) short() Program {
+	return Program{Producers: &l.Producers, Consumers: &l.Consumers, Committers: &l.Committers}
+}
+
+// Clients lists the programs that have clients, in the order of the file; in
+// the short form that is producers, consumers, committers.
+func (l *Load) Clients() []Clients {
+	var all []Clients
+	for _, p := range append([]Program{l.short()}, l.Programs...) {
+		_, some := p.each()
+		for _, c := range some {
+			if c.Clients() > 0 {
+				all = append(all, c)
+			}
+		}
+	}
+	return all
+}
+
+// Of lists the programs of a kind that have clients.
+func Of[Kind Clients](l Load) []Kind {
+	var all []Kind
+	for _, c := range l.Clients() {
+		if k, ok := c.(Kind); ok {
+			all = append(all, k)
+		}
+	}
+	return all
+}
+
+// Count is how many clients the programs of a kind have together.
+func Count[Kind Clients](l Load) int {
+	n := 0
+	for _, k := range Of[Kind](l) {
+		n += k.Clients()
+	}
+	return n
+}
+
+func (l Load) draw(seed uint64) Load {
+	l.Properties = l.Properties.draw(seed, "load.properties")
+	l.Duration = l.Duration.draw(seed, "load.duration")
+	l.Producers = *l.Producers.draw(seed, "load.producers").Producers
+	l.Consumers = *l.Consumers.draw(seed, "load.consumers").Consumers
+	l.Committers = *l.Committers.draw(seed, "load.committers").Committers
+	programs := l.Programs
+	l.Programs = nil
+	for i, p := range programs {
+		kinds, some := p.each()
+		l.Programs = append(l.Programs, some[0].draw(seed, fmt.Sprintf("load.programs[%d].%s", i, kinds[0])))
+	}
+	return l
+}
+
+func (s *Scenario) checkLoad() (string, error) {
+	l := &s.Load
+	if l.Duration.Min <= 0 {
+		return "load.duration", fmt.Errorf("the load needs a duration above zero, such as 40s")
+	}
+	if err := checkWord(l.History, Histories()); err != nil {
+		return "load.history", err
+	}
+	switch {
+	case l.WarmUp < 0 || l.WarmUp >= l.Duration.Min:
+		return "load.warm-up", fmt.Errorf("%v is not within the load of %v; shorten it", l.WarmUp, l.Duration.Min)
+	case l.History == HistorySampled && l.SampleEvery < 1:
+		return "load.sample-every", fmt.Errorf("a sampled history needs to know which share of the records to keep; give 100 to keep one in a hundred")
+	case l.History != HistorySampled && l.SampleEvery != 0:
+		return "load.sample-every", fmt.Errorf("only a sampled history leaves records out; set load.history: sampled or remove it")
+	}
+	if path, err := s.checkPrograms(); err != nil {
+		return path, err
+	}
+	if name, err := l.Properties.check(clientProperties); err != nil {
+		return "load.properties." + name, err
+	}
+	return "", nil
+}
+
+func (s *Scenario) checkPrograms() (string, error) {
+	l := &s.Load
+	groups := map[string]string{}
+	check := func(path string, c Clients) (string, error) {
+		if within, err := c.check(); err != nil {
+			return join(path, within), err
+		}
+		if _, ok := s.TopicOf(c.On()); !ok && (c.On() != "" || c.Clients() > 0) {
+			return join(path, "topic"), s.noTopic(c.On())
+		}
+		if k, ok := c.(*Consumers); ok && k.Group != "" {
+			if before, taken := groups[k.Group]; taken {
+				return join(path, "group"), fmt.Errorf("%s are in the group %q already; name another", before, k.Group)
+			}
+			groups[k.Group] = path
+		}
+		return "", nil
+	}
+	kinds, all := l.short().each()
+	for i, c := range all {
+		if path, err := check("load."+kinds[i], c); err != nil {
+			return path, err
+		}
+		if len(l.Programs) > 0 && c.Clients() > 0 {
+			return "load.programs", fmt.Errorf("load.%s has clients too; put them into the list, as an entry of their own", kinds[i])
+		}
+	}
+	known := keysOf(reflect.TypeFor[Program]())
+	for i, p := range l.Programs {
+		path := fmt.Sprintf("load.programs[%d]", i)
+		kinds, all := p.each()
+		if len(all) != 1 {
+			return path, fmt.Errorf("an entry is one program, not %d; give one of %s", len(all), strings.Join(known, ", "))
+		}
+		if path, err := check(path+"."+kinds[0], all[0]); err != nil {
+			return path, err
+		}
+	}
+	if len(l.Clients()) == 0 {
+		return "load", fmt.Errorf("there are no clients; give producers, consumers or committers a count")
+	}
+	return "", nil
+}
+
+// noTopic is the mistake of clients that work on no topic there is.
+func (s *Scenario) noTopic(name string) error {
+	var names []string
+	for _, t := range s.TopicsUnderLoad() {
+		names = append(names, t.Name)
+	}
+	if name == "" {
+		return fmt.Errorf("there are several topics; say on which of %s these clients work", strings.Join(names, ", "))
+	}
+	return fmt.Errorf("there is no topic %q%s; the scenario has %s", name, hint(name, names), strings.Join(names, ", "))
+}

@@ -1,0 +1,90 @@
+package scenario
+
+import (
+	"fmt"
+	"regexp"
+)
+
+// Topic is a topic under load, created before the load starts.
+type Topic struct {
+	Name              string     `yaml:"name"`
+	Partitions        Number     `yaml:"partitions"`
+	ReplicationFactor int        `yaml:"replication.factor"`
+	Configs           Properties `yaml:"configs,omitempty"`
+}
+
+// TopicsUnderLoad are the topics that clients work on, in the order of the
+// file.
+func (s *Scenario) TopicsUnderLoad() []Topic {
+	if len(s.Topics) > 0 {
+		return s.Topics
+	}
+	return []Topic{s.Topic}
+}
+
+// TopicOf is the topic under load of that name: the only one if no name is
+// given.
+func (s *Scenario) TopicOf(name string) (Topic, bool) {
+	topics := s.TopicsUnderLoad()
+	if name == "" && len(topics) == 1 {
+		return topics[0], true
+	}
+	for _, t := range topics {
+		if t.Name == name {
+			return t, true
+		}
+	}
+	return Topic{}, false
+}
+
+// MinISR is the effective min.insync.replicas of a topic: brokers silently cap
+// it at the replication factor.
+func (s *Scenario) MinISR(t Topic) int {
+	own := t.Configs.Int("min.insync.replicas", s.Cluster.Properties.Int("min.insync.replicas", 1))
+	return int(max(1, min(own, int64(t.ReplicationFactor))))
+}
+
+func (t Topic) draw(seed uint64, path string) Topic {
+	t.Partitions = t.Partitions.draw(seed, path+".partitions")
+	t.Configs = t.Configs.draw(seed, path+".configs")
+	return t
+}
+
+func (s *Scenario) checkTopics() (string, error) {
+	if len(s.Topics) == 0 {
+		return s.checkTopic(s.Topic, "topic")
+	}
+	if s.Topic.Name != "" {
+		return "topics", fmt.Errorf("give either topic: or topics:, not both")
+	}
+	seen := map[string]bool{}
+	for i, t := range s.Topics {
+		path := fmt.Sprintf("topics[%d]", i)
+		if path, err := s.checkTopic(t, path); err != nil {
+			return path, err
+		}
+		if seen[t.Name] {
+			return path + ".name", fmt.Errorf("there is a topic %q already; name another", t.Name)
+		}
+		seen[t.Name] = true
+	}
+	return "", nil
+}
+
+var topicName = regexp.MustCompile(`^[a-zA-Z0-9._-]{1,249}$`)
+
+func (s *Scenario) checkTopic(t Topic, path string) (string, error) {
+	switch {
+	case !topicName.MatchString(t.Name) || t.Name == "." || t.Name == "..":
+		return path + ".name", fmt.Errorf("%q is not a topic name; use 1 to 249 letters, digits, dots, dashes and underscores", t.Name)
+	case t.Partitions.Min < 1 || t.Partitions.Max > 10_000:
+		return path + ".partitions", fmt.Errorf("a topic has 1 to 10000 partitions")
+	case t.ReplicationFactor < 1 || t.ReplicationFactor > s.Cluster.Brokers:
+		return path + ".replication.factor", fmt.Errorf("%d replicas need as many brokers, but the cluster has %d; use 1 to %d, or raise cluster.brokers",
+			t.ReplicationFactor, s.Cluster.Brokers, s.Cluster.Brokers)
+	}
+	if name, err := t.Configs.checkTopic(); err != nil {
+		return path + ".configs." + name, err
+	}
+	return "", nil
+}
