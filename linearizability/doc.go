@@ -100,6 +100,10 @@
 //     each time that the partition of the offsets topic which holds its group
 //     lost records by these rules.
 //
+// The Watcher excuses by the same rules. Of two replicas that differ although
+// both had committed it, it asks for the election that took what the follower
+// holds: batches of one leader epoch never differ.
+//
 // What a fault took is a fact where the target can tell ([Fault.Exact]): the
 // simulated disk accounts for every byte, and [Recovered] says for each replica
 // from which offset on its log is damaged. Nothing below that is excused.

@@ -91,14 +91,15 @@ func (w *Watcher) quorumMatching(v ClusterView, leader *ControllerView) {
 		if n.Node == leader.Node || n.Log == nil || !n.Running || from >= to {
 			continue
 		}
-		count, a, b, err := compareBatches(leader.Log, n.Log, from, to)
+		count, upTo, a, b, err := compareBatches(leader.Log, n.Log, from, to)
 		w.c.cur.Inputs += count
-		w.quorum.matched[n.Node] = to
+		w.quorum.matched[n.Node] = upTo
 		switch {
 		case err != nil:
 			w.c.giveUp(fmt.Sprintf("metadata log of voter %d: %v", n.Node, err))
 		case a != b:
-			w.c.found(metadataPartition, int64(n.Node), min(a.BaseOffset, b.BaseOffset), v.Time, fmt.Sprintf(
+			w.quorum.matched[n.Node] = to // told once
+			w.c.found(metadataPartition, int64(n.Node), max(from, firstOf(a, b)), v.Time, fmt.Sprintf(
 				"below the high watermark, the metadata log differs: %s on leader %d, %s on voter %d, at %s", a, leader.Node, b, n.Node, clock(v.Time)))
 		}
 	}

@@ -50,7 +50,7 @@ type ReplicaView struct {
 
 // LogView reads the shape of a log without decoding records.
 type LogView interface {
-	// Batches calls yield for each batch that begins in [from, to), in order,
+	// Batches calls yield for each batch that lies within [from, to), in order,
 	// until it returns false.
 	Batches(from, to int64, yield func(BatchID) bool) error
 }

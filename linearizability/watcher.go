@@ -3,6 +3,7 @@ package linearizability
 import (
 	"cmp"
 	"fmt"
+	"math"
 	"slices"
 	"time"
 )
@@ -298,6 +299,9 @@ func (p *watched) lower(at time.Duration, offset int64) {
 	for len(p.high) > 0 && p.high[len(p.high)-1].offset > offset {
 		p.high = p.high[:len(p.high)-1]
 	}
+	for broker, upTo := range p.matched {
+		p.matched[broker] = min(upTo, offset) // what comes there now is new
+	}
 	p.raise(at, offset)
 }
 
@@ -403,20 +407,22 @@ func (w *Watcher) logMatching(p *watched, leader *ReplicaView, replicas []*Repli
 		if from >= to {
 			continue
 		}
-		n, a, b, err := compareBatches(leader.Log, r.Log, from, to)
+		n, upTo, a, b, err := compareBatches(leader.Log, r.Log, from, to)
 		w.c.cur.Inputs += n
-		p.matched[r.Broker] = to
+		p.matched[r.Broker] = upTo
 		switch {
 		case err != nil:
 			w.c.giveUp(fmt.Sprintf("%s on broker %d: %v", p.tp, r.Broker, err))
 		case a != b:
-			if ruling := p.excuseCommitted(max(from, min(a.BaseOffset, b.BaseOffset)), -1); ruling.excused {
-				w.c.excused(&p.partition, max(from, min(a.BaseOffset, b.BaseOffset)), ruling.reason)
-				p.matched[r.Broker] = from // until the follower has followed
-				continue
+			offset := max(from, firstOf(a, b))
+			ruling := p.excuseDiffering(a, b, offset)
+			if ruling.excused {
+				w.c.excused(&p.partition, offset, ruling.reason)
+				continue // until the follower has followed
 			}
-			w.c.found(&p.partition, int64(r.Broker), max(from, min(a.BaseOffset, b.BaseOffset)), at, fmt.Sprintf(
-				"below the high watermark, %s differs: %s on leader %d, %s on broker %d, at %s", p.tp, a, leader.Broker, b, r.Broker, clock(at)))
+			p.matched[r.Broker] = to // told once
+			w.c.found(&p.partition, int64(r.Broker), offset, at, fmt.Sprintf(
+				"below the high watermark, %s differs: %s on leader %d, %s on broker %d, at %s", p.tp, a, leader.Broker, b, r.Broker, clock(at)), ruling.against...)
 		}
 	}
 }
@@ -429,15 +435,65 @@ func (b BatchID) String() string {
 	return fmt.Sprintf("offsets %d to %d of epoch %d (CRC %08x)", b.BaseOffset, b.LastOffset, b.LeaderEpoch, b.CRC)
 }
 
-// compareBatches returns how many batches of [from, to) it compared and the
-// first pair that differs (equal values if none does).
-func compareBatches(a, b LogView, from, to int64) (n int64, x, y BatchID, err error) {
+// firstOf is the offset from which on two logs differ that hold a and b next,
+// one of which may be nothing.
+func firstOf(a, b BatchID) int64 {
+	switch (BatchID{}) {
+	case a:
+		return b.BaseOffset
+	case b:
+		return a.BaseOffset
+	}
+	return min(a.BaseOffset, b.BaseOffset)
+}
+
+// excuseDiffering decides about a follower that holds b where its leader holds a,
+// both committed once: an election took b, which the follower has not followed
+// yet. It is the one that began the epoch of a or, if a is of an older epoch
+// than b, one that made a leader of somebody who had a already. Batches of the
+// same epoch never differ, and nobody has less than his high watermark says.
+func (p *watched) excuseDiffering(a, b BatchID, offset int64) *ruling {
+	ruled := &ruling{}
+	if a == (BatchID{}) || b == (BatchID{}) || a.LeaderEpoch == b.LeaderEpoch {
+		return ruled
+	}
+	for i := range p.elect {
+		e := &p.elect[i]
+		if e.epoch < a.LeaderEpoch || e.epoch <= b.LeaderEpoch {
+			continue
+		}
+		r := p.excuseAt(e, offset, -1)
+		if r.excused {
+			return r
+		}
+		ruled.against = append(ruled.against, r.against...)
+		if a.LeaderEpoch > b.LeaderEpoch {
+			break
+		}
+	}
+	return ruled
+}
+
+// compareBatches returns how many batches that begin in [from, to) it compared,
+// the offset up to which they are the same, and the first pair that differs
+// (equal values if none does).
+func compareBatches(a, b LogView, from, to int64) (n, upTo int64, x, y BatchID, err error) {
+	upTo = from
 	var want []BatchID
-	if err = a.Batches(from, to, func(id BatchID) bool { want = append(want, id); return true }); err != nil {
+	if err = a.Batches(from, math.MaxInt64, func(id BatchID) bool {
+		if id.BaseOffset >= to {
+			return false
+		}
+		want = append(want, id)
+		return true
+	}); err != nil {
 		return
 	}
 	i := 0
-	err = b.Batches(from, to, func(id BatchID) bool {
+	err = b.Batches(from, math.MaxInt64, func(id BatchID) bool {
+		if id.BaseOffset >= to {
+			return false
+		}
 		n++
 		if i >= len(want) || want[i] != id {
 			if y = id; i < len(want) {
@@ -445,6 +501,7 @@ func compareBatches(a, b LogView, from, to int64) (n int64, x, y BatchID, err er
 			}
 			return false
 		}
+		upTo = id.LastOffset + 1
 		i++
 		return true
 	})
