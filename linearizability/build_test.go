@@ -71,6 +71,12 @@ func (s *story) fault(kind FaultKind, at int, lossy bool, brokers ...int32) *sto
 	return s
 }
 
+// exact is a fault on one broker of which the disk tells what it took.
+func (s *story) exact(kind FaultKind, at int, broker int32, took ...Recovered) *story {
+	s.l.AddFault(Fault{Kind: kind, Brokers: []int32{broker}, Start: time.Duration(at) * second, Lossy: len(took) > 0, Exact: true, Recovered: took})
+	return s
+}
+
 // rec is a record of a scan.
 func rec(offset, value int64, epoch int32) ScanRecord {
 	return ScanRecord{Offset: offset, Value: value, LeaderEpoch: epoch, ProducerID: None, Sequence: None}

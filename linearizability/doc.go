@@ -87,7 +87,8 @@
 //     election was unclean and the topic allows that; or a fault had taken the record from
 //     the new leader's own disk, every replica that could be elected cleanly
 //     (ISR and ELR) had been struck by a fault of a kind that takes what is
-//     stored, and so had as many replicas that were relied on (in the ISR or
+//     stored (among them the end of a process whose disk was full or broke
+//     under it: it may not trust what it wrote), and so had as many replicas that were relied on (in the ISR or
 //     the ELR when struck) as the effective min.insync.replicas. In a topic
 //     without eligible leader replicas one such replica is enough if the
 //     election was clean. A replica that left the ISR after it was struck and

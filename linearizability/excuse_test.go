@@ -43,7 +43,7 @@ func TestExcuseAcksAll(t *testing.T) {
 		{"the elected broker alone lost power", elr, withFault(PowerLoss, 15, true, 2), false, "electable brokers 1 and 3 had lost nothing"},
 		{"two of three electable lost power", elr, withFault(PowerLoss, 15, true, 1, 2), false, "electable broker 3 had lost nothing"},
 		{"everyone electable lost power", elr, withFault(PowerLoss, 15, true, 1, 2, 3), true,
-			"every electable replica (brokers 1, 2 and 3) had lost bytes to power-loss at 15.000 s"},
+			"every electable replica (brokers 1, 2 and 3) had been struck by power-loss at 15.000 s"},
 		{"power loss before the record was sent", elr, withFault(PowerLoss, 9, true, 1, 2, 3), false, "had lost nothing"},
 		{"power loss after the election", elr, withFault(PowerLoss, 21, true, 1, 2, 3), false, "had lost nothing"},
 		{"flush.messages=1: power loss never excuses", Topic{ReplicationFactor: 3, MinISR: 2, FlushMessages: 1},
@@ -89,16 +89,25 @@ func TestExcuseAcksAll(t *testing.T) {
 		}, false, "by unclean election, which the topic forbids"},
 		{"nobody left to elect, but only one had lost bytes", elr, func(s *story) {
 			s.fault(PowerLoss, 15, true, 2).state(16, None, 1, nil).state(20, 2, 2, []int32{2})
-		}, false, "only 1 of the replicas relied on had lost bytes, fewer than min.insync.replicas=2"},
+		}, false, "only 1 of the replicas relied on had been struck, fewer than min.insync.replicas=2"},
 		{"nobody left to elect: min ISR of them had lost bytes", elr, func(s *story) {
 			s.fault(PowerLoss, 15, true, 2, 3).state(16, None, 1, nil).state(20, 2, 2, []int32{2})
-		}, true, "after brokers 2 and 3 had lost bytes"},
+		}, true, "after brokers 2 and 3 had been struck"},
 		{"nobody left to elect: one of the struck was not relied on", elr, func(s *story) {
 			s.state(12, 1, 1, []int32{1, 2}).fault(PowerLoss, 15, true, 2, 3).state(16, None, 1, nil).state(20, 2, 2, []int32{2})
 		}, false, "only 1 of the replicas relied on"},
 		{"nobody left to elect, the ELR was relied on", elr, func(s *story) {
 			s.state(12, 1, 1, []int32{1, 2}, 3).fault(PowerLoss, 15, true, 2, 3).state(16, None, 1, nil).state(20, 2, 2, []int32{2})
-		}, true, "after brokers 2 and 3 had lost bytes"},
+		}, true, "after brokers 2 and 3 had been struck"},
+		{"nobody left to elect: a disk failed, and the leader lost power", elr, func(s *story) {
+			s.exact(PowerLoss, 15, 2, Recovered{Broker: 2, Topic: "orders", LostEnd: 2}).exact(DiskFailed, 15, 3).state(16, None, 1, nil).state(20, 2, 2, []int32{2})
+		}, true, "after brokers 2 and 3 had been struck by power-loss at 15.000 s, disk-failed at 15.000 s"},
+		{"a full disk that its broker lived with", elr, func(s *story) {
+			s.exact(PowerLoss, 15, 2, Recovered{Broker: 2, Topic: "orders", LostEnd: 2}).exact("full-disk", 15, 3).state(16, None, 1, nil).state(20, 2, 2, []int32{2})
+		}, false, "only 1 of the replicas relied on had been struck"},
+		{"disks failed, but nothing is gone from that of the leader", elr, func(s *story) {
+			s.exact(DiskFailed, 15, 2).exact(DiskFailed, 15, 3).state(16, None, 1, nil).state(20, 2, 2, []int32{2})
+		}, false, "no fault had taken the record from its disk"},
 		{"min.insync.replicas=1", Topic{ReplicationFactor: 3, MinISR: 1}, func(s *story) {
 			s.state(12, 1, 1, []int32{1}).fault(PowerLoss, 15, true, 1).state(16, None, 1, nil).state(20, 1, 2, []int32{1})
 		}, true, "min.insync.replicas is 1"},

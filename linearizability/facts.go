@@ -35,9 +35,12 @@ type FaultKind string
 // The faults that the judge tells apart. Any other name is allowed and counts
 // as harmless to stored data.
 const (
-	Crash      FaultKind = "crash"      // the process died; the page cache survived
-	PowerLoss  FaultKind = "power-loss" // unsynced bytes may be gone
-	DiskGone   FaultKind = "disk-gone"  // everything stored is gone
+	Crash     FaultKind = "crash"      // the process died; the page cache survived
+	PowerLoss FaultKind = "power-loss" // unsynced bytes may be gone
+	DiskGone  FaultKind = "disk-gone"  // everything stored is gone
+	// DiskFailed is the end of a process because calls to its disk had failed
+	// (it was full or broken): what it had written is not trusted any more.
+	DiskFailed FaultKind = "disk-failed"
 	Corruption FaultKind = "corruption" // stored bytes changed
 	Pause      FaultKind = "pause"
 	Partition  FaultKind = "partition"

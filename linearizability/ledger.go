@@ -205,16 +205,16 @@ func (p *partition) excuseAt(e *election, offset int64, call time.Duration) *rul
 		needed = 1
 	}
 	if int32(len(relied)) < needed {
-		return against("only %d of the replicas relied on had lost bytes, fewer than min.insync.replicas=%d", len(relied), needed)
+		return against("only %d of the replicas relied on had been struck, fewer than min.insync.replicas=%d", len(relied), needed)
 	}
 	rule := ""
 	if !p.exactly(e.leader, call, e.at) {
 		rule = " (by rule: this target does not tell what was lost)"
 	}
 	if e.clean() {
-		return &ruling{excused: true, from: from, reason: fmt.Sprintf("%s; every electable replica (%s) had lost bytes to %s%s", who, brokers(struck), p.faultsOn(struck, call, e.at), rule)}
+		return &ruling{excused: true, from: from, reason: fmt.Sprintf("%s; every electable replica (%s) had been struck by %s%s", who, brokers(struck), p.faultsOn(struck, call, e.at), rule)}
 	}
-	return &ruling{excused: true, from: from, reason: fmt.Sprintf("%s by unclean election after %s had lost bytes to %s (min.insync.replicas is %d)%s",
+	return &ruling{excused: true, from: from, reason: fmt.Sprintf("%s by unclean election after %s had been struck by %s (min.insync.replicas is %d)%s",
 		who, brokers(relied), p.faultsOn(relied, call, e.at), p.topic.EffectiveMinISR(), rule)}
 }
 
@@ -294,7 +294,7 @@ func (p *partition) struck(f *Fault, r int32) bool {
 	if !slices.Contains(f.Brokers, r) || f.Kind == PowerLoss && p.topic.FlushMessages == 1 {
 		return false
 	}
-	return f.Lossy || f.Exact && (f.Kind == PowerLoss || f.Kind == DiskGone || f.Kind == Corruption)
+	return f.Lossy || f.Exact && (f.Kind == PowerLoss || f.Kind == DiskGone || f.Kind == DiskFailed || f.Kind == Corruption)
 }
 
 // lost says whether f took the record at offset from broker r, or, where the

@@ -133,7 +133,7 @@ func TestWatcherExcusesWhatFaultsTook(t *testing.T) {
 	got := w.Verdict()
 	require.Empty(t, got.Findings)
 	require.Len(t, got.Excused, 1)
-	require.Contains(t, got.Excused[0].Reason, "every electable replica (brokers 1, 2 and 3) had lost bytes")
+	require.Contains(t, got.Excused[0].Reason, "every electable replica (brokers 1, 2 and 3) had been struck")
 }
 
 // What an unclean election took is excused from where the logs part, also if the

@@ -82,6 +82,9 @@ func (d *director) Row(at time.Duration, brokers []target.BrokerRow) {
 // HighWatermark implements target.Listener.
 func (d *director) HighWatermark(w linearizability.HighWatermark) { d.log.AddHighWatermark(w) }
 
+// Fault implements target.Listener.
+func (d *director) Fault(f linearizability.Fault) { d.log.AddFault(f) }
+
 // Progress implements target.Listener.
 func (d *director) Progress(at time.Duration, events int64) {
 	if d.progress == nil {

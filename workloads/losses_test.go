@@ -57,6 +57,44 @@ recovery: 60s
 	require.GreaterOrEqual(t, excused, 3)
 }
 
+// A history tells of the processes that their disks ended, when they ended, and
+// of no others: neither a disk that fails unnoticed nor a crash is one.
+func TestHistoriesTellWhichProcessesTheirDisksEnded(t *testing.T) {
+	for plan, ended := range map[string]bool{
+		"kind: disk-error, at: 3s, for: 1500ms, node: broker-1": true,
+		"kind: disk-error, at: 3s, for: 1ns, node: broker-1":    false,
+		"kind: crash, at: 3s, for: 1s, node: broker-1":          false,
+	} {
+		s, err := scenario.Parse("test.yaml", fmt.Appendf(nil, `
+name: test
+seed: 5
+cluster: {brokers: 3, properties: {min.insync.replicas: 2}}
+topic: {name: orders, partitions: 1, replication.factor: 3}
+load: {duration: 7s, producers: {count: 1, rate: 50, record-size: 100, properties: {acks: all}}, consumers: {count: 1}}
+faults: {plan: [{%s}]}
+recovery: 60s
+`, plan))
+		require.NoError(t, err)
+		var file bytes.Buffer
+		o, err := workloads.RunSim(context.Background(), workloads.Options{Scenario: s.Resolve(), History: &file})
+		require.NoError(t, err)
+		requirePassed(t, o)
+		h, err := linearizability.ReadHistory(&file)
+		require.NoError(t, err)
+		require.Len(t, o.Faults, 1, "the injector's")
+		told := 0
+		for _, f := range h.Faults {
+			if f.Kind == linearizability.DiskFailed {
+				told++
+				require.Equal(t, []int32{1}, f.Brokers)
+				require.Greater(t, f.Start, o.Faults[0].Start)
+				require.True(t, f.Exact)
+			}
+		}
+		require.Equal(t, ended, told > 0, plan)
+	}
+}
+
 // The history of a real run says what it ought to hold: take away any kind of
 // line and judging it again proves nothing. What a group and the offsets topic
 // did is part of it.

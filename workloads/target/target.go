@@ -86,6 +86,8 @@ type Listener interface {
 	// Row is what the brokers' machines did since the row before, in order of
 	// broker id; empty where they cannot be seen.
 	Row(at time.Duration, brokers []BrokerRow)
+	// Fault is what befell brokers without the injector's doing.
+	Fault(linearizability.Fault)
 	// HighWatermark is an advance of a leader's high watermark.
 	HighWatermark(linearizability.HighWatermark)
 	// Progress is called a few times per second of real time; events counts

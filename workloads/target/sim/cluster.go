@@ -177,6 +177,7 @@ func address(broker int) string {
 // start begins a process on b's machine. If it ends by itself, which a broker
 // does when its disk fails, a supervisor starts it again.
 func (c *Cluster) start(b *server) {
+	before := b.failedCalls()
 	b.node.Start("broker", func(e env.Env) {
 		served, err := broker.Start(e, b.cfg)
 		if err == nil {
@@ -186,6 +187,9 @@ func (c *Cluster) start(b *server) {
 		}
 		b.failure = err.Error()
 		e.Event("broker-exits", env.Text("error", b.failure))
+		if b.failedCalls() > before {
+			c.diskFailed(b)
+		}
 		epoch := b.node.Epoch()
 		c.k.After(0, "exit", func() {
 			if b.node.Epoch() == epoch {
@@ -194,6 +198,19 @@ func (c *Cluster) start(b *server) {
 			c.supervise(b)
 		})
 	})
+}
+
+// failedCalls is how many calls to the disk have failed.
+func (b *server) failedCalls() int64 {
+	s := b.disk.Stats()
+	return s.NoSpace + s.FaultsHit
+}
+
+// diskFailed tells that b's process has just ended for its disk's sake.
+func (c *Cluster) diskFailed(b *server) {
+	f := linearizability.Fault{Kind: linearizability.DiskFailed, Brokers: []int32{int32(b.index + 1)}, Start: c.k.Now(), Detail: b.name, Effect: b.failure, Exact: true}
+	c.watch.watcher.AddFault(f)
+	c.tell.Fault(f)
 }
 
 func (c *Cluster) supervise(b *server) {
