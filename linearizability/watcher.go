@@ -451,10 +451,15 @@ func firstOf(a, b BatchID) int64 {
 // both committed once: an election took b, which the follower has not followed
 // yet. It is the one that began the epoch of a or, if a is of an older epoch
 // than b, one that made a leader of somebody who had a already. Batches of the
-// same epoch never differ, and nobody has less than his high watermark says.
+// same epoch never differ. A follower that holds nothing there is just cutting
+// what it held: any of these elections may be what it follows.
 func (p *watched) excuseDiffering(a, b BatchID, offset int64) *ruling {
 	ruled := &ruling{}
-	if a == (BatchID{}) || b == (BatchID{}) || a.LeaderEpoch == b.LeaderEpoch {
+	cut := b == BatchID{}
+	if cut {
+		b.LeaderEpoch = None
+	}
+	if a == (BatchID{}) || a.LeaderEpoch == b.LeaderEpoch {
 		return ruled
 	}
 	for i := range p.elect {
@@ -467,7 +472,7 @@ func (p *watched) excuseDiffering(a, b BatchID, offset int64) *ruling {
 			return r
 		}
 		ruled.against = append(ruled.against, r.against...)
-		if a.LeaderEpoch > b.LeaderEpoch {
+		if a.LeaderEpoch > b.LeaderEpoch && !cut {
 			break
 		}
 	}
