@@ -48,6 +48,10 @@ vet: ## go vet and weirlint, the analyzer that keeps simulated code deterministi
 race: ## the race detector on everything that runs on the operating system
 	$(GO) test -race -short -timeout 20m $(RACE_PACKAGES)
 
+.PHONY: determinism
+determinism: ## the same traces in programs for all architectures, WebAssembly with all seeds
+	$(GO) test ./workloads/tracehash -v -count=1 -timeout 20m -args -long
+
 # Every fuzz target there is: what is added is found.
 .PHONY: fuzz
 fuzz: ## the fuzz targets, FUZZTIME (60s) each
