@@ -50,7 +50,7 @@ type besieged struct {
 // besiege starts a broker with a memory limit, and with that many descriptors
 // if they are not 0.
 func besiege(t *testing.T, descriptors int, set ...string) *besieged {
-	b := &besieged{t: t, c: &realCluster{t: t, weir: buildWeir(t), addrs: loopbackPorts(t, 1)}}
+	b := &besieged{t: t, c: &realCluster{t: t, weir: weirProgram(t), addrs: loopbackPorts(t, 1)}}
 	t.Setenv("GOMEMLIMIT", "256MiB")
 	args := append([]string{"broker", "--data", t.TempDir(), "--listen", b.c.addrs[0]}, set...)
 	if descriptors > 0 {

@@ -17,10 +17,7 @@ func TestRegress(t *testing.T) {
 	if testing.Short() {
 		t.Skip("needs half a minute")
 	}
-	exe, err := os.Executable()
-	require.NoError(t, err)
-	weir := filepath.Join(t.TempDir(), "weir") // the name makes it the program, see TestMain
-	require.NoError(t, os.Symlink(exe, weir))
+	weir := weirProgram(t)
 	out := t.TempDir()
 	code, stdout, stderr := call("regress", weir, weir, "--rounds", "3", "--round-time", "1ms", "--scratch", t.TempDir(), "--out", out)
 	require.Contains(t, []int{exitPassed, exitFailed}, code, "%s%s", stdout, stderr)

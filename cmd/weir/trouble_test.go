@@ -59,7 +59,7 @@ func TestFullDisk(t *testing.T) {
 	}
 	t.Cleanup(func() { require.NoError(t, exec.Command("umount", dir).Run()) })
 
-	c := &realCluster{t: t, weir: buildWeir(t), addrs: loopbackPorts(t, 1)}
+	c := &realCluster{t: t, weir: weirProgram(t), addrs: loopbackPorts(t, 1)}
 	c.args = [][]string{{"broker", "--data", dir + "/data", "--listen", c.addrs[0]}}
 	c.launch()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
