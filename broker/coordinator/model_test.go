@@ -32,7 +32,6 @@ type model struct {
 	ops      []op
 	elected  int
 	finished int
-	clients  int
 }
 
 const (

@@ -94,7 +94,8 @@ func FuzzBatch(f *testing.F) {
 				require.NoError(t, err)
 				require.Equal(t, in, got)
 				require.Equal(t, l.EndOffset()-1, res.LastOffset)
-				for b := range Batches(got) {
+				for b, err := range Batches(got) {
+					require.NoError(t, err)
 					newest := int64(noTimestamp)
 					for r, err := range b.Records() {
 						require.NoError(t, err, "what a leader has taken can be read")

@@ -99,7 +99,7 @@ func (l *Log) flushOneSealed() (more bool) {
 // segment's name.
 func (l *Log) aside(err error) error {
 	var failed *IOError
-	if err == nil || errors.Is(err, syscall.ENOSPC) && !(errors.As(err, &failed) && failed.Op == opSyncDir) {
+	if err == nil || errors.Is(err, syscall.ENOSPC) && (!errors.As(err, &failed) || failed.Op != opSyncDir) {
 		return err
 	}
 	return l.fenceFor(err)

@@ -23,11 +23,9 @@ func logToRewrite(t testing.TB) (*testEnv, *Log, []Batch) {
 		var err error
 		switch i {
 		case 3:
-			b := Batch(txnBatch(9, 0, 0, "v"))
 			o := NoProducer()
 			o.ProducerID, o.ProducerEpoch, o.BaseSequence, o.Transactional = 9, 0, 0, true
-			b = BuildBatch(nil, o, keyed(i))
-			_, err = l.AppendLeader(b, 0, inTxn)
+			_, err = l.AppendLeader(BuildBatch(nil, o, keyed(i)), 0, inTxn)
 		case 7:
 			_, err = l.AppendLeader(txnMarker(9, 0, false, 0), 1, marker)
 		default:

@@ -116,7 +116,7 @@ func (v *validation) records(b Batch, recoded *encoder) (largest int64, _ *Appen
 	}
 	if recoded != nil {
 		if s.src == nil {
-			recoded.Write(s.buf)
+			_, _ = recoded.Write(s.buf) // finish tells what failed
 		} else {
 			s.tee = recoded
 		}

@@ -64,11 +64,11 @@ func ScanLog(kept linearizability.Recording, topic linearizability.Topic, partit
 				failed = err
 				return false
 			}
-			value, ok := int64(0), true
+			value := int64(linearizability.None)
 			if topic.Internal {
 				value = linearizability.HashRecord(r.Key, r.Value, r.TimestampMillis)
-			} else if value, ok = linearizability.ParsePayload(r.Value); !ok {
-				value = linearizability.None
+			} else if written, ok := linearizability.ParsePayload(r.Value); ok {
+				value = written
 			}
 			s.Keep(kept, linearizability.ScanRecord{
 				Offset: r.Offset, Value: value, ProducerID: b.ProducerID(), LeaderEpoch: b.LeaderEpoch(),
