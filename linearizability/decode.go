@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"io"
 	"strconv"
 	"strings"
@@ -43,11 +44,13 @@ type reader struct {
 	// How many records or runs each scan is said to have.
 	sizes []int
 	runs  bool // the last one has runs
+	sum   uint32
 }
 
 // ReadHistory reads JSON lines as written by a [Log]. An error names the line
 // and what was expected there. A file that ends inside a line, as a killed
-// run leaves it, is read up to there and History.CutShort says so.
+// run leaves it, is read up to there and History.CutShort says so; likewise one
+// that begins with a manifest and has a damaged line.
 func ReadHistory(r io.Reader) (*History, error) {
 	rd := &reader{log: NewLog(nil), ops: map[int64]int64{}, scan: -1}
 	in := bufio.NewReaderSize(r, 1<<20)
@@ -57,15 +60,23 @@ func ReadHistory(r io.Reader) (*History, error) {
 			return nil, fmt.Errorf("history line %d: %w", n, err)
 		}
 		last := err != nil
+		whole := text
 		if text = bytes.TrimSpace(text); len(text) > 0 {
+			closed := rd.log.h.Closing != nil
 			if err := rd.line(text); err != nil {
 				if last {
 					rd.log.h.CutShort = fmt.Sprintf("line %d is incomplete", n)
 					break
 				}
+				if rd.log.h.Manifest != nil {
+					rd.log.h.CutShort = fmt.Sprintf("line %d is damaged: %v", n, err)
+					break
+				}
 				return nil, fmt.Errorf("history line %d: %w", n, err)
 			}
+			rd.compare(n, closed)
 		}
+		rd.sum = crc32.Update(rd.sum, checksums, whole)
 		if last {
 			break
 		}
@@ -78,6 +89,19 @@ func ReadHistory(r io.Reader) (*History, error) {
 		}
 	}
 	return h, nil
+}
+
+// compare notes what shows that the file is not as it was written: a line after
+// its last, or a last line with the checksum of others than those before it.
+func (rd *reader) compare(n int, closed bool) {
+	h := &rd.log.h
+	switch {
+	case h.Altered != "" || h.Closing == nil:
+	case closed:
+		h.Altered = fmt.Sprintf("line %d stands after the line that closes the history", n)
+	case h.Closing.Checksum != "" && h.Closing.Checksum != h.Closing.checksum(rd.sum):
+		h.Altered = fmt.Sprintf("its lines are not those that were written: their checksum is %s, and was %s", h.Closing.checksum(rd.sum), h.Closing.Checksum)
+	}
 }
 
 func (rd *reader) line(text []byte) error {

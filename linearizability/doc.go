@@ -27,7 +27,10 @@
 // log, one poll, the second half of the file), the check is not performed: it
 // is [Unknown] and says what is missing, and so the verdict is Unknown, unless
 // something else was found. A check that needs what this run or its target has
-// none of is [Skipped], which is no blemish. A history without a manifest, such
+// none of is [Skipped], which is no blemish, unless the history holds some after
+// all. The last line of a file carries a checksum of all lines: what was changed
+// afterwards is Unknown too, unless something was found in it. A history without
+// a manifest, such
 // as one that an older version wrote, is Unknown as a whole.
 //
 // What was found while a run went on ([Watcher], panics, a cluster that did

@@ -2,6 +2,8 @@ package linearizability
 
 import (
 	"encoding/json"
+	"fmt"
+	"hash/crc32"
 	"strconv"
 )
 
@@ -209,10 +211,23 @@ func (l *Log) writeOp(op *Op, invoke int64) {
 	l.writeLine(b)
 }
 
+// checksums of histories: what a line says can be changed, dropped and doubled
+// without a trace in the counts that close it.
+var checksums = crc32.MakeTable(crc32.Castagnoli)
+
+// checksum is that of the lines before the last, whose sum is given, and of what
+// the last one says.
+func (e End) checksum(sum uint32) string {
+	e.Checksum = ""
+	text, _ := json.Marshal(e) // always marshals
+	return fmt.Sprintf("crc32c:%08x", crc32.Update(sum, checksums, text))
+}
+
 func (l *Log) writeLine(b lineBuilder) {
 	b.raw("}\n")
 	l.line = b
 	if l.err == nil {
+		l.sum = crc32.Update(l.sum, checksums, b)
 		_, l.err = l.out.Write(b)
 	}
 }

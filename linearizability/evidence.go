@@ -110,6 +110,28 @@ func (h *History) unfit() string {
 	return ""
 }
 
+// contradiction says what the history holds although the run has none of it by
+// its manifest, "" if nothing: one of the two is wrong, and a check that is
+// skipped on the manifest's word would pass over what is there.
+func (c *court) contradiction() string {
+	for i := range evidences {
+		e := &evidences[i]
+		if e.absent == nil || len(e.counts) == 0 || e.what&(ofElections|ofReplicas) != 0 {
+			continue // a target may show some of these and not all
+		}
+		why, names := e.absent(c.h), e.counts
+		if e.what == ofDress {
+			names = []string{"flaw"}
+		}
+		for _, name := range names {
+			if n := max(c.held[name], c.h.Closing.Counts[name]); why != "" && n > 0 {
+				return fmt.Sprintf("the manifest says that %s, but there are %d lines %q", why, n, name)
+			}
+		}
+	}
+	return ""
+}
+
 // weigh compares the evidence that a check needs, and that which it uses if
 // there is any, with what there is. It says what the run has none of, so that
 // the check has nothing to say, and what is missing.

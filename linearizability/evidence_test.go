@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -142,6 +143,86 @@ func TestMissingEvidenceIsUnknown(t *testing.T) {
 			require.Contains(t, notes, c.says)
 		})
 	}
+}
+
+// What was changed by hand and still adds up passes no more than what is missing.
+func TestAHistoryThatWasChangedDoesNotPass(t *testing.T) {
+	lines := strings.Split(strings.TrimSuffix(string(wholeRun(t)), "\n"), "\n")
+	replace := func(kind, old, by string) func([]string) []string {
+		return func(l []string) []string {
+			for i := range l {
+				if strings.Contains(l[i], f(kind)) {
+					require.Contains(t, l[i], old)
+					l[i] = strings.ReplaceAll(l[i], old, by)
+				}
+			}
+			return l
+		}
+	}
+	// instead puts the last line of a kind in the place of the first.
+	instead := func(kind string) func([]string) []string {
+		return func(l []string) []string {
+			first, last := -1, -1
+			for i := range l {
+				if strings.Contains(l[i], f(kind)) {
+					if last = i; first < 0 {
+						first = i
+					}
+				}
+			}
+			require.Less(t, first, last)
+			l[first] = l[last]
+			return l
+		}
+	}
+	for _, c := range []struct {
+		name   string
+		doctor func([]string) []string
+		says   string
+	}{
+		{"a high watermark twice for another", instead("high-watermark"), "checksum"},
+		{"a state twice for another", instead("partition-state"), "checksum"},
+		{"the start of an epoch twice for another", instead("epoch-start"), "checksum"},
+		{"an owner twice for another", instead("assignment"), "checksum"},
+		{"a fault of nobody", replace("fault", `"brokers":[3]`, `"brokers":[]`), "checksum"},
+		{"a topic that deletes", replace("topic", `"topic":"orders"`, `"topic":"orders","deletes":true`), "checksum"},
+		{"lines in another order", func(l []string) []string { l[2], l[3] = l[3], l[2]; return l }, "checksum"},
+		{"nobody waits for healing", replace("end", `"patience":10000000000`, `"patience":0`), "checksum"},
+		{"nobody reads to the end", replace("end", `"drained":true`, `"drained":false`), "checksum"},
+		{"no producers", replace("manifest", `"producers":1`, `"producers":0`), "no producer took part, but there are 12 lines"},
+		{"no consumers", replace("manifest", `"consumers":1`, `"consumers":0`), "no consumer took part, but there are 10 lines"},
+		{"no committers", replace("manifest", `"registers":1`, `"registers":0`), "no committer took part, but there are 1 lines"},
+		{"no probes", replace("manifest", `"probes":true,`, ""), `nobody asked for the ends of partitions, but there are 2 lines`},
+		{"no group", replace("manifest", `,"group":true`, ""), "no consumer was a member of a group, but there are 2 lines"},
+		{"no high watermarks", replace("manifest", `"high-watermarks",`, ""), "does not show high watermarks, but there are 10 lines"},
+		{"no epochs", replace("manifest", `"epoch-starts",`, ""), "does not show where leaders begin their epochs, but there are 2 lines"},
+		{"no states", replace("manifest", `"partition-states",`, ""), "does not show the metadata of partitions, but there are 2 lines"},
+		{"not every election", replace("manifest", `"every-election",`, ""), "checksum"},
+		{"undressed", replace("manifest", `"dressed":true,`, ""), "checksum"},
+		{"nothing watched", replace("manifest", `,"live"`, ""), "checksum"},
+		{"a line without its middle", func(l []string) []string { l[9] = l[9][:40] + l[9][60:]; return l }, "line 10 is damaged"},
+		{"an empty end behind the end", func(l []string) []string { return append(l, `{"f":"recording","value":{"mode":"records"}}`) }, "after the line that closes the history"},
+		{"two runs in one", func(l []string) []string { return append(l, l...) }, "there was one before"},
+		{"more behind the end", func(l []string) []string { return append(l, l[4]) }, "lines"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			h, err := ReadHistory(strings.NewReader(strings.Join(c.doctor(slices.Clone(lines)), "\n") + "\n"))
+			require.NoError(t, err)
+			v := Judge(context.Background(), h, Options{})
+			require.NotEqual(t, Pass, v.Status)
+			require.Contains(t, checkNamed(t, v, checkWhole).Note, c.says)
+		})
+	}
+}
+
+// A verdict that says nothing makes nothing pass.
+func TestAnEmptyVerdictIsUnknown(t *testing.T) {
+	v := Verdict{Status: Pass}
+	v.Merge(Verdict{})
+	require.Equal(t, Unknown, v.Status)
+	v = Verdict{Status: Pass}
+	v.Carry(Verdict{}, "before")
+	require.Equal(t, Unknown, v.Status)
 }
 
 // dropOp drops the nth operation of a function: its beginning and its end.

@@ -53,6 +53,9 @@ type History struct {
 	// CutShort says where the file ended inside a line or an operation, ""
 	// if it did not.
 	CutShort string
+	// Altered says what shows that the file is not as it was written, "" if
+	// nothing does.
+	Altered string
 }
 
 // SendOp is one record sent.

@@ -88,6 +88,9 @@ func Judge(ctx context.Context, h *History, o Options) Verdict {
 	unfit := h.unfit()
 	if unfit == "" {
 		c.held = h.Counts()
+		unfit = c.contradiction()
+	}
+	if unfit == "" {
 		c.parts = c.partitions()
 	}
 	for _, k := range checks() {
@@ -137,6 +140,9 @@ func (c *court) whole(unfit string) {
 		if have != want && c.cur.Note == "" {
 			c.giveUp(fmt.Sprintf("the history holds %d of %d lines %q", have, want, name))
 		}
+	}
+	if c.h.Altered != "" && c.cur.Note == "" {
+		c.giveUp(c.h.Altered)
 	}
 	if c.h.Manifest.gives(FactLive) && len(c.h.Live) == 0 {
 		c.giveUp("the verdict on what was watched while the run went on is missing")

@@ -18,6 +18,7 @@ type Log struct {
 	line  []byte
 	index int64
 	err   error
+	sum   uint32 // of the lines written
 
 	ok, fail, info int64
 
@@ -230,6 +231,9 @@ func (l *Log) End(e End) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	e.Counts = l.h.Counts()
+	if l.out != nil {
+		e.Checksum = e.checksum(l.sum)
+	}
 	l.h.Closing = &e
 	l.writeFact("end", e)
 }

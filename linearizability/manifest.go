@@ -64,6 +64,9 @@ func (m *Manifest) dresses(topic string) bool { return m.Dressed && !slices.Cont
 type End struct {
 	// Counts is how much of each kind the history holds; see [History.Counts].
 	Counts Counts `json:"counts"`
+	// Checksum is the CRC-32C of the lines before and of what this one says,
+	// "" in a history that was written by hand or is kept in memory only.
+	Checksum string `json:"checksum,omitempty"`
 	// Interrupted says why the run did not come to its end, "" if it did.
 	Interrupted string `json:"interrupted,omitempty"`
 	// Drained says that consumers read on until they had everything.

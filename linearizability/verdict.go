@@ -114,10 +114,12 @@ func (v *Verdict) Carry(earlier Verdict, when string) {
 }
 
 func worse(a, b Status) Status {
-	for _, s := range []Status{Failed, Unknown} {
-		if a == s || b == s {
-			return s
-		}
+	passes := func(s Status) bool { return s == Pass || s == Skipped }
+	switch {
+	case a == Failed || b == Failed:
+		return Failed
+	case passes(a) && passes(b):
+		return Pass
 	}
-	return Pass
+	return Unknown // a verdict that says nothing, too
 }

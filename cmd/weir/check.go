@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -26,6 +27,8 @@ func checkCommand(s streams) *cobra.Command {
 			dir, name := "", args[0]
 			if info, err := os.Stat(name); err == nil && info.IsDir() {
 				dir, name = name, filepath.Join(name, reports.HistoryFile)
+			} else if _, err := os.Stat(filepath.Join(filepath.Dir(name), reports.RunFile)); err == nil && filepath.Base(name) == reports.HistoryFile {
+				dir = filepath.Dir(name)
 			}
 			f, err := os.Open(name)
 			if err != nil {
@@ -40,7 +43,12 @@ func checkCommand(s streams) *cobra.Command {
 			if dir != "" {
 				if run, err = reports.Load(dir); err != nil {
 					run = &reports.Run{Verdict: linearizability.Verdict{Status: statusUnknown, Checks: []linearizability.Check{{
-						Name: "what the run found", Status: statusUnknown, Note: err.Error()}}}}
+						Name: "what the run found", Status: statusUnknown, Note: err.Error()}}}, Complete: true}
+				}
+				if !run.Complete && run.Verdict.Status != statusFailed {
+					run.Verdict.Status = statusUnknown
+					run.Verdict.Checks = append(run.Verdict.Checks, linearizability.Check{Name: "what the run found", Status: statusUnknown,
+						Note: cmp.Or(run.Interrupted, "the run did not come to its end")})
 				}
 				v.Carry(run.Verdict, "when the run was judged")
 			}
