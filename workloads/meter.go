@@ -22,9 +22,11 @@ type meter struct {
 	throughput Throughput
 
 	total  Row // since the start
-	told   Row // up to the last row
 	toldAt time.Duration
-	late   time.Duration
+	// What there was at the last row.
+	told           Row
+	toldThroughput Throughput
+	late           time.Duration
 }
 
 // newMeter makes a meter for a load of a length, whose beginning is warm-up.
@@ -152,7 +154,7 @@ func (m *meter) row(at time.Duration, lag int64, brokers []target.BrokerRow) {
 		Lag:           lag,
 		Brokers:       brokers,
 	})
-	m.told = now
+	m.told, m.toldThroughput = now, m.throughput
 }
 
 func (m *meter) totals() (Row, time.Duration) {
@@ -161,11 +163,26 @@ func (m *meter) totals() (Row, time.Duration) {
 	return m.total, m.late
 }
 
-// measured is the throughput of the load without its warm-up.
-func (m *meter) measured() Throughput {
+// measured is the throughput of the load without its warm-up, up to now if the
+// load ends later: a run that is cut short is measured over what there was of it.
+func (m *meter) measured(now time.Duration) Throughput {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	t := m.throughput
-	t.From, t.To = m.origin+m.from, m.origin+m.end
+	return m.over(m.throughput, now)
+}
+
+func (m *meter) over(t Throughput, now time.Duration) Throughput {
+	if m.origin == 0 || now <= m.origin+m.from {
+		return Throughput{}
+	}
+	t.From, t.To = m.origin+m.from, min(m.origin+m.end, now)
 	return t
+}
+
+// fill adds what was told up to the last row, for a run whose clients go on.
+func (m *meter) fill(out *Outcome) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	out.Acked, out.Failed, out.Unknown, out.Consumed, out.LateBy = m.told.Acked, m.told.Failed, m.told.Unknown, m.told.Consumed, m.late
+	out.LoadStart, out.Throughput = m.origin, m.over(m.toldThroughput, m.toldAt)
 }

@@ -59,6 +59,9 @@ func run(ctx context.Context, o Options, build func(target.Listener) (target.Clu
 	out := &Outcome{Trace: left.Trace, Stats: left.Stats, Failures: left.Failures, ClusterTime: left.Now, Blind: left.Blind}
 	if left.Running {
 		d.workload.Stop()
+		d.meter.fill(out)
+		ok, fail, info := d.log.Counts()
+		out.Operations = ok + fail + info
 		out.Interrupted, out.Verdict.Status = interrupted, linearizability.Unknown
 		return out, d.close(interrupted)
 	}
@@ -134,6 +137,6 @@ func (d *director) fill(out *Outcome, interrupted string) {
 	out.Complete, out.Interrupted = interrupted == "", interrupted
 	out.Faults, out.Missed = d.faults, d.missed
 	out.LoadStart, out.LoadEnd = d.loadStart, d.loadEnd
-	out.Throughput = d.meter.measured()
+	out.Throughput = d.meter.measured(out.ClusterTime)
 	out.Usage = d.usage
 }

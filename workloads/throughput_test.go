@@ -1,6 +1,7 @@
 package workloads_test
 
 import (
+	"context"
 	"slices"
 	"testing"
 	"time"
@@ -147,4 +148,58 @@ topic: {name: orders, partitions: 4, replication.factor: 1, configs: {flush.mess
 	require.NotNil(t, pipe)
 	require.EqualValues(t, 81_250_000, pipe.PerSecond, "its credits are spent")
 	require.InEpsilon(t, 81_250_000, pipe.Used, 0.02, "saturated")
+}
+
+// cancelAt is a sink that ends the run at a time.
+type cancelAt struct {
+	rows
+	at     time.Duration
+	cancel context.CancelFunc
+}
+
+func (c *cancelAt) Row(at time.Duration, row workloads.Row) {
+	if c.rows.Row(at, row); at >= c.at {
+		c.cancel()
+	}
+}
+
+// A run that is cut short is measured over the seconds that it had, not over
+// those that were planned, and what its series tells is what it counted.
+func TestARunCutShortIsMeasuredOverWhatThereWasOfIt(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		at   time.Duration
+		load string
+	}{
+		{"in the load", 8 * time.Second, "warm-up: 2s"},
+		{"in the warm-up", 2 * time.Second, "warm-up: 300s"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s, err := scenario.Parse("short.yaml", []byte(`
+name: short
+seed: 1
+recovery: 60s
+cluster: {brokers: 1, storage: gp3}
+topic: {name: orders, partitions: 1, replication.factor: 1}
+load: {duration: 600s, `+c.load+`, producers: {count: 1, rate: 100, record-size: 100, properties: {acks: all}}, consumers: {count: 1}}
+`))
+			require.NoError(t, err)
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			r := cancelAt{at: c.at, cancel: cancel}
+			o, err := workloads.RunSim(ctx, workloads.Options{Scenario: s.Resolve(), Sink: &r})
+			require.NoError(t, err)
+			require.False(t, o.Complete)
+			require.Greater(t, o.Acked, int64(100))
+			require.Equal(t, o.Acked, r.sum.Acked)
+			require.Equal(t, o.Consumed, r.sum.Consumed)
+			if c.name == "in the warm-up" {
+				require.Zero(t, o.Throughput, "nothing was to be measured yet")
+				return
+			}
+			require.Equal(t, o.LoadStart+2*time.Second, o.Throughput.From)
+			require.Equal(t, o.ClusterTime, o.Throughput.To)
+			require.InDelta(t, 100, float64(o.Throughput.Acked)/(o.Throughput.To-o.Throughput.From).Seconds(), 1)
+		})
+	}
 }

@@ -189,7 +189,9 @@ func (r runRecord) fill(o *workloads.Outcome, wall time.Duration) {
 	r.Complete, r.Interrupted = o.Complete, o.Interrupted
 	r.ClusterTime, r.WallTime, r.LoadStart, r.LoadEnd = o.ClusterTime, wall, o.LoadStart, o.LoadEnd
 	r.Faults, r.Verdict = o.Faults, o.Verdict
-	r.Throughput = (*reports.Throughput)(&o.Throughput)
+	if o.Throughput.To > o.Throughput.From {
+		r.Throughput = (*reports.Throughput)(&o.Throughput)
+	}
 	if o.Trace.Steps > 0 {
 		r.Events = int64(o.Trace.Steps)
 		r.TraceHash = fmt.Sprintf("%016x", o.Trace.Hash)
