@@ -52,6 +52,8 @@ func (c *Cluster) checkMachine() (string, error) {
 		return "cluster.volume", fmt.Errorf("sizes and rates must not be negative")
 	case v.CreditsPercent != nil && (*v.CreditsPercent < 0 || *v.CreditsPercent > 100):
 		return "cluster.volume.credits-percent", fmt.Errorf("%d is not a percentage; use 0 to 100", *v.CreditsPercent)
+	case c.Machine == "" && v.CreditsPercent != nil:
+		return "cluster.volume.credits-percent", fmt.Errorf("burst credits are those of a machine and its volume; name an instance type as cluster.machine, or remove it")
 	case c.Machine == "" && (c.Storage == MachineStorage || c.Together || c.Costs != ""):
 		return "cluster.machine", fmt.Errorf("storage: machine, together: and costs: need a machine; name an instance type or the file of a machine profile")
 	case c.DirtyPercent < 0 || c.DirtyPercent > 100:

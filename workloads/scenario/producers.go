@@ -84,14 +84,19 @@ func (p *Producers) check() (string, error) {
 	if name, err := p.Properties.check(producerProperties); err != nil {
 		return "properties." + name, err
 	}
-	if !p.Properties.Bool("enable.idempotence", false) {
+	acks := p.Properties.Text("acks", "all")
+	all := acks == "all" || acks == "-1"
+	if !p.Properties.Bool("enable.idempotence", all) {
 		return "", nil
 	}
-	if acks := p.Properties.Text("acks", "all"); acks != "all" && acks != "-1" {
+	if !all {
 		return "properties.acks", fmt.Errorf("enable.idempotence needs acks=all, not acks=%s; change one of them", acks)
 	}
 	if n := p.Properties.Int("max.in.flight.requests.per.connection", 5); n > 5 {
-		return "properties.max.in.flight.requests.per.connection", fmt.Errorf("enable.idempotence needs at most 5, not %d: brokers remember five batches", n)
+		return "properties.max.in.flight.requests.per.connection", fmt.Errorf("enable.idempotence needs at most 5, not %d: brokers remember five batches; acks=all implies it, unless it is false", n)
+	}
+	if p.Properties.Int("retries", 1) == 0 {
+		return "properties.retries", fmt.Errorf("enable.idempotence needs at least 1: a lost batch would block the partition's sequence; acks=all implies it, unless it is false")
 	}
 	return "", nil
 }

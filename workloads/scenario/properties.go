@@ -3,6 +3,7 @@ package scenario
 import (
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -35,10 +36,21 @@ type kind struct {
 	check func(string) error
 }
 
-var (
-	wholeNumber = kind{"a whole number", func(s string) error { _, err := strconv.ParseInt(s, 10, 64); return err }}
-	boolean     = kind{"true or false", func(s string) error { _, err := strconv.ParseBool(s); return err }}
-)
+var boolean = kind{"true or false", func(s string) error { _, err := strconv.ParseBool(s); return err }}
+
+// number is a whole number within bounds.
+func number(least, most int64) kind {
+	return kind{fmt.Sprintf("a whole number from %d to %d", least, most), func(s string) error {
+		v, err := strconv.ParseInt(s, 10, 64)
+		if err == nil && (v < least || v > most) {
+			err = fmt.Errorf("out of bounds")
+		}
+		return err
+	}}
+}
+
+// mostMillis is the longest time that a clock can count.
+const mostMillis = math.MaxInt64 / int64(time.Millisecond)
 
 func oneOf(words ...string) kind {
 	return kind{"one of " + strings.Join(words, ", "), func(s string) error {
@@ -49,38 +61,47 @@ func oneOf(words ...string) kind {
 	}}
 }
 
-// clientProperties are the settings that every client has.
+// clientProperties are the settings that every client has. Bounds are those of
+// Kafka's CommonClientConfigs, ProducerConfig and ConsumerConfig, but that 0 is
+// refused where Weir's clients would take it for the default.
 var clientProperties = map[string]kind{
-	"request.timeout.ms":                 wholeNumber,
-	"socket.connection.setup.timeout.ms": wholeNumber,
-	"retry.backoff.ms":                   wholeNumber,
-	"retry.backoff.max.ms":               wholeNumber,
-	"metadata.max.age.ms":                wholeNumber,
+	"request.timeout.ms":                 number(1, math.MaxInt32),
+	"socket.connection.setup.timeout.ms": number(1, mostMillis),
+	"retry.backoff.ms":                   number(1, mostMillis),
+	"retry.backoff.max.ms":               number(1, mostMillis),
+	"metadata.max.age.ms":                number(1, mostMillis),
 }
 
 // producerProperties are the settings of a producer.
 var producerProperties = map[string]kind{
 	"acks":                                  oneOf("all", "-1", "0", "1"),
 	"enable.idempotence":                    boolean,
-	"linger.ms":                             wholeNumber,
-	"batch.size":                            wholeNumber,
-	"buffer.memory":                         wholeNumber,
-	"max.block.ms":                          wholeNumber,
-	"max.request.size":                      wholeNumber,
-	"max.in.flight.requests.per.connection": wholeNumber,
-	"retries":                               wholeNumber,
-	"delivery.timeout.ms":                   wholeNumber,
+	"linger.ms":                             number(0, mostMillis),
+	"batch.size":                            number(1, math.MaxInt32),
+	"buffer.memory":                         number(1, math.MaxInt64),
+	"max.block.ms":                          number(0, mostMillis),
+	"max.request.size":                      number(1, math.MaxInt32),
+	"max.in.flight.requests.per.connection": number(1, math.MaxInt32),
+	"retries":                               number(0, math.MaxInt32),
+	"delivery.timeout.ms":                   number(1, math.MaxInt32),
 	"weir.resend.under.new.epoch":           boolean, // as Kafka's Java client; no setting of Kafka's
 }
 
 // consumerProperties are the settings of a consumer.
 var consumerProperties = map[string]kind{
-	"fetch.min.bytes":           wholeNumber,
-	"fetch.max.wait.ms":         wholeNumber,
-	"fetch.max.bytes":           wholeNumber,
-	"max.partition.fetch.bytes": wholeNumber,
-	"max.poll.records":          wholeNumber,
+	"fetch.min.bytes":           number(1, math.MaxInt32),
+	"fetch.max.wait.ms":         number(0, math.MaxInt32),
+	"fetch.max.bytes":           number(1, math.MaxInt32),
+	"max.partition.fetch.bytes": number(1, math.MaxInt32),
+	"max.poll.records":          number(1, math.MaxInt32),
 	"isolation.level":           oneOf("read_uncommitted", "read_committed"),
+}
+
+// KnownProperties are the names of the settings of all clients, of producers
+// and of consumers, in order.
+func KnownProperties() (clients, producers, consumers []string) {
+	names := func(of map[string]kind) []string { return slices.Sorted(maps.Keys(of)) }
+	return names(clientProperties), names(producerProperties), names(consumerProperties)
 }
 
 // check finds the first property that is unknown or has a value of the wrong
