@@ -351,6 +351,8 @@ func (m *machine) growTopic(t *txn, rt *kmsg.CreatePartitionsRequestTopic, valid
 	}
 	have := int32(len(topic.Partitions))
 	switch {
+	case metadata.IsInternalTopic(rt.Topic):
+		return kerr.InvalidTopicException, fmt.Sprintf("Topic %s is internal: with more partitions, what it keeps would be looked for where it is not.", rt.Topic)
 	case rt.Count == have:
 		return kerr.InvalidPartitions, fmt.Sprintf("Topic already has %d partition(s).", have)
 	case rt.Count < have:

@@ -212,3 +212,16 @@ func TestTheSameNameTwiceIsOneError(t *testing.T) {
 	require.Equal(t, kerr.InvalidRequest.Code, grown[0].ErrorCode)
 	require.Len(t, f.img.Topic("d").Partitions, 1)
 }
+
+// The offsets of a group are in the partition that the number of partitions gives
+// for its name.
+func TestInternalTopicsDoNotGrow(t *testing.T) {
+	f := newFixture(t, 1, 1)
+	tp := f.topic(metadata.ConsumerOffsetsTopic, 1)
+	req := kmsg.NewPtrCreatePartitionsRequest()
+	rt := kmsg.NewCreatePartitionsRequestTopic()
+	rt.Topic, rt.Count = tp.Topic, 5
+	req.Topics = append(req.Topics, rt)
+	require.Equal(t, kerr.InvalidTopicException.Code, f.do(req).(*kmsg.CreatePartitionsResponse).Topics[0].ErrorCode)
+	require.Len(t, f.img.Topic(tp.Topic).Partitions, 1)
+}

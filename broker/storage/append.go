@@ -366,7 +366,9 @@ func (l *Log) write(records []byte, batches []Batch, result AppendResult) (Appen
 	result.Batches = len(batches)
 
 	l.unflushed += count
-	if result.Unsynced = l.cfg.FlushMessages > 0 && l.unflushed >= l.cfg.FlushMessages; !result.Unsynced {
+	// What stands behind records that wait for a sync waits with them.
+	waits := l.end.Load() < result.BaseOffset
+	if result.Unsynced = waits || l.cfg.FlushMessages > 0 && l.unflushed >= l.cfg.FlushMessages; !result.Unsynced {
 		l.publish(l.next)
 	}
 	return result, nil
