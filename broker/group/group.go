@@ -119,6 +119,7 @@ type Group struct {
 	// that record ends.
 	durable  *kmsg.GroupMetadataValue
 	recorded int64
+	weighed  int64 // what the machine took its weight for
 }
 
 // replacement is a static member that has come back under a new member ID.

@@ -1,6 +1,7 @@
 package group
 
 import (
+	"bytes"
 	"encoding/hex"
 	"time"
 
@@ -38,7 +39,8 @@ func (c *Coordinator) HandleJoinGroup(req *kmsg.JoinGroupRequest, clientID, remo
 		in.RebalanceTimeout = in.SessionTimeout
 	}
 	for i := range req.Protocols {
-		in.Protocols = append(in.Protocols, Protocol{Name: req.Protocols[i].Name, Metadata: req.Protocols[i].Metadata})
+		// What is kept must not keep the rest of the request.
+		in.Protocols = append(in.Protocols, Protocol{Name: req.Protocols[i].Name, Metadata: bytes.Clone(req.Protocols[i].Metadata)})
 	}
 	out, code := c.do(kmsg.JoinGroup, req.Group, func(m *machine, at at, ref Ref) turn {
 		in.Ref = ref
@@ -92,7 +94,7 @@ func (c *Coordinator) HandleSyncGroup(req *kmsg.SyncGroupRequest) *kmsg.SyncGrou
 		Assignments: make(map[string][]byte, len(req.GroupAssignment)),
 	}
 	for i := range req.GroupAssignment {
-		in.Assignments[req.GroupAssignment[i].MemberID] = req.GroupAssignment[i].MemberAssignment
+		in.Assignments[req.GroupAssignment[i].MemberID] = bytes.Clone(req.GroupAssignment[i].MemberAssignment)
 	}
 	out, code := c.do(kmsg.SyncGroup, req.Group, func(m *machine, at at, ref Ref) turn {
 		in.Ref = ref

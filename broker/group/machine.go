@@ -26,6 +26,7 @@ type machine struct {
 	tell   func(name string, attributes []env.Attr) // hears of what is worth an event
 
 	groups map[string]*Group
+	weight int64 // of all groups
 
 	// timers has for each group a time not after its NextDeadline. A heartbeat,
 	// which only puts deadlines off, leaves it alone.
@@ -93,6 +94,9 @@ func (m *machine) request(at at, ref Ref, id string, create bool, in Input) turn
 		}
 		g = New(id, m.cfg)
 	}
+	if code := m.tooHeavy(g, in); code != 0 {
+		return done(ref, code)
+	}
 	return m.step(at, g, in)
 }
 
@@ -153,6 +157,7 @@ func (m *machine) keep(at at, g *Group) {
 	} else if g.emptySince == 0 {
 		g.emptySince = max(at.WallMillis, 1)
 	}
+	m.weigh(g)
 	next, ok := g.NextDeadline()
 	if ok {
 		m.timers.Set(g.ID, next)

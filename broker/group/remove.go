@@ -59,6 +59,7 @@ func (m *machine) removed(list []removal) {
 			continue
 		case r.whole:
 			g.State = Dead
+			m.weight -= g.weighed
 			delete(m.groups, g.ID)
 			m.timers.Remove(g.ID)
 			continue

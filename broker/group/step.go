@@ -63,7 +63,7 @@ func (s *step) join(in Join) {
 // compatible reports whether the member could take part in the group: some
 // protocol of it is supported by all other members.
 func (s *step) compatible(in Join) bool {
-	if in.ProtocolType == "" || len(in.Protocols) == 0 {
+	if in.ProtocolType == "" || len(in.Protocols) == 0 || len(in.Protocols) > maxProtocols {
 		return false
 	}
 	others := 0
