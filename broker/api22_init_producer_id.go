@@ -39,25 +39,55 @@ func (b *Broker) initProducerID(_ *protocol.Call, req *kmsg.InitProducerIDReques
 
 // producerIDs hands out producer ids from blocks that the controller allots to
 // this broker (KIP-730). What is left of a block is lost with the process.
+//
+// One request for a block is under way at a time. Whoever needs an id meanwhile
+// waits for its outcome, good or bad, and not for a request of its own behind it.
 type producerIDs struct {
 	mu        env.Mutex
+	asked     env.Cond // a request has ended
+	asking    bool
+	requests  int64 // that have ended
+	err       error // of the last one
 	free, end int64
 	allot     func() (start int64, n int32, err error)
+}
+
+func newProducerIDs(e env.Env, allot func() (start int64, n int32, err error)) *producerIDs {
+	p := &producerIDs{mu: e.NewMutex(), allot: allot}
+	p.asked = e.NewCond(p.mu)
+	return p
 }
 
 func (p *producerIDs) next() (int64, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.free == p.end {
-		start, n, err := p.allot()
-		if err != nil {
-			return -1, err
+	for began := p.requests; p.free == p.end; {
+		switch {
+		case p.requests > began && p.err != nil:
+			return -1, p.err
+		case p.asking:
+			p.asked.Wait()
+		default:
+			p.ask()
 		}
-		p.free, p.end = start, start+int64(n)
 	}
 	id := p.free
 	p.free++
 	return id, nil
+}
+
+// ask asks for a block. mu is held, and let go meanwhile.
+func (p *producerIDs) ask() {
+	p.asking = true
+	p.mu.Unlock()
+	start, n, err := p.allot()
+	p.mu.Lock()
+	p.asking, p.err = false, err
+	p.requests++
+	if err == nil {
+		p.free, p.end = start, start+int64(n)
+	}
+	p.asked.Broadcast()
 }
 
 // allotProducerIDs asks the controller for a block of producer ids.

@@ -42,7 +42,7 @@ type Broker struct {
 	memory     *protocol.Memory // what connections may hold
 	meta       metaProperties   // after the start, of the task that applies metadata
 
-	producerIDs producerIDs
+	producerIDs *producerIDs
 
 	epoch    atomic.Int64                   // of this broker's registration, -1 before it has one
 	applied  atomic.Pointer[metadata.Image] // the newest image that this broker's replicas follow; nil before the first
@@ -67,7 +67,7 @@ func Start(e env.Env, cfg Config) (*Broker, error) {
 	b.note = lifeNote{e: e, dir: cfg.Dir, mu: e.NewMutex()}
 	b.settings.Store(&b.cfg.Broker)
 	b.memory = protocol.NewMemory(e, cfg.QueuedMaxBytes, cfg.QueuedMaxBytes)
-	b.producerIDs = producerIDs{mu: e.NewMutex(), allot: b.allotProducerIDs}
+	b.producerIDs = newProducerIDs(e, b.allotProducerIDs)
 	// A process must not be taken for the one before it, so its identity
 	// depends on when it began.
 	_, _ = e.Rand("incarnation", fmt.Sprintf("node %d at %d", cfg.NodeID, e.Now())).Read(b.incarnation[:])
