@@ -35,7 +35,6 @@
 // come in. A node that is no voter observes the metadata log. The table in
 // apis.go says which listener serves what, and what a client needs leave for.
 //
-// What is missing, compared with Apache Kafka: transactions, compaction,
-// security, quotas, incremental fetch sessions (each fetch names its
-// partitions), the KIP-848 group protocol and tiered storage.
+// What differs from Apache Kafka and what is missing stands in
+// docs/architecture.md.
 package broker

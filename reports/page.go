@@ -162,7 +162,7 @@ func (r *result) html(figures []*drawing.Figure, docs [][]byte) ([]byte, error) 
 		if f.End > f.Start {
 			length = seconds(f.End - f.Start)
 		}
-		p.Faults = append(p.Faults, pageFault{string(f.Kind), seconds(f.Start), length, brokerList(f.Brokers), f.Detail, f.Effect + took(f), f.Lossy,
+		p.Faults = append(p.Faults, pageFault{string(f.Kind), seconds(f.Start), length, brokerList(f.Brokers), f.Detail, r.effect(f), f.Lossy,
 			template.CSS("var(--" + faultInk(f.Kind).Name + ")")})
 	}
 	for _, f := range r.files {
@@ -258,22 +258,6 @@ func checkResult(k linearizability.Check) (result, class string) {
 		result += fmt.Sprintf(", %s excused", number(k.Excused))
 	}
 	return result, class
-}
-
-// took says from where on a fault damaged the logs of replicas.
-func took(f linearizability.Fault) string {
-	const shown = 4
-	text := ""
-	for i, r := range f.Recovered {
-		if i == shown {
-			return text + fmt.Sprintf(" and %d more", len(f.Recovered)-shown)
-		}
-		if text += ", "; i == 0 {
-			text = "; logs are intact up to "
-		}
-		text += fmt.Sprintf("offset %d of %s-%d", r.LogEnd, r.Topic, r.Partition)
-	}
-	return text
 }
 
 // codeMeaning is what the checkers' codes stand for.

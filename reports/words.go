@@ -91,7 +91,7 @@ func (r *result) sentence() string {
 		}
 		return fmt.Sprintf("The run did not come to its end (%s). What was seen until then is below.", why)
 	case "Not proven":
-		return "No promise was seen broken, but not everything was proved: " + unproved(v) + "."
+		return "No promise was seen broken, but " + unproved(v) + "."
 	case "Not deterministic":
 		return "Every check passed, but the same seed gave a different trace when run again."
 	}
@@ -106,38 +106,26 @@ func (r *result) sentence() string {
 	return fmt.Sprintf("Every promise was kept %s: all %s survived.", r.through("through"), count(n, "acknowledged record"))
 }
 
-// unproved says which checks are open and what they lack, those that lack the
-// same together.
+// unproved says how many checks are open, and what the first of them lacks.
+// The checks say the rest, each for itself.
 func unproved(v *linearizability.Verdict) string {
-	var notes []string
-	open := map[string][]string{}
+	var open []linearizability.Check
 	for _, k := range v.Checks {
-		if k.Status != linearizability.Unknown {
-			continue
+		if k.Status == linearizability.Unknown {
+			open = append(open, k)
 		}
-		if open[k.Note] == nil {
-			notes = append(notes, k.Note)
-		}
-		open[k.Note] = append(open[k.Note], k.Name)
 	}
-	const shown = 3
-	var parts []string
-	for i, note := range notes {
-		if i == shown {
-			parts = append(parts, fmt.Sprintf("and %d reasons more", len(notes)-shown))
-			break
-		}
-		names := open[note]
-		text := fmt.Sprintf("“%s”", names[0])
-		if n := len(names); n > 1 {
-			text = fmt.Sprintf("%d checks, “%s” first,", n, names[0])
-		}
-		if note != "" {
-			text += " could not be answered: " + note
-		}
-		parts = append(parts, text)
+	if len(open) == 0 {
+		return "not everything was proved"
 	}
-	return strings.Join(parts, "; ")
+	text := fmt.Sprintf("“%s” could not be answered", open[0].Name)
+	if len(open) > 1 {
+		text = fmt.Sprintf("%d of %d checks could not be answered, “%s” first", len(open), len(v.Checks), open[0].Name)
+	}
+	if open[0].Note != "" {
+		text += ": " + open[0].Note
+	}
+	return text
 }
 
 // excuses are the losses that were permitted, each once, whichever checks met

@@ -135,7 +135,7 @@ func TestSentences(t *testing.T) {
 			"Every promise was kept through 2 crashes, 1 power loss and 1 partition: all 1,200 acknowledged records survived."},
 		{Run{Complete: true, Verdict: linearizability.Verdict{Status: linearizability.Pass}}, "No promise was broken in a run without faults."},
 		{Run{Complete: true, Verdict: linearizability.Verdict{Status: linearizability.Unknown, Checks: []linearizability.Check{{Name: "x", Status: linearizability.Unknown}}}},
-			"No promise was seen broken, but not everything was proved: “x”."},
+			"No promise was seen broken, but “x” could not be answered."},
 		{Run{Complete: true, Rerun: "different", Verdict: kept}, "Every check passed, but the same seed gave a different trace when run again."},
 		{Run{Complete: true, Verdict: linearizability.Verdict{Status: linearizability.Failed, Findings: make([]linearizability.Finding, 1)}, Faults: []linearizability.Fault{fault("pause")}},
 			"The judge found one broken promise under 1 pause."},

@@ -57,8 +57,4 @@
 //
 // The first controller names the cluster, by a random id unless one is
 // configured; the name is a record like any other.
-//
-// Not done here: changes of the voter set (KIP-853), reassignment of replicas
-// (KIP-455; partitions carry the fields for it), automatic preferred leader
-// balancing.
 package controller

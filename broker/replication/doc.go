@@ -54,19 +54,10 @@
 // ask first for what they were not given. So a busy partition never keeps a quiet
 // one out of the ISR.
 //
-// # Differences from Kafka
+// # Restarts
 //
-//   - The directory of a log is named topic-partition.topicID, with no more than
-//     200 bytes of the topic's name, and the high watermark checkpoint names the
-//     id too: a topic that was deleted and created again under its name cannot
-//     meet the old one's records, and no name is too long for a directory.
-//   - A waiting acks=all write is told NOT_ENOUGH_REPLICAS_AFTER_APPEND as soon
-//     as the ISR falls below min.insync.replicas, rather than timing out.
-//   - A follower's high watermark never goes back when a new leader knows less.
-//   - Images older than the broker's own registration are passed over, so that a
-//     restarted broker never leads in an epoch of its former life.
-//   - There are no fetch sessions, reassignments in steps, follower reads
-//     (KIP-392), delayed high-watermark pushes, or tiered storage. The
-//     last stable offset is the log's, which knows of open transactions; nothing
-//     opens one yet.
+// Images older than the broker's own registration are passed over, so that a
+// restarted broker never leads in an epoch of its former life. A log's directory
+// and the high watermark checkpoint name the topic's id: a topic that was deleted
+// and created again under its name cannot meet the old one's records.
 package replication

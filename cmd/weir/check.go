@@ -21,7 +21,8 @@ func checkCommand(s streams) *cobra.Command {
 		Long: "Judge the history of an earlier run again.\n\n" +
 			"What is missing from the history is said: a check without its evidence is\n" +
 			"unknown, and so is the verdict (exit code 2). What the run itself found, and\n" +
-			"is noted in run.json, stays found: a verdict only gets stricter.",
+			"is noted in run.json, stays found: a verdict only gets stricter. A check that\n" +
+			"had nothing to look at says nothing. Neither file is changed.",
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			dir, name := "", args[0]
@@ -70,7 +71,11 @@ func printVerdict(s streams, v linearizability.Verdict) {
 		_, _ = fmt.Fprintf(s.out, "excused %s: %s-%d offsets %d to %d: %s\n", e.Code, e.Topic, e.Partition, e.First, e.Last, e.Reason)
 	}
 	for _, c := range v.Checks {
-		_, _ = fmt.Fprintf(s.out, "  %-5s %-8s %s: %d %s\n", c.Code, c.Status, c.Name, c.Inputs, c.Unit)
+		status := string(c.Status)
+		if c.Status == linearizability.Pass && c.Inputs == 0 {
+			status = "nothing" // seen, and so nothing proved
+		}
+		_, _ = fmt.Fprintf(s.out, "  %-5s %-8s %s: %d %s\n", c.Code, status, c.Name, c.Inputs, c.Unit)
 		if c.Note != "" && c.Status != linearizability.Pass {
 			_, _ = fmt.Fprintf(s.out, "        %s\n", c.Note)
 		}
@@ -81,7 +86,9 @@ func reportCommand(s streams) *cobra.Command {
 	return &cobra.Command{
 		Use:   "report DIR...",
 		Short: "Draw the report of an earlier run again",
-		Args:  cobra.MinimumNArgs(1),
+		Long: "Draw the report of an earlier run again, page and pictures, and print its\n" +
+			"summary. The verdict is the one in run.json; \"weir check\" judges again.",
+		Args: cobra.MinimumNArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			for _, dir := range args {
 				if _, err := reports.Load(dir); err != nil {

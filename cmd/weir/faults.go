@@ -20,6 +20,9 @@ func faultsCommand(s streams) *cobra.Command {
 			if _, err := fmt.Fprint(s.out, faults.Atlas()); err != nil {
 				return internal(err)
 			}
+			if _, err := fmt.Fprint(s.out, "\nbugs to plant with --plant, in a build by \"make faultbuild\":\n"); err != nil {
+				return internal(err)
+			}
 			for _, bug := range faults.Bugs() {
 				if _, err := fmt.Fprintf(s.out, "%s %s\n    %s\n", bug.ID, bug.Name, bug.About); err != nil {
 					return internal(err)

@@ -47,9 +47,13 @@ var troubleWords = map[string]string{
 	"checkpoint-unwritten":  "cannot write a checkpoint",
 	"group-load-failed":     "cannot load consumer groups",
 	"group-record-skipped":  "cannot read a record of __consumer_offsets and goes on without it",
+	"last-life-unreadable":  "cannot read how its last life ended and counts it as a loss of power",
 	logRecovered:            "cut off the end of a log that was not whole",
+	"quorum-contradiction":  "hears of two leaders in one epoch of the metadata quorum",
 	"quorum-failed":         "leaves the metadata quorum",
 	"registration-lost":     "registers again: the controller forgot it",
+	"snapshot-damaged":      "passes over a damaged snapshot of the metadata",
+	"snapshot-failed":       "cannot write a snapshot of the metadata",
 	"storage-error":         "storage error",
 }
 
@@ -61,7 +65,7 @@ func (t *troubles) write(node string, at time.Duration, name string, attrs []env
 	// Troubles of one kind differ in offsets, positions and the addresses of
 	// strangers only.
 	kind := node + ": " + words
-	if len(attrs) > 0 && attrs[0].Key != "from" && attrs[0].Key != "error" {
+	if len(attrs) > 0 && attrs[0].Key != "from" && attrs[0].Key != "error" && attrs[0].Key != "reason" {
 		kind += fmt.Sprintf(": %s=%q", attrs[0].Key, attrs[0].Text)
 	}
 	t.mu.Lock()

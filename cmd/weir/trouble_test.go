@@ -3,7 +3,10 @@ package main
 import (
 	"context"
 	"fmt"
+	"io/fs"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -26,6 +29,23 @@ func TestTroublesAreToldOnceInAWhile(t *testing.T) {
 	told.write("broker-1", time.Second, "log-recovered", []env.Attr{env.Text("dir", "t-0"), env.Int("truncated_bytes", 0)})
 	full(11*time.Second, "3")
 	require.Equal(t, "broker-1: storage error: topic=\"t\" error=\"byte 1\"\nbroker-1: storage error: topic=\"t\" error=\"byte 3\" (and 1 more like it)\n", out.String())
+}
+
+// TestTroublesAreEventsOfTheBroker keeps the words from naming events that have
+// another name in the code. Those of coordinators begin with what they keep.
+func TestTroublesAreEventsOfTheBroker(t *testing.T) {
+	var code strings.Builder
+	require.NoError(t, filepath.WalkDir("../../broker", func(name string, _ fs.DirEntry, err error) error {
+		if err != nil || !strings.HasSuffix(name, ".go") || strings.HasSuffix(name, "_test.go") {
+			return err
+		}
+		data, err := os.ReadFile(name)
+		code.Write(data)
+		return err
+	}))
+	for name := range troubleWords {
+		require.Regexp(t, `"`+name+`"|"`+strings.TrimPrefix(name, "group")+`"`, code.String(), name)
+	}
 }
 
 func TestConnectionsLeaveDescriptorsToFiles(t *testing.T) {

@@ -1,7 +1,6 @@
 package calibrate
 
 import (
-	"fmt"
 	"math"
 	"slices"
 	"time"
@@ -232,8 +231,4 @@ func observations(name string, usage []target.Usage) []Observation {
 		}
 	}
 	return list
-}
-
-func (f Fitted) String() string {
-	return fmt.Sprintf("%s %s: %v used, %v explained", f.Workload, f.Process, f.CPU.Round(time.Millisecond), f.Explained.Round(time.Millisecond))
 }

@@ -10,13 +10,6 @@
 // histograms of the window behind the warm-up, and the look at what the
 // machines were busy with in that window.
 //
-// # Rates
-//
-// [Ceiling] is what the cluster takes when producers send as fast as their
-// buffer.memory lets. [Sweep] is the highest rate of an open loop that is
-// sustainable: at least 99.5% of what was requested was acknowledged within
-// the window, and the backlog at its end is bounded.
-//
 // # Validity
 //
 // A figure is worth what its conditions are: [Measurement.Validity] says
