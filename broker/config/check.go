@@ -162,13 +162,36 @@ var absent = []struct{ prefix, needs string }{
 	{"group.streams.", "streams groups"}, {"group.share.", "share groups"}, {"share.", "share groups"},
 	{"quota.", "quotas"}, {"client.quota.", "quotas"}, {"replication.quota.", "quotas"}, {"controller.quota.", "quotas"},
 	{"metric", "Kafka's metrics reporters"}, {"kafka.metrics.", "Kafka's metrics reporters"}, {"telemetry.", "client telemetry"},
-	{"num.network.threads", "threads to count: connections are served side by side"},
-	{"num.io.threads", "threads to count: connections are served side by side"},
-	{"background.threads", "threads to count"},
+	{"auto.leader.rebalance.", "balancing of preferred leaders"}, {"leader.imbalance.", "balancing of preferred leaders"},
+	{"replica.selector.", "reads from followers"}, {"max.incremental.fetch.session.", "fetch sessions"},
+}
+
+// otherwise says how Weir is where Kafka has a setting.
+var otherwise = map[string]string{
+	"process.roles":                       "every node is a broker, and a controller if controller.quorum.voters names it",
+	"controller.quorum.bootstrap.servers": "the quorum is what controller.quorum.voters names",
+	"controller.listener.names":           "controllers listen at their addresses in controller.quorum.voters",
+	"inter.broker.listener.name":          "brokers meet at advertised.listeners",
+	"listener.security.protocol.map":      "every listener is PLAINTEXT",
+	"broker.id":                           "a broker's id is node.id",
+	"log.dir":                             "the directory is log.dirs",
+	"metadata.log.dir":                    "the metadata log is in log.dirs",
+	"delete.topic.enable":                 "topics can always be deleted",
+	"controlled.shutdown.enable":          "a broker that is told to stop always hands its leaderships over",
+	"num.network.threads":                 "every connection has tasks of its own",
+	"num.io.threads":                      "every connection has tasks of its own",
+	"background.threads":                  "every job has a task of its own",
+	"num.recovery.threads.per.data.dir":   "logs are opened side by side",
+	"socket.send.buffer.bytes":            "the operating system sizes the buffers of sockets",
+	"socket.receive.buffer.bytes":         "the operating system sizes the buffers of sockets",
+	"replica.socket.receive.buffer.bytes": "the operating system sizes the buffers of sockets",
 }
 
 // unknown goes on to say what is wrong with a name that is not in the registry.
 func unknown(name string, known []string) string {
+	if how := otherwise[name]; how != "" {
+		return fmt.Sprintf("; here %s: remove it", how)
+	}
 	for _, a := range absent {
 		if strings.HasPrefix(name, a.prefix) {
 			return fmt.Sprintf("; in Kafka it needs %s, which this broker does not have: remove it", a.needs)

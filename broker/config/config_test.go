@@ -219,11 +219,33 @@ func TestWhatIsNotInTheRegistryIsRefusedByName(t *testing.T) {
 	for name, says := range map[string]string{
 		"num.partition":       `unknown broker setting num.partition (did you mean "num.partitions"?)`,
 		"ssl.keystore.key":    "unknown broker setting ssl.keystore.key; in Kafka it needs TLS, which this broker does not have: remove it",
+		"process.roles":       "unknown broker setting process.roles; here every node is a broker, and a controller if controller.quorum.voters names it: remove it",
 		"log.cleaner.threads": "unknown broker setting log.cleaner.threads; in Kafka it needs compaction, which this broker does not have: remove it",
 	} {
 		b := DefaultBroker()
 		require.EqualError(t, b.Set(name, "1"), says)
 		require.EqualError(t, CheckUpdate(name, true), says)
+	}
+}
+
+// TestKafkasOwnPropertiesAreRefusedWithAReason goes through the settings of
+// Kafka's config/server.properties: whoever starts with that file is told of
+// each what to do.
+func TestKafkasOwnPropertiesAreRefusedWithAReason(t *testing.T) {
+	for _, name := range []string{
+		"process.roles", "node.id", "controller.quorum.bootstrap.servers", "listeners", "inter.broker.listener.name", "advertised.listeners",
+		"controller.listener.names", "listener.security.protocol.map", "num.network.threads", "num.io.threads", "socket.send.buffer.bytes",
+		"socket.receive.buffer.bytes", "socket.request.max.bytes", "log.dirs", "num.partitions", "num.recovery.threads.per.data.dir",
+		"offsets.topic.replication.factor", "share.coordinator.state.topic.replication.factor", "share.coordinator.state.topic.min.isr",
+		"transaction.state.log.replication.factor", "transaction.state.log.min.isr", "log.flush.interval.messages", "log.flush.interval.ms",
+		"log.retention.hours", "log.retention.bytes", "log.segment.bytes", "log.retention.check.interval.ms",
+	} {
+		if BrokerSetting(name) == nil {
+			require.ErrorContains(t, CheckStatic(name, ""), ": remove it")
+		}
+	}
+	for name := range otherwise {
+		require.Nil(t, BrokerSetting(name), name)
 	}
 }
 
