@@ -38,7 +38,9 @@ func took(f linearizability.Fault) string {
 }
 
 // meanwhile counts the elections and ISR changes while a fault lasted. Where
-// faults overlap nobody can tell which of them caused one.
+// faults overlap nobody can tell which of them caused one, and what a short
+// fault causes may come after its end. It is empty if no partition was ever told
+// of.
 func (r *result) meanwhile(f linearizability.Fault) string {
 	type key struct {
 		topic     string
@@ -64,15 +66,17 @@ func (r *result) meanwhile(f linearizability.Fault) string {
 			changes++
 		}
 	}
-	switch {
-	case elections > 0 && changes > 0:
-		return fmt.Sprintf("meanwhile %s and %s", count(elections, "election"), count(changes, "ISR change"))
-	case elections > 0:
-		return "meanwhile " + count(elections, "election")
-	case changes > 0:
-		return "meanwhile " + count(changes, "ISR change")
+	if len(latest) == 0 {
+		return ""
 	}
-	return ""
+	return fmt.Sprintf("meanwhile %s and %s", countOrNo(elections, "election"), countOrNo(changes, "ISR change"))
+}
+
+func countOrNo(n int64, one string) string {
+	if n == 0 {
+		return "no " + one
+	}
+	return count(n, one)
 }
 
 func sameMembers(a, b []int32) bool {
