@@ -38,7 +38,7 @@ func workload(s *scenario.Scenario, bootstrap []string) (program.Config, error) 
 		}
 		cfg.Topics = append(cfg.Topics, topic)
 	}
-	registers := 0
+	committers := 0
 	for _, c := range l.Clients() {
 		topic, ok := s.TopicOf(c.On())
 		if !ok {
@@ -60,25 +60,16 @@ func workload(s *scenario.Scenario, bootstrap []string) (program.Config, error) 
 				Topic: topic.Name, Consumers: c.Count, Group: c.Group, Consumer: consumerConfig(c.Properties), ListOffsetsEvery: time.Second,
 			})
 		case *scenario.Committers:
-			registers++
 			cfg.Programs = append(cfg.Programs, &program.Register{
-				Topic: topic.Name, Registers: c.Count, Group: registerGroup(registers),
+				Topic: topic.Name, Registers: c.Count, Group: scenario.CommittersGroup(committers),
 				Partitions: int32(min(4, topic.Partitions.Value())), Every: c.Every.Value(),
 			})
+			committers++
 		default:
 			return cfg, fmt.Errorf("scenario: no program does what %T says", c)
 		}
 	}
 	return cfg, nil
-}
-
-// registerGroup is the group of the nth program of committers: what is written
-// into one register must tell by whom.
-func registerGroup(n int) string {
-	if n == 1 {
-		return "weir-register"
-	}
-	return fmt.Sprintf("weir-register-%d", n)
 }
 
 // arrivals are by their names in scenarios.

@@ -167,32 +167,23 @@ func fetcherOf(tp metadata.TopicPartition, n int) int {
 	return int(((31*hash + tp.Partition) & math.MaxInt32) % int32(n))
 }
 
-// ShownTopicBytes is how much of its topic's name the directory of a log shows.
+// shownTopicBytes is how much of its topic's name the directory of a log shows.
 // With a partition number and a topic id it leaves room under NAME_MAX, 255
 // bytes on every common file system, for a suffix.
-const ShownTopicBytes = 200
+const shownTopicBytes = 200
 
 // logDir is the directory of a replica's log. The topic's id and the partition
 // name it, so that a topic that was deleted and created again never finds the
 // old records. The topic's name is there for people, as far as it fits: the
 // longest that Kafka allows, 249 bytes, would not.
 func logDir(tp metadata.TopicPartition, id metadata.TopicID) string {
-	tp.Topic = tp.Topic[:min(len(tp.Topic), ShownTopicBytes)]
+	tp.Topic = tp.Topic[:min(len(tp.Topic), shownTopicBytes)]
 	return tp.String() + "." + id.String()
 }
 
-// ParseLogDir reads the name of a log's directory: the topic as far as it is
-// shown there, its id and the partition. It is for those who read the
-// directories of a broker that has ended.
-func ParseLogDir(name string) (shown string, id metadata.TopicID, partition int32, ok bool) {
-	if id, partition, ok = parseLogDir(name); ok {
-		shown = name[:strings.LastIndexByte(name[:strings.LastIndexByte(name, '.')], '-')]
-	}
-	return shown, id, partition, ok
-}
-
-// parseLogDir reads what of logDir's name identifies the log.
-func parseLogDir(name string) (id metadata.TopicID, partition int32, ok bool) {
+// ParseLogDir reads what of the name of a log's directory identifies the log.
+// The name shows the topic's too, cut short if it is long.
+func ParseLogDir(name string) (id metadata.TopicID, partition int32, ok bool) {
 	dot := strings.LastIndexByte(name, '.')
 	dash := strings.LastIndexByte(name[:max(dot, 0)], '-')
 	if dash < 0 || id.UnmarshalText([]byte(name[dot+1:])) != nil {
@@ -211,7 +202,7 @@ func (m *Manager) removeStrays(image *metadata.Image) {
 		return // nothing was ever opened here
 	}
 	for _, entry := range entries {
-		id, n, ok := parseLogDir(entry.Name)
+		id, n, ok := ParseLogDir(entry.Name)
 		if !entry.IsDir || !ok {
 			continue
 		}

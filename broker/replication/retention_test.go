@@ -59,7 +59,7 @@ func TestRetentionKeepsTheStateOfCoordinators(t *testing.T) {
 // that of a topic of the same beginning, and names the log it belongs to.
 func TestLogDirectoriesDoNotDependOnTheLengthOfNames(t *testing.T) {
 	seen := map[string]bool{}
-	for _, length := range []int{1, ShownTopicBytes, ShownTopicBytes + 1, 249} {
+	for _, length := range []int{1, shownTopicBytes, shownTopicBytes + 1, 249} {
 		for i, topic := range []string{strings.Repeat("a", length), strings.Repeat("-", length), strings.Repeat(".", length-1) + "1"} {
 			id := metadata.TopicID{byte(length), byte(i), 0xfb, 0xff} // its text has - and _ in it
 			for _, partition := range []int32{0, 1<<31 - 1} {
@@ -67,7 +67,7 @@ func TestLogDirectoriesDoNotDependOnTheLengthOfNames(t *testing.T) {
 				require.LessOrEqual(t, len(dir), 255-len(".-delete"))
 				require.False(t, seen[dir], dir)
 				seen[dir] = true
-				gotID, gotPartition, ok := parseLogDir(dir)
+				gotID, gotPartition, ok := ParseLogDir(dir)
 				require.True(t, ok, dir)
 				require.Equal(t, id, gotID)
 				require.Equal(t, partition, gotPartition)
@@ -75,7 +75,7 @@ func TestLogDirectoriesDoNotDependOnTheLengthOfNames(t *testing.T) {
 		}
 	}
 	for _, other := range []string{"", ".", "-", "__cluster_metadata-0", "orders-0", "orders-x." + metadata.TopicID{1}.String(), "last-life"} {
-		_, _, ok := parseLogDir(other)
+		_, _, ok := ParseLogDir(other)
 		require.False(t, ok, other)
 	}
 }

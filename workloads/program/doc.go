@@ -54,6 +54,7 @@
 // # History
 //
 // Every operation goes to a [linearizability.Recorder], under processes that the
-// programs claim. Each producer and each register client is a process of the history; each pair of a consumer and a
-// partition is one, since a consumer reads its partitions side by side.
+// programs claim. Each producer and each register client is a process of the
+// history; each pair of a consumer and a partition is one, since a consumer
+// reads its partitions side by side.
 package program

@@ -132,6 +132,71 @@ func TestWorkload(t *testing.T) {
 	}
 }
 
+// Programs of every kind, several of a kind, work on several topics at once:
+// each record keeps a value of its own, is measured by the schedule of the
+// program that sent it, and is awaited by the programs that read its topic.
+func TestProgramsShareARun(t *testing.T) {
+	produce := func(topic string, producers int, rate int64) *program.Produce {
+		return &program.Produce{Topic: topic, Producers: producers, RatePerSecond: rate, RecordBytes: 100, Producer: client.DefaultProducerConfig()}
+	}
+	late := produce("a", 2, 300)
+	late.Arrivals = program.ArrivalsPoisson
+	sticky := produce("b", 1, 200)
+	sticky.Sticky = true
+	consume := func(topic, group string, n int) *program.Consume {
+		return &program.Consume{Topic: topic, Consumers: n, Group: group, Consumer: client.ConsumerConfig{OffsetReset: client.ResetEarliest}}
+	}
+	m, h, w := run(t, program.Config{
+		Topics: []program.Topic{
+			{Name: "a", Partitions: 3, ReplicationFactor: 1}, {Name: "b", Partitions: 2, ReplicationFactor: 1}, {Name: "unread", Partitions: 1, ReplicationFactor: 1},
+		},
+		Programs: []program.Program{
+			produce("a", 2, 500), late, sticky, produce("unread", 1, 100),
+			consume("a", "", 2), consume("a", "readers", 1), consume("b", "", 1),
+			&program.Register{Topic: "a", Registers: 1, Every: 20 * time.Millisecond},
+			&program.Register{Topic: "b", Group: "others", Registers: 2, Partitions: 2, Every: 20 * time.Millisecond},
+		},
+		Duration: time.Second, Drain: 20 * time.Second,
+	})
+	p := w.Progress()
+	require.Equal(t, p.Sent, p.Acked)
+	require.Zero(t, p.Running)
+	require.Zero(t, w.Lag())
+	require.False(t, m.early.Load(), "something happened before it was to")
+	require.Equal(t, p.Sent, m.produced.Load())
+
+	values := map[int64]bool{}
+	sent := map[string]int64{}
+	processes := map[int64]string{}
+	for _, s := range h.Sends {
+		require.False(t, values[s.Value], "value %d was sent twice", s.Value)
+		values[s.Value] = true
+		sent[s.TP.Topic]++
+		processes[s.Process] = s.TP.Topic
+	}
+	require.EqualValues(t, 200, sent["b"])
+	require.EqualValues(t, 100, sent["unread"])
+	require.InDelta(t, 800, sent["a"], 90) // five standard deviations of the 300
+	require.Len(t, processes, 6)
+	for _, poll := range h.Polls {
+		require.NotContains(t, processes, poll.Process, "a process of a producer polls")
+	}
+	for _, o := range h.Offsets {
+		require.NotContains(t, processes, o.Process)
+	}
+	require.GreaterOrEqual(t, m.consumed.Load(), 2*sent["a"]+sent["b"])
+	scanned := map[string]int64{}
+	for _, s := range h.Scans {
+		scanned[s.Topic] += int64(len(s.Records))
+	}
+	require.Equal(t, sent, scanned)
+	require.Equal(t, []string{"a", "a", "b"}, h.Manifest.Read)
+	require.Equal(t, []string{"b"}, h.Manifest.Plain)
+	verdict := linearizability.Judge(context.Background(), h, linearizability.Options{})
+	require.Empty(t, verdict.Findings)
+	require.Equal(t, linearizability.Pass, verdict.Status)
+}
+
 // TestLoadsAtSpeed runs every way of arriving with every way of recording, with
 // partitions chosen here and by the client.
 func TestLoadsAtSpeed(t *testing.T) {

@@ -10,6 +10,15 @@ type Committers struct {
 	Every Span   `yaml:"every,omitempty"` // pause between the operations of one committer
 }
 
+// CommittersGroup is the group whose offsets the ith program of committers
+// commits: each has its own, since what is in a register must tell who wrote it.
+func CommittersGroup(i int) string {
+	if i == 0 {
+		return "weir-register"
+	}
+	return fmt.Sprintf("weir-register-%d", i+1)
+}
+
 // Clients implements Clients.
 func (c *Committers) Clients() int { return c.Count }
 

@@ -6,6 +6,10 @@
 // settings go by their Kafka names. Durations carry units ("500ms"), rates are
 // records per second, sizes are bytes.
 //
+// A scenario has one topic and one program of each kind (topic:,
+// load.producers: and so on) or lists of them (topics:, load.programs:). Readers
+// ask [Scenario.TopicsUnderLoad] and [Load.Clients], which know both forms.
+//
 // Where a value may vary from seed to seed the file gives a range ("100..400")
 // and, for faults, bounds to draw within (faults.draw). [Scenario.Resolve]
 // draws all of it and returns an explicit scenario, in which nothing is left to

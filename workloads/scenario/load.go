@@ -155,7 +155,10 @@ func (s *Scenario) checkLoad() (string, error) {
 
 func (s *Scenario) checkPrograms() (string, error) {
 	l := &s.Load
-	groups := map[string]string{}
+	groups := map[string]string{} // who uses each
+	for i := range Of[*Committers](*l) {
+		groups[CommittersGroup(i)] = "committers"
+	}
 	check := func(path string, c Clients) (string, error) {
 		if within, err := c.check(); err != nil {
 			return join(path, within), err
@@ -165,7 +168,7 @@ func (s *Scenario) checkPrograms() (string, error) {
 		}
 		if k, ok := c.(*Consumers); ok && k.Group != "" {
 			if before, taken := groups[k.Group]; taken {
-				return join(path, "group"), fmt.Errorf("%s are in the group %q already; name another", before, k.Group)
+				return join(path, "group"), fmt.Errorf("%s use the group %q already; name another", before, k.Group)
 			}
 			groups[k.Group] = path
 		}
@@ -187,8 +190,12 @@ func (s *Scenario) checkPrograms() (string, error) {
 		if len(all) != 1 {
 			return path, fmt.Errorf("an entry is one program, not %d; give one of %s", len(all), strings.Join(known, ", "))
 		}
-		if path, err := check(path+"."+kinds[0], all[0]); err != nil {
+		path += "." + kinds[0]
+		if path, err := check(path, all[0]); err != nil {
 			return path, err
+		}
+		if all[0].Clients() == 0 {
+			return path, fmt.Errorf("the program has no clients; give it a count, or remove it")
 		}
 	}
 	if len(l.Clients()) == 0 {

@@ -67,6 +67,52 @@ func TestResolvedScenarioIsExplicitAndSurvivesWriting(t *testing.T) {
 	}
 }
 
+// With many topics and programs everything is drawn too, each value from a
+// stream of its own, and the file says which is whose.
+func TestListsOfTopicsAndProgramsAreDrawn(t *testing.T) {
+	s, err := scenario.Parse("many.yaml", []byte(`
+name: many
+seed: 1
+cluster: {brokers: 3}
+topics:
+  - {name: orders, partitions: 1..1000, replication.factor: 3, configs: {min.insync.replicas: 2, flush.messages: 1 | 300}}
+  - {name: audit, partitions: 1..1000, replication.factor: 2}
+load:
+  duration: 10s
+  programs:
+    - producers: {topic: orders, count: 2, rate: 1..100000, record-size: 100, properties: {acks: all | 1}}
+    - producers: {topic: audit, count: 3, rate: 1..100000, record-size: 16..5000}
+    - consumers: {topic: audit, count: 1, group: readers, properties: {max.poll.records: 1 | 500}}
+    - committers: {topic: orders, count: 4, every: 1ms..10s}
+`))
+	require.NoError(t, err)
+	require.False(t, s.Explicit())
+	before, err := s.YAML()
+	require.NoError(t, err)
+	explicit := s.Resolve()
+	require.True(t, explicit.Explicit())
+	text, err := explicit.YAML()
+	require.NoError(t, err)
+	again, err := scenario.Parse("scenario.yaml", text)
+	require.NoError(t, err, "%s", text)
+	require.Equal(t, explicit, again)
+	after, err := s.YAML()
+	require.NoError(t, err)
+	require.Equal(t, string(before), string(after), "drawing changes nothing of what it is drawn from")
+
+	topics := explicit.TopicsUnderLoad()
+	require.NotEqual(t, topics[0].Partitions, topics[1].Partitions)
+	producers := scenario.Of[*scenario.Producers](explicit.Load)
+	require.NotEqual(t, producers[0].Rate, producers[1].Rate)
+	require.Equal(t, 5, scenario.Count[*scenario.Producers](explicit.Load))
+	require.Equal(t, 2, explicit.MinISR(topics[0]))
+	require.Equal(t, 1, explicit.MinISR(topics[1]))
+	topology := explicit.Topology()
+	require.Equal(t, 1, topology.MinISR)
+	require.Len(t, topology.Partitions, int(topics[0].Partitions.Value()+topics[1].Partitions.Value()))
+	require.Contains(t, topology.Partitions, "audit-0")
+}
+
 func TestQuickstartAlwaysHasItsThreeFaults(t *testing.T) {
 	seen := map[faults.Kind]bool{}
 	for seed := range scenario.Seed(500) {

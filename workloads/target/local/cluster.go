@@ -17,6 +17,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/weirlab/weir/broker/metadata"
 	"github.com/weirlab/weir/env"
 	"github.com/weirlab/weir/env/osenv"
 	"github.com/weirlab/weir/faults"
@@ -40,6 +41,7 @@ type Cluster struct {
 	mu     sync.Mutex
 	asked  time.Duration // when the partitions were asked for last
 	states []linearizability.PartitionState
+	judged map[metadata.TopicID]linearizability.Topic // topics that are judged, as far as they were seen
 }
 
 // process is one broker process.
@@ -88,7 +90,7 @@ func New(s *scenario.Scenario, o Options, tell target.Listener) (target.Cluster,
 		return nil, err
 	}
 	addrs, controllers := addrs[:n], addrs[n:]
-	c := &Cluster{s: s, tell: tell, started: time.Now().Add(-e.Now()), e: e, addrs: addrs, asked: -time.Hour}
+	c := &Cluster{s: s, tell: tell, started: time.Now().Add(-e.Now()), e: e, addrs: addrs, asked: -time.Hour, judged: map[metadata.TopicID]linearizability.Topic{}}
 	for i := range addrs {
 		p := &process{name: target.BrokerName(i)}
 		if p.dir, p.events, p.log, err = makeDirs(o.Dir, p.name); err != nil {
@@ -246,6 +248,7 @@ func (c *Cluster) Partitions(e env.Env) []linearizability.PartitionState {
 		if err != nil {
 			break
 		}
+		c.judged[topic.ID] = judged
 		for _, p := range topic.Partitions {
 			states = append(states, c.newest(linearizability.PartitionState{
 				Topic: topic.Name, Partition: p.Partition, Time: e.Now(), Replicas: p.Replicas,

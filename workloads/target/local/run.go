@@ -103,11 +103,11 @@ func (c *Cluster) replicas() ([]linearizability.Scan, error) {
 			return nil, fmt.Errorf("the data of %s after the run: %w", p.name, err)
 		}
 		for _, entry := range entries {
-			shown, _, partition, ok := replication.ParseLogDir(entry.Name)
+			id, partition, ok := replication.ParseLogDir(entry.Name)
 			if !ok {
 				continue
 			}
-			topic, ok := c.judgedLog(shown)
+			topic, ok := c.judged[id]
 			if !ok {
 				continue
 			}
@@ -123,17 +123,6 @@ func (c *Cluster) replicas() ([]linearizability.Scan, error) {
 		}
 	}
 	return scans, nil
-}
-
-// judgedLog is the topic whose log a directory holds, by what its name shows of
-// the topic's.
-func (c *Cluster) judgedLog(shown string) (linearizability.Topic, bool) {
-	for _, t := range target.JudgedTopics(c.s) {
-		if t.Name[:min(len(t.Name), replication.ShownTopicBytes)] == shown {
-			return t, true
-		}
-	}
-	return linearizability.Topic{}, false
 }
 
 // freeAddresses finds ports of this machine that nobody listens on.

@@ -64,7 +64,7 @@ func (c *Cluster) recovered(b *server, ends map[string]int64) []linearizability.
 	for _, l := range b.disk.Losses() {
 		dir, file := path.Split(l.Name)
 		dir = path.Clean(dir)
-		_, id, partition, ok := replication.ParseLogDir(path.Base(dir))
+		id, partition, ok := replication.ParseLogDir(path.Base(dir))
 		topic := c.image.TopicByID(id)
 		base, err := strconv.ParseInt(strings.TrimSuffix(file, segmentSuffix), 10, 64)
 		if !ok || topic == nil || err != nil || !strings.HasSuffix(file, segmentSuffix) {
