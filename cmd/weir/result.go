@@ -236,56 +236,59 @@ func settings(s *scenario.Scenario) []reports.Setting {
 		}
 	}
 	topics := s.TopicsUnderLoad()
-	topicOf := func(name string) string {
+	// whose says which topic a setting is of, if there are several.
+	whose := func(t scenario.Topic, alone string) string {
 		if len(topics) == 1 {
-			return ""
+			return alone
 		}
-		return name + ": "
+		return "topic " + t.Name + ": "
 	}
 	for _, t := range topics {
-		set(topicOf(t.Name), "partitions", t.Partitions.Value())
-		set(topicOf(t.Name), "replication.factor", t.ReplicationFactor)
+		set(whose(t, ""), "partitions", t.Partitions.Value())
+		set(whose(t, ""), "replication.factor", t.ReplicationFactor)
 	}
 	set("", "producers", scenario.Count[*scenario.Producers](s.Load))
 	set("", "consumers", scenario.Count[*scenario.Consumers](s.Load))
 	set("", "committers", scenario.Count[*scenario.Committers](s.Load))
 	producers := scenario.Of[*scenario.Producers](s.Load)
 	for i, p := range producers {
-		whose := programOf("producers", i, len(producers), p.Topic)
+		which := programOf(producers, i, "producers", "")
 		if len(producers) > 1 {
-			set(whose, "count", p.Count)
+			set(which, "count", p.Count)
 		}
-		set(whose, "records per second", p.Rate.Value())
-		set(whose, "record size in bytes", p.RecordSize.Value())
+		set(which, "records per second", p.Rate.Value())
+		set(which, "record size in bytes", p.RecordSize.Value())
 		if p.Arrivals != "" {
-			set(whose, "arrivals", p.Arrivals)
+			set(which, "arrivals", p.Arrivals)
 		}
 	}
 	set("", "history", recording(s.Load))
 	for _, t := range topics {
-		add(topicOf(t.Name)+"topic: ", t.Configs)
+		add(whose(t, "topic: "), t.Configs)
 	}
 	add("broker: ", s.Cluster.Properties)
 	add("client: ", s.Load.Properties)
 	for i, p := range producers {
-		add(programOf("producers", i, len(producers), p.Topic)+"producer: ", p.Properties)
+		add(programOf(producers, i, "producers", "producer: "), p.Properties)
 	}
 	consumers := scenario.Of[*scenario.Consumers](s.Load)
 	for i, c := range consumers {
-		add(programOf("consumers", i, len(consumers), c.Topic)+"consumer: ", c.Properties)
+		add(programOf(consumers, i, "consumers", "consumer: "), c.Properties)
 	}
 	return list
 }
 
-// programOf says which of a kind's programs a setting is of, "" if there is one.
-func programOf(kind string, i, n int, topic string) string {
-	switch {
-	case n == 1:
-		return ""
-	case topic == "":
+// programOf says which of a kind's programs a setting is of: alone if there is
+// one.
+func programOf[Kind scenario.Clients](all []Kind, i int, kind, alone string) string {
+	switch on := all[i].On(); {
+	case len(all) == 1:
+		return alone
+	case on == "":
 		return fmt.Sprintf("%s %d: ", kind, i+1)
+	default:
+		return fmt.Sprintf("%s %d on %s: ", kind, i+1, on)
 	}
-	return fmt.Sprintf("%s %d on %s: ", kind, i+1, topic)
 }
 
 // recording says how much of what clients did is in the history.

@@ -2,6 +2,7 @@ package scenario
 
 import (
 	"fmt"
+	"reflect"
 	"regexp"
 )
 
@@ -54,7 +55,7 @@ func (s *Scenario) checkTopics() (string, error) {
 	if len(s.Topics) == 0 {
 		return s.checkTopic(s.Topic, "topic")
 	}
-	if s.Topic.Name != "" {
+	if !reflect.ValueOf(s.Topic).IsZero() {
 		return "topics", fmt.Errorf("give either topic: or topics:, not both")
 	}
 	seen := map[string]bool{}
