@@ -18,8 +18,8 @@ const (
 
 // metadataAPI is Metadata (key 3): live brokers, topics, partitions and their
 // leaders. A topic that does not exist is created if both sides allow it; the
-// answer does not wait for that, and has UNKNOWN_TOPIC_OR_PARTITION for the topic
-// until this broker's replicas have applied it.
+// answer does not wait for that, and has LEADER_NOT_AVAILABLE for the topic until
+// this broker's replicas have applied it.
 //
 //	v1  racks, controller id; no topics listed (null) asks for all
 //	v2  cluster id
@@ -39,8 +39,9 @@ func (b *Broker) metadata(call *protocol.Call, req *kmsg.MetadataRequest) kmsg.R
 		call.HangUp(errNotJoined)
 		return nil
 	}
+	var creating map[string]bool
 	if !all && b.cfg.AutoCreateTopics && (req.Version < 4 || req.AllowAutoTopicCreation) {
-		b.createMissingTopics(req)
+		creating = b.createMissingTopics(req)
 	}
 	image := b.shownImage()
 	resp := kmsg.NewPtrMetadataResponse()
@@ -62,7 +63,7 @@ func (b *Broker) metadata(call *protocol.Call, req *kmsg.MetadataRequest) kmsg.R
 		}
 	}
 	for i := range req.Topics {
-		resp.Topics = append(resp.Topics, b.findTopic(image, &req.Topics[i]))
+		resp.Topics = append(resp.Topics, b.findTopic(image, &req.Topics[i], creating))
 	}
 	if req.IncludeClusterAuthorizedOperations {
 		resp.AuthorizedOperations = call.AuthorizedOperations(kmsg.ACLResourceTypeCluster, protocol.ClusterResource)
@@ -84,7 +85,10 @@ func askedTopic(t *kmsg.MetadataRequestTopic) string {
 	return key
 }
 
-func (b *Broker) findTopic(image *metadata.Image, asked *kmsg.MetadataRequestTopic) kmsg.MetadataResponseTopic {
+// findTopic describes the topic asked for. One that is being created has no
+// leader yet: the client asks again, and does not take it for a topic that does
+// not exist.
+func (b *Broker) findTopic(image *metadata.Image, asked *kmsg.MetadataRequestTopic, creating map[string]bool) kmsg.MetadataResponseTopic {
 	missing := kmsg.NewMetadataResponseTopic()
 	if id := metadata.TopicID(asked.TopicID); asked.Topic == nil || !id.IsZero() {
 		// The id comes first: clients that ask by it may write "" for the name.
@@ -104,6 +108,8 @@ func (b *Broker) findTopic(image *metadata.Image, asked *kmsg.MetadataRequestTop
 	switch {
 	case metadata.CheckTopicName(*asked.Topic) != nil:
 		missing.ErrorCode = kerr.InvalidTopicException.Code
+	case creating[*asked.Topic]:
+		missing.ErrorCode = leaderNotAvailable
 	case b.joined(image):
 		missing.ErrorCode = kerr.UnknownTopicOrPartition.Code
 	default:
@@ -159,21 +165,28 @@ func describeTopic(image *metadata.Image, t *metadata.Topic) kmsg.MetadataRespon
 	return out
 }
 
-// createMissingTopics has the topics created that do not exist yet. Failure is
-// left for the client to see: its topic stays unknown.
-func (b *Broker) createMissingTopics(req *kmsg.MetadataRequest) {
+// createMissingTopics has the topics created that do not exist yet. It reports
+// which are under way, those included that are committed and that clients are
+// not yet shown.
+func (b *Broker) createMissingTopics(req *kmsg.MetadataRequest) map[string]bool {
 	image := b.controller.Image()
+	creating := map[string]bool{}
 	for i := range req.Topics {
 		name := req.Topics[i].Topic
-		if name == nil || !metadata.TopicID(req.Topics[i].TopicID).IsZero() || metadata.CheckTopicName(*name) != nil || image.Topic(*name) != nil {
+		if name == nil || !metadata.TopicID(req.Topics[i].TopicID).IsZero() || metadata.CheckTopicName(*name) != nil {
+			continue
+		}
+		if image.Topic(*name) != nil {
+			creating[*name] = true
 			continue
 		}
 		if internal, ok := metadata.FindInternalTopic(*name); ok {
-			b.createInternalTopic(image, internal)
+			creating[*name] = b.createInternalTopic(image, internal)
 			continue
 		}
 		t := kmsg.NewCreateTopicsRequestTopic()
 		t.Topic, t.NumPartitions, t.ReplicationFactor = *name, b.cfg.DefaultPartitions, b.cfg.DefaultReplicationFactor
-		b.creator.want(t)
+		creating[*name] = b.creator.want(t)
 	}
+	return creating
 }

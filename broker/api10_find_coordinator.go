@@ -29,10 +29,11 @@ func (b *Broker) findCoordinator(_ *protocol.Call, req *kmsg.FindCoordinatorRequ
 	if req.Version < 4 {
 		keys = []string{req.CoordinatorKey}
 	}
-	image := b.controller.Image()
-	if internal, ok := metadata.InternalTopicOf(metadata.CoordinatorType(req.CoordinatorType)); ok && len(keys) > 0 && image.Topic(internal.Name) == nil {
-		b.createInternalTopic(image, internal)
+	newest := b.controller.Image()
+	if internal, ok := metadata.InternalTopicOf(metadata.CoordinatorType(req.CoordinatorType)); ok && len(keys) > 0 && newest.Topic(internal.Name) == nil {
+		b.createInternalTopic(newest, internal)
 	}
+	image := b.shownImage() // as for Metadata: nobody coordinates by a topic that is not shown
 	for _, key := range distinct(keys, itself) {
 		resp.Coordinators = append(resp.Coordinators, b.coordinatorOf(image, key, req.CoordinatorType))
 	}
@@ -70,10 +71,10 @@ func (b *Broker) coordinatorOf(image *metadata.Image, key string, kind int8) kms
 
 // createInternalTopic has the topic of a coordinator created that this broker has,
 // with as many replicas as it is configured to have, or as many as there are
-// brokers to put them on.
-func (b *Broker) createInternalTopic(image *metadata.Image, topic metadata.InternalTopic) {
+// brokers to put them on. It reports whether that is under way.
+func (b *Broker) createInternalTopic(image *metadata.Image, topic metadata.InternalTopic) bool {
 	if topic.Coordinator != metadata.GroupCoordinator {
-		return // nobody here would write it
+		return false // nobody here would write it
 	}
 	var live int16
 	for _, broker := range image.Brokers() {
@@ -83,7 +84,7 @@ func (b *Broker) createInternalTopic(image *metadata.Image, topic metadata.Inter
 	}
 	want := min(b.cfg.OffsetsReplicationFactor, int16(len(b.cfg.Voters)))
 	if live < want {
-		return // a topic with fewer replicas than it should have would stay so
+		return false // a topic with fewer replicas than it should have would stay so
 	}
 	t := kmsg.NewCreateTopicsRequestTopic()
 	t.Topic, t.NumPartitions, t.ReplicationFactor = topic.Name, b.cfg.OffsetsPartitions, want
@@ -94,5 +95,5 @@ func (b *Broker) createInternalTopic(image *metadata.Image, topic metadata.Inter
 		c.Name, c.Value = name, kmsg.StringPtr(configs[name])
 		t.Configs = append(t.Configs, c)
 	}
-	b.creator.want(t)
+	return b.creator.want(t)
 }

@@ -18,9 +18,8 @@ const (
 )
 
 // topicCreator has the controller create topics that somebody asked for and that
-// do not exist. Nobody waits for it: whoever asked is told that there is no such
-// topic yet (Kafka's DefaultAutoTopicCreationManager), and so no answer to a
-// client depends on whether the controller answers.
+// do not exist. Nobody waits for it (as for Kafka's AutoTopicCreationManager), and
+// so no answer to a client depends on whether the controller answers.
 type topicCreator struct {
 	create func(*kmsg.CreateTopicsRequest)
 	task   env.Task
@@ -42,16 +41,20 @@ func newTopicCreator(e env.Env, create func(*kmsg.CreateTopicsRequest)) *topicCr
 }
 
 // want asks for a topic, unless it was asked for already or too many are. It
-// does not block.
-func (c *topicCreator) want(t kmsg.CreateTopicsRequestTopic) {
+// does not block, and reports whether the topic is asked for now.
+func (c *topicCreator) want(t kmsg.CreateTopicsRequestTopic) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.stopped || c.pending[t.Topic] || len(c.pending) >= maxAutoCreating {
-		return
+	if c.pending[t.Topic] {
+		return true
+	}
+	if c.stopped || len(c.pending) >= maxAutoCreating {
+		return false
 	}
 	c.pending[t.Topic] = true
 	c.wanted = append(c.wanted, t)
 	c.due.Broadcast()
+	return true
 }
 
 func (c *topicCreator) run() {

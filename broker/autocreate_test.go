@@ -13,8 +13,8 @@ import (
 	"github.com/weirlab/weir/env"
 )
 
-// TestMetadataWaitsForNoTopicToBeCreated: the answer tells that there is no such
-// topic yet, at once, with a controller that answers and with one that does not.
+// TestMetadataWaitsForNoTopicToBeCreated: the answer tells that the topic has no
+// leader, at once, with a controller that answers and with one that does not.
 // The topic is there later. kafka-go deletes a topic and asks for its metadata,
 // and takes partitions in the answer for the deleted topic's.
 func TestMetadataWaitsForNoTopicToBeCreated(t *testing.T) {
@@ -30,7 +30,7 @@ func TestMetadataWaitsForNoTopicToBeCreated(t *testing.T) {
 			began := e.Now()
 			topic := c.must(e, asked, missingTopic(name)).(*kmsg.MetadataResponse).Topics[0]
 			require.Less(t, e.Now()-began, 50*time.Millisecond)
-			require.Equal(t, kerr.UnknownTopicOrPartition.Code, topic.ErrorCode)
+			require.Equal(t, kerr.LeaderNotAvailable.Code, topic.ErrorCode)
 			require.Empty(t, topic.Partitions)
 			c.await(e, "the topic, for those who ask again", func() bool {
 				return c.must(e, asked, missingTopic(name)).(*kmsg.MetadataResponse).Topics[0].ErrorCode == 0
@@ -76,7 +76,13 @@ func TestWantedTopicsAreBounded(t *testing.T) {
 			topic.Topic = kmsg.StringPtr(fmt.Sprint("wanted-", i))
 			req.Topics = append(req.Topics, topic)
 		}
-		c.must(e, other, req)
+		for i, topic := range c.must(e, other, req).(*kmsg.MetadataResponse).Topics {
+			want := kerr.LeaderNotAvailable.Code
+			if i >= 999 {
+				want = kerr.UnknownTopicOrPartition.Code
+			}
+			require.Equal(t, want, topic.ErrorCode, "only what is under way has no leader yet: topic %d", i)
+		}
 		c.nodes[controller].Resume()
 		created := func() int {
 			image, _ := c.lives[other].Metadata()
