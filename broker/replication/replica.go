@@ -47,7 +47,8 @@ func (t *fetchTarget) take(part *kmsg.FetchResponseTopicPartition) bool {
 			return false
 		}
 		if done.Unsynced {
-			t.unfinished = &answer
+			unfinished := answer // or every answer would be on the heap
+			t.unfinished = &unfinished
 			return true
 		}
 		p.out = p.state.Appended(p.m.e.Now(), LogEnds{Start: done.LogStartOffset, End: done.LastOffset + 1, Epoch: answer.HighestEpoch}, p.out)

@@ -50,8 +50,7 @@ type Conn struct {
 	keepAlive env.KeepAlive
 
 	// Arrived and not yet read.
-	ready      []segment
-	readyHead  int
+	ready      fifo[segment]
 	readyBytes int64
 	fin        bool // everything arrived
 
@@ -153,14 +152,14 @@ func (c *Conn) awaitBytes(n int) error {
 // take moves arrived bytes to p.
 func (c *Conn) take(p []byte) int {
 	n := 0
-	for n < len(p) && c.readyHead < len(c.ready) {
-		s := &c.ready[c.readyHead]
+	for n < len(p) && c.ready.len() > 0 {
+		s := &c.ready.all()[0]
 		m := copy(p[n:], s.bytes[s.read:])
 		n += m
 		s.read += m
 		if s.read == len(s.bytes) {
 			c.w.recycle(s)
-			c.readyHead++
+			c.ready.head++
 		}
 	}
 	c.took(n)
@@ -169,7 +168,7 @@ func (c *Conn) take(p []byte) int {
 
 // took counts n bytes as read.
 func (c *Conn) took(n int) {
-	c.ready, c.readyHead = compact(c.ready, c.readyHead)
+	c.ready.compact()
 	c.readyBytes -= int64(n)
 	c.unreported += int64(n)
 	if c.unreported >= c.w.opts.WindowBytes/2 || c.readyBytes == 0 && c.peer.writers.Len() > 0 {
@@ -421,8 +420,8 @@ func (c *Conn) end(s connState, err error) {
 
 // discard forgets what arrived and was not read.
 func (c *Conn) discard() {
-	for ; c.readyHead < len(c.ready); c.readyHead++ {
-		c.w.recycle(&c.ready[c.readyHead])
+	for i, ready := 0, c.ready.all(); i < len(ready); i++ {
+		c.w.recycle(&ready[i])
 	}
-	c.ready, c.readyHead, c.readyBytes = nil, 0, 0
+	c.ready, c.readyBytes = fifo[segment]{}, 0
 }

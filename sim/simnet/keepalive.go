@@ -78,7 +78,7 @@ func (c *Conn) expectAnswer() {
 // abandoned reports whether the other end is no more and has not said so.
 func (c *Conn) abandoned() bool {
 	p := &c.peer.out
-	return c.peer.state > established && !c.fin && len(p.times) == 0 && len(p.queue) == 0 && len(p.held) == 0
+	return c.peer.state > established && !c.fin && p.times.len() == 0 && p.queue.len() == 0 && len(p.held) == 0
 }
 
 // checkPeer is what probes have told by now.

@@ -41,19 +41,18 @@ func (w *Network) recycle(s *segment) {
 
 // pipe is the sending half of a connection's end.
 type pipe struct {
-	queue      []segment // accepted and not sent
-	added      int       // segments since the latest flush
+	queue      fifo[segment] // accepted and not sent
+	added      int           // segments since the latest flush
 	addedBytes int64
 	crc        uint32 // of the added bytes
 
-	wire  []segment     // sent and not arrived, oldest first
-	head  int           // of wire
-	times []sent        // of the flights on the wire
+	wire  fifo[segment] // sent and not arrived
+	times fifo[sent]    // of the flights on the wire
 	last  time.Duration // arrival of the latest flight
 
 	window   congestion
-	acks     []sent // flights that were not acknowledged yet
-	flying   int64  // bytes of those
+	acks     fifo[sent] // flights that were not acknowledged yet
+	flying   int64      // bytes of those
 	rtt      time.Duration
 	lastSent time.Duration
 	waiting  bool // for an acknowledgement, to go on
@@ -107,7 +106,7 @@ func (p *pipe) add(w *Network, b []byte, from origin, of *lent) {
 	p.crc = sum(p.crc, b)
 	p.addedBytes += int64(len(b))
 	p.added++
-	p.queue = append(p.queue, s)
+	p.queue.push(s)
 }
 
 // dropHeld gives up what waits to be sent again.
@@ -165,7 +164,7 @@ func (c *Conn) HandleEvent(what uint64) {
 	case evProbe:
 		c.out.probing = false
 		if c.writers.Len() > 0 {
-			if len(c.out.queue) == 0 {
+			if c.out.queue.len() == 0 {
 				c.flush(flagProbe)
 			}
 			c.armProbe()
@@ -202,16 +201,17 @@ func (c *Conn) forgotten() bool { return c.forgottenBy != nil && c.forgottenBy.h
 // arrive takes the oldest flight off the wire.
 func (c *Conn) arrive() {
 	p := &c.out
-	if p.head == len(p.wire) {
+	flight := p.wire.all()
+	if len(flight) == 0 {
 		return // cut off with the sender's power
 	}
-	p.times = p.times[1:]
-	start := p.head
-	for p.wire[p.head].flags&flagEnd == 0 {
-		p.head++
+	p.times.drop(1)
+	n := 1
+	for flight[n-1].flags&flagEnd == 0 {
+		n++
 	}
-	p.head++
-	flight := p.wire[start:p.head]
+	flight = flight[:n]
+	p.wire.head += n
 	switch {
 	case c.forgotten():
 		c.forget(flight)
@@ -221,23 +221,10 @@ func (c *Conn) arrive() {
 		c.deliver(flight)
 	}
 	clear(flight)
-	p.wire, p.head = compact(p.wire, p.head)
+	p.wire.compact()
 	if c.orphan && !p.busy(c.w.k.Now()) {
 		c.leaveOrphans()
 	}
-}
-
-// compact drops the segments before head once they are worth the copy.
-func compact(q []segment, head int) ([]segment, int) {
-	switch {
-	case head == len(q):
-		return q[:0], 0
-	case head >= 64 && 2*head >= len(q):
-		n := copy(q, q[head:])
-		clear(q[n:])
-		return q[:n], 0
-	}
-	return q, head
 }
 
 // hold keeps a flight that did not get through, to be sent again.
@@ -313,7 +300,7 @@ func (c *Conn) retry() {
 	}
 	if w.link(c.remote, c.host).blocked == 0 {
 		p.unacked = false
-		if len(p.queue) > 0 {
+		if p.queue.len() > 0 {
 			c.pump()
 		}
 	}
@@ -396,7 +383,7 @@ func (c *Conn) deliver(flight []segment) {
 	}
 	for i := range flight {
 		if n := len(flight[i].bytes); n > 0 {
-			to.ready = append(to.ready, flight[i])
+			to.ready.push(flight[i])
 			to.readyBytes += int64(n)
 		}
 	}

@@ -18,7 +18,7 @@ func (c *Conn) ReadBuffer(n int) ([]byte, func(), error) {
 			return nil, nil, err
 		}
 		if !copied {
-			s := &c.ready[c.readyHead]
+			s := &c.ready.all()[0]
 			next := s.bytes[s.read:min(len(s.bytes), s.read+n-len(got))]
 			if s.flags&flagPooled == 0 && (got == nil || adjacent(got, next)) {
 				if got == nil {
@@ -32,7 +32,7 @@ func (c *Conn) ReadBuffer(n int) ([]byte, func(), error) {
 				s.read += len(next)
 				if s.read == len(s.bytes) {
 					c.w.recycle(s)
-					c.readyHead++
+					c.ready.head++
 				}
 				c.took(len(next))
 				continue

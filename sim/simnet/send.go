@@ -21,7 +21,7 @@ type sent struct {
 func (c *Conn) flush(with flags) {
 	p := &c.out
 	if with != 0 {
-		p.queue = append(p.queue, segment{flags: with})
+		p.queue.push(segment{flags: with})
 		p.added++
 	}
 	if p.added == 0 {
@@ -43,9 +43,9 @@ func (c *Conn) pump() {
 		return
 	}
 	c.reap()
-	for len(p.queue) > 0 {
+	for p.queue.len() > 0 {
 		room := p.window.window - p.flying
-		if room < p.window.mss && p.flying > 0 && p.queue[0].size() > 0 {
+		if room < p.window.mss && p.flying > 0 && p.queue.all()[0].size() > 0 {
 			c.awaitAck()
 			return
 		}
@@ -56,7 +56,6 @@ func (c *Conn) pump() {
 		n := c.load(max(room, p.window.mss))
 		c.launch(n)
 	}
-	p.queue = nil
 }
 
 // load moves up to room bytes from the queue onto the wire as one flight, which
@@ -68,23 +67,23 @@ func (c *Conn) load(room int64) (n int64) {
 		c.w.stats.Torn++
 	}
 	taken := 0
-	for _, s := range p.queue {
+	queue := p.queue.all()
+	for _, s := range queue {
 		if s.size() > room-n {
 			if n < room {
 				head, tail := s.split(int(room - n))
-				p.wire = append(p.wire, head)
-				p.queue[taken] = tail
+				p.wire.push(head)
+				queue[taken] = tail
 				n = room
 			}
 			break
 		}
-		p.wire = append(p.wire, s)
+		p.wire.push(s)
 		n += s.size()
 		taken++
 	}
-	clear(p.queue[:taken])
-	p.queue = p.queue[taken:]
-	p.wire[len(p.wire)-1].flags |= flagEnd
+	p.queue.drop(taken)
+	p.wire.items[len(p.wire.items)-1].flags |= flagEnd
 	return n
 }
 
@@ -113,9 +112,9 @@ func (c *Conn) launch(n int64) {
 	}
 	at = max(at, p.last+sameInstant)
 	p.last, p.lastSent = at, now
-	p.times = append(p.times, sent{bytes: n, begin: begin, left: left})
+	p.times.push(sent{bytes: n, begin: begin, left: left})
 	if n > 0 {
-		p.acks = append(p.acks, sent{bytes: n, acked: at + back.typical(), used: used})
+		p.acks.push(sent{bytes: n, acked: at + back.typical(), used: used})
 	}
 	w.k.Schedule(at, c, evArrive)
 	if back.blocked > 0 {
@@ -136,25 +135,23 @@ func (c *Conn) reap() {
 		until = min(until, back.blockedSince)
 	}
 	done := 0
-	for ; done < len(p.acks) && p.acks[done].acked <= until; done++ {
-		a := &p.acks[done]
+	acks := p.acks.all()
+	for ; done < len(acks) && acks[done].acked <= until; done++ {
+		a := &acks[done]
 		p.flying -= a.bytes
 		p.window.acked(a.acked, p.rtt, a.bytes, a.used && p.window.window < c.w.opts.WindowMaxBytes)
 	}
-	p.acks = p.acks[done:]
-	if len(p.acks) == 0 {
-		p.acks = nil
-	}
+	p.acks.drop(done)
 }
 
 // awaitAck has the rest of the queue sent when there is room for it.
 func (c *Conn) awaitAck() {
 	p := &c.out
-	if p.waiting || len(p.acks) == 0 {
+	if p.waiting || p.acks.len() == 0 {
 		return
 	}
 	p.waiting = true
-	c.w.k.Schedule(max(p.acks[0].acked, c.w.k.Now()+sameInstant), c, evAck)
+	c.w.k.Schedule(max(p.acks.all()[0].acked, c.w.k.Now()+sameInstant), c, evAck)
 }
 
 // stall is a flight that did not arrive: nothing more is sent until it does.
@@ -168,16 +165,16 @@ func (c *Conn) unstall() {
 	}
 	p.stalled = false
 	p.window.lost(true)
-	p.acks, p.flying = nil, 0
+	p.acks, p.flying = fifo[sent]{}, 0
 	c.pump()
 }
 
 // dropQueue forgets what was accepted and not sent.
 func (p *pipe) dropQueue(w *Network) {
-	for i := range p.queue {
-		w.recycle(&p.queue[i])
+	for i, queue := 0, p.queue.all(); i < len(queue); i++ {
+		w.recycle(&queue[i])
 	}
-	p.queue = nil
+	p.queue = fifo[segment]{}
 	p.added, p.addedBytes, p.crc = 0, 0, 0
 }
 
@@ -186,11 +183,12 @@ func (p *pipe) dropQueue(w *Network) {
 func (p *pipe) cutOff(w *Network, now time.Duration) {
 	w.stats.CutOffBytes += p.queuedBytes(1 << 62)
 	p.dropQueue(w)
-	at := p.head
-	for i := range p.times {
-		t := &p.times[i]
+	at := 0
+	wire, times := p.wire.all(), p.times.all()
+	for i := range times {
+		t := &times[i]
 		if t.left <= now {
-			for p.wire[at].flags&flagEnd == 0 {
+			for wire[at].flags&flagEnd == 0 {
 				at++
 			}
 			at++
@@ -201,13 +199,14 @@ func (p *pipe) cutOff(w *Network, now time.Duration) {
 			out = t.bytes * int64(now-t.begin) / int64(t.left-t.begin) / p.window.mss * p.window.mss
 		}
 		w.stats.CutOffBytes += t.bytes - out
-		for _, rest := range p.times[i+1:] {
+		for _, rest := range times[i+1:] {
 			w.stats.CutOffBytes += rest.bytes
 		}
 		p.truncate(w, at, out)
-		p.times = p.times[:i]
+		begin := t.begin
+		p.times.keep(i)
 		if out > 0 {
-			p.times = append(p.times, sent{bytes: out, begin: t.begin, left: now})
+			p.times.push(sent{bytes: out, begin: begin, left: now})
 		}
 		return
 	}
@@ -215,8 +214,9 @@ func (p *pipe) cutOff(w *Network, now time.Duration) {
 
 // truncate drops all of the wire but n bytes behind a position.
 func (p *pipe) truncate(w *Network, at int, n int64) {
+	wire := p.wire.all()
 	for ; n > 0; at++ {
-		s := &p.wire[at]
+		s := &wire[at]
 		if s.size() > n {
 			head, tail := s.split(int(n))
 			w.recycle(&tail)
@@ -227,23 +227,24 @@ func (p *pipe) truncate(w *Network, at int, n int64) {
 			s.flags |= flagEnd
 		}
 	}
-	for i := at; i < len(p.wire); i++ {
-		w.recycle(&p.wire[i])
+	for i := at; i < len(wire); i++ {
+		w.recycle(&wire[i])
 	}
-	p.wire = p.wire[:at]
+	p.wire.keep(at)
 }
 
 // queuedBytes is how much waits, counted up to a limit.
 func (p *pipe) queuedBytes(limit int64) (n int64) {
-	for i := 0; i < len(p.queue) && n < limit; i++ {
-		n += p.queue[i].size()
+	queue := p.queue.all()
+	for i := 0; i < len(queue) && n < limit; i++ {
+		n += queue[i].size()
 	}
 	return n
 }
 
 // busy reports whether something of the pipe is still with its sender.
 func (p *pipe) busy(now time.Duration) bool {
-	return len(p.queue) > 0 || len(p.held) > 0 || len(p.times) > 0 && p.times[len(p.times)-1].left > now
+	return p.queue.len() > 0 || len(p.held) > 0 || p.times.len() > 0 && p.times.items[len(p.times.items)-1].left > now
 }
 
 func (s *segment) size() int64 { return int64(len(s.bytes)) }

@@ -37,10 +37,9 @@ type Cluster struct {
 
 	// What the periodic look at the brokers found, for the director's tasks,
 	// which must not touch the brokers' mutexes themselves.
-	image      *metadata.Image // the newest that any broker has
-	states     []linearizability.PartitionState
-	leader     int // active controller, -1 if none
-	unsettledV string
+	image  *metadata.Image // the newest that any broker has
+	states []linearizability.PartitionState
+	leader int // active controller, -1 if none
 
 	stuck error // why the world stood still
 }
@@ -94,7 +93,7 @@ func New(s *scenario.Scenario, o Options, tell target.Listener) (*Cluster, error
 		}
 	}
 	k := kernel.NewKernel(kernel.Options{Seed: uint64(s.Seed), Window: o.Window})
-	c := &Cluster{s: s, tell: tell, k: k, net: simnet.New(k, simnet.Options{}), leader: -1, unsettledV: "the brokers have not been looked at yet", loaded: map[string]bool{}}
+	c := &Cluster{s: s, tell: tell, k: k, net: simnet.New(k, simnet.Options{}), leader: -1, loaded: map[string]bool{}}
 	for _, t := range s.TopicsUnderLoad() {
 		c.loaded[t.Name] = true
 	}
@@ -255,10 +254,10 @@ func (c *Cluster) Partitions(env.Env) []linearizability.PartitionState { return 
 func (c *Cluster) Controller(env.Env) (int, bool) { return c.leader, c.leader >= 0 }
 
 // Unready implements target.Cluster.
-func (c *Cluster) Unready(env.Env) string { return c.unsettledV }
+func (c *Cluster) Unready(env.Env) string { return c.watch.unsettled() }
 
 // Unsettled implements target.Cluster.
-func (c *Cluster) Unsettled(env.Env) string { return c.unsettledV }
+func (c *Cluster) Unsettled(env.Env) string { return c.watch.unsettled() }
 
 // LoadBegins implements target.Cluster: it leaves the page caches and burst
 // credits as a long run before has left them.

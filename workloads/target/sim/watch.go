@@ -33,6 +33,11 @@ type watch struct {
 	pending bool // a picture for an event is due already
 	looks   int
 	used    map[int32]bool // partitions of the offsets topic that have held something
+
+	latest   []*broker.View // of the latest picture
+	image    *metadata.Image
+	down     string                        // a broker that was not well then
+	replicas []linearizability.ReplicaView // memory for the next picture
 }
 
 func newWatch(c *Cluster, brief bool) *watch {
@@ -151,11 +156,12 @@ func (w *watch) statesOf(image *metadata.Image) []linearizability.PartitionState
 	return states
 }
 
-// picture shows the watcher everything, and works out what is not yet settled.
+// picture shows the watcher everything, and keeps what tells whether the cluster
+// is settled.
 func (w *watch) picture() {
 	c := w.c
 	views := w.views()
-	v := linearizability.ClusterView{Time: c.k.Now(), Partitions: c.states}
+	v := linearizability.ClusterView{Time: c.k.Now(), Partitions: c.states, Replicas: w.replicas[:0]}
 	for i, b := range c.brokers {
 		running := b.node.Alive() && !b.node.Paused()
 		one := linearizability.BrokerView{Broker: int32(i + 1), Running: running && views[i] != nil, Incarnation: b.node.Epoch()}
@@ -176,7 +182,8 @@ func (w *watch) picture() {
 		v.Brokers = append(v.Brokers, one)
 	}
 	w.watcher.Observe(v)
-	c.unsettledV = w.unsettled(views)
+	w.replicas = v.Replicas
+	w.latest, w.image, w.down = views, c.image, w.unwell(views)
 }
 
 // watched says whether a replica is of a partition whose invariants are
@@ -221,29 +228,42 @@ func registered(image *metadata.Image, v *broker.View) bool {
 	return b != nil && b.Epoch == v.BrokerEpoch && !b.Fenced
 }
 
-// unsettled says what a healthy cluster would not have.
-func (w *watch) unsettled(views []*broker.View) string {
-	c := w.c
-	type replicaOf struct {
-		topic     string
-		partition int32
-	}
-	ends := map[replicaOf][]replication.ReplicaView{}
-	for i, b := range c.brokers {
+// unwell says which broker a healthy cluster would not have as it is.
+func (w *watch) unwell(views []*broker.View) string {
+	for i, b := range w.c.brokers {
 		switch {
 		case !b.node.Alive() || b.b == nil:
 			return b.name + " does not run " + b.failure
 		case views[i] == nil:
 			return b.name + " is busy"
-		case !registered(c.image, views[i]):
+		case !registered(w.c.image, views[i]):
 			return b.name + " is not registered with the controller or fenced"
 		}
-		for _, r := range views[i].Replicas {
+	}
+	return ""
+}
+
+// unsettled says what a healthy cluster would not have had in the latest
+// picture.
+func (w *watch) unsettled() string {
+	switch {
+	case w.latest == nil:
+		return "the brokers have not been looked at yet"
+	case w.down != "":
+		return w.down
+	}
+	type replicaOf struct {
+		topic     string
+		partition int32
+	}
+	ends := map[replicaOf][]replication.ReplicaView{}
+	for _, v := range w.latest {
+		for _, r := range v.Replicas {
 			key := replicaOf{r.TP.Topic, r.TP.Partition}
 			ends[key] = append(ends[key], r)
 		}
 	}
-	for _, t := range c.image.Topics() {
+	for _, t := range w.image.Topics() {
 		for _, p := range t.Partitions {
 			name := fmt.Sprintf("%s-%d", t.Name, p.Partition)
 			replicas := ends[replicaOf{t.Name, p.Partition}]
