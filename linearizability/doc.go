@@ -99,6 +99,9 @@
 //     nothing that counts.
 //   - What a loss takes is a suffix: with a record of the same leader epoch
 //     still there behind it, no loss is excused.
+//   - A loss may be undone: if a leader that was elected uncleanly still has
+//     what the one before had not, it is back. Until then, that it was unknown
+//     is excused by the same rules.
 //   - What a consumer has read was committed, with whatever acks it was sent.
 //   - A committed offset may go back, to what was committed before, once for
 //     each time that the partition of the offsets topic which holds its group

@@ -130,7 +130,7 @@ func (c *court) logEnds(p *partition) {
 			if k.offset < e.Offset {
 				break
 			}
-			if k.at < e.Call && k.epoch <= e.LeaderEpoch {
+			if k.at < e.Call && k.epoch <= e.LeaderEpoch && !p.lostMeanwhile(k.offset, k.epoch, e.LeaderEpoch, k.s.Call) {
 				c.found(p, 1, k.offset, e.Return, fmt.Sprintf(
 					"client %d was told at %s, in leader epoch %d, that %s ends at offset %d, but offset %d had been acknowledged to client %d with acks=all at %s, in epoch %d",
 					e.Process, clock(e.Return), e.LeaderEpoch, p.tp, e.Offset, k.offset, k.s.Process, clock(k.at), k.epoch))
@@ -138,6 +138,19 @@ func (c *court) logEnds(p *partition) {
 			}
 		}
 	}
+}
+
+// lostMeanwhile says whether a record that is in the final log, appended in one
+// leader epoch, may have been unknown in another: an election until then was
+// permitted to lose it, and a later one brought somebody back who still had it.
+// Whoever led in an epoch that follows it in the final log had it.
+func (p *partition) lostMeanwhile(offset int64, appended, asked int32, call time.Duration) bool {
+	if slices.ContainsFunc(p.log.Epochs, func(s EpochStart) bool { return s.StartOffset > offset && s.LeaderEpoch <= asked }) {
+		return false
+	}
+	return slices.ContainsFunc(p.elect, func(e election) bool {
+		return e.epoch > appended && e.epoch <= asked && e.cuts(offset) && p.excuseAt(&e, offset, call).excused
+	})
 }
 
 // cutBelow says whether any leader began below an offset that is beyond the

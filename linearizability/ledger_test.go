@@ -91,3 +91,31 @@ func TestCleanElectionNeedsMinISRStruck(t *testing.T) {
 		require.Equal(t, c.excused, len(s.judge().Findings) == 0, "%+v", c)
 	}
 }
+
+// A record that is in the final log may have been unknown for a while: lost to
+// one election that was permitted to, brought back by another.
+func TestALossMayBeUndone(t *testing.T) {
+	for _, unclean := range []bool{true, false} {
+		s := newStory(t, Topic{ReplicationFactor: 3, MinISR: 2, ELR: true, UncleanElection: unclean}).
+			state(0, 1, 0, all3).start(0, 0).acked(2, 0, -1, 0, 1).acked(3, 1, -1, 0, 1).
+			state(8, 1, 0, []int32{1}).
+			state(10, 2, 1, []int32{2}).start(1, 0).
+			state(15, 1, 2, []int32{1}).start(2, 2).
+			acked(16, 2, -1, 2, 1)
+		for b := int32(1); b <= 3; b++ {
+			s.l.AddScan(Scan{Topic: "orders", Broker: b, Leader: b == 1, LogEnd: 3, HighWatermark: 3, Records: []ScanRecord{rec(0, 2, 0), rec(1, 3, 0), rec(2, 16, 2)},
+				Epochs: []EpochStart{{Topic: "orders", LeaderEpoch: 0, Leader: None}, {Topic: "orders", LeaderEpoch: 2, Leader: None, StartOffset: 2}}})
+		}
+		n := s.l.Invoke(Op{Time: 12 * second, Process: 3, F: ListOffsets, Topic: "orders"})
+		s.l.Complete(n, Op{Time: 12*second + second/2, Type: OK, Offset: 0, LeaderEpoch: 1, Broker: 2})
+		v := s.judge()
+		require.Equal(t, unclean, len(v.Findings) == 0, "%v", v.Findings)
+		if !unclean {
+			require.Equal(t, []string{"LIN"}, codes(v))
+		}
+		// Who leads after that knows it again.
+		n = s.l.Invoke(Op{Time: 17 * second, Process: 3, F: ListOffsets, Topic: "orders"})
+		s.l.Complete(n, Op{Time: 17*second + second/2, Type: OK, Offset: 1, LeaderEpoch: 2, Broker: 1})
+		require.Equal(t, []string{"LIN"}, codes(s.judge()))
+	}
+}

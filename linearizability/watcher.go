@@ -34,6 +34,9 @@ type watched struct {
 	leaders map[int32]leaderSeen
 	// newest leader epoch seen.
 	epoch int32
+	// the newest leader epoch that began with a loss: what leaders of older ones
+	// still take for committed is so no longer.
+	lossy int32
 	// how far each broker's log has been compared with a leader's.
 	matched map[int32]int64
 	// replicas seen in the last picture.
@@ -230,7 +233,9 @@ func (w *Watcher) observePartition(p *watched, replicas []*ReplicaView, v *Clust
 			w.leaderComplete(p, r, known, v.Time)
 		}
 		newest = max(newest, r.LeaderEpoch)
-		p.raise(v.Time, r.HighWatermark)
+		if r.LeaderEpoch >= p.lossy {
+			p.raise(v.Time, r.HighWatermark)
+		}
 	}
 	p.epoch = newest
 	var leader *ReplicaView
@@ -285,23 +290,25 @@ func (w *Watcher) leaderComplete(p *watched, r *ReplicaView, known int64, at tim
 	ruling := p.excuseCommitted(r.EpochStart, p.before(r.EpochStart))
 	if ruling.excused {
 		w.c.excused(&p.partition, r.EpochStart, ruling.reason)
-		p.lower(at, r.EpochStart)
+		p.lower(at, r.LeaderEpoch, r.EpochStart)
 		return
 	}
 	w.c.found(&p.partition, int64(r.LeaderEpoch), r.EpochStart, at, fmt.Sprintf(
 		"broker %d became leader of %s in epoch %d with its log ending at offset %d, but everything below %d was committed, seen at %s",
 		r.Broker, p.tp, r.LeaderEpoch, r.EpochStart, known, clock(at)), ruling.against...)
-	p.lower(at, r.EpochStart) // told once; what follows from it is no news
+	p.lower(at, r.LeaderEpoch, r.EpochStart) // told once; what follows from it is no news
 }
 
-// lower takes back what has been lost, so that one loss is one finding.
-func (p *watched) lower(at time.Duration, offset int64) {
+// lower takes back what has been lost by a leader epoch, so that one loss is one
+// finding.
+func (p *watched) lower(at time.Duration, epoch int32, offset int64) {
 	for len(p.high) > 0 && p.high[len(p.high)-1].offset > offset {
 		p.high = p.high[:len(p.high)-1]
 	}
 	for broker, upTo := range p.matched {
 		p.matched[broker] = min(upTo, offset) // what comes there now is new
 	}
+	p.lossy = max(p.lossy, epoch)
 	p.raise(at, offset)
 }
 
@@ -370,7 +377,7 @@ func (w *Watcher) candidates(p *watched, replicas []*ReplicaView, v *ClusterView
 		}
 		if ruling := p.excuseCommitted(r.LogEnd, since); ruling.excused {
 			w.c.excused(&p.partition, r.LogEnd, ruling.reason)
-			p.lower(v.Time, r.LogEnd)
+			p.lower(v.Time, s.LeaderEpoch, r.LogEnd)
 			return
 		}
 		w.c.found(&p.partition, int64(r.Broker), r.LogEnd, v.Time, fmt.Sprintf(
@@ -449,9 +456,9 @@ func firstOf(a, b BatchID) int64 {
 
 // excuseDiffering decides about a follower that holds b where its leader holds a,
 // both committed once: an election took b, which the follower has not followed
-// yet. It is the one that began the epoch of a or, if a is of an older epoch
-// than b, one that made a leader of somebody who had a already. Batches of the
-// same epoch never differ. A follower that holds nothing there is just cutting
+// yet. It is the one that began the epoch of a, or one between the epochs of the
+// two that cut below them, or, if a is of an older epoch than b, one that made a
+// leader of somebody who had a already. Batches of the same epoch never differ. A follower that holds nothing there is just cutting
 // what it held: any of these elections may be what it follows.
 func (p *watched) excuseDiffering(a, b BatchID, offset int64) *ruling {
 	ruled := &ruling{}
@@ -464,7 +471,7 @@ func (p *watched) excuseDiffering(a, b BatchID, offset int64) *ruling {
 	}
 	for i := range p.elect {
 		e := &p.elect[i]
-		if e.epoch < a.LeaderEpoch || e.epoch <= b.LeaderEpoch {
+		if e.epoch <= b.LeaderEpoch || e.epoch < a.LeaderEpoch && !e.cuts(offset) {
 			continue
 		}
 		r := p.excuseAt(e, offset, -1)
@@ -472,7 +479,7 @@ func (p *watched) excuseDiffering(a, b BatchID, offset int64) *ruling {
 			return r
 		}
 		ruled.against = append(ruled.against, r.against...)
-		if a.LeaderEpoch > b.LeaderEpoch && !cut {
+		if e.epoch >= a.LeaderEpoch && a.LeaderEpoch > b.LeaderEpoch && !cut {
 			break
 		}
 	}

@@ -189,6 +189,33 @@ func TestWatcherExcusesTheTailOfAnUncleanLeader(t *testing.T) {
 	}
 }
 
+// It may have been an earlier election than that of the present leader which took
+// what a follower still holds, but none that began above it.
+func TestWatcherExcusesWhatAnEarlierElectionTook(t *testing.T) {
+	for start, excused := range map[int64]bool{8: true, 9: false} {
+		w := newWatcher()
+		w.Observe(cluster(0))
+		w.AddFault(Fault{Kind: PowerLoss, Brokers: []int32{1, 2, 3}, Start: second / 2, Lossy: true})
+		v := cluster(second)
+		v.lead(3, 2, start)
+		v.Partitions[0].ISR = []int32{3}
+		v.Replicas = v.Replicas[2:] // the others are cut off
+		v.Replicas[0].LogEnd, v.Replicas[0].HighWatermark = start, start
+		w.Observe(v)
+		// It is sound again before it is elected for the second time.
+		w.AddPartitionState(PartitionState{Topic: "orders", Time: second, Leader: None, LeaderEpoch: 2, PartitionEpoch: 3})
+		w.AddPartitionState(PartitionState{Topic: "orders", Time: second, Leader: None, LeaderEpoch: 2, PartitionEpoch: 4, ISR: []int32{3}})
+		v = cluster(2 * second)
+		v.Partitions[0].ISR = []int32{3}
+		v.lead(3, 3, 8)
+		v.Partitions[0].PartitionEpoch = 5
+		v.Replicas[2].Log = batches{{0, 7, 1, 7}, {8, 9, 3, 9}}
+		v.Replicas[0].Log = batches{{0, 7, 1, 7}, {8, 9, 1, 8}}
+		w.Observe(v)
+		require.Equal(t, excused, w.Verdict().Checks[wLogMatching].Status == Pass, "%+v", w.Verdict().Findings)
+	}
+}
+
 // A batch that reaches beyond a high watermark is compared too, as a whole.
 func TestWatcherComparesEveryBatch(t *testing.T) {
 	w := newWatcher()
@@ -272,6 +299,27 @@ func TestWatcherDoesNotCryWolf(t *testing.T) {
 			require.Empty(t, w.Verdict().Findings)
 		})
 	}
+}
+
+// What a leader took for committed that does not know yet of the election that
+// took it is committed no more.
+func TestWatcherDoesNotBelieveLeadersOfLostEpochs(t *testing.T) {
+	w := NewWatcher([]Topic{{Name: "orders", Partitions: 1, ReplicationFactor: 3, MinISR: 2, ELR: true, UncleanElection: true}})
+	for at := range time.Duration(3) {
+		v := cluster(at * second)
+		v.Replicas[2].LogEnd, v.Replicas[2].HighWatermark = 8, 8
+		v.Partitions[0].ISR, v.Replicas[0].ISR = []int32{1, 2}, []int32{1, 2}
+		if at > 0 {
+			old := v.Replicas[0]
+			v.Partitions[0].ISR = []int32{2, 3}
+			v.Replicas[1].LogEnd, v.Replicas[1].HighWatermark = 8, 8
+			v.lead(3, 2, 8)
+			v.Replicas[0] = old
+		}
+		w.Observe(v)
+	}
+	require.Empty(t, w.Verdict().Findings)
+	require.NotEmpty(t, w.Verdict().Excused)
 }
 
 func TestWatcherWaitsForConfirmation(t *testing.T) {
