@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -161,6 +162,58 @@ func TestReplacementOfSegmentsSurvivesEveryCrash(t *testing.T) {
 			require.NotZero(t, wasBefore)
 		})
 	}
+}
+
+// When a segment takes the name of the first that it replaces, nothing that
+// speaks of the replaced is left: neither their files nor an index of what the
+// name stood for before, which a process that dies right then would read by.
+func TestNothingOfReplacedSegmentsIsLeftWhenTheNameIsTaken(t *testing.T) {
+	e, l, _ := logToRewrite(t)
+	var old []string
+	for _, seg := range l.segments[:3] {
+		old = append(old, strings.TrimSuffix(seg.name(), logSuffix))
+	}
+	for _, suffix := range []string{indexSuffix, timeSuffix} {
+		require.Contains(t, e.files.names, old[0]+suffix)
+	}
+	require.Contains(t, e.files.names, old[1]+abortedSuffix, "a replaced segment that is not the first has aborted transactions")
+	taken := false
+	e.files.fail = func(op, name string, bytes int) (int, error) {
+		if op != "rename" || name != old[0]+logSuffix {
+			return bytes, nil
+		}
+		taken = true
+		for name := range e.files.names {
+			for i, of := range old {
+				rest, ok := strings.CutPrefix(name, of)
+				if ok && (rest == indexSuffix || rest == timeSuffix || i > 0 && (rest == logSuffix || rest == abortedSuffix)) {
+					t.Errorf("%s is still there", name)
+				}
+			}
+		}
+		return bytes, nil
+	}
+	l.maintenance.Lock()
+	require.NoError(t, l.rewriteSegments(0, 3, func(b Batch) bool { return b.BaseOffset()%4 == 0 }))
+	l.maintenance.Unlock()
+	e.files.fail = nil
+	require.True(t, taken)
+}
+
+// What is not known to be durable is not replaced: what a loss of power takes
+// of it would be gone from its replacement, too.
+func TestOnlyDurableSegmentsAreReplaced(t *testing.T) {
+	e, l, before := logToRewrite(t)
+	l.mu.Lock()
+	l.recovery.segment = l.segments[2].base
+	l.mu.Unlock()
+	names := len(e.files.names)
+	l.maintenance.Lock()
+	err := l.rewriteSegments(0, 3, func(Batch) bool { return false })
+	l.maintenance.Unlock()
+	require.ErrorIs(t, err, errNotDurable)
+	require.Len(t, e.files.names, names)
+	require.Equal(t, before, batchesOf(t, l))
 }
 
 // logs lists the segment files.
