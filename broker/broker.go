@@ -211,8 +211,10 @@ func (b *Broker) open() error {
 // fail records that the node cannot go on. Its owner sees it by Failed and
 // ends the process: a broker whose disk fails must not go on answering.
 func (b *Broker) fail(err error) {
-	if b.failure.CompareAndSwap(nil, &err) {
+	if !storage.NothingLost(err) { // whether or not it is the first
 		b.note.takeBack()
+	}
+	if b.failure.CompareAndSwap(nil, &err) {
 		b.e.Event("broker-failed", env.Int("node", b.cfg.NodeID), env.Text("error", err.Error()))
 		b.failed.Set()
 	}

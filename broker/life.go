@@ -61,7 +61,7 @@ func (n *lifeNote) write(l life) error {
 	return l.write(n.e, n.dir)
 }
 
-// takeBack removes the note: after an error of the disk, what was written may
+// takeBack removes the note: after an error of the disk (but for a full one), what was written may
 // be gone from the page cache too. The error may have come to nobody's notice
 // but this process's, so the note must be gone before anything else is done. If
 // even that fails, the next process meets the same disk.

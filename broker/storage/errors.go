@@ -1,7 +1,9 @@
 package storage
 
 import (
+	"errors"
 	"fmt"
+	"syscall"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 )
@@ -83,3 +85,10 @@ func (e *IOError) Error() string {
 }
 
 func (e *IOError) Unwrap() error { return e.Err }
+
+// NothingLost reports whether an error only says that a disk has no room for
+// more: what was written before is as it was.
+func NothingLost(err error) bool {
+	var failed *IOError
+	return errors.Is(err, syscall.ENOSPC) && errors.As(err, &failed) && !failed.Fenced && (failed.Op == "write" || failed.Op == "create")
+}
