@@ -43,9 +43,12 @@ func (m *machine) deadline() time.Duration {
 	return m.due
 }
 
-// expire ends the sessions that are due and fences their brokers.
+// expire ends the sessions that are due and fences their brokers: all of them
+// before partitions get new leaders, or one would succeed another for nothing,
+// where unclean elections are allowed at the price of records.
 func (m *machine) expire(now time.Duration, t *txn) {
 	m.due = now + m.cfg.BrokerSessionTimeout
+	var gone []int32
 	for _, id := range env.SortedKeys(m.sessions) {
 		s := m.sessions[id]
 		if end := s.heardAt + m.cfg.BrokerSessionTimeout; now < end {
@@ -54,9 +57,11 @@ func (m *machine) expire(now time.Duration, t *txn) {
 		}
 		delete(m.sessions, id)
 		if b := t.img().Broker(id); b != nil && b.Epoch == s.epoch && !b.Fenced {
-			m.setState(t, b, true, false)
+			t.add(&metadata.BrokerStateRecord{BrokerID: b.ID, BrokerEpoch: b.Epoch, Fenced: true})
+			gone = append(gone, id)
 		}
 	}
+	m.brokerGone(t, gone...)
 }
 
 // setState fences, unfences or starts the controlled shutdown of a broker,

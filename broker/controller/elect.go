@@ -159,11 +159,18 @@ func forPartitionsOf(topics []*metadata.Topic, match func(*metadata.Partition) b
 	}
 }
 
-// brokerGone takes a broker that is not active any more out of every ISR.
-func (m *machine) brokerGone(t *txn, id int32) {
+// brokerGone takes brokers that are not active any more out of every ISR. Those
+// that go together are as complete as each other.
+func (m *machine) brokerGone(t *txn, ids ...int32) {
+	if len(ids) == 0 {
+		return
+	}
+	gone := func(id int32) bool { return slices.Contains(ids, id) }
 	forPartitions(t,
-		func(p *metadata.Partition) bool { return p.InISR(id) || p.Leader == id },
-		func(p *metadata.Partition) { m.changePartition(t, p, without(p.ISR, id), noBroker, keepLeader) })
+		func(p *metadata.Partition) bool { return slices.ContainsFunc(p.ISR, gone) || gone(p.Leader) },
+		func(p *metadata.Partition) {
+			m.changePartition(t, p, slices.DeleteFunc(slices.Clone(p.ISR), gone), noBroker, keepLeader)
+		})
 }
 
 // brokerLossy is brokerGone for a broker that may have lost records.

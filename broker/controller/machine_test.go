@@ -237,16 +237,16 @@ func TestLastKnownLeader(t *testing.T) {
 	f := newFixture(t, 3, 2)
 	tp := f.topic("t", 1, 2, 3)
 	f.silence(3)
-	require.Equal(t, "leader 3 epoch 2 isr [3] elr [2]", f.state(tp))
+	require.Equal(t, "leader 3 epoch 1 isr [3] elr [1 2]", f.state(tp))
 	f.register(1, false)
 	f.register(2, false)
 	f.silence()
 	f.register(3, false)
-	require.Equal(t, "leader -1 epoch 3 isr [] elr []", f.state(tp))
+	require.Equal(t, "leader -1 epoch 2 isr [] elr []", f.state(tp))
 	f.beat(1, 2)
 	require.Equal(t, metadata.NoLeader, f.img.Partition(tp).Leader)
 	f.beat(3)
-	require.Equal(t, "leader 3 epoch 4 isr [3] elr []", f.state(tp))
+	require.Equal(t, "leader 3 epoch 3 isr [3] elr []", f.state(tp))
 	require.True(t, f.img.Partition(tp).Recovering)
 	require.Zero(t, f.alter(tp, 3).ErrorCode)
 	require.False(t, f.img.Partition(tp).Recovering)
@@ -265,6 +265,22 @@ func TestUncleanElectionOnlyWhereAllowed(t *testing.T) {
 	require.True(t, f.img.Partition(lax).Recovering)
 	f.config("strict", config.UncleanLeaderElection, "true")
 	require.Equal(t, "leader 2 epoch 2 isr [2] elr []", f.state(strict))
+}
+
+// Brokers that fall silent together are gone together. None of them is elected in
+// place of another, least of all one that lacks what the other has.
+func TestBrokersThatFallSilentTogetherDoNotSucceedEachOther(t *testing.T) {
+	f := newFixture(t, 3, 1)
+	lax, all := f.topic("lax", 1, 2), f.topic("all", 1, 2)
+	f.config("lax", config.UncleanLeaderElection, "true")
+	require.Zero(t, f.alter(lax, 1).ErrorCode)
+	f.silence(3)
+	require.Equal(t, "leader -1 epoch 1 isr [] elr [1]", f.state(lax))
+	require.False(t, f.img.Partition(lax).Recovering)
+	require.Equal(t, "leader -1 epoch 1 isr [] elr [1 2]", f.state(all), "both have everything")
+	f.beat(1)
+	require.Equal(t, "leader 1 epoch 2 isr [1] elr []", f.state(lax))
+	require.False(t, f.img.Partition(lax).Recovering)
 }
 
 // A smaller min.insync.replicas lets the leader commit alone: the ELR ends.
