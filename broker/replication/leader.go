@@ -228,7 +228,12 @@ func (s *State) propose(isr []int32) *Proposal {
 // Tick looks for members of the ISR that have fallen behind. It is due every
 // half lag time.
 func (s *State) Tick(now time.Duration, out []Output) []Output {
-	if s.role != RoleLeader || s.pending != nil {
+	if s.role != RoleLeader {
+		return out
+	}
+	// Who was about to join and has come no further holds back nothing any more.
+	out = s.advance(now, out)
+	if s.pending != nil {
 		return out
 	}
 	isr := make([]int32, 0, len(s.isr))
