@@ -44,6 +44,19 @@ func TestExcuseEndsWhereTheDiskLostNothing(t *testing.T) {
 			require.Contains(t, find(t, v, "K2").Evidence[2], "no fault had taken the record from its disk; power-loss at 15.000 s took only what lay from offset 2 on")
 		}
 	}
+	// The lost record is at offset 1: nothing from where the log had ended was lost.
+	for end, excused := range map[int64]bool{1: false, 2: true, None: true} {
+		s := lostStory(t, elr)
+		s.l.AddFault(Fault{Kind: PowerLoss, Brokers: all3, Start: 15 * second, Lossy: true, Exact: true,
+			Recovered: []Recovered{{Broker: 2, Topic: "orders", LogEnd: 0, LostEnd: end}}})
+		v := s.state(20, 2, 2, all3).judge()
+		require.Equal(t, excused, len(v.Findings) == 0, "the log had ended at %d: %v", end, v.Findings)
+	}
+	// What another partition of the replica lost is no excuse for this one.
+	other := lostStory(t, elr)
+	other.l.AddFault(Fault{Kind: PowerLoss, Brokers: all3, Start: 15 * second, Lossy: true, Exact: true,
+		Recovered: []Recovered{{Broker: 2, Topic: "orders", Partition: 1, LogEnd: 0, LostEnd: 4}, {Broker: 2, Topic: "payments", LogEnd: 0, LostEnd: 4}}})
+	require.Contains(t, codes(other.state(20, 2, 2, all3).judge()), "K2")
 	// A replica that is not in the account lost nothing of the partition.
 	s := lostStory(t, elr)
 	s.l.AddFault(Fault{Kind: PowerLoss, Brokers: all3, Start: 15 * second, Lossy: true, Exact: true,
