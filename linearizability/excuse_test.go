@@ -171,6 +171,18 @@ func TestExcuseAcksOne(t *testing.T) {
 		require.EqualValues(t, 2, v.Findings[0].Offset)
 		require.Len(t, v.Excused, 1)
 	})
+	t.Run("a later epoch began right behind it", func(t *testing.T) {
+		v := base().state(20, 2, 2, all3).start(2, 3).final(2, rec(0, 5, 1), rec(1, 10, 1)).judge()
+		require.EqualValues(t, 2, find(t, v, "K2").Offset)
+		require.Empty(t, base().state(20, 2, 2, all3).start(2, 2).final(2, rec(0, 5, 1), rec(1, 10, 1)).judge().Findings)
+	})
+	t.Run("a high watermark had just passed it", func(t *testing.T) {
+		for mark, promised := range map[int64]bool{2: false, 3: true} {
+			s := base().state(20, 2, 2, all3).start(2, 2).final(2, rec(0, 5, 1), rec(1, 10, 1))
+			s.l.AddHighWatermark(HighWatermark{Topic: "orders", Time: 15 * second, Broker: 1, LeaderEpoch: 1, Offset: mark})
+			require.Equal(t, promised, len(s.judge().Findings) > 0, "high watermark %d", mark)
+		}
+	})
 	t.Run("lost without a change of epoch", func(t *testing.T) {
 		require.Equal(t, []string{"K2"}, codes(base().final(1, rec(0, 5, 1)).judge()))
 	})
