@@ -110,8 +110,9 @@ func (c *court) exactLog(p *partition) {
 	for i := range p.polls {
 		poll := &p.polls[i]
 		if last, ok := poll.last(); poll.Outcome == OK && ok {
-			if p.log.at(last.Offset) == nil || !p.log.holds(p.topic, last.Offset, last.Value) {
-				continue // lost since, which other checks judge
+			r := p.log.at(last.Offset)
+			if r == nil || !p.log.holds(p.topic, last.Offset, last.Value) || p.began(r.LeaderEpoch) > poll.Return+lateness {
+				continue // lost since, which other checks judge, or lost and sent again
 			}
 			reads = append(reads, logRead{poll.Call, poll.Return, level(last.Offset + 1), false})
 			who = append(who, fmt.Sprintf("client %d read offset %d", poll.Process, last.Offset))
@@ -145,6 +146,16 @@ func (c *court) exactLog(p *partition) {
 		c.found(p, 2, offset, s.Return, fmt.Sprintf("%s was acknowledged at %s, before the record at the lower offset %d (value %d of client %d) was sent at %s",
 			name, clock(s.Return), log[v.after].offset, b.Value, b.Process, clock(b.Call)))
 	}
+}
+
+// began is when a leader epoch is known to have begun, 0 if it is not.
+func (p *partition) began(epoch int32) time.Duration {
+	for i := range p.states {
+		if s := &p.states[i]; s.LeaderEpoch == epoch {
+			return s.Time
+		}
+	}
+	return 0
 }
 
 // lostFrom is the lowest offset of which a log that was looked at before an

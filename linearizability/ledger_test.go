@@ -132,3 +132,17 @@ func TestALossMayBeUndone(t *testing.T) {
 		require.Equal(t, []string{"LIN"}, codes(s.judge()))
 	}
 }
+
+// A record may be read, lost, and sent again to the same offset: what was read
+// says nothing about the order of what is there now.
+func TestWhatIsSentAgainIsAnotherAppend(t *testing.T) {
+	for again, fine := range map[int32]bool{1: true, 0: false} {
+		s := newStory(t, Topic{ReplicationFactor: 3, MinISR: 1, ELR: true, UncleanElection: true}).
+			state(0, 1, 0, all3).start(0, 0).acked(2, 0, -1, 0, 1)
+		n := s.l.Invoke(Op{Time: 4 * second, Process: 7, F: Send, Topic: "orders", Value: 4, Acks: -1})
+		s.poll(9, 1, 6, 2, 2, 4).state(8, 1, 0, []int32{1}).state(10, 2, 1, []int32{2}).start(1, 1).acked(11, 1, -1, 1, 2)
+		s.l.Complete(n, Op{Time: 13 * second, Type: OK, Offset: 2, LeaderEpoch: 1, Broker: 2, Attempts: 2})
+		v := s.final(2, rec(0, 2, 0), rec(1, 11, again), rec(2, 4, again)).judge()
+		require.Equal(t, !fine, len(v.Findings) > 0, "%v", v.Findings)
+	}
+}
