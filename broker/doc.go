@@ -26,8 +26,8 @@
 // listens; lifecycle.go registers the broker with the controller and keeps its
 // session alive; peers.go connects brokers to one another; forward.go brings what
 // only the active controller can answer to it, whichever broker was asked, in an
-// envelope (KIP-590); autocreate.go has topics created that are asked for. metaproperties.go keeps directories from being taken for
-// another node's.
+// envelope (KIP-590); autocreate.go has topics created that are asked for;
+// metaproperties.go keeps directories from being taken for another node's.
 //
 // Every node runs a broker. One that is listed as a voter also runs a
 // controller, in the same process (Kafka's combined mode), on a listener of its
