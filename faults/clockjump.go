@@ -27,13 +27,9 @@ func clockJump() *kind {
 		describe: func(f Fault, names func(...int) string, h Hit) string {
 			return fmt.Sprintf("wall clock of %s off by %v", names(h.Node), f.Jump)
 		},
-		strike: func(e env.Env, on Machines, f Fault, h Hit) (*Strike, error) {
-			c, err := able[Clocks](on, f.Kind)
-			if err != nil {
-				return nil, err
-			}
+		strike: with(func(c Clocks, e env.Env, f Fault, h Hit) (*Strike, error) {
 			return c.SetClock(e, h.Node, f.Jump)
-		},
+		}),
 		draws: []drawing{{name: "clock-jump", what: "any broker, 1 s to 24 h, forward or back", draw: drawClockJump}},
 	}
 }

@@ -18,13 +18,9 @@ func crash() *kind {
 			"only availability suffers meanwhile",
 		stops: true,
 		takes: takesNode,
-		strike: func(e env.Env, on Machines, f Fault, h Hit) (*Strike, error) {
-			p, err := able[Processes](on, f.Kind)
-			if err != nil {
-				return nil, err
-			}
+		strike: with(func(p Processes, e env.Env, _ Fault, h Hit) (*Strike, error) {
 			return p.Kill(e, h.Node)
-		},
+		}),
 		draws: []drawing{{
 			name: "leader-crash", what: "the leader of a partition", draw: drawLeaderCrash,
 		}, {

@@ -17,13 +17,9 @@ func diskError() *kind {
 		survives: "like a power loss: what was being written may be gone",
 		lossy:    true,
 		takes:    takesNode,
-		strike: func(e env.Env, on Machines, f Fault, h Hit) (*Strike, error) {
-			d, err := able[Disks](on, f.Kind)
-			if err != nil {
-				return nil, err
-			}
+		strike: with(func(d Disks, e env.Env, _ Fault, h Hit) (*Strike, error) {
 			return d.FailWrites(e, h.Node)
-		},
+		}),
 		draws: []drawing{{name: "disk-error", what: "any broker", draw: drawOn(DiskError, time.Second, 4*time.Second)}},
 	}
 }

@@ -23,13 +23,9 @@ func partition() *kind {
 			}
 			return fmt.Sprintf("no packets between %s and %s", names(h.Between...), names(h.And...))
 		},
-		strike: func(e env.Env, on Machines, f Fault, h Hit) (*Strike, error) {
-			l, err := able[Links](on, f.Kind)
-			if err != nil {
-				return nil, err
-			}
+		strike: with(func(l Links, e env.Env, f Fault, h Hit) (*Strike, error) {
 			return l.Cut(e, h.Between, h.And, f.OneWay)
-		},
+		}),
 		draws: []drawing{{name: "partition", what: "full, partial or one-way", peers: true, draw: drawPartition}},
 	}
 }

@@ -16,13 +16,9 @@ func pause() *kind {
 		ends:     "going on",
 		survives: "any number: a paused broker that wakes up is a stale leader, and epochs fence it",
 		takes:    takesNode,
-		strike: func(e env.Env, on Machines, f Fault, h Hit) (*Strike, error) {
-			p, err := able[Processes](on, f.Kind)
-			if err != nil {
-				return nil, err
-			}
+		strike: with(func(p Processes, e env.Env, _ Fault, h Hit) (*Strike, error) {
 			return p.Pause(e, h.Node)
-		},
+		}),
 		draws: []drawing{{name: "pause", what: "any broker", draw: drawOn(Pause, shortest, 8*time.Second)}},
 	}
 }

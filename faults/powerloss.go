@@ -19,13 +19,9 @@ func powerLoss() *kind {
 		lossy: true,
 		stops: true,
 		takes: takesNode,
-		strike: func(e env.Env, on Machines, f Fault, h Hit) (*Strike, error) {
-			p, err := able[Power](on, f.Kind)
-			if err != nil {
-				return nil, err
-			}
+		strike: with(func(p Power, e env.Env, _ Fault, h Hit) (*Strike, error) {
 			return p.CutPower(e, h.Node)
-		},
+		}),
 		draws: []drawing{{
 			name: "power-loss", what: "any broker", draw: drawOn(PowerLoss, time.Second, 4*time.Second),
 		}, {

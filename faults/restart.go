@@ -17,13 +17,9 @@ func restart() *kind {
 		survives: "any number, any overlap",
 		stops:    true,
 		takes:    takesNode,
-		strike: func(e env.Env, on Machines, f Fault, h Hit) (*Strike, error) {
-			p, err := able[Processes](on, f.Kind)
-			if err != nil {
-				return nil, err
-			}
+		strike: with(func(p Processes, e env.Env, _ Fault, h Hit) (*Strike, error) {
 			return p.ShutDown(e, h.Node)
-		},
+		}),
 		draws: []drawing{{name: "restart", what: "any broker", draw: drawOn(Restart, shortest, 4*time.Second)}},
 	}
 }

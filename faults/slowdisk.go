@@ -27,13 +27,9 @@ func slowDisk() *kind {
 		describe: func(f Fault, names func(...int) string, h Hit) string {
 			return fmt.Sprintf("disk of %s takes %d times as long", names(h.Node), f.Factor)
 		},
-		strike: func(e env.Env, on Machines, f Fault, h Hit) (*Strike, error) {
-			d, err := able[Disks](on, f.Kind)
-			if err != nil {
-				return nil, err
-			}
+		strike: with(func(d Disks, e env.Env, f Fault, h Hit) (*Strike, error) {
 			return d.SlowDown(e, h.Node, f.Factor)
-		},
+		}),
 		draws: []drawing{{name: "slow-disk", what: "any broker, 2 to 61 times", draw: drawSlowDisk}},
 	}
 }

@@ -72,13 +72,15 @@ type Clocks interface {
 	SetClock(e env.Env, broker int, d time.Duration) (*Strike, error)
 }
 
-// able is the part of a target that a kind of fault needs.
-func able[T any](on Machines, k Kind) (T, error) {
-	can, ok := on.(T)
-	if !ok {
-		return can, fmt.Errorf("%s has no way to make a %s", on.TargetName(), k)
+// with is a strike that needs T of a target. One that has no T cannot make it.
+func with[T any](do func(can T, e env.Env, f Fault, h Hit) (*Strike, error)) func(env.Env, Machines, Fault, Hit) (*Strike, error) {
+	return func(e env.Env, on Machines, f Fault, h Hit) (*Strike, error) {
+		can, ok := on.(T)
+		if !ok {
+			return nil, fmt.Errorf("%s has no way to make a %s", on.TargetName(), f.Kind)
+		}
+		return do(can, e, f, h)
 	}
-	return can, nil
 }
 
 // Strike makes the fault happen to the brokers in h. An error says why it

@@ -22,16 +22,9 @@ func (m *machine) alterConfigs(t *txn, req *kmsg.IncrementalAlterConfigsRequest)
 	for _, res := range req.Resources {
 		out := kmsg.NewIncrementalAlterConfigsResponseResource()
 		out.ResourceType, out.ResourceName = res.ResourceType, res.ResourceName
-		var err *kerr.Error
-		var text string
-		if named.again(res.ResourceType, res.ResourceName) {
-			err, text = kerr.InvalidRequest, "Each resource must appear at most once."
-		} else {
-			err, text = m.alterResource(t, &res, req.ValidateOnly)
-		}
-		if err != nil {
-			out.ErrorCode, out.ErrorMessage = err.Code, message(text)
-		}
+		out.ErrorCode, out.ErrorMessage = named.once(res.ResourceType, res.ResourceName, func() (*kerr.Error, string) {
+			return m.alterResource(t, &res, req.ValidateOnly)
+		})
 		resp.Resources = append(resp.Resources, out)
 	}
 	return resp
@@ -45,11 +38,18 @@ type resource struct {
 	name string
 }
 
-// again notes a resource and reports whether the request has named it before.
-func (r resources) again(kind kmsg.ConfigResourceType, name string) bool {
-	named := r[resource{kind, name}]
-	r[resource{kind, name}] = true
-	return named
+// once changes a resource, unless the request has named it before, and returns
+// what to answer.
+func (r resources) once(kind kmsg.ConfigResourceType, name string, change func() (*kerr.Error, string)) (code int16, text *string) {
+	err, why := kerr.InvalidRequest, "Each resource must appear at most once."
+	if !r[resource{kind, name}] {
+		r[resource{kind, name}] = true
+		err, why = change()
+	}
+	if err == nil {
+		return 0, nil
+	}
+	return err.Code, message(why)
 }
 
 func (m *machine) alterResource(t *txn, res *kmsg.IncrementalAlterConfigsRequestResource, validateOnly bool) (*kerr.Error, string) {
@@ -86,16 +86,9 @@ func (m *machine) replaceConfigs(t *txn, req *kmsg.AlterConfigsRequest) kmsg.Res
 	for _, res := range req.Resources {
 		out := kmsg.NewAlterConfigsResponseResource()
 		out.ResourceType, out.ResourceName = res.ResourceType, res.ResourceName
-		var err *kerr.Error
-		var text string
-		if named.again(res.ResourceType, res.ResourceName) {
-			err, text = kerr.InvalidRequest, "Each resource must appear at most once."
-		} else {
-			err, text = m.replaceResource(t, &res, req.ValidateOnly)
-		}
-		if err != nil {
-			out.ErrorCode, out.ErrorMessage = err.Code, message(text)
-		}
+		out.ErrorCode, out.ErrorMessage = named.once(res.ResourceType, res.ResourceName, func() (*kerr.Error, string) {
+			return m.replaceResource(t, &res, req.ValidateOnly)
+		})
 		resp.Resources = append(resp.Resources, out)
 	}
 	return resp
