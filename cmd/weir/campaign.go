@@ -7,7 +7,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"regexp"
 	"runtime"
 	"slices"
 	"strings"
@@ -17,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/weirlab/weir/faults"
+	"github.com/weirlab/weir/linearizability"
 	"github.com/weirlab/weir/workloads"
 	"github.com/weirlab/weir/workloads/scenario"
 )
@@ -66,7 +66,8 @@ func campaignCommand(s streams) *cobra.Command {
 type seedResult struct {
 	Seed      string        `json:"seed"`
 	Exit      int           `json:"exit"`
-	Findings  []string      `json:"findings,omitempty"` // codes and sentences
+	Findings  []string      `json:"findings,omitempty"`  // codes and sentences
+	Signature string        `json:"signature,omitempty"` // of the failure
 	Excused   int           `json:"excused,omitempty"`
 	TraceHash string        `json:"trace_hash"`
 	Rerun     string        `json:"rerun,omitempty"` // same, different or ""
@@ -172,7 +173,7 @@ func simulateSeed(ctx context.Context, sc *scenario.Scenario, file string, seed 
 	o, err := workloads.RunSim(ctx, workloads.Options{Scenario: explicit})
 	r.Wall = now().Sub(started)
 	if err != nil {
-		r.Exit, r.Error = exitInternal, err.Error()
+		r.Exit, r.Error, r.Signature = exitInternal, err.Error(), linearizability.Shape(err.Error())
 		r.Command = reproduce(file, seed, targetSim, planted)
 		return r
 	}
@@ -195,6 +196,7 @@ func simulateSeed(ctx context.Context, sc *scenario.Scenario, file string, seed 
 	if r.Exit = exitCode(record.Run, o); r.Exit != exitPassed {
 		r.Command = reproduce(file, seed, targetSim, planted)
 		r.Error = o.Interrupted
+		r.Signature = signature(r, &o.Verdict)
 	}
 	return r
 }
@@ -210,18 +212,15 @@ func campaignExit(results []seedResult) int {
 	return exitPassed
 }
 
-var numbers = regexp.MustCompile(`0x[0-9a-f]+|[0-9][0-9.,]*`)
-
-// signature is what findings of the same kind have in common: the sentence
-// without its numbers.
-func signature(r seedResult) string {
+// signature is what failing seeds of the same kind have in common.
+func signature(r seedResult, v *linearizability.Verdict) string {
 	switch {
 	case r.Rerun == "different":
 		return "not deterministic"
-	case len(r.Findings) > 0:
-		return numbers.ReplaceAllString(r.Findings[0], "#")
+	case len(v.Findings) > 0:
+		return v.Signature()
 	case r.Error != "":
-		return numbers.ReplaceAllString(r.Error, "#")
+		return linearizability.Shape(r.Error)
 	}
 	return fmt.Sprintf("exit code %d", r.Exit)
 }
@@ -245,7 +244,7 @@ func printCampaign(w io.Writer, sc *scenario.Scenario, f campaignFlags, results 
 			passed++
 			continue
 		}
-		groups[signature(r)] = append(groups[signature(r)], r)
+		groups[r.Signature] = append(groups[r.Signature], r)
 	}
 	_, _ = fmt.Fprintf(w, "%s: %d of %d seeds passed\n", sc.Name, passed, len(results))
 	if len(results) < f.seeds {
