@@ -37,6 +37,11 @@ type Env interface {
 	// how much was drawn from another. Asking again does not start it anew.
 	Rand(purpose, entity string) *Rand
 
+	// Lab is where the program asks whether something rare is to happen and
+	// tells where it has been. It is nil on the operating system, where nothing
+	// of that is done; all methods of a nil [Lab] may be called.
+	Lab() *Lab
+
 	// Event records something worth telling: an election, a truncation, a
 	// recovery. In simulation it is part of the trace hash.
 	Event(name string, attrs ...Attr)

@@ -50,7 +50,10 @@
 //
 // All randomness is drawn from streams keyed by purpose and entity
 // ([env.NewRand]), the order of tasks included, so that leaving out a machine
-// or a fault does not change what the others draw. Every step enters a 64-bit
-// hash, [Kernel.TraceHash], with checkpoints on the way; [CompareRuns] runs a
-// world twice and shows the first step in which the runs differ.
+// or a fault does not change what the others draw. With [Options.Buggify] rare
+// things happen where programs ask for them; [Kernel.Points] and
+// [Kernel.States] say which did and what states programs told of. Every step
+// enters a 64-bit hash, [Kernel.TraceHash], with checkpoints on the way;
+// [CompareRuns] runs a world twice and shows the first step in which the runs
+// differ.
 package sim

@@ -32,6 +32,11 @@ type Options struct {
 	// it. 0 never preempts.
 	PreemptOneIn int64
 
+	// Buggify has rare things happen where programs ask for them
+	// ([env.Lab.Rare]): at about a quarter of the points, each at a rate of its
+	// own. Without it none happens.
+	Buggify bool
+
 	// WallEpoch is what correct wall clocks show at time 0. The zero value
 	// means 2026-01-01 00:00:00 UTC.
 	WallEpoch time.Time
@@ -75,6 +80,7 @@ type Kernel struct {
 	workers   []*worker // idle coroutines
 	tasksLive int64
 
+	lab      laboratory
 	trace    tracer
 	instant  uint64 // steps since time last moved
 	running  bool
@@ -144,6 +150,7 @@ func NewKernel(opts Options) *Kernel {
 	}
 	k := &Kernel{opts: opts, byName: make(map[string]*Node), shared: make(map[any]any)}
 	k.trace.init(opts)
+	k.lab.init(opts)
 	k.watch.init(k)
 	return k
 }

@@ -134,6 +134,7 @@ func (n *Node) process() *process {
 	if n.proc == nil || n.proc.dead {
 		n.epoch++
 		n.proc = &process{k: n.k, node: n, epoch: n.epoch}
+		n.proc.lab = n.k.lab.hand(n.proc)
 	}
 	return n.proc
 }

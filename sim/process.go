@@ -22,6 +22,7 @@ type process struct {
 	tasksStarted     int64
 
 	rands map[streamName]*env.Rand
+	lab   *env.Lab
 }
 
 type streamName struct{ purpose, entity string }
@@ -176,6 +177,8 @@ func (p *process) Rand(purpose, entity string) *env.Rand {
 	}
 	return r
 }
+
+func (p *process) Lab() *env.Lab { return p.lab }
 
 func (p *process) Event(name string, attrs ...env.Attr) {
 	if p.dead {

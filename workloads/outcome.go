@@ -130,6 +130,8 @@ type Outcome struct {
 	Trace    sim.Trace
 	Stats    sim.Stats
 	Failures []sim.Failure
+	Points   []sim.Point // where rare things could happen
+	States   []sim.State // that the brokers were in
 
 	// Missed are the faults of the plan that did not happen, and why.
 	Missed []string

@@ -56,7 +56,7 @@ func run(ctx context.Context, o Options, build func(target.Listener) (target.Clu
 	if err != nil {
 		return nil, err
 	}
-	out := &Outcome{Trace: left.Trace, Stats: left.Stats, Failures: left.Failures, ClusterTime: left.Now, Blind: left.Blind}
+	out := &Outcome{Trace: left.Trace, Stats: left.Stats, Failures: left.Failures, Points: left.Points, States: left.States, ClusterTime: left.Now, Blind: left.Blind}
 	if left.Running {
 		d.workload.Stop()
 		d.meter.fill(out)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"syscall"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 )
@@ -88,6 +89,10 @@ func (l *Log) AwaitSync(end int64) error {
 	if l.synced.Load() >= end {
 		return nil
 	}
+	// Whoever waits for a sync is promised no time, and nothing is held.
+	if d := l.lab.Late("storage/sync-late", 100*time.Millisecond); d > 0 {
+		l.env.Sleep(d)
+	}
 	l.maintenance.Lock()
 	defer l.maintenance.Unlock()
 	if l.synced.Load() >= end {
@@ -158,6 +163,10 @@ func (l *Log) Prepare(records []byte, opts AppendOptions) (Prepared, error) {
 	if int64(len(p.records)) > cfg.SegmentBytes {
 		return Prepared{}, refuse(kerr.RecordListTooLarge.Code,
 			"the request has %d bytes for one partition, segment.bytes is %d", len(p.records), cfg.SegmentBytes)
+	}
+	// Nothing is held: what the log holds by the time of the append is another matter.
+	if d := l.lab.Late("storage/prepare-late", 50*time.Millisecond); d > 0 {
+		l.env.Sleep(d)
 	}
 	return p, nil
 }
@@ -349,8 +358,14 @@ func (l *Log) write(records []byte, batches []Batch, result AppendResult) (Appen
 	if err := l.writeAtEnd(seg, records); err != nil {
 		return AppendResult{}, unavailable(err)
 	}
+	if l.lab.Rare("storage/write-yield") {
+		l.env.Yield() // a write may take time, and mu is held
+	}
 	count := int64(0)
 	for _, b := range batches {
+		if l.lab.Rare("storage/recent-forgotten") {
+			l.recent.reset() // a cache: readers go by the index instead
+		}
 		l.recent.add(b.BaseOffset(), b.LastOffset(), seg.size)
 		l.noteBatch(seg, b)
 		result.MaxTimestamp = max(result.MaxTimestamp, b.MaxTimestamp())
@@ -368,7 +383,9 @@ func (l *Log) write(records []byte, batches []Batch, result AppendResult) (Appen
 	l.unflushed += count
 	// What stands behind records that wait for a sync waits with them.
 	waits := l.end.Load() < result.BaseOffset
-	if result.Unsynced = waits || l.cfg.FlushMessages > 0 && l.unflushed >= l.cfg.FlushMessages; !result.Unsynced {
+	flush := l.cfg.FlushMessages > 0 && l.unflushed >= l.cfg.FlushMessages ||
+		l.lab.Rare("storage/flush-now") // flush.messages is an upper bound
+	if result.Unsynced = waits || flush; !result.Unsynced {
 		l.publish(l.next)
 	}
 	return result, nil

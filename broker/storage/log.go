@@ -16,6 +16,7 @@ import (
 // Lock order: maintenance before mu.
 type Log struct {
 	env env.Env
+	lab *env.Lab
 	fs  env.FS
 	dir string
 

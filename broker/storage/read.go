@@ -6,6 +6,7 @@ import (
 	"io"
 	"slices"
 	"sort"
+	"time"
 
 	"github.com/weirlab/weir/env"
 )
@@ -28,13 +29,18 @@ func (l *Log) Read(off, upTo int64, maxBytes int32, minOneBatch bool) ([]byte, e
 // ReadInto is Read into memory that lend gives, whatever is in it. It may ask
 // for more than one buffer.
 func (l *Log) ReadInto(lend func(n int) []byte, off, upTo int64, maxBytes int32, minOneBatch bool) ([]byte, error) {
-	maxBytes = max(maxBytes, 0)
+	// Whoever reads takes what there is and reads on.
+	maxBytes = int32(l.lab.Fewer("storage/read-short", int64(max(maxBytes, 0))))
 	for rebuilt := false; ; {
 		w, err := l.locate(off, upTo)
 		if err != nil || w.file == nil {
 			return nil, err
 		}
 		w.maxBytes, w.minOneBatch = int64(maxBytes), minOneBatch
+		// mu is let go: the log may be cut, rolled and trimmed under the reader.
+		if d := l.lab.Late("storage/read-late", 20*time.Millisecond); d > 0 {
+			l.env.Sleep(d)
+		}
 		out, err := w.read(lend)
 		if l.gen.Load() != w.gen {
 			continue // bytes were removed or replaced meanwhile

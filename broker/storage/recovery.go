@@ -78,7 +78,7 @@ type opener struct {
 // Damage in the part that was known to be durable is not looked for: it is
 // found, and refused, when it is read.
 func Open(e env.Env, dir string, cfg Config) (*Log, Recovery, error) {
-	o := &opener{Log: &Log{env: e, fs: e.FS(), dir: path.Clean(dir), cfg: cfg.withDefaults()}}
+	o := &opener{Log: &Log{env: e, lab: e.Lab(), fs: e.FS(), dir: path.Clean(dir), cfg: cfg.withDefaults()}}
 	o.rec.Dir = o.dir
 	o.maintenance = e.NewMutex()
 	o.mu = e.NewMutex()

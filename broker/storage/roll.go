@@ -4,6 +4,7 @@ import (
 	"errors"
 	"math"
 	"syscall"
+	"time"
 
 	"github.com/weirlab/weir/env"
 )
@@ -17,6 +18,8 @@ func (l *Log) rollNeeded(seg *segment, records []byte, batches []Batch) bool {
 	switch {
 	case seg.size+int64(len(records)) > l.cfg.SegmentBytes:
 		return true
+	case l.lab.Rare("storage/roll-early"):
+		return true // segment.bytes is an upper bound
 	case last.LastOffset()-seg.base > math.MaxInt32:
 		return true // index entries hold 32 bits
 	case l.cfg.SegmentMillis > 0 && seg.firstTimestamp >= 0:
@@ -69,6 +72,10 @@ func (l *Log) flushSealed() {
 }
 
 func (l *Log) flushOneSealed() (more bool) {
+	// Nobody is promised when a sealed segment is durable.
+	if d := l.lab.Late("storage/seal-late", 2*time.Second); d > 0 {
+		l.env.Sleep(d)
+	}
 	l.maintenance.Lock()
 	defer l.maintenance.Unlock()
 	l.mu.Lock()
@@ -109,6 +116,9 @@ func (l *Log) aside(err error) error {
 // the recovery point to its end. maintenance is held.
 func (l *Log) finishSealed(job sealedSegment) error {
 	end := job.seg.next
+	if l.lab.Rare("storage/seal-unfinished") {
+		return nil // as with a full disk: all of it can be made from the segment
+	}
 	if err := job.seg.saveIndex(l.fs); err != nil {
 		return err
 	}

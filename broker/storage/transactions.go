@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/binary"
 	"fmt"
+	"math"
 	"slices"
 	"sort"
 
@@ -110,7 +111,11 @@ func (l *Log) AbortedTransactions(from, upTo int64) []AbortedTransaction {
 
 // noteBatch takes a batch at the end of the log, in seg, into account.
 func (l *Log) noteBatch(seg *segment, b Batch) {
-	seg.note(b, l.cfg.IndexIntervalBytes)
+	interval := l.cfg.IndexIntervalBytes
+	if l.lab.Rare("storage/index-sparse") {
+		interval = math.MaxInt64 // indexes are hints, and this batch gets none
+	}
+	seg.note(b, interval)
 	l.epochs.note(b.LeaderEpoch(), b.BaseOffset())
 	if aborted, ok := l.producers.update(b, l.env.Now()); ok {
 		seg.aborted = append(seg.aborted, aborted)

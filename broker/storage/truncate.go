@@ -3,6 +3,7 @@ package storage
 import (
 	"errors"
 	"io"
+	"time"
 
 	"github.com/weirlab/weir/env"
 )
@@ -84,6 +85,10 @@ func (l *Log) truncateAt(seg *segment, cut, end int64) error {
 		if err := l.saveState(recoveryPoint{offset: end, segment: seg.base, position: cut}); err != nil {
 			return l.fenceFor(err)
 		}
+	}
+	// The caller lets nobody append meanwhile, but everybody read.
+	if d := l.lab.Late("storage/truncate-late", 50*time.Millisecond); d > 0 {
+		l.env.Sleep(d)
 	}
 
 	l.mu.Lock()

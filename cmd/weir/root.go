@@ -103,7 +103,7 @@ func newRoot(s streams) *cobra.Command {
 		return fmt.Errorf("%w; see %s --help", err, cmd.CommandPath())
 	})
 	root.AddCommand(
-		runCommand(s), campaignCommand(s), checkCommand(s), reportCommand(s), faultsCommand(s),
+		runCommand(s), campaignCommand(s), checkCommand(s), reportCommand(s), faultsCommand(s), buggifyCommand(s),
 		calibrateCommand(s), echoCommand(s), versusCommand(s),
 		compareCommand(s),
 		publishedCommand(s),

@@ -134,6 +134,9 @@ func (e *Env) Rand(purpose, entity string) *env.Rand {
 	return env.NewRand(env.Mix64(e.seed^env.HashString(e.node))+part, purpose, entity)
 }
 
+// Lab implements env.Env. There is no laboratory here.
+func (e *Env) Lab() *env.Lab { return nil }
+
 // Event implements env.Env.
 func (e *Env) Event(name string, attrs ...env.Attr) {
 	if e.onEvent != nil {

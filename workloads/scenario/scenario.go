@@ -31,6 +31,8 @@ type Scenario struct {
 	Load   Load    `yaml:"load"`
 	Faults Faults  `yaml:"faults,omitempty"`
 
+	Simulation Simulation `yaml:"simulation,omitempty"`
+
 	// Recovery is how long the cluster may take, after the load and all
 	// faults have ended, until every replica is in sync and equal.
 	Recovery time.Duration `yaml:"recovery"`
@@ -226,6 +228,7 @@ func (s *Scenario) Resolve() *Scenario {
 		r.Topics[i] = t.draw(seed, fmt.Sprintf("topics[%d]", i))
 	}
 	r.Load = s.Load.draw(seed)
+	r.Simulation = s.Simulation.draw(seed)
 	if draw := s.Faults.Draw; draw != nil {
 		bounds := *draw
 		bounds.HealBy = min(bounds.HealBy, r.Load.Duration.Value())

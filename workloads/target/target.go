@@ -115,6 +115,8 @@ type Remains struct {
 	Trace    sim.Trace
 	Stats    sim.Stats
 	Failures []sim.Failure
+	Points   []sim.Point
+	States   []sim.State
 }
 
 // BrokerRow counts what one broker's machine did between two times.

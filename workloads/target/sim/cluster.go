@@ -92,7 +92,7 @@ func New(s *scenario.Scenario, o Options, tell target.Listener) (*Cluster, error
 			return nil, err
 		}
 	}
-	k := kernel.NewKernel(kernel.Options{Seed: uint64(s.Seed), Window: o.Window})
+	k := kernel.NewKernel(kernel.Options{Seed: uint64(s.Seed), Buggify: s.Simulation.Buggify.On(), Window: o.Window})
 	c := &Cluster{s: s, tell: tell, k: k, net: simnet.New(k, simnet.Options{}), leader: -1, loaded: map[string]bool{}}
 	for _, t := range s.TopicsUnderLoad() {
 		c.loaded[t.Name] = true

@@ -86,7 +86,7 @@ func (c *Cluster) Committed(tp linearizability.TopicPartition, next int64, at ti
 // Remains implements target.Cluster. The brokers run on: their logs are read
 // from outside the world.
 func (c *Cluster) Remains(whole bool, _, _ time.Duration, _ []target.Usage) (target.Remains, error) {
-	r := target.Remains{Now: c.k.Now(), Trace: c.k.Trace(), Stats: c.k.Stats(), Failures: c.k.Failures()}
+	r := target.Remains{Now: c.k.Now(), Trace: c.k.Trace(), Stats: c.k.Stats(), Failures: c.k.Failures(), Points: c.k.Points(), States: c.k.States()}
 	if c.stuck != nil {
 		r.Findings = append(r.Findings, linearizability.Finding{
 			Code: target.CodeProgress, Sentence: standsStill, Offset: linearizability.None,
