@@ -2,6 +2,7 @@ package linearizability
 
 import (
 	"context"
+	"slices"
 	"testing"
 	"time"
 
@@ -42,6 +43,18 @@ func (s *story) start(epoch int32, offset int64) *story {
 	return s
 }
 
+// began says that a leader began an epoch with this epoch cache: pairs of epoch and
+// start offset, the last of which is the epoch that begins.
+func (s *story) began(leader int32, cache ...int64) *story {
+	start := EpochStart{Topic: "orders", Leader: leader}
+	for i := 0; i < len(cache); i += 2 {
+		start.LeaderEpoch, start.StartOffset = int32(cache[i]), cache[i+1]
+		start.Cache = append(start.Cache, EpochEntry{start.LeaderEpoch, start.StartOffset})
+	}
+	s.l.AddEpochStart(start)
+	return s
+}
+
 // acked sends a record at second at and has it acknowledged half a second later.
 func (s *story) acked(at int, offset int64, acks int16, epoch, broker int32) *story {
 	return s.send(Op{Process: 7, Value: int64(at), Acks: acks}, at, Op{Type: OK, Offset: offset, LeaderEpoch: epoch, Broker: broker, Attempts: 1})
@@ -62,7 +75,7 @@ func (s *story) poll(process int64, session int64, at int, position int64, pairs
 	for i := 0; i < len(pairs); i += 2 {
 		records = append(records, Record{pairs[i], pairs[i+1]})
 	}
-	s.l.Complete(n, Op{Time: time.Duration(at)*second + second/2, Type: OK, Records: records})
+	s.l.Complete(n, Op{Time: time.Duration(at)*second + second/2, Type: OK, Records: records, LeaderEpoch: None})
 	return s
 }
 
@@ -125,6 +138,7 @@ func sealed(h *History) *History {
 	give(FactStates, len(h.States) > 0)
 	give(FactElections, len(h.States) > 0)
 	give(FactEpochStarts, len(h.Epochs) > 0)
+	give(FactBeginnings, slices.ContainsFunc(h.Epochs, func(s EpochStart) bool { return s.Cache != nil }))
 	give(FactWatermarks, len(h.HighWatermarks) > 0)
 	whole := len(h.Scans) > 0
 	for _, t := range h.Topics {

@@ -28,7 +28,7 @@ type fileLine struct {
 	Session  int64           `json:"session"`
 	Acks     int16           `json:"acks"`
 	Broker   int32           `json:"broker"`
-	Epoch    int32           `json:"epoch"`
+	Epoch    *int32          `json:"epoch"`
 	Attempts int32           `json:"attempts"`
 	PID      *int64          `json:"pid"`
 	PEpoch   int16           `json:"pepoch"`
@@ -126,7 +126,13 @@ func functionNamed(s string) (Function, bool) {
 
 func (rd *reader) op(f Function, l *fileLine) error {
 	op := Op{Time: time.Duration(l.Time), F: f, Error: l.Error, Session: l.Session,
-		Acks: l.Acks, Refused: l.Refused, Broker: l.Broker, LeaderEpoch: l.Epoch, Attempts: l.Attempts}
+		Acks: l.Acks, Refused: l.Refused, Broker: l.Broker, Attempts: l.Attempts}
+	switch {
+	case l.Epoch != nil:
+		op.LeaderEpoch = *l.Epoch
+	case f == Poll: // of histories that did not say it
+		op.LeaderEpoch = None
+	}
 	process, err := strconv.ParseInt(string(l.Process), 10, 64)
 	if err != nil {
 		return fmt.Errorf("process %s of a %s: want a number", l.Process, l.F)

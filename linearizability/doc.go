@@ -107,9 +107,19 @@
 //     each time that the partition of the offsets topic which holds its group
 //     lost records by these rules.
 //
+// Where the log of a new leader parts from that of the leader before it follows
+// from their epoch caches ([EpochStart]: a line "epoch-start" of the history, with
+// "cache"), as a follower finds out where to cut its log (KIP-101, KIP-279): an
+// offset of one leader epoch is one record. Who was elected and never began its
+// epoch has taken nothing. An election counts if it was later than the sending
+// of a record, or of a later epoch than the one that took the record in: a
+// leader may not have heard yet that its epoch is over. Histories without caches
+// are judged by where epochs begin and by which of them the final log lacks.
+//
 // The Watcher excuses by the same rules. Of two replicas that differ although
 // both had committed it, it asks for the election that took what the follower
-// holds: batches of one leader epoch never differ.
+// holds, at each change of what the offset is from one leader to the next, if it
+// was committed then: batches of one leader epoch never differ.
 //
 // What a fault took is a fact where the target can tell ([Fault.Exact]): the
 // simulated disk accounts for every byte, and [Recovered] says for each replica

@@ -202,6 +202,10 @@ func (l *Log) writeOp(op *Op, invoke int64) {
 			}
 		case ListOffsets:
 			b.field("epoch", int64(op.LeaderEpoch))
+		case Poll:
+			if op.Type == OK && op.LeaderEpoch != None {
+				b.field("epoch", int64(op.LeaderEpoch))
+			}
 		}
 	}
 	if op.Error != "" {

@@ -17,13 +17,13 @@ import (
 func wholeRun(t *testing.T) []byte {
 	var file bytes.Buffer
 	l := NewLog(&file)
-	facts := []Fact{FactStates, FactElections, FactEpochStarts, FactWatermarks, FactReplicas, FactLive}
+	facts := []Fact{FactStates, FactElections, FactEpochStarts, FactBeginnings, FactWatermarks, FactReplicas, FactLive}
 	l.Begin(Manifest{Facts: facts, Producers: 1, Consumers: 1, Registers: 1, Probes: true, Group: true, Dressed: true})
 	l.AddTopic(Topic{Name: "orders", Partitions: 2, ReplicationFactor: 3, MinISR: 2, ELR: true})
 	var logs [2][]ScanRecord
 	for p := range int32(2) {
 		l.AddPartitionState(PartitionState{Topic: "orders", Partition: p, Replicas: all3, Leader: 1, LeaderEpoch: 1, PartitionEpoch: 1, ISR: all3})
-		l.AddEpochStart(EpochStart{Topic: "orders", Partition: p, LeaderEpoch: 1, Leader: 1})
+		l.AddEpochStart(EpochStart{Topic: "orders", Partition: p, LeaderEpoch: 1, Leader: 1, Cache: []EpochEntry{{1, 0}}})
 		l.AddAssignment(Assignment{Group: "readers", Generation: 1, Member: "a", Process: 9, Topic: "orders", Partitions: []int32{p}})
 		for i := range int64(5) {
 			at := time.Duration(1+i) * second
@@ -34,7 +34,7 @@ func wholeRun(t *testing.T) []byte {
 			l.AddHighWatermark(HighWatermark{Topic: "orders", Partition: p, Time: at + second/4, Broker: 1, LeaderEpoch: 1, Offset: i + 1})
 			logs[p] = append(logs[p], idem(i, value, 1, int64(70+p), 0, int32(i)))
 			n = l.Invoke(Op{Time: at + second/2, Process: 9, F: Poll, Topic: "orders", Partition: p, Offset: i, Session: 1})
-			l.Complete(n, Op{Time: at + second*3/4, Type: OK, Records: []Record{{i, value}}})
+			l.Complete(n, Op{Time: at + second*3/4, Type: OK, Records: []Record{{i, value}}, LeaderEpoch: 1})
 		}
 		n := l.Invoke(Op{Time: 7 * second, Process: int64(p), F: Send, Topic: "orders", Partition: p, Value: int64(p)*10 + 9, Acks: -1, Idempotent: true})
 		l.Complete(n, Op{Time: 8 * second, Type: Fail, Error: "MESSAGE_TOO_LARGE", ProducerID: int64(70 + p), Sequence: 5, Attempts: 1})

@@ -130,14 +130,25 @@ type PartitionState struct {
 	ELR            []int32       `json:"elr,omitempty"`
 }
 
-// EpochStart says at which offset a leader began its epoch.
+// EpochStart says at which offset a leader began its epoch, and what stood
+// below it in that leader's log.
 type EpochStart struct {
 	Topic       string        `json:"topic"`
 	Partition   int32         `json:"partition"`
 	Time        time.Duration `json:"time"`
 	LeaderEpoch int32         `json:"leader_epoch"`
-	Leader      int32         `json:"leader"`
+	Leader      int32         `json:"leader"` // None if it is not the leader who tells
 	StartOffset int64         `json:"start_offset"`
+	// Cache is the leader's epoch cache when it began (KIP-101): every epoch
+	// that its log holds records of, ascending, and then this one. The first
+	// may begin where the log does. nil if it is not known.
+	Cache []EpochEntry `json:"cache,omitempty"`
+}
+
+// EpochEntry is the offset of the first record of a leader epoch in a log.
+type EpochEntry struct {
+	Epoch       int32 `json:"epoch"`
+	StartOffset int64 `json:"start_offset"`
 }
 
 // HighWatermark is a leader's high watermark as it was seen inside the broker.

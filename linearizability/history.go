@@ -95,6 +95,7 @@ type PollOp struct {
 	Position     int64 // asked from here
 	Records      []Record
 	Runs         []Run // instead of Records where batches are recorded
+	LeaderEpoch  int32 // in which the last record was appended, None if not known
 	Outcome      Type
 	Error        string
 }

@@ -18,9 +18,9 @@ func sampleLog(l *Log) {
 	l.Complete(m, Op{Time: 3, Type: Info, Error: "REQUEST_TIMED_OUT", Broker: None, LeaderEpoch: 4, Attempts: 2})
 	l.Complete(n, Op{Time: 4, Type: OK, Offset: 12, Broker: 1, LeaderEpoch: 4, ProducerID: 9, Sequence: 3, Attempts: 1})
 	p := l.Invoke(Op{Time: 5, Process: 8, F: Poll, Topic: "orders", Offset: 12, Session: 1})
-	l.Complete(p, Op{Time: 6, Type: OK, Records: []Record{{12, 100}, {13, None}}})
+	l.Complete(p, Op{Time: 6, Type: OK, Records: []Record{{12, 100}, {13, None}}, LeaderEpoch: 4})
 	p = l.Invoke(Op{Time: 7, Process: 8, F: Poll, Topic: "orders", Offset: 14, Session: 1})
-	l.Complete(p, Op{Time: 8, Type: OK})
+	l.Complete(p, Op{Time: 8, Type: OK, LeaderEpoch: None})
 	c := l.Invoke(Op{Time: 9, Process: 9, F: Commit, Group: "g", Topic: "orders", Offset: 5})
 	l.Complete(c, Op{Time: 10, Type: OK})
 	c = l.Invoke(Op{Time: 11, Process: 9, F: FetchOffset, Group: "g", Topic: "orders"})
@@ -30,7 +30,7 @@ func sampleLog(l *Log) {
 	l.Invoke(Op{Time: 15, Process: 9, F: ListOffsets, Topic: "orders"})
 	l.AddFault(Fault{Kind: PowerLoss, Brokers: []int32{1}, Start: 3, Lossy: true, Effect: "4096 B lost"})
 	l.AddPartitionState(PartitionState{Topic: "orders", Leader: 2, LeaderEpoch: 5, ISR: []int32{2, 3}, ELR: []int32{1}})
-	l.AddEpochStart(EpochStart{Topic: "orders", LeaderEpoch: 5, Leader: 2, StartOffset: 13})
+	l.AddEpochStart(EpochStart{Topic: "orders", LeaderEpoch: 5, Leader: 2, StartOffset: 13, Cache: []EpochEntry{{4, 0}, {5, 13}}})
 	l.AddHighWatermark(HighWatermark{Topic: "orders", Broker: 2, LeaderEpoch: 5, Offset: 13, Time: 6})
 	var records []ScanRecord
 	for i := range int64(3000) {
@@ -69,7 +69,9 @@ func TestHistoryIsJepsensForm(t *testing.T) {
 	require.Equal(t, `{"index":1,"time":1,"process":7,"type":"invoke","f":"send","value":[["send","orders-0",100]],"acks":-1}`, lines[1])
 	require.Equal(t, `{"index":3,"time":3,"process":7,"type":"info","f":"send","value":[["send","orders-0",101]],"invoke":2,"broker":-1,"epoch":4,"attempts":2,"error":"REQUEST_TIMED_OUT"}`, lines[3])
 	require.Equal(t, `{"index":4,"time":4,"process":7,"type":"ok","f":"send","value":[["send","orders-0",[12,100]]],"invoke":1,"broker":1,"epoch":4,"attempts":1,"pid":9,"pepoch":0,"seq":3}`, lines[4])
-	require.Equal(t, `{"index":6,"time":6,"process":8,"type":"ok","f":"poll","value":[["poll",{"orders-0":[[12,100],[13,null]]}]],"invoke":5}`, lines[6])
+	require.Equal(t, `{"index":6,"time":6,"process":8,"type":"ok","f":"poll","value":[["poll",{"orders-0":[[12,100],[13,null]]}]],"invoke":5,"epoch":4}`, lines[6])
+	require.Contains(t, file.String(), `"f":"epoch-start","value":{"topic":"orders","partition":0,"time":0,"leader_epoch":5,"leader":2,"start_offset":13,`+
+		`"cache":[{"epoch":4,"start_offset":0},{"epoch":5,"start_offset":13}]}}`)
 	require.Contains(t, file.String(), `"same_as":1,"from":0,"count":1024`, "equal chunks of replicas are written once")
 }
 

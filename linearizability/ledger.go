@@ -12,8 +12,8 @@ import (
 // about once, and every check reads the same decision.
 type ledger struct {
 	rulings map[Record]*ruling
-	read    map[Record]bool // what consumers were given; made when first asked
-	ends    map[int32]int64 // the last offset of each leader epoch in the final log
+	read    map[Record]int32 // what consumers were given, with the epoch it is of at most; made when first asked
+	ends    map[int32]int64  // the last offset of each leader epoch in the final log
 }
 
 // ruling is the decision on one record that is gone.
@@ -42,7 +42,7 @@ func (p *partition) ruling(offset, value int64) *ruling {
 }
 
 func (p *partition) decide(k Record) *ruling {
-	since := time.Duration(-1)
+	since, epoch := time.Duration(-1), int32(None)
 	var sent *SendOp
 	if row, place := p.sent.find(k.Value); row != nil {
 		sent = row.batch.record(row.Run, place)
@@ -51,12 +51,17 @@ func (p *partition) decide(k Record) *ruling {
 			sent = nil // it is another copy that was acknowledged
 		}
 	}
+	read, was := p.wasRead(k)
+	if was {
+		epoch = read
+	}
 	if sent != nil {
 		if hole := p.survivorBehind(sent, k.Offset); hole != "" {
 			return &ruling{against: []string{hole}}
 		}
+		epoch = p.lastEpochOf(sent)
 	}
-	if sent != nil && sent.Acks == 1 && !p.wasRead(k) {
+	if sent != nil && sent.Acks == 1 && !was {
 		if r := p.excuseLeaderOnly(sent); r != nil {
 			return r
 		}
@@ -64,20 +69,27 @@ func (p *partition) decide(k Record) *ruling {
 	if k.Offset == None { // acknowledged as a duplicate of nobody knows where
 		k.Offset = math.MaxInt64
 	}
-	return p.excuseCommitted(k.Offset, since)
+	return p.excuseCommitted(k.Offset, since, epoch)
 }
 
-// wasRead says whether a consumer was given the record.
-func (p *partition) wasRead(k Record) bool {
+// wasRead says whether a consumer was given the record, and in which leader
+// epoch it was appended at the latest, None if nobody knows.
+func (p *partition) wasRead(k Record) (epoch int32, was bool) {
 	if p.ledger.read == nil {
-		p.ledger.read = map[Record]bool{}
+		p.ledger.read = map[Record]int32{}
 		for i := range p.polls {
 			for _, r := range p.polls[i].runs {
-				p.log.missing(p.topic, r, func(i int64) { p.ledger.read[Record{r.Offset + i, r.at(i)}] = true })
+				p.log.missing(p.topic, r, func(k int64) {
+					rec := Record{r.Offset + k, r.at(k)}
+					if e, ok := p.ledger.read[rec]; !ok || e != None && p.polls[i].LeaderEpoch < e {
+						p.ledger.read[rec] = p.polls[i].LeaderEpoch
+					}
+				})
 			}
 		}
 	}
-	return p.ledger.read[k]
+	epoch, was = p.ledger.read[k]
+	return epoch, was
 }
 
 // survivorBehind finds a record of the same leader epoch behind one that is
@@ -151,13 +163,15 @@ func (p *partition) excuseLeaderOnly(s *SendOp) *ruling {
 //     in a topic without eligible leader replicas, if the election was clean).
 //
 // All faults count from when the record was sent, and until the replica was
-// brought back in sync. When a loss is not permitted, the ruling says what
-// speaks against it, one election a line.
-func (p *partition) excuseCommitted(offset int64, call time.Duration) *ruling {
+// brought back in sync. An election counts from then too, or if it was of a later
+// epoch than the last in which the record may have been appended (None if that is
+// not known): a leader may not have heard yet that its epoch is over. When a loss
+// is not permitted, the ruling says what speaks against it, one election a line.
+func (p *partition) excuseCommitted(offset int64, call time.Duration, epoch int32) *ruling {
 	var against []string
 	for i := range p.elect {
 		e := &p.elect[i]
-		if e.at <= call || !e.cuts(offset) {
+		if e.at <= call && (epoch == None || e.epoch <= epoch) || !e.cuts(offset) {
 			continue
 		}
 		r := p.excuseAt(e, offset, call)

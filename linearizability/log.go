@@ -29,7 +29,7 @@ type Log struct {
 	// Scans already written, by partition, for writing equal chunks once.
 	scanned map[TopicPartition][]int
 
-	committed func(tp TopicPartition, next int64, at time.Duration)
+	committed func(tp TopicPartition, next int64, epoch int32, at time.Duration)
 }
 
 // NewLog returns an empty Log that streams to w. w may be nil.
@@ -43,9 +43,13 @@ func NewLog(w io.Writer) *Log {
 
 // OnCommitted sets a function that is called whenever a client learns that
 // everything below offset next of a partition must be committed: by an
-// acknowledgement with acks=all or by reading it. [Watcher.Committed] takes
-// it. Call before recording starts.
-func (l *Log) OnCommitted(fn func(tp TopicPartition, next int64, at time.Duration)) { l.committed = fn }
+// acknowledgement with acks=all or by reading it. epoch is a leader epoch in
+// which the record before next was there: the one in which the client believed
+// when it sent it, or that of the batch it read; None if it does not know.
+// [Watcher.Committed] takes it. Call before recording starts.
+func (l *Log) OnCommitted(fn func(tp TopicPartition, next int64, epoch int32, at time.Duration)) {
+	l.committed = fn
+}
 
 // An operation's number holds its function in the low bits and its place in
 // the slice of that function above.
@@ -66,7 +70,7 @@ func (l *Log) Invoke(op Op) int64 {
 	case Poll:
 		n = len(l.h.Polls)
 		l.h.Polls = append(l.h.Polls, PollOp{TP: tp, Process: op.Process, Session: op.Session,
-			Call: op.Time, Return: Never, Position: op.Offset, Outcome: Info})
+			Call: op.Time, Return: Never, Position: op.Offset, LeaderEpoch: None, Outcome: Info})
 	case Commit, FetchOffset:
 		n = len(l.h.Offsets)
 		w := op.F == Commit
@@ -144,14 +148,14 @@ func (l *Log) Complete(number int64, op Op) {
 		p := &l.h.Polls[n]
 		p.Return, p.Outcome, p.Error = ret, op.Type, op.Error
 		if op.Type == OK {
-			p.Records, p.Runs = op.Records, op.Runs
+			p.Records, p.Runs, p.LeaderEpoch = op.Records, op.Runs, op.LeaderEpoch
 		}
 		if l.committed != nil {
 			if k := len(p.Records); k > 0 {
-				l.committed(p.TP, p.Records[k-1].Offset+1, op.Time)
+				l.committed(p.TP, p.Records[k-1].Offset+1, op.LeaderEpoch, op.Time)
 			}
 			if k := len(p.Runs); k > 0 {
-				l.committed(p.TP, p.Runs[k-1].end(), op.Time)
+				l.committed(p.TP, p.Runs[k-1].end(), op.LeaderEpoch, op.Time)
 			}
 		}
 		op.Process, op.Session = p.Process, p.Session
@@ -199,7 +203,7 @@ func (l *Log) sent(s *SendOp, op *Op, ret time.Duration, records int64) {
 		s.Offset = op.Offset
 	}
 	if l.committed != nil && op.Type == OK && s.Acks == -1 && s.Offset >= 0 {
-		l.committed(s.TP, s.Offset+records, op.Time)
+		l.committed(s.TP, s.Offset+records, op.LeaderEpoch, op.Time)
 	}
 	op.Process, op.Value, op.Acks, op.Idempotent = s.Process, s.Value, s.Acks, s.Idempotent
 	op.Topic, op.Partition = s.TP.Topic, s.TP.Partition

@@ -19,6 +19,9 @@ const (
 	FactElections Fact = "every-election"
 	// FactEpochStarts: where every leader began its epoch.
 	FactEpochStarts Fact = "epoch-starts"
+	// FactBeginnings: where every leader began its epoch, and none was missed:
+	// whoever was elected and is not among them never led.
+	FactBeginnings Fact = "every-beginning"
 	// FactWatermarks: every advance of a leader's high watermark.
 	FactWatermarks Fact = "high-watermarks"
 	// FactReplicas: the final log of every replica, read where it is stored.

@@ -77,7 +77,8 @@ type Op struct {
 	Acks int16
 	// Broker that answered, or None.
 	Broker int32
-	// LeaderEpoch the client believed to be current, or None.
+	// LeaderEpoch the client believed to be current, or None. Of a Poll, the
+	// one in which the last record read was appended.
 	LeaderEpoch int32
 
 	// Idempotent is set if the record was sent under a producer id; then

@@ -20,6 +20,7 @@ type partition struct {
 	log    finalLog
 	elect  []election
 	starts []EpochStart // known epoch starts, by epoch then offset
+	begun  bool         // of every leader that began its epoch there is a start
 	faults []Fault      // of the whole run
 	flaws  []Flaw
 
@@ -69,7 +70,7 @@ func (c *court) partitions() []*partition {
 	get := func(tp TopicPartition) *partition {
 		p := byTP[tp]
 		if p == nil {
-			p = &partition{tp: tp, topic: c.h.topic(tp.Topic), faults: c.h.Faults}
+			p = &partition{tp: tp, topic: c.h.topic(tp.Topic), faults: c.h.Faults, begun: c.h.Manifest.gives(FactBeginnings)}
 			byTP[tp] = p
 			all = append(all, p)
 		}

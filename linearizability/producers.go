@@ -89,7 +89,7 @@ func (c *court) refusals(p *partition) {
 					if !s.Refused.matches(&r) {
 						continue
 					}
-					if ruling := p.excuseCommitted(r.Offset, s.Call); ruling.excused {
+					if ruling := p.excuseCommitted(r.Offset, s.Call, None); ruling.excused {
 						c.excused(p, r.Offset, ruling.reason)
 						continue
 					}

@@ -117,7 +117,7 @@ func (c *court) registerWindow(ctx context.Context, group string, tp TopicPartit
 func (p *partition) losses(since time.Duration) []*ruling {
 	var all []*ruling
 	for i := range p.elect {
-		if e := &p.elect[i]; e.at > since {
+		if e := &p.elect[i]; e.at > since && e.start != never {
 			if r := p.excuseAt(e, math.MaxInt64, since); r.excused {
 				all = append(all, r)
 			}

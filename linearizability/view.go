@@ -53,6 +53,9 @@ type LogView interface {
 	// Batches calls yield for each batch that lies within [from, to), in order,
 	// until it returns false.
 	Batches(from, to int64, yield func(BatchID) bool) error
+	// Epochs is the log's epoch cache: its leader epochs, ascending, with where
+	// they begin.
+	Epochs() []EpochEntry
 }
 
 // BatchID identifies a batch and its bytes.

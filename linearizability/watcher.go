@@ -3,7 +3,6 @@ package linearizability
 import (
 	"cmp"
 	"fmt"
-	"math"
 	"slices"
 	"time"
 )
@@ -21,6 +20,7 @@ type Watcher struct {
 
 	topics []Topic
 	faults []Fault
+	begun  bool // Began tells of every leader
 
 	quorum quorumWatch
 }
@@ -34,9 +34,10 @@ type watched struct {
 	leaders map[int32]leaderSeen
 	// newest leader epoch seen.
 	epoch int32
-	// the newest leader epoch that began with a loss: what leaders of older ones
-	// still take for committed is so no longer.
-	lossy int32
+	// the beginnings of leader epochs that took what was committed, ascending.
+	losses []loss
+	// what was known to be committed when an epoch began, of those told of.
+	known map[int32]int64
 	// how far each broker's log has been compared with a leader's.
 	matched map[int32]int64
 	// replicas seen in the last picture.
@@ -48,6 +49,13 @@ type watched struct {
 type mark struct {
 	at     time.Duration
 	offset int64
+}
+
+// loss is a leader epoch that began without what was committed from an offset
+// on: what leaders of older epochs take for committed there is so no longer.
+type loss struct {
+	epoch int32
+	from  int64
 }
 
 type leaderSeen struct {
@@ -118,13 +126,26 @@ func (w *Watcher) AddPartitionState(s PartitionState) {
 }
 
 // Committed tells the watcher that a client has learned at time at that every
-// record below next is committed. See [Log.OnCommitted].
-func (w *Watcher) Committed(tp TopicPartition, next int64, at time.Duration) {
-	w.partition(tp).raise(at, next)
+// record below next is committed. See [Log.OnCommitted]. It may have learned it
+// from a leader that did not know yet that its epoch was over.
+func (w *Watcher) Committed(tp TopicPartition, next int64, epoch int32, at time.Duration) {
+	if p := w.partition(tp); !p.taken(epoch, next) {
+		p.raise(at, next)
+	}
 }
 
-// EpochStarts are the beginnings of leader epochs that pictures showed, for
-// [Log.AddEpochStart].
+// Began tells the watcher of a leader that begins its epoch, when it does. A
+// watcher that has ever been told of one takes it that it is told of all: who
+// was elected and did not begin has changed nothing.
+func (w *Watcher) Began(s EpochStart) {
+	w.begun = true
+	p := w.partition(TopicPartition{s.Topic, s.Partition})
+	p.known[s.LeaderEpoch] = p.committed()
+	p.learn(s, nil)
+}
+
+// EpochStarts are the beginnings of leader epochs that the watcher was told of
+// or pictures showed, for [Log.AddEpochStart].
 func (w *Watcher) EpochStarts() []EpochStart {
 	var all []EpochStart
 	slices.SortFunc(w.order, compareTP)
@@ -144,12 +165,13 @@ func compareTP(a, b TopicPartition) int {
 func (w *Watcher) partition(tp TopicPartition) *watched {
 	p := w.parts[tp]
 	if p == nil {
-		p = &watched{leaders: map[int32]leaderSeen{}, epoch: None, matched: map[int32]int64{},
+		p = &watched{leaders: map[int32]leaderSeen{}, epoch: None, known: map[int32]int64{}, matched: map[int32]int64{},
 			present: map[int32]bool{}, suspects: map[int32]suspect{}}
 		p.tp, p.topic = tp, w.c.h.topic(tp.Topic)
 		w.parts[tp] = p
 		w.order = append(w.order, tp)
 	}
+	p.begun = w.begun
 	return p
 }
 
@@ -173,6 +195,18 @@ func (p *watched) committed() int64 {
 		return p.high[n-1].offset
 	}
 	return 0
+}
+
+// taken says whether the record before next, appended in a leader epoch, is one
+// that the leader of a later epoch began without and was permitted to.
+func (p *watched) taken(epoch int32, next int64) bool {
+	if next <= p.committed() || epoch == None {
+		return false // it is no news, or nobody knows
+	}
+	return slices.ContainsFunc(p.losses, func(l loss) bool { return l.epoch > epoch && l.from < next }) ||
+		slices.ContainsFunc(p.elect, func(e election) bool {
+			return e.epoch > epoch && e.start != None && e.cuts(next-1) && p.excuseAt(&e, next-1, -1).excused
+		})
 }
 
 // before is the last time at which offset was not yet known to be committed.
@@ -227,13 +261,18 @@ func (w *Watcher) observePartition(p *watched, replicas []*ReplicaView, v *Clust
 		}
 		w.singleLeader(p, r, v.Time)
 		if r.EpochStart != None {
-			p.learnStart(r, v.Time)
-		}
-		if r.LeaderEpoch > newest && p.present[r.Broker] {
-			w.leaderComplete(p, r, known, v.Time)
+			first, news := r.LeaderEpoch > newest, p.learn(EpochStart{Topic: p.tp.Topic, Partition: p.tp.Partition, Time: v.Time,
+				LeaderEpoch: r.LeaderEpoch, Leader: r.Broker, StartOffset: r.EpochStart}, r.Log)
+			had, told := p.known[r.LeaderEpoch]
+			if !told {
+				had, told = known, first && p.present[r.Broker]
+			}
+			if told && (first || news && r.LeaderEpoch == newest) {
+				w.leaderComplete(p, r, had, v.Time)
+			}
 		}
 		newest = max(newest, r.LeaderEpoch)
-		if r.LeaderEpoch >= p.lossy {
+		if !p.taken(r.LeaderEpoch, r.HighWatermark) {
 			p.raise(v.Time, r.HighWatermark)
 		}
 	}
@@ -257,268 +296,4 @@ func (w *Watcher) observePartition(p *watched, replicas []*ReplicaView, v *Clust
 		w.superset(p, leader, &state, v.Time)
 	}
 	w.candidates(p, replicas, v, &state, leader)
-}
-
-func (w *Watcher) singleLeader(p *watched, r *ReplicaView, at time.Duration) {
-	w.c.turn(wSingleLeader)
-	w.c.cur.Inputs++
-	seen, ok := p.leaders[r.LeaderEpoch]
-	if ok && seen.broker != r.Broker {
-		w.c.found(&p.partition, int64(r.LeaderEpoch), None, at, fmt.Sprintf("%s has two leaders in leader epoch %d: brokers %d and %d, at %s",
-			p.tp, r.LeaderEpoch, seen.broker, r.Broker, clock(at)))
-		return
-	}
-	w.c.turn(wHighMonotone)
-	w.c.cur.Inputs++
-	if ok && r.HighWatermark < seen.high {
-		w.c.found(&p.partition, int64(r.LeaderEpoch), r.HighWatermark, at, fmt.Sprintf("the high watermark of %s fell from %d to %d within leader epoch %d on broker %d, at %s",
-			p.tp, seen.high, r.HighWatermark, r.LeaderEpoch, r.Broker, clock(at)))
-	}
-	p.leaders[r.LeaderEpoch] = leaderSeen{r.Broker, max(seen.high, r.HighWatermark)}
-}
-
-// leaderComplete is LeaderCompleteness, at the first sight of a new leader.
-func (w *Watcher) leaderComplete(p *watched, r *ReplicaView, known int64, at time.Duration) {
-	if r.EpochStart == None {
-		return
-	}
-	w.c.turn(wLeaderComplete)
-	w.c.cur.Inputs++
-	if r.EpochStart >= known {
-		return
-	}
-	ruling := p.excuseCommitted(r.EpochStart, p.before(r.EpochStart))
-	if ruling.excused {
-		w.c.excused(&p.partition, r.EpochStart, ruling.reason)
-		p.lower(at, r.LeaderEpoch, r.EpochStart)
-		return
-	}
-	w.c.found(&p.partition, int64(r.LeaderEpoch), r.EpochStart, at, fmt.Sprintf(
-		"broker %d became leader of %s in epoch %d with its log ending at offset %d, but everything below %d was committed, seen at %s",
-		r.Broker, p.tp, r.LeaderEpoch, r.EpochStart, known, clock(at)), ruling.against...)
-	p.lower(at, r.LeaderEpoch, r.EpochStart) // told once; what follows from it is no news
-}
-
-// lower takes back what has been lost by a leader epoch, so that one loss is one
-// finding.
-func (p *watched) lower(at time.Duration, epoch int32, offset int64) {
-	for len(p.high) > 0 && p.high[len(p.high)-1].offset > offset {
-		p.high = p.high[:len(p.high)-1]
-	}
-	for broker, upTo := range p.matched {
-		p.matched[broker] = min(upTo, offset) // what comes there now is new
-	}
-	p.lossy = max(p.lossy, epoch)
-	p.raise(at, offset)
-}
-
-func (p *watched) learnStart(r *ReplicaView, at time.Duration) {
-	for _, s := range p.starts {
-		if s.LeaderEpoch == r.LeaderEpoch && s.StartOffset == r.EpochStart {
-			return
-		}
-	}
-	p.starts = append(p.starts, EpochStart{Topic: p.tp.Topic, Partition: p.tp.Partition, Time: at,
-		LeaderEpoch: r.LeaderEpoch, Leader: r.Broker, StartOffset: r.EpochStart})
-	slices.SortFunc(p.starts, func(a, b EpochStart) int {
-		return cmp.Or(cmp.Compare(a.LeaderEpoch, b.LeaderEpoch), cmp.Compare(a.StartOffset, b.StartOffset))
-	})
-	p.elect = elections(&p.partition)
-}
-
-// superset is ReplicationQuorumSuperset: whoever the controller may elect is
-// among those whose copies the leader waits for.
-func (w *Watcher) superset(p *watched, leader *ReplicaView, s *PartitionState, at time.Duration) {
-	w.c.turn(wSuperset)
-	w.c.cur.Inputs++
-	for _, r := range s.ISR {
-		if !slices.Contains(leader.MaximalISR, r) {
-			w.c.found(&p.partition, int64(s.PartitionEpoch), None, at, fmt.Sprintf(
-				"the controller counts broker %d as in sync for %s (ISR %v, partition epoch %d), but leader %d waits only for %v, at %s",
-				r, p.tp, s.ISR, s.PartitionEpoch, leader.Broker, leader.MaximalISR, clock(at)))
-			return
-		}
-	}
-}
-
-// candidates is LeaderCandidateCompleteness: every live member of ISR and ELR
-// holds everything below the true high watermark.
-func (w *Watcher) candidates(p *watched, replicas []*ReplicaView, v *ClusterView, s *PartitionState, leader *ReplicaView) {
-	if leader != nil && leader.PartitionEpoch > s.PartitionEpoch {
-		return // the leader knows newer metadata than this picture shows
-	}
-	w.c.turn(wCandidateComplete)
-	high := p.committed()
-	for _, r := range replicas {
-		if (!slices.Contains(s.ISR, r.Broker) && !slices.Contains(s.ELR, r.Broker)) || !v.electable(r.Broker) {
-			delete(p.suspects, r.Broker)
-			continue
-		}
-		w.c.cur.Inputs++
-		if r.LogEnd >= high {
-			delete(p.suspects, r.Broker)
-			continue
-		}
-		sus, ok := p.suspects[r.Broker]
-		if !ok || sus.partitionEpoch != s.PartitionEpoch {
-			p.suspects[r.Broker] = suspect{since: v.Time, partitionEpoch: s.PartitionEpoch}
-			continue
-		}
-		if sus.told || v.Time-sus.since < confirmAfter {
-			continue
-		}
-		sus.told = true
-		p.suspects[r.Broker] = sus
-		since := p.before(r.LogEnd)
-		now := election{at: v.Time, state: len(p.states)}
-		if p.tainted(r.Broker, r.LogEnd, since, &now) {
-			w.c.excused(&p.partition, r.LogEnd, fmt.Sprintf("broker %d had lost bytes to %s", r.Broker, p.faultsOn([]int32{r.Broker}, since, v.Time)))
-			continue
-		}
-		if ruling := p.excuseCommitted(r.LogEnd, since); ruling.excused {
-			w.c.excused(&p.partition, r.LogEnd, ruling.reason)
-			p.lower(v.Time, s.LeaderEpoch, r.LogEnd)
-			return
-		}
-		w.c.found(&p.partition, int64(r.Broker), r.LogEnd, v.Time, fmt.Sprintf(
-			"broker %d could be elected leader of %s (ISR %v, ELR %v) with its log ending at offset %d, but everything below %d was committed, at %s",
-			r.Broker, p.tp, s.ISR, s.ELR, r.LogEnd, high, clock(v.Time)),
-			fmt.Sprintf("broker %d was in this state since %s, in leader epoch %d, its high watermark at %d", r.Broker, clock(sus.since), r.LeaderEpoch, r.HighWatermark),
-			fmt.Sprintf("offset %d was not yet known to be committed at %s", r.LogEnd, clock(max(0, since))),
-			"it had lost no bytes to a fault since then")
-	}
-}
-
-func (v *ClusterView) electable(broker int32) bool {
-	for _, b := range v.Brokers {
-		if b.Broker == broker {
-			return b.Running && b.Registered
-		}
-	}
-	return false
-}
-
-// logMatching compares each follower with the leader, batch by batch, below
-// both high watermarks; every batch once.
-func (w *Watcher) logMatching(p *watched, leader *ReplicaView, replicas []*ReplicaView, at time.Duration) {
-	if leader.Log == nil {
-		return
-	}
-	w.c.turn(wLogMatching)
-	for _, r := range replicas {
-		if r == leader || r.Log == nil {
-			continue
-		}
-		from := max(p.matched[r.Broker], leader.LogStart, r.LogStart)
-		to := min(leader.HighWatermark, r.HighWatermark)
-		if from >= to {
-			continue
-		}
-		n, upTo, a, b, err := compareBatches(leader.Log, r.Log, from, to)
-		w.c.cur.Inputs += n
-		p.matched[r.Broker] = upTo
-		switch {
-		case err != nil:
-			w.c.giveUp(fmt.Sprintf("%s on broker %d: %v", p.tp, r.Broker, err))
-		case a != b:
-			offset := max(from, firstOf(a, b))
-			ruling := p.excuseDiffering(a, b, offset)
-			if ruling.excused {
-				w.c.excused(&p.partition, offset, ruling.reason)
-				continue // until the follower has followed
-			}
-			p.matched[r.Broker] = to // told once
-			w.c.found(&p.partition, int64(r.Broker), offset, at, fmt.Sprintf(
-				"below the high watermark, %s differs: %s on leader %d, %s on broker %d, at %s", p.tp, a, leader.Broker, b, r.Broker, clock(at)), ruling.against...)
-		}
-	}
-}
-
-// String tells a batch in a few words.
-func (b BatchID) String() string {
-	if b == (BatchID{}) {
-		return "nothing"
-	}
-	return fmt.Sprintf("offsets %d to %d of epoch %d (CRC %08x)", b.BaseOffset, b.LastOffset, b.LeaderEpoch, b.CRC)
-}
-
-// firstOf is the offset from which on two logs differ that hold a and b next,
-// one of which may be nothing.
-func firstOf(a, b BatchID) int64 {
-	switch (BatchID{}) {
-	case a:
-		return b.BaseOffset
-	case b:
-		return a.BaseOffset
-	}
-	return min(a.BaseOffset, b.BaseOffset)
-}
-
-// excuseDiffering decides about a follower that holds b where its leader holds a,
-// both committed once: an election took b, which the follower has not followed
-// yet. It is the one that began the epoch of a, or one between the epochs of the
-// two that cut below them, or, if a is of an older epoch than b, one that made a
-// leader of somebody who had a already. Batches of the same epoch never differ. A follower that holds nothing there is just cutting
-// what it held: any of these elections may be what it follows.
-func (p *watched) excuseDiffering(a, b BatchID, offset int64) *ruling {
-	ruled := &ruling{}
-	cut := b == BatchID{}
-	if cut {
-		b.LeaderEpoch = None
-	}
-	if a == (BatchID{}) || a.LeaderEpoch == b.LeaderEpoch {
-		return ruled
-	}
-	for i := range p.elect {
-		e := &p.elect[i]
-		if e.epoch <= b.LeaderEpoch || e.epoch < a.LeaderEpoch && !e.cuts(offset) {
-			continue
-		}
-		r := p.excuseAt(e, offset, -1)
-		if r.excused {
-			return r
-		}
-		ruled.against = append(ruled.against, r.against...)
-		if e.epoch >= a.LeaderEpoch && a.LeaderEpoch > b.LeaderEpoch && !cut {
-			break
-		}
-	}
-	return ruled
-}
-
-// compareBatches returns how many batches that begin in [from, to) it compared,
-// the offset up to which they are the same, and the first pair that differs
-// (equal values if none does).
-func compareBatches(a, b LogView, from, to int64) (n, upTo int64, x, y BatchID, err error) {
-	upTo = from
-	var want []BatchID
-	if err = a.Batches(from, math.MaxInt64, func(id BatchID) bool {
-		if id.BaseOffset >= to {
-			return false
-		}
-		want = append(want, id)
-		return true
-	}); err != nil {
-		return
-	}
-	i := 0
-	err = b.Batches(from, math.MaxInt64, func(id BatchID) bool {
-		if id.BaseOffset >= to {
-			return false
-		}
-		n++
-		if i >= len(want) || want[i] != id {
-			if y = id; i < len(want) {
-				x = want[i]
-			}
-			return false
-		}
-		upTo = id.LastOffset + 1
-		i++
-		return true
-	})
-	if err == nil && x == y && i < len(want) {
-		x = want[i]
-	}
-	return
 }

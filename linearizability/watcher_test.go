@@ -189,6 +189,49 @@ func TestWatcherExcusesTheTailOfAnUncleanLeader(t *testing.T) {
 	}
 }
 
+// An unclean election may bring back what a clean one had cut, and another one take
+// it again: that the two changes of what was committed were excused is enough, and
+// both must be.
+func TestWatcherExcusesEveryChangeOfWhatIsCommitted(t *testing.T) {
+	for _, forbidden := range []int32{0, 3, 4} { // epoch whose election is clean
+		w := NewWatcher([]Topic{{Name: "orders", Partitions: 1, ReplicationFactor: 3, MinISR: 1, ELR: true, UncleanElection: true}})
+		one := batches{{0, 7, 1, 7}, {8, 9, 1, 8}}
+		two := batches{{0, 7, 1, 7}, {8, 9, 2, 9}}
+		see := func(at int, leader, epoch int32, start int64, log batches, isr ...int32) {
+			w.Began(EpochStart{Topic: "orders", Time: time.Duration(at) * second, Leader: leader, LeaderEpoch: epoch, StartOffset: start})
+			v := cluster(time.Duration(at) * second)
+			v.lead(leader, epoch, start)
+			v.Partitions[0].ISR = isr
+			for i := range v.Replicas {
+				r := &v.Replicas[i]
+				r.HighWatermark = 8
+				if r.MaximalISR = isr; r.Broker == leader {
+					r.HighWatermark, r.Log = 10, log
+				}
+			}
+			if epoch == 4 {
+				v.Replicas[0].HighWatermark, v.Replicas[0].LeaderEpoch, v.Replicas[0].Log = 10, 3, one
+			}
+			w.Observe(v)
+		}
+		isr := func(epoch, leader int32) []int32 { // as the election of epoch finds it
+			if epoch == forbidden {
+				return []int32{1, 2}
+			}
+			return []int32{leader}
+		}
+		v := cluster(0)
+		v.Replicas[0].HighWatermark, v.Replicas[1].HighWatermark, v.Replicas[2].HighWatermark = 8, 8, 8
+		v.Partitions[0].ISR, v.Replicas[0].Log = []int32{1, 2}, one
+		w.Began(EpochStart{Topic: "orders", Leader: 1, LeaderEpoch: 1})
+		w.Observe(v)
+		see(1, 2, 2, 8, two, isr(3, 2)...)
+		see(2, 1, 3, 10, one, isr(4, 1)...)
+		see(3, 2, 4, 10, two, 2)
+		require.Equal(t, forbidden == 0, w.Verdict().Status == Pass, "epoch %d elected cleanly: %+v", forbidden, w.Verdict().Findings)
+	}
+}
+
 // It may have been an earlier election than that of the present leader which took
 // what a follower still holds, but none that began above it.
 func TestWatcherExcusesWhatAnEarlierElectionTook(t *testing.T) {
@@ -364,7 +407,20 @@ func (b batches) Batches(from, to int64, yield func(BatchID) bool) error {
 	return nil
 }
 
+// Epochs implements LogView.
+func (b batches) Epochs() []EpochEntry {
+	var all []EpochEntry
+	for _, id := range b {
+		if n := len(all); n == 0 || all[n-1].Epoch < id.LeaderEpoch {
+			all = append(all, EpochEntry{id.LeaderEpoch, id.BaseOffset})
+		}
+	}
+	return all
+}
+
 type unreadable struct{}
+
+func (unreadable) Epochs() []EpochEntry { return nil }
 
 func (unreadable) Batches(int64, int64, func(BatchID) bool) error {
 	return errors.New("input/output error")

@@ -253,9 +253,13 @@ func (r *consuming) record(batch *client.Batch, started time.Duration) {
 		}
 		w.consumed.Add(int64(len(records)))
 		n := r.invokePoll(started, p.TopicPartition, p.Position, p.Session)
+		epoch := int32(linearizability.None)
+		if k := len(p.Records); k > 0 {
+			epoch = p.Records[k-1].LeaderEpoch
+		}
 		w.rec.Complete(n, linearizability.Op{
 			Time: now, Type: linearizability.OK, Records: records,
-			Broker: linearizability.None, LeaderEpoch: linearizability.None,
+			Broker: linearizability.None, LeaderEpoch: epoch,
 		})
 	}
 	r.recordErrors(batch.Errors, started, now)

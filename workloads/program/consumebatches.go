@@ -17,9 +17,10 @@ func (r *consuming) pollBatches() {
 		p := &got.Partitions[i]
 		r.runs, r.intended, r.bytes = r.runs[:0], r.intended[:0], 0
 		var records []linearizability.Record
-		n := int64(0)
+		n, epoch := int64(0), int32(linearizability.None)
 		for j := range p.Batches {
 			b := &p.Batches[j]
+			epoch = b.LeaderEpoch()
 			next := b.From()
 			err := b.Each(func(offset int64, payload []byte) {
 				n++
@@ -42,7 +43,7 @@ func (r *consuming) pollBatches() {
 			w.meter.ConsumedBatch(r.intended, now-w.origin, r.bytes)
 		}
 		op := linearizability.Op{
-			Time: now, Type: linearizability.OK, Broker: linearizability.None, LeaderEpoch: linearizability.None,
+			Time: now, Type: linearizability.OK, Broker: linearizability.None, LeaderEpoch: epoch,
 		}
 		if w.cfg.History.Mode == linearizability.RecordBatches {
 			op.Runs = slices.Clone(r.runs)

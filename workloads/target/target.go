@@ -63,8 +63,8 @@ type Cluster interface {
 	Lost(ids []int32) (what []linearizability.Recovered, exact bool)
 
 	// Committed tells that a client has learned at time at that every record
-	// below next is committed.
-	Committed(tp linearizability.TopicPartition, next int64, at time.Duration)
+	// below next is committed; see linearizability.Log.OnCommitted.
+	Committed(tp linearizability.TopicPartition, next int64, epoch int32, at time.Duration)
 
 	// Facts are those that the target gives to the judge.
 	Facts() []linearizability.Fact

@@ -67,7 +67,7 @@ func (c *Cluster) Facts() []linearizability.Fact {
 func (c *Cluster) Struck(linearizability.Fault) {}
 
 // Committed implements target.Cluster.
-func (c *Cluster) Committed(linearizability.TopicPartition, int64, time.Duration) {}
+func (c *Cluster) Committed(linearizability.TopicPartition, int64, int32, time.Duration) {}
 
 // Remains implements target.Cluster. It ends the brokers in good order, unless
 // clients still talk to them.

@@ -120,7 +120,7 @@ func New(s *scenario.Scenario, o Options, tell target.Listener) (*Cluster, error
 	}
 	k.OnEvent(func(node string, at time.Duration, name string, attrs []env.Attr) {
 		tell.Event(node, at, name, attrs)
-		c.watch.onEvent(name)
+		c.watch.onEvent(node, at, name, attrs)
 	})
 	return c, nil
 }

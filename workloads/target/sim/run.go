@@ -70,7 +70,7 @@ func (c *Cluster) ObserveEvery() time.Duration { return imageEvery }
 // Facts implements target.Cluster.
 func (c *Cluster) Facts() []linearizability.Fact {
 	return []linearizability.Fact{
-		linearizability.FactStates, linearizability.FactElections, linearizability.FactEpochStarts,
+		linearizability.FactStates, linearizability.FactElections, linearizability.FactEpochStarts, linearizability.FactBeginnings,
 		linearizability.FactWatermarks, linearizability.FactReplicas, linearizability.FactLive,
 	}
 }
@@ -79,8 +79,8 @@ func (c *Cluster) Facts() []linearizability.Fact {
 func (c *Cluster) Struck(f linearizability.Fault) { c.watch.watcher.AddFault(f) }
 
 // Committed implements target.Cluster.
-func (c *Cluster) Committed(tp linearizability.TopicPartition, next int64, at time.Duration) {
-	c.watch.watcher.Committed(tp, next, at)
+func (c *Cluster) Committed(tp linearizability.TopicPartition, next int64, epoch int32, at time.Duration) {
+	c.watch.watcher.Committed(tp, next, epoch, at)
 }
 
 // Remains implements target.Cluster. The brokers run on: their logs are read

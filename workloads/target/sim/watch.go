@@ -11,6 +11,7 @@ import (
 	"github.com/weirlab/weir/broker/metadata"
 	"github.com/weirlab/weir/broker/replication"
 	"github.com/weirlab/weir/broker/storage"
+	"github.com/weirlab/weir/env"
 	"github.com/weirlab/weir/linearizability"
 	"github.com/weirlab/weir/workloads/target"
 )
@@ -64,13 +65,15 @@ func (w *watch) look() {
 }
 
 // onEvent takes a picture right after the events that invariants are most
-// often broken by.
-func (w *watch) onEvent(name string) {
+// often broken by, and tells of each leader that begins.
+func (w *watch) onEvent(node string, at time.Duration, name string, attrs []env.Attr) {
 	if w.brief {
 		return
 	}
 	switch name {
-	case "truncate", "leader", "follower", "isr":
+	case "leader":
+		w.began(node, at, attrs)
+	case "truncate", "follower", "isr":
 	default:
 		return
 	}
@@ -81,6 +84,31 @@ func (w *watch) onEvent(name string) {
 			w.findImage()
 			w.picture()
 		})
+	}
+}
+
+// began tells the watcher of a leader that begins its epoch.
+func (w *watch) began(node string, at time.Duration, attrs []env.Attr) {
+	s := linearizability.EpochStart{Time: at, Leader: linearizability.None}
+	for i, b := range w.c.brokers {
+		if b.name == node {
+			s.Leader = int32(i + 1)
+		}
+	}
+	for _, a := range attrs {
+		switch a.Key {
+		case "topic":
+			s.Topic = a.Text
+		case "partition":
+			s.Partition = int32(a.Int)
+		case "epoch":
+			s.LeaderEpoch = int32(a.Int)
+		case "end":
+			s.StartOffset = a.Int
+		}
+	}
+	if _, judged := target.Judged(w.c.s, s.Topic); judged {
+		w.watcher.Began(s)
 	}
 }
 
@@ -294,6 +322,16 @@ func (v logView) Batches(from, to int64, yield func(linearizability.BatchID) boo
 	return v.log.Headers(from, to, func(b storage.Batch) bool {
 		return yield(linearizability.BatchID{BaseOffset: b.BaseOffset(), LastOffset: b.LastOffset(), LeaderEpoch: b.LeaderEpoch(), CRC: b.CRC()})
 	})
+}
+
+// Epochs implements linearizability.LogView.
+func (v logView) Epochs() []linearizability.EpochEntry {
+	epochs := v.log.Epochs()
+	entries := make([]linearizability.EpochEntry, len(epochs))
+	for i, e := range epochs {
+		entries[i] = linearizability.EpochEntry{Epoch: e.Epoch, StartOffset: e.StartOffset}
+	}
+	return entries
 }
 
 // replicas reads the logs of all brokers, after the run.
