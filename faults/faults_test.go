@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/weirlab/weir/drawn"
 	"github.com/weirlab/weir/faults"
 )
 
@@ -18,7 +19,7 @@ var cluster = faults.Topology{
 }
 
 func everything() faults.Draw {
-	up := func(n int) faults.Count { return faults.Count{Min: 0, Max: n} }
+	up := func(n int64) faults.Count { return faults.Count{Min: 0, Max: n} }
 	return faults.Draw{
 		Start: 2 * time.Second, HealBy: 90 * time.Second,
 		Counts: faults.Counts{
@@ -92,7 +93,7 @@ func TestLossyFaultsNeedMinISR(t *testing.T) {
 func TestBeyondTheAtlasOnlyWhenAskedFor(t *testing.T) {
 	d := faults.Draw{Start: 0, HealBy: 30 * time.Second, Counts: faults.Counts{"blackout": {Min: 1, Max: 1}, "disk-error": {Min: 2, Max: 2}}}
 	require.ErrorContains(t, d.Validate(cluster), "blackout: asks more than the protocol promises")
-	d.BeyondAtlas = true
+	d.BeyondAtlas = drawn.ExactFlag(true)
 	alone := cluster
 	alone.MinISR = 1
 	require.NoError(t, d.Validate(alone))

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/weirlab/weir/drawn"
 	"github.com/weirlab/weir/env"
 )
 
@@ -17,7 +18,7 @@ type Draw struct {
 	// BeyondAtlas lets more be drawn than the protocol promises to survive:
 	// lossy faults at any distance from each other, on any topic. What is lost
 	// then, the judge excuses as far as the facts reach.
-	BeyondAtlas bool `yaml:"beyond-atlas,omitempty"`
+	BeyondAtlas drawn.Flag `yaml:"beyond-atlas,omitempty"`
 
 	// Counts is how often each drawing happens, by its key.
 	Counts Counts `yaml:",inline"`
@@ -38,8 +39,8 @@ func (Counts) Keys() []string {
 	return keys
 }
 
-// Count is an inclusive range of how often something happens.
-type Count struct{ Min, Max int }
+// Count is how often something happens, or what the seed draws that from.
+type Count = drawn.Number
 
 // drawing is one way in which a kind of fault is drawn.
 type drawing struct {
@@ -75,23 +76,20 @@ const Resync = 8 * time.Second
 // flicker of the network.
 const shortest = 200 * time.Millisecond
 
-// Validate says what is wrong with the bounds.
+// Validate says what is wrong with the bounds, if t is the largest topology
+// that they may be drawn for. Generate draws what t allows of them.
 func (d Draw) Validate(t Topology) error {
 	if d.HealBy-d.Start < time.Second {
 		return fmt.Errorf("start: and heal-by: leave %v for faults; give them at least 1s", d.HealBy-d.Start)
 	}
 	for _, w := range drawings() {
-		c := d.Counts[w.name]
-		if c.Min < 0 || c.Max < c.Min {
-			return fmt.Errorf("%s: %d..%d is not a range of counts", w.name, c.Min, c.Max)
-		}
-		if c.Max == 0 {
+		if d.Counts[w.name].Max == 0 {
 			continue
 		}
-		if w.beyond && !d.BeyondAtlas {
+		if w.beyond && !d.BeyondAtlas.May(true) {
 			return fmt.Errorf("%s: asks more than the protocol promises to survive; say beyond-atlas: true if that is what you want", w.name)
 		}
-		if w.lossy && t.MinISR < 2 && !d.BeyondAtlas {
+		if w.lossy && t.MinISR < 2 && !d.BeyondAtlas.May(true) {
 			return fmt.Errorf("%s: with min.insync.replicas=%d nothing acknowledged survives a lossy fault; raise min.insync.replicas to 2 or more, write a plan, or say beyond-atlas: true", w.name, t.MinISR)
 		}
 		if w.peers && len(t.Brokers) < 2 {
@@ -103,19 +101,23 @@ func (d Draw) Validate(t Topology) error {
 
 // Generate draws the plan that seed stands for. How often something happens
 // and each occurrence have random streams of their own: asking for one fault
-// more of a kind leaves all others as they were.
+// more of a kind leaves all others as they were. What the topology has not the
+// brokers or the replicas for is left out.
 func Generate(seed uint64, d Draw, t Topology) Plan {
 	var plan Plan
+	beyond := d.BeyondAtlas.Draw(env.NewRand(seed, "fault", "beyond-atlas")).Set()
 	for _, w := range drawings() {
-		c := d.Counts[w.name]
-		n := c.Min + env.NewRand(seed, "fault-count", w.name).Intn(c.Max-c.Min+1)
+		if !beyond && (w.beyond || w.lossy && t.MinISR < 2) || w.peers && len(t.Brokers) < 2 {
+			continue
+		}
+		n := d.Counts[w.name].Draw(env.NewRand(seed, "fault-count", w.name)).Value()
 		for i := range n {
 			r := env.NewRand(seed, "fault", fmt.Sprintf("%s-%d", w.name, i))
 			// What finds no place that the atlas allows is left out.
 			for range 64 {
-				drawn := w.draw(r, d, t)
-				if d.BeyondAtlas || compatible(plan, drawn) {
-					plan = append(plan, drawn...)
+				more := w.draw(r, d, t)
+				if beyond || compatible(plan, more) {
+					plan = append(plan, more...)
 					break
 				}
 			}
@@ -125,11 +127,11 @@ func Generate(seed uint64, d Draw, t Topology) Plan {
 	return plan
 }
 
-// compatible says whether the faults drawn keep the distance that the atlas
+// compatible says whether more faults keep the distance that the atlas
 // asks for between a lossy fault and others that stop a broker.
-func compatible(plan, drawn Plan) bool {
+func compatible(plan, more Plan) bool {
 	for _, a := range plan {
-		for _, b := range drawn {
+		for _, b := range more {
 			lossy := a.Kind.Lossy() || b.Kind.Lossy()
 			stops := (a.Kind.Lossy() || a.Kind.Stops()) && (b.Kind.Lossy() || b.Kind.Stops())
 			if lossy && stops {

@@ -30,7 +30,7 @@ func workload(s *scenario.Scenario, bootstrap []string) (program.Config, error) 
 	}
 	for _, t := range s.TopicsUnderLoad() {
 		topic := program.Topic{
-			Name: t.Name, Partitions: int32(t.Partitions.Value()), ReplicationFactor: int16(t.ReplicationFactor),
+			Name: t.Name, Partitions: int32(t.Partitions.Value()), ReplicationFactor: int16(t.ReplicationFactor.Value()),
 			LogAppendTime: t.Configs.Text("message.timestamp.type", "CreateTime") == "LogAppendTime",
 		}
 		for _, name := range t.Configs.Names() {
@@ -51,17 +51,17 @@ func workload(s *scenario.Scenario, bootstrap []string) (program.Config, error) 
 				return cfg, err
 			}
 			cfg.Programs = append(cfg.Programs, &program.Produce{
-				Topic: topic.Name, Producers: c.Count, RatePerSecond: c.Rate.Value(), RecordBytes: int(c.RecordSize.Value()),
+				Topic: topic.Name, Producers: c.Clients(), RatePerSecond: c.Rate.Value(), RecordBytes: int(c.RecordSize.Value()),
 				Producer: settings, Arrivals: arrivals[c.Arrivals], RampFrom: c.RampFrom.Value(),
 				Sticky: c.Partitioner == scenario.PartitionerSticky,
 			})
 		case *scenario.Consumers:
 			cfg.Programs = append(cfg.Programs, &program.Consume{
-				Topic: topic.Name, Consumers: c.Count, Group: c.Group, Consumer: consumerConfig(c.Properties), ListOffsetsEvery: time.Second,
+				Topic: topic.Name, Consumers: c.Clients(), Group: c.Group, Consumer: consumerConfig(c.Properties), ListOffsetsEvery: time.Second,
 			})
 		case *scenario.Committers:
 			cfg.Programs = append(cfg.Programs, &program.Register{
-				Topic: topic.Name, Registers: c.Count, Group: scenario.CommittersGroup(committers),
+				Topic: topic.Name, Registers: c.Clients(), Group: scenario.CommittersGroup(committers),
 				Partitions: int32(min(4, topic.Partitions.Value())), Every: c.Every.Value(),
 			})
 			committers++

@@ -18,15 +18,15 @@ func onMachine(t *testing.T, c scenario.Cluster) *workloads.Outcome {
 	t.Helper()
 	s := &scenario.Scenario{
 		Name: "machines", Seed: 1, Recovery: time.Minute, Cluster: c,
-		Topic: scenario.Topic{Name: "t", Partitions: scenario.Exactly(2), ReplicationFactor: 3},
+		Topic: scenario.Topic{Name: "t", Partitions: scenario.Exactly(2), ReplicationFactor: scenario.Exactly(3)},
 		Load: scenario.Load{
 			Duration:  scenario.ExactSpan(2 * time.Second),
 			WarmUp:    500 * time.Millisecond,
-			Producers: scenario.Producers{Count: 2, Rate: scenario.Exactly(500), RecordSize: scenario.Exactly(100)},
-			Consumers: scenario.Consumers{Count: 1},
+			Producers: scenario.Producers{Count: scenario.Exactly(2), Rate: scenario.Exactly(500), RecordSize: scenario.Exactly(100)},
+			Consumers: scenario.Consumers{Count: scenario.Exactly(1)},
 		},
 	}
-	s.Cluster.Brokers = 3
+	s.Cluster.Brokers = scenario.Exactly(3)
 	text, err := s.YAML()
 	require.NoError(t, err)
 	s, err = scenario.Parse("machines.yaml", text)

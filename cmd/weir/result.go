@@ -56,7 +56,7 @@ func newResult(out string, s *scenario.Scenario, started time.Time) (*result, er
 	if err := os.WriteFile(filepath.Join(dir, reports.PlanFile), plan, 0o644); err != nil {
 		return nil, err
 	}
-	r := &result{dir: dir, brokers: s.Cluster.Brokers}
+	r := &result{dir: dir, brokers: int(s.Cluster.Brokers.Value())}
 	writers := map[string]*bufio.Writer{}
 	for _, name := range []string{reports.HistoryFile, reports.LatencyFile, reports.SeriesFile, reports.EventsFile} {
 		f, err := os.Create(filepath.Join(dir, name))
@@ -245,7 +245,7 @@ func settings(s *scenario.Scenario) []reports.Setting {
 	}
 	for _, t := range topics {
 		set(whose(t, ""), "partitions", t.Partitions.Value())
-		set(whose(t, ""), "replication.factor", t.ReplicationFactor)
+		set(whose(t, ""), "replication.factor", t.ReplicationFactor.Value())
 	}
 	set("", "producers", scenario.Count[*scenario.Producers](s.Load))
 	set("", "consumers", scenario.Count[*scenario.Consumers](s.Load))
@@ -254,7 +254,7 @@ func settings(s *scenario.Scenario) []reports.Setting {
 	for i, p := range producers {
 		which := programOf(producers, i, "producers", "")
 		if len(producers) > 1 {
-			set(which, "count", p.Count)
+			set(which, "count", p.Clients())
 		}
 		set(which, "records per second", p.Rate.Value())
 		set(which, "record size in bytes", p.RecordSize.Value())

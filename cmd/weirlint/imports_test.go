@@ -45,15 +45,16 @@ var layers = []layer{
 	// The judge knows histories only, so that it can judge anyone's.
 	{"linearizability", nil},
 
-	{"faults", patterns{"env"}},
+	{"drawn", patterns{"env"}},
+	{"faults", patterns{"env", "drawn"}},
 	{"scenarios", nil},
 
 	// The client is a program like the broker; it knows only the wire.
 	{"workloads/client", patterns{"env"}},
 	{"workloads/program", patterns{"env", "workloads/client/...", "linearizability"}},
-	{"workloads/scenario", patterns{"env", "broker/config", "faults", "scenarios"}},
-	{"workloads/target", patterns{"env/...", "sim/...", "broker/...", "faults", "linearizability", "workloads/scenario", "workloads/client", "workloads/target"}},
-	{"workloads", patterns{"env/...", "sim/...", "broker/...", "faults/...", "linearizability/...", "scenarios"}},
+	{"workloads/scenario", patterns{"env", "drawn", "broker/config", "faults", "scenarios"}},
+	{"workloads/target", patterns{"env/...", "sim/...", "broker/...", "drawn", "faults", "linearizability", "workloads/scenario", "workloads/client", "workloads/target"}},
+	{"workloads", patterns{"env/...", "sim/...", "broker/...", "drawn", "faults/...", "linearizability/...", "scenarios"}},
 
 	// Reports read result directories. What a document looks like has nothing
 	// to do with Weir; comparisons run what they compare.
@@ -67,7 +68,7 @@ var layers = []layer{
 	{"reports", patterns{"linearizability/...", "reports/drawing"}},
 
 	{"cmd/weirlint", nil},
-	{"cmd", patterns{"env/...", "sim/...", "broker/...", "faults/...", "linearizability/...", "scenarios", "workloads/...", "reports/..."}},
+	{"cmd", patterns{"env/...", "sim/...", "broker/...", "drawn", "faults/...", "linearizability/...", "scenarios", "workloads/...", "reports/..."}},
 }
 
 func layerOf(pkg string) (layer, bool) {

@@ -39,7 +39,7 @@ const (
 func (p Plan) catchUp(ctx context.Context, c Configuration) (*CatchUp, error) {
 	s := p.scenario(c, trial{name: "catch-up", load: missedRate, window: missedBytes*time.Second/missedRate - warmUp})
 	lost := fmt.Sprintf("broker-%d", p.Brokers)
-	s.Load.Consumers.Count = 0
+	s.Load.Consumers.Count = scenario.Number{}
 	s.Faults = scenario.Faults{Plan: faults.Plan{{Kind: faults.Crash, At: 0, For: s.Load.Duration.Value(), Node: faults.Target(lost)}}}
 	s.Cluster.Properties["broker.session.timeout.ms"] = "1000"
 	s.Cluster.Properties["broker.heartbeat.interval.ms"] = "250"

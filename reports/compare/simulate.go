@@ -157,7 +157,7 @@ func (p Plan) scenario(c Configuration, t trial) *scenario.Scenario {
 		Seed:     p.Seed,
 		Recovery: time.Minute,
 		Cluster: scenario.Cluster{
-			Brokers: p.Brokers, Storage: storage, Machine: c.Instance, Costs: p.Costs, DirtyPercent: t.dirtyPercent(),
+			Brokers: scenario.Exactly(int64(p.Brokers)), Storage: storage, Machine: c.Instance, Costs: p.Costs, DirtyPercent: t.dirtyPercent(),
 			Properties: scenario.Properties{
 				"min.insync.replicas":              strconv.Itoa(p.MinISR),
 				"offsets.topic.num.partitions":     "3",
@@ -165,16 +165,16 @@ func (p Plan) scenario(c Configuration, t trial) *scenario.Scenario {
 			},
 		},
 		Topic: scenario.Topic{
-			Name: "load", Partitions: scenario.Exactly(int64(p.Partitions)), ReplicationFactor: p.ReplicationFactor,
+			Name: "load", Partitions: scenario.Exactly(int64(p.Partitions)), ReplicationFactor: scenario.Exactly(int64(p.ReplicationFactor)),
 			Configs: scenario.Properties{"min.insync.replicas": strconv.Itoa(p.MinISR)},
 		},
 		Load: scenario.Load{
 			Duration: scenario.ExactSpan(t.warmUp() + t.window), WarmUp: t.warmUp(), History: scenario.HistoryBatches,
 			Producers: scenario.Producers{
-				Count: p.Producers, RecordSize: scenario.Exactly(p.RecordBytes), Partitioner: scenario.PartitionerSticky,
+				Count: scenario.Exactly(int64(p.Producers)), RecordSize: scenario.Exactly(p.RecordBytes), Partitioner: scenario.PartitionerSticky,
 				Properties: p.producer(),
 			},
-			Consumers: scenario.Consumers{Count: p.Consumers},
+			Consumers: scenario.Consumers{Count: scenario.Exactly(int64(p.Consumers))},
 		},
 	}
 	if c.Volume != nil {

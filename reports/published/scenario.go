@@ -54,21 +54,21 @@ func (r Row) scenario(seed scenario.Seed, costs string, w Windows, cache pageCac
 		Question: fmt.Sprintf("What %s published as %s, on simulated machines", r.Lab, r.ID),
 		Seed:     seed,
 		Cluster: scenario.Cluster{
-			Brokers: r.Brokers, Machine: r.Instance, Storage: scenario.InstanceStore, Costs: costs,
+			Brokers: scenario.Exactly(int64(r.Brokers)), Machine: r.Instance, Storage: scenario.InstanceStore, Costs: costs,
 			DirtyPercent: int(cache),
 			Properties: scenario.Properties{
 				"num.replica.fetchers": "8", "message.max.bytes": "10485760", "replica.fetch.max.bytes": "10485760",
 			},
 		},
 		Topic: scenario.Topic{
-			Name: "bench", Partitions: scenario.Exactly(r.Partitions), ReplicationFactor: r.ReplicationFactor,
+			Name: "bench", Partitions: scenario.Exactly(r.Partitions), ReplicationFactor: scenario.Exactly(int64(r.ReplicationFactor)),
 			Configs: scenario.Properties{"min.insync.replicas": "2"},
 		},
 		Load: scenario.Load{
 			Duration: scenario.ExactSpan(w.WarmUp + w.Measured), WarmUp: w.WarmUp,
 			History: scenario.HistoryBatches,
 			Producers: scenario.Producers{
-				Count: r.Producers, Partitioner: scenario.PartitionerSticky,
+				Count: scenario.Exactly(int64(r.Producers)), Partitioner: scenario.PartitionerSticky,
 				RecordSize: scenario.Exactly(r.RecordBytes),
 				Properties: scenario.Properties{
 					"acks": r.Acks, "enable.idempotence": "false",
@@ -79,7 +79,7 @@ func (r Row) scenario(seed scenario.Seed, costs string, w Windows, cache pageCac
 				},
 			},
 			Consumers: scenario.Consumers{
-				Count:      r.Consumers,
+				Count:      scenario.Exactly(int64(r.Consumers)),
 				Properties: scenario.Properties{"max.partition.fetch.bytes": fmt.Sprint(r.partitionFetchBytes())},
 			},
 		},

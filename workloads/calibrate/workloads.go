@@ -110,7 +110,7 @@ func (w Workload) Scenario(phase Phase, p Plan, machineFile string, seed scenari
 		Name: w.Name() + "-" + string(phase), Seed: seed,
 		Question: "How close is the simulated machine to the real one?",
 		Cluster: scenario.Cluster{
-			Brokers: 3, Storage: scenario.MachineStorage, Machine: machineFile, Together: true,
+			Brokers: scenario.Exactly(3), Storage: scenario.MachineStorage, Machine: machineFile, Together: true,
 			Properties: scenario.Properties{
 				"min.insync.replicas":              "2",
 				"offsets.topic.num.partitions":     "1",
@@ -118,16 +118,16 @@ func (w Workload) Scenario(phase Phase, p Plan, machineFile string, seed scenari
 			},
 		},
 		Topic: scenario.Topic{
-			Name: "measured", Partitions: scenario.Exactly(int64(w.Partitions)), ReplicationFactor: 3,
+			Name: "measured", Partitions: scenario.Exactly(int64(w.Partitions)), ReplicationFactor: scenario.Exactly(3),
 			Configs: scenario.Properties{"min.insync.replicas": "2"},
 		},
 		Load: scenario.Load{
 			Duration: scenario.ExactSpan(p.WarmUp + p.Window), WarmUp: p.WarmUp, History: scenario.HistoryBatches,
 			Producers: scenario.Producers{
-				Count: 1, RecordSize: scenario.Exactly(p.Bytes),
+				Count: scenario.Exactly(1), RecordSize: scenario.Exactly(p.Bytes),
 				Properties: scenario.Properties{"acks": w.Acks(), "linger.ms": "0", "enable.idempotence": "true"},
 			},
-			Consumers: scenario.Consumers{Count: 1},
+			Consumers: scenario.Consumers{Count: scenario.Exactly(1)},
 		},
 		Recovery: time.Minute,
 	}

@@ -16,13 +16,13 @@ import (
 func small() *scenario.Scenario {
 	return &scenario.Scenario{
 		Name: "small", Seed: 1, Recovery: time.Minute,
-		Cluster: scenario.Cluster{Brokers: 3, Storage: "gp3"},
-		Topic:   scenario.Topic{Name: "t", Partitions: scenario.Exactly(3), ReplicationFactor: 3},
+		Cluster: scenario.Cluster{Brokers: scenario.Exactly(3), Storage: "gp3"},
+		Topic:   scenario.Topic{Name: "t", Partitions: scenario.Exactly(3), ReplicationFactor: scenario.Exactly(3)},
 		Load: scenario.Load{
 			Duration: scenario.ExactSpan(4 * time.Second), WarmUp: time.Second, History: scenario.HistoryBatches,
-			Producers: scenario.Producers{Count: 2, Rate: scenario.Exactly(2000), RecordSize: scenario.Exactly(200),
+			Producers: scenario.Producers{Count: scenario.Exactly(2), Rate: scenario.Exactly(2000), RecordSize: scenario.Exactly(200),
 				Properties: scenario.Properties{"acks": "all", "linger.ms": "1"}},
-			Consumers: scenario.Consumers{Count: 1},
+			Consumers: scenario.Consumers{Count: scenario.Exactly(1)},
 		},
 	}
 }

@@ -169,7 +169,7 @@ func (k *sink) measurement(s *scenario.Scenario, out *workloads.Outcome) *Measur
 		m.OfferedPerSecond = m.AckedPerSecond
 	}
 	m.Acked, m.Failed, m.Unknown = out.Acked, out.Failed, out.Unknown
-	if l.Consumers.Count == 0 {
+	if l.Consumers.Clients() == 0 {
 		m.Backlog = 0
 	}
 	m.Machines = out.Usage
@@ -202,17 +202,17 @@ func (k *sink) validity(s *scenario.Scenario, out *workloads.Outcome) []Conditio
 	add := func(name string, met bool, format string, args ...any) {
 		list = append(list, Condition{Name: name, Met: met, Note: fmt.Sprintf(format, args...)})
 	}
-	if !k.saturate && s.Load.Producers.Count > 0 {
+	if !k.saturate && s.Load.Producers.Clients() > 0 {
 		add("at least 99.5% of what was requested was acknowledged", m.AckedPerSecond >= sustained*m.OfferedPerSecond,
 			"%.0f of %.0f records/s", m.AckedPerSecond, m.OfferedPerSecond)
 		add("the open loop kept its schedule", out.LateBy <= lateTolerance,
 			"the latest record was handed over %v after its time", out.LateBy.Round(time.Microsecond))
 	}
-	if s.Load.Consumers.Count > 0 {
+	if s.Load.Consumers.Clients() > 0 {
 		add("consumers kept up", float64(m.Backlog) <= boundedSeconds*max(m.AckedPerSecond, 1),
 			"%d records were acknowledged and not yet read at the end of the load", m.Backlog)
 	}
-	if s.Load.Producers.Count > 0 {
+	if s.Load.Producers.Clients() > 0 {
 		add("no record failed", m.Failed+m.Unknown == 0, "%d failed, %d of unknown fate", m.Failed, m.Unknown)
 	}
 	if m.WarmUp == 0 {

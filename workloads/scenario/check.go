@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/weirlab/weir/drawn"
 )
 
 // check finds the first value that cannot work. path is where it is.
@@ -28,11 +30,11 @@ func (s *Scenario) checkHead() (string, error) {
 
 func (s *Scenario) checkCluster() (string, error) {
 	c := s.Cluster
-	if c.Brokers < 1 || c.Brokers > 99 {
-		return "cluster.brokers", fmt.Errorf("%d brokers are not possible; use 1 to 99", c.Brokers)
+	if c.Brokers.Min < 1 || c.Brokers.Max > 99 {
+		return "cluster.brokers", fmt.Errorf("%s brokers are not possible; use 1 to 99", c.Brokers)
 	}
-	if !slices.Contains(Storages(), c.Storage) {
-		return "cluster.storage", fmt.Errorf("%q is not known; use one of %s", c.Storage, strings.Join(Storages(), ", "))
+	if err := checkWord(c.Storage, Storages()); err != nil {
+		return "cluster.storage", err
 	}
 	if path, err := c.checkMachine(); err != nil {
 		return path, err
@@ -64,10 +66,15 @@ func (c *Cluster) checkMachine() (string, error) {
 
 // checkWord finds a value that is neither absent nor one of known.
 func checkWord(value string, known []string) error {
-	if value == "" || slices.Contains(known, value) {
+	if value == "" {
 		return nil
 	}
-	return fmt.Errorf("%q is not known; use one of %s", value, strings.Join(known, ", "))
+	for _, word := range drawn.Alternatives(value) {
+		if !slices.Contains(known, word) {
+			return fmt.Errorf("%q is not known; use one of %s", word, strings.Join(known, ", "))
+		}
+	}
+	return nil
 }
 
 func (s *Scenario) checkFaults() (string, error) {
@@ -78,11 +85,11 @@ func (s *Scenario) checkFaults() (string, error) {
 		if s.Faults.Draw.HealBy > s.Load.Duration.Max {
 			return "faults.draw.heal-by", fmt.Errorf("%v is after the end of the load (%v); faults must be healed by then", s.Faults.Draw.HealBy, s.Load.Duration.Max)
 		}
-		if err := s.Faults.Draw.Validate(s.Topology()); err != nil {
+		if err := s.Faults.Draw.Validate(s.largest().Topology()); err != nil {
 			return "faults.draw", err
 		}
 	}
-	t := s.Topology()
+	t := s.Topology() // the least that may be drawn
 	for i, f := range s.Faults.Plan {
 		at := fmt.Sprintf("faults.plan[%d]", i)
 		if err := f.Validate(t); err != nil {

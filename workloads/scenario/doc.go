@@ -10,9 +10,11 @@
 // load.producers: and so on) or lists of them (topics:, load.programs:). Readers
 // ask [Scenario.TopicsUnderLoad] and [Load.Clients], which know both forms.
 //
-// Where a value may vary from seed to seed the file gives a range ("100..400")
-// and, for faults, bounds to draw within (faults.draw). [Scenario.Resolve]
-// draws all of it and returns an explicit scenario, in which nothing is left to
-// chance: it is what a run writes into its result directory, and what is
-// edited, shrunk and replayed. Resolving an explicit scenario changes nothing.
+// Where a value may vary from seed to seed the file gives ranges and
+// alternatives ("1 | 100..400", package drawn) and, for faults, bounds to draw
+// within (faults.draw). [Scenario.Resolve] draws all of it, each value from a
+// stream that its place in the file keys, cuts what is drawn to what fits
+// together (settle.go; the rules are in docs/scenarios.md), and returns an
+// explicit scenario, in which nothing is left to chance: it is what a run writes
+// into its result directory, and what is edited, shrunk and replayed. Resolving an explicit scenario changes nothing.
 package scenario

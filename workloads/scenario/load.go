@@ -3,6 +3,7 @@ package scenario
 import (
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 	"time"
 )
@@ -50,10 +51,12 @@ type Program struct {
 
 // Clients is a kind of program: settings of clients that do the same.
 type Clients interface {
-	// Clients is how many there are, and On the topic that they work on: the
+	// Clients is how many there are, if that is drawn at most, and On the topic that they work on: the
 	// only one if it is "".
 	Clients() int
 	On() string
+	// least is how many there are at least, if that is drawn.
+	least() int64
 	// check finds the first setting that cannot work, and where it is.
 	check() (path string, err error)
 	// draw has the seed choose where something is left to it.
@@ -113,17 +116,35 @@ func Count[Kind Clients](l Load) int {
 	return n
 }
 
-func (l Load) draw(seed uint64) Load {
-	l.Properties = l.Properties.draw(seed, "load.properties")
-	l.Duration = l.Duration.draw(seed, "load.duration")
-	l.Producers = *l.Producers.draw(seed, "load.producers").Producers
-	l.Consumers = *l.Consumers.draw(seed, "load.consumers").Consumers
-	l.Committers = *l.Committers.draw(seed, "load.committers").Committers
-	programs := l.Programs
+// draw has the seed choose. Programs of the list are known by their kind and
+// topic, so that one more of another kind leaves their draws as they were. Those
+// that are drawn without clients, or whose topic there is not, are left out.
+func (l Load) draw(seed uint64, topics []Topic) Load {
+	was := l
+	l.Properties = was.Properties.draw(seed, "load.properties")
+	l.settle(&was)
+	l.Duration = was.Duration.Draw(stream(seed, "load.duration"))
+	one := func(c Clients, path string) Program {
+		p := c.draw(seed, path)
+		if p.Producers != nil {
+			p.Producers.lengthen(c.(*Producers), l.Properties, was.Properties)
+		}
+		return p
+	}
+	l.Producers = *one(&was.Producers, "load.producers").Producers
+	l.Consumers = *one(&was.Consumers, "load.consumers").Consumers
+	l.Committers = *one(&was.Committers, "load.committers").Committers
 	l.Programs = nil
-	for i, p := range programs {
+	seen := map[string]int{}
+	for _, p := range was.Programs {
 		kinds, some := p.each()
-		l.Programs = append(l.Programs, some[0].draw(seed, fmt.Sprintf("load.programs[%d].%s", i, kinds[0])))
+		path := fmt.Sprintf("load.programs.%s.%s", kinds[0], some[0].On())
+		seen[path]++
+		drawn := one(some[0], fmt.Sprintf("%s.%d", path, seen[path]))
+		gone := some[0].On() != "" && !slices.ContainsFunc(topics, func(t Topic) bool { return t.Name == some[0].On() })
+		if _, some := drawn.each(); some[0].Clients() > 0 && !gone {
+			l.Programs = append(l.Programs, drawn)
+		}
 	}
 	return l
 }
@@ -201,7 +222,16 @@ func (s *Scenario) checkPrograms() (string, error) {
 	if len(l.Clients()) == 0 {
 		return "load", fmt.Errorf("there are no clients; give producers, consumers or committers a count")
 	}
+	if !slices.ContainsFunc(l.Clients(), s.certain) {
+		return "load", fmt.Errorf("all clients may be drawn away; give a program on a topic that there always is a count above zero")
+	}
 	return "", nil
+}
+
+// certain reports whether every seed has clients of a program.
+func (s *Scenario) certain(c Clients) bool {
+	t, ok := s.TopicOf(c.On())
+	return ok && t.always() && c.least() > 0
 }
 
 // noTopic is the mistake of clients that work on no topic there is.

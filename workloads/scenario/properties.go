@@ -10,24 +10,69 @@ import (
 	"time"
 
 	"github.com/weirlab/weir/broker/config"
-	"github.com/weirlab/weir/env"
+	"github.com/weirlab/weir/drawn"
 )
 
 // Properties are Kafka settings by their Kafka names. A value "a | b" leaves
-// it to the seed which of the two it is; until then it reads as the first.
+// it to the seed which of the two it is, and "lo..hi" which number; until then
+// it reads as the first or the least.
 type Properties map[string]string
 
-func alternatives(value string) []string { return strings.Split(value, " | ") }
-
-// draw has the seed choose where there are alternatives.
+// draw has the seed choose where there is a choice.
 func (p Properties) draw(seed uint64, path string) Properties {
-	drawn := maps.Clone(p)
+	r := maps.Clone(p)
 	for _, name := range sortedKeys(p) {
-		if among := alternatives(p[name]); len(among) > 1 {
-			drawn[name] = among[env.NewRand(seed, "scenario", path+"."+name).Intn(len(among))]
+		if !p.drawn(name) {
+			continue
+		}
+		from := stream(seed, path+"."+name)
+		r[name] = drawn.Word(from, p[name])
+		if n, ok := numbers(r[name]); ok {
+			r[name] = n.Draw(from).String()
 		}
 	}
-	return drawn
+	return r
+}
+
+// numbers is a value as a range of numbers, false if it is none.
+func numbers(value string) (n Number, ok bool) {
+	return n, strings.Contains(value, "..") && n.UnmarshalText([]byte(value)) == nil
+}
+
+// drawn reports whether the value of a property is left to the seed.
+func (p Properties) drawn(name string) bool {
+	_, isRange := numbers(p[name])
+	return isRange || len(drawn.Alternatives(p[name])) > 1
+}
+
+// values are those that a property may have, of ranges the ends; def if it is
+// not given.
+func (p Properties) values(name, def string) []string {
+	text, ok := p[name]
+	if !ok {
+		return []string{def}
+	}
+	var all []string
+	for _, value := range drawn.Alternatives(text) {
+		if n, ok := numbers(value); ok {
+			all = append(all, strconv.FormatInt(n.Min, 10), strconv.FormatInt(n.Max, 10))
+		} else {
+			all = append(all, value)
+		}
+	}
+	return all
+}
+
+// most is the largest number that a property may be, or def if it is not
+// given.
+func (p Properties) most(name string, def int64) int64 {
+	most := int64(math.MinInt64)
+	for _, value := range p.values(name, strconv.FormatInt(def, 10)) {
+		if v, err := strconv.ParseInt(value, 10, 64); err == nil {
+			most = max(most, v)
+		}
+	}
+	return most
 }
 
 // kind says what a property's value looks like.
@@ -117,7 +162,7 @@ func (p Properties) check(known map[string]kind) (name string, err error) {
 			slices.Sort(names)
 			return name, fmt.Errorf("unknown property%s; known properties: %s", hint(name, names), strings.Join(names, ", "))
 		}
-		for _, value := range alternatives(p[name]) {
+		for _, value := range p.values(name, "") {
 			if k.check(value) != nil {
 				return name, fmt.Errorf("%q is not %s", value, k.what)
 			}
@@ -129,13 +174,12 @@ func (p Properties) check(known map[string]kind) (name string, err error) {
 // Names are the properties given, in order.
 func (p Properties) Names() []string { return sortedKeys(p) }
 
-// value is what is given for a property, of alternatives the first.
+// value is what is given for a property, of several values the first.
 func (p Properties) value(name string) (string, bool) {
-	s, ok := p[name]
-	if !ok {
+	if _, ok := p[name]; !ok {
 		return "", false
 	}
-	return alternatives(s)[0], true
+	return p.values(name, "")[0], true
 }
 
 // Int is the value of a whole-number property, or def if it is not set.
@@ -184,7 +228,7 @@ func (p Properties) checkBroker() (name string, err error) {
 		if slices.Contains(ownProperties, name) {
 			return name, fmt.Errorf("the scenario gives each broker its own; remove it")
 		}
-		for _, value := range alternatives(p[name]) {
+		for _, value := range p.values(name, "") {
 			if err := config.CheckStatic(name, value); err != nil {
 				return name, err
 			}
@@ -197,7 +241,7 @@ func (p Properties) checkBroker() (name string, err error) {
 // have.
 func (p Properties) checkTopic() (name string, err error) {
 	for _, name := range sortedKeys(p) {
-		for _, value := range alternatives(p[name]) {
+		for _, value := range p.values(name, "") {
 			if err := config.CheckTopic(name, value); err != nil {
 				return name, err
 			}

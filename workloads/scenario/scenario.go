@@ -6,13 +6,13 @@ import (
 	"os"
 	"reflect"
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"go.yaml.in/yaml/v4"
 
+	"github.com/weirlab/weir/drawn"
 	"github.com/weirlab/weir/faults"
 )
 
@@ -41,9 +41,15 @@ type Scenario struct {
 // Cluster describes the brokers. Every broker is a voter of the metadata
 // quorum too.
 type Cluster struct {
-	Brokers int `yaml:"brokers"`
+	Brokers Number `yaml:"brokers"`
+
+	// Racks is how many racks the brokers are spread over, taking turns; 0 for
+	// none.
+	Racks Number `yaml:"racks,omitempty"`
+
 	// Storage is one of [Storages]. Local targets use the disk they find.
 	Storage string `yaml:"storage"`
+
 	// Volume sizes an EBS volume; what is left out is as the class comes.
 	Volume Volume `yaml:"volume,omitempty"`
 
@@ -167,7 +173,7 @@ func syntaxError(file string, err error) error {
 
 func defaults() Scenario {
 	return Scenario{
-		Cluster:  Cluster{Brokers: 3, Storage: "gp3"},
+		Cluster:  Cluster{Brokers: Exactly(3), Storage: "gp3"},
 		Recovery: time.Minute,
 	}
 }
@@ -189,7 +195,7 @@ func (s *Scenario) YAML() ([]byte, error) { return yaml.Dump(s, yaml.WithIndent(
 // BrokerNames are the host names of the brokers, "broker-1" and up; a
 // broker's node.id is its number.
 func (s *Scenario) BrokerNames() []string {
-	names := make([]string, s.Cluster.Brokers)
+	names := make([]string, s.Cluster.Brokers.Value())
 	for i := range names {
 		names[i] = fmt.Sprintf("broker-%d", i+1)
 	}
@@ -217,18 +223,29 @@ func (s *Scenario) Explicit() bool {
 	return reflect.DeepEqual(s, resolved)
 }
 
+func (c Cluster) draw(seed uint64) Cluster {
+	c.Brokers = c.Brokers.Draw(stream(seed, "cluster.brokers"))
+	c.Racks = c.Racks.Draw(stream(seed, "cluster.racks"))
+	c.Storage = drawn.Word(stream(seed, "cluster.storage"), c.Storage)
+	c.Properties = c.Properties.draw(seed, "cluster.properties")
+	return c
+}
+
 // Resolve draws everything the scenario leaves to its seed.
 func (s *Scenario) Resolve() *Scenario {
 	r := *s
 	seed := uint64(s.Seed)
-	r.Cluster.Properties = s.Cluster.Properties.draw(seed, "cluster.properties")
+	r.Cluster = s.Cluster.draw(seed)
 	r.Topic = s.Topic.draw(seed, "topic")
-	r.Topics = slices.Clone(s.Topics)
-	for i, t := range s.Topics {
-		r.Topics[i] = t.draw(seed, fmt.Sprintf("topics[%d]", i))
+	r.Topics = nil
+	for _, t := range s.Topics {
+		if t = t.draw(seed, "topics."+t.Name); t.Partitions.Value() > 0 {
+			r.Topics = append(r.Topics, t)
+		}
 	}
-	r.Load = s.Load.draw(seed)
+	r.Load = s.Load.draw(seed, r.Topics)
 	r.Simulation = s.Simulation.draw(seed)
+	r.settle(s)
 	if draw := s.Faults.Draw; draw != nil {
 		bounds := *draw
 		bounds.HealBy = min(bounds.HealBy, r.Load.Duration.Value())

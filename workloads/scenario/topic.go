@@ -4,13 +4,14 @@ import (
 	"fmt"
 	"reflect"
 	"regexp"
+	"slices"
 )
 
 // Topic is a topic under load, created before the load starts.
 type Topic struct {
 	Name              string     `yaml:"name"`
 	Partitions        Number     `yaml:"partitions"`
-	ReplicationFactor int        `yaml:"replication.factor"`
+	ReplicationFactor Number     `yaml:"replication.factor"`
 	Configs           Properties `yaml:"configs,omitempty"`
 }
 
@@ -42,14 +43,19 @@ func (s *Scenario) TopicOf(name string) (Topic, bool) {
 // it at the replication factor.
 func (s *Scenario) MinISR(t Topic) int {
 	own := t.Configs.Int("min.insync.replicas", s.Cluster.Properties.Int("min.insync.replicas", 1))
-	return int(max(1, min(own, int64(t.ReplicationFactor))))
+	return int(max(1, min(own, t.ReplicationFactor.Value())))
 }
 
 func (t Topic) draw(seed uint64, path string) Topic {
-	t.Partitions = t.Partitions.draw(seed, path+".partitions")
+	t.Partitions = t.Partitions.Draw(stream(seed, path+".partitions"))
+	t.ReplicationFactor = t.ReplicationFactor.Draw(stream(seed, path+".replication.factor"))
 	t.Configs = t.Configs.draw(seed, path+".configs")
 	return t
 }
+
+// always reports whether every seed has the topic: one of a list that is drawn
+// to have no partitions is left out.
+func (t Topic) always() bool { return t.Partitions.Min > 0 }
 
 func (s *Scenario) checkTopics() (string, error) {
 	if len(s.Topics) == 0 {
@@ -57,6 +63,9 @@ func (s *Scenario) checkTopics() (string, error) {
 	}
 	if !reflect.ValueOf(s.Topic).IsZero() {
 		return "topics", fmt.Errorf("give either topic: or topics:, not both")
+	}
+	if !slices.ContainsFunc(s.Topics, Topic.always) {
+		return "topics", fmt.Errorf("every topic may be drawn away; let one have at least one partition")
 	}
 	seen := map[string]bool{}
 	for i, t := range s.Topics {
@@ -78,11 +87,11 @@ func (s *Scenario) checkTopic(t Topic, path string) (string, error) {
 	switch {
 	case !topicName.MatchString(t.Name) || t.Name == "." || t.Name == "..":
 		return path + ".name", fmt.Errorf("%q is not a topic name; use 1 to 249 letters, digits, dots, dashes and underscores", t.Name)
-	case t.Partitions.Min < 1 || t.Partitions.Max > 10_000:
+	case t.Partitions.Max < 1 || t.Partitions.Max > 10_000 || t.Partitions.Min < 1 && len(s.Topics) == 0:
 		return path + ".partitions", fmt.Errorf("a topic has 1 to 10000 partitions")
-	case t.ReplicationFactor < 1 || t.ReplicationFactor > s.Cluster.Brokers:
+	case t.ReplicationFactor.Min < 1 || t.ReplicationFactor.Exact() && t.ReplicationFactor.Min > s.Cluster.Brokers.Max:
 		return path + ".replication.factor", fmt.Errorf("%d replicas need as many brokers, but the cluster has %d; use 1 to %d, or raise cluster.brokers",
-			t.ReplicationFactor, s.Cluster.Brokers, s.Cluster.Brokers)
+			t.ReplicationFactor.Min, s.Cluster.Brokers.Max, s.Cluster.Brokers.Max)
 	}
 	if name, err := t.Configs.checkTopic(); err != nil {
 		return path + ".configs." + name, err

@@ -17,12 +17,15 @@ func BrokerConfig(s *scenario.Scenario, index int, voters []broker.Voter, addr s
 	c.NodeID = int32(index + 1)
 	c.Listen = addr
 	c.Voters = voters
+	if racks := int(s.Cluster.Racks.Value()); racks > 0 {
+		c.Rack = fmt.Sprintf("rack-%d", index%racks+1)
+	}
 	for _, name := range p.Names() {
 		if err := c.Set(name, p[name]); err != nil {
 			return c, fmt.Errorf("scenario: cluster.properties: %w", err)
 		}
 	}
-	c.OffsetsReplicationFactor = min(int16(s.Cluster.Brokers), c.OffsetsReplicationFactor)
+	c.OffsetsReplicationFactor = min(int16(s.Cluster.Brokers.Value()), c.OffsetsReplicationFactor)
 	return c, nil
 }
 
@@ -36,7 +39,7 @@ func judgedTopic(s *scenario.Scenario, t scenario.Topic) linearizability.Topic {
 	return linearizability.Topic{
 		Name:              t.Name,
 		Partitions:        int32(t.Partitions.Value()),
-		ReplicationFactor: int32(t.ReplicationFactor),
+		ReplicationFactor: int32(t.ReplicationFactor.Value()),
 		MinISR:            int32(s.MinISR(t)),
 		UncleanElection:   t.Configs.Bool("unclean.leader.election.enable", false),
 		FlushMessages:     t.Configs.Int("flush.messages", s.Cluster.Properties.Int("log.flush.interval.messages", 0)),

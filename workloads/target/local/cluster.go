@@ -84,7 +84,7 @@ func New(s *scenario.Scenario, o Options, tell target.Listener) (target.Cluster,
 	if err != nil {
 		return nil, err
 	}
-	n := s.Cluster.Brokers
+	n := int(s.Cluster.Brokers.Value())
 	addrs, err := freeAddresses(2 * n)
 	if err != nil {
 		return nil, err

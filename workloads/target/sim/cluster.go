@@ -99,10 +99,10 @@ func New(s *scenario.Scenario, o Options, tell target.Listener) (*Cluster, error
 	}
 	c.watch = newWatch(c, o.Unwatched)
 	var voters []broker.Voter
-	for i := range s.Cluster.Brokers {
+	for i := range int(s.Cluster.Brokers.Value()) {
 		voters = append(voters, broker.Voter{ID: int32(i + 1), Host: target.BrokerName(i), Port: controllerPort})
 	}
-	for i := range s.Cluster.Brokers {
+	for i := range int(s.Cluster.Brokers.Value()) {
 		b := &server{index: i, name: target.BrokerName(i), node: k.NewNode(target.BrokerName(i))}
 		var err error
 		if b.cfg, err = target.BrokerConfig(s, i, voters, address(i)); err != nil {
