@@ -9,6 +9,7 @@ import (
 
 	"github.com/weirlab/weir/broker/storage"
 	"github.com/weirlab/weir/env"
+	"github.com/weirlab/weir/env/planted"
 )
 
 // life is what a broker notes of itself for the process that comes after it.
@@ -68,7 +69,7 @@ func (n *lifeNote) write(l life) error {
 func (n *lifeNote) takeBack() {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if n.takenBack {
+	if n.takenBack || planted.Is("trust-after-disk-error") {
 		return
 	}
 	n.takenBack = true
@@ -109,7 +110,7 @@ func lastLife(e env.Env, dir string) (int64, error) {
 		return noLife, nil
 	}
 	boot := e.BootID()
-	if last.Epoch == noLife || !last.Synced && (boot == "" || last.BootID != boot) {
+	if last.Epoch == noLife || !last.Synced && (boot == "" || last.BootID != boot) && !planted.Is("trust-after-power-loss") {
 		return noLife, nil
 	}
 	if err := (life{Epoch: last.Epoch, BootID: boot}).write(e, dir); err != nil {

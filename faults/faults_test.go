@@ -187,7 +187,7 @@ func TestPlantingNeedsAFaultBuild(t *testing.T) {
 	_, err := faults.Plant([]string{"B1"})
 	require.ErrorContains(t, err, "make faultbuild")
 	_, err = faults.Plant([]string{"B999"})
-	require.ErrorContains(t, err, "B1 (truncate-to-high-watermark)")
+	require.ErrorContains(t, err, "B1, B3")
 	planted, err := faults.Plant(nil)
 	require.NoError(t, err)
 	require.Empty(t, planted)

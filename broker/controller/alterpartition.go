@@ -7,6 +7,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/weirlab/weir/broker/metadata"
+	"github.com/weirlab/weir/env/planted"
 )
 
 // alterPartition is AlterPartition (KIP-497): a leader asks for other in-sync
@@ -87,7 +88,7 @@ func checkAlter(img *metadata.Image, req *kmsg.AlterPartitionRequest, p *metadat
 		return kerr.FencedLeaderEpoch
 	case p.Leader != req.BrokerID:
 		return kerr.InvalidRequest
-	case rp.PartitionEpoch < p.PartitionEpoch:
+	case rp.PartitionEpoch < p.PartitionEpoch && !planted.Is("alter-any-partition-epoch"):
 		return kerr.InvalidUpdateVersion
 	case !slices.Contains(isr, req.BrokerID):
 		return kerr.InvalidRequest
@@ -100,13 +101,13 @@ func checkAlter(img *metadata.Image, req *kmsg.AlterPartitionRequest, p *metadat
 			return kerr.InvalidRequest
 		}
 		b := img.Broker(id)
-		if !b.Active() {
+		if !b.Active() && !planted.Is("alter-with-fenced") {
 			return kerr.IneligibleReplica // KIP-841
 		}
 		if req.Version >= 3 {
 			// What an earlier life of the replica had fetched proves nothing
 			// about this one (KIP-903).
-			if epoch := rp.NewEpochISR[i].BrokerEpoch; epoch != -1 && epoch != b.Epoch {
+			if epoch := rp.NewEpochISR[i].BrokerEpoch; epoch != -1 && epoch != b.Epoch && !planted.Is("alter-any-broker-epoch") {
 				return kerr.IneligibleReplica
 			}
 		}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/weirlab/weir/broker/metadata"
 	"github.com/weirlab/weir/env"
+	"github.com/weirlab/weir/env/planted"
 )
 
 // session is what the controller remembers of a broker's heartbeats. It is not
@@ -61,6 +62,9 @@ func (m *machine) expire(now time.Duration, t *txn) {
 			gone = append(gone, id)
 		}
 	}
+	if len(gone) == 0 || planted.Is("fenced-stays-in-isr") {
+		return
+	}
 	m.brokerGone(t, gone...)
 }
 
@@ -104,7 +108,7 @@ func (m *machine) registerBroker(now time.Duration, t *txn, req *kmsg.BrokerRegi
 	if old == nil && t.img().BrokerCount() >= maxBrokers {
 		return refuse(kerr.PolicyViolation)
 	}
-	if old != nil && old.Incarnation == req.IncarnationID {
+	if old != nil && (old.Incarnation == req.IncarnationID || planted.Is("any-incarnation")) {
 		// The answer to an earlier attempt was lost.
 		m.touch(now, old, -1)
 		resp.BrokerEpoch = old.Epoch
@@ -129,7 +133,8 @@ func (m *machine) registerBroker(now time.Duration, t *txn, req *kmsg.BrokerRegi
 	directories = slices.Compact(directories)
 	t.add(&metadata.RegisterBrokerRecord{BrokerID: req.BrokerID, BrokerEpoch: t.next(), Incarnation: req.IncarnationID,
 		Host: l.Host, Port: int32(l.Port), Rack: rack, Fenced: true, Directories: directories})
-	if old != nil && req.Version >= 3 && req.PreviousBrokerEpoch == old.Epoch && !missesAny(directories, old.Directories) {
+	trusted := old != nil && req.Version >= 3 && req.PreviousBrokerEpoch == old.Epoch && !missesAny(directories, old.Directories)
+	if trusted || planted.Is("trust-every-registration") {
 		m.brokerGone(t, req.BrokerID)
 	} else {
 		m.brokerLossy(t, req.BrokerID)
@@ -327,7 +332,9 @@ func (m *machine) allocateProducerIDs(t *txn, req *kmsg.AllocateProducerIDsReque
 		resp.ErrorCode = kerr.UnknownServerError.Code // KIP-730: none are left
 		return resp
 	}
-	t.add(&metadata.ProducerIDsRecord{BrokerID: req.BrokerID, BrokerEpoch: req.BrokerEpoch, NextProducerID: first + producerIDBlock})
+	if !planted.Is("producer-ids-twice") {
+		t.add(&metadata.ProducerIDsRecord{BrokerID: req.BrokerID, BrokerEpoch: req.BrokerEpoch, NextProducerID: first + producerIDBlock})
+	}
 	resp.ProducerIDStart, resp.ProducerIDLen = first, producerIDBlock
 	return resp
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/weirlab/weir/broker/config"
 	"github.com/weirlab/weir/broker/metadata"
+	"github.com/weirlab/weir/env/planted"
 )
 
 // election says which replica should lead a partition after a change.
@@ -43,6 +44,9 @@ func (m *machine) reviewPartition(t *txn, p, next *metadata.Partition, isr []int
 	if mode == keepLeader && m.topicValue(img, p.Topic, config.UncleanLeaderElection).Bool() {
 		mode = unclean
 	}
+	if planted.Is("eligible-for-ever") {
+		minISR = len(p.Replicas) + 1 // as if the ISR were never large enough again
+	}
 	next.ISR = inOrder(p.Replicas, isr)
 	next.ELR = nil
 	if len(next.ISR) < minISR {
@@ -51,7 +55,7 @@ func (m *machine) reviewPartition(t *txn, p, next *metadata.Partition, isr []int
 		}))
 	}
 
-	if keepsNoELR() {
+	if (len(next.ELR) > 0 || len(next.ISR) == 0) && planted.Is("no-eligible-leader-replicas") {
 		if next.ELR = nil; len(next.ISR) == 0 {
 			next.ISR = slices.Clone(p.ISR)
 		}
@@ -118,7 +122,7 @@ func electLeader(img *metadata.Image, p *metadata.Partition, mode election) (lea
 	if len(p.ISR) == 0 && len(p.ELR) == 0 && len(p.LastKnownELR) == 1 && live(p.LastKnownELR[0]) {
 		return p.LastKnownELR[0], true
 	}
-	if mode == unclean {
+	if mode == unclean || planted.Is("elect-anyone") {
 		for _, id := range p.Replicas {
 			if live(id) {
 				return id, true
@@ -183,7 +187,9 @@ func (m *machine) brokerLossy(t *txn, id int32) {
 // brokerBack lets a broker that became active lead what has no leader.
 func (m *machine) brokerBack(t *txn, id int32) {
 	forPartitions(t,
-		func(p *metadata.Partition) bool { return p.Leader == metadata.NoLeader && p.HasReplica(id) },
+		func(p *metadata.Partition) bool {
+			return p.Leader == metadata.NoLeader && p.HasReplica(id) && !planted.Is("leaderless-for-ever")
+		},
 		func(p *metadata.Partition) { m.changePartition(t, p, p.ISR, noBroker, keepLeader) })
 }
 

@@ -8,6 +8,7 @@ import (
 
 	"github.com/weirlab/weir/broker/storage"
 	"github.com/weirlab/weir/env"
+	"github.com/weirlab/weir/env/planted"
 )
 
 // shard is one partition while this broker leads it in one epoch.
@@ -156,7 +157,7 @@ func (s *shard[M, O]) take(t Turn[O]) {
 	}
 	h := held[O]{after: after, answers: t.Answers, then: t.Then}
 	switch {
-	case after <= s.settled || answersEarly():
+	case after <= s.settled || planted.Is("answer-before-commit"):
 		s.let(h, Outcome{})
 	case len(h.answers) > 0 || h.then != nil:
 		h.deadline = s.r.env.Now() + s.r.cfg.AnswerTimeout
@@ -195,6 +196,9 @@ func (s *shard[M, O]) read(reads []func(At) Answer[O]) {
 	}
 	at := s.at()
 	t := Turn[O]{Records: []storage.Record{s.r.cfg.Barrier(at.WallMillis)}}
+	if planted.Is("read-without-barrier") {
+		t.Records = nil
+	}
 	for _, read := range reads {
 		t.Answers = append(t.Answers, read(at))
 	}

@@ -4,6 +4,8 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
+
+	"github.com/weirlab/weir/env/planted"
 )
 
 // rebalance moves the group towards its next generation.
@@ -75,7 +77,7 @@ func (s *step) deadlinePassed() {
 		switch m := s.Members[id]; {
 		case m.joining != 0:
 			present++
-		case m.InstanceID == "":
+		case m.InstanceID == "" && !planted.Is("absent-members-stay"):
 			s.forget(m)
 		}
 	}
@@ -207,7 +209,7 @@ func (s *step) sync(in Sync) {
 	case code != 0:
 		refuse(code)
 		return
-	case in.Generation != s.Generation:
+	case in.Generation != s.Generation && !planted.Is("sync-of-any-generation"):
 		refuse(kerr.IllegalGeneration.Code)
 		return
 	case in.ProtocolType != "" && in.ProtocolType != s.ProtocolType, in.Protocol != "" && in.Protocol != s.Protocol:

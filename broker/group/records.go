@@ -8,6 +8,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/weirlab/weir/broker/storage"
+	"github.com/weirlab/weir/env/planted"
 )
 
 // Versions of the keys in __consumer_offsets, which tell the kinds of record
@@ -155,6 +156,9 @@ func (m *machine) replayOffset(rec storage.Record) error {
 	epoch := v.LeaderEpoch
 	if v.Version < 3 {
 		epoch = -1
+	}
+	if old, ok := m.group(k.Group).Offsets[tp]; ok && old.Offset != v.Offset && planted.Is("replay-keeps-first") {
+		return nil
 	}
 	m.group(k.Group).Offsets[tp] = Offset{Offset: v.Offset, LeaderEpoch: epoch, Metadata: v.Metadata, CommitTimestamp: v.CommitTimestamp}
 	return nil

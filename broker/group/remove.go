@@ -9,6 +9,7 @@ import (
 	"github.com/weirlab/weir/broker/coordinator"
 	"github.com/weirlab/weir/broker/storage"
 	"github.com/weirlab/weir/env"
+	"github.com/weirlab/weir/env/planted"
 )
 
 // removal is an offset that is to go, or a whole group.
@@ -118,7 +119,7 @@ func (m *machine) expired(wallMillis int64) (list []removal) {
 		}
 		left := len(g.Offsets)
 		for _, tp := range sortedPartitions(g.Offsets) {
-			if m.gone(tp.Topic) || wallMillis-max(since, g.Offsets[tp].CommitTimestamp) >= retention && !g.subscribes(tp.Topic) {
+			if m.gone(tp.Topic) || wallMillis-max(since, g.Offsets[tp].CommitTimestamp) >= retention && (!g.subscribes(tp.Topic) || planted.Is("expire-what-is-consumed")) {
 				list = append(list, removal{group: id, tp: tp})
 				left--
 			}

@@ -9,6 +9,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/weirlab/weir/env"
+	"github.com/weirlab/weir/env/planted"
 )
 
 // Step takes one input at monotonic time now and returns what is to be done,
@@ -307,7 +308,7 @@ func (g *Group) member(id, instance string) (*Member, int16) {
 		if !known {
 			return nil, kerr.UnknownMemberID.Code
 		}
-		if current != id {
+		if current != id && !planted.Is("replaced-member-lives") {
 			return nil, kerr.FencedInstanceID.Code
 		}
 	}
@@ -326,7 +327,7 @@ func (s *step) heartbeat(in Heartbeat) int16 {
 	if code != 0 {
 		return code
 	}
-	if in.Generation != s.Generation {
+	if in.Generation != s.Generation && !planted.Is("heartbeat-of-any-generation") {
 		return kerr.IllegalGeneration.Code
 	}
 	s.touch(m)
@@ -364,13 +365,13 @@ func (s *step) leave(leavers []Leaver) (codes []int16) {
 
 func (s *step) tick() {
 	for _, id := range env.SortedKeys(s.pending) {
-		if s.pending[id] <= s.now {
+		if s.pending[id] <= s.now && !planted.Is("pending-members-stay") {
 			delete(s.pending, id)
 		}
 	}
 	gone := false
 	for _, id := range s.memberIDs() {
-		if m := s.Members[id]; !m.waiting() && m.expires <= s.now {
+		if m := s.Members[id]; !m.waiting() && m.expires <= s.now && !planted.Is("sessions-never-end") {
 			s.forget(m)
 			gone = true
 		}
@@ -383,7 +384,7 @@ func (s *step) tick() {
 		s.deadlinePassed()
 	case s.State == Preparing:
 		s.tryComplete()
-	case s.State == Completing && s.deadline <= s.now:
+	case s.State == Completing && s.deadline <= s.now && !planted.Is("await-assignment-for-ever"):
 		s.dropUnsynced()
 	}
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/weirlab/weir/broker/storage"
 	"github.com/weirlab/weir/env"
+	"github.com/weirlab/weir/env/planted"
 )
 
 // fetchWaiter is a fetch that waits for any of its partitions to have more.
@@ -123,6 +124,8 @@ func (r *fetchRound) look(req *FetchPartition, result *FetchResult, what *fetchR
 	switch {
 	case r.params.follower():
 		upTo = p.state.Log().End
+	case !r.first && upTo < p.state.Log().End && planted.Is("limit-read-again"):
+		upTo = p.state.Log().End
 	case r.params.ReadCommitted:
 		upTo = result.LastStableOffset
 	}
@@ -189,7 +192,7 @@ func (p *partition) read(result *FetchResult, lend func(int) []byte, offset int6
 	records, err := p.log.ReadInto(lend, offset, what.upTo, maxBytes, minOne)
 	// What was read without the lock counts only if nobody can have cut the
 	// log meanwhile (KAFKA-18723).
-	if p.leading.Load() != what.epoch {
+	if p.leading.Load() != what.epoch && !planted.Is("bytes-of-a-later-epoch") {
 		*result = fetchError(kerr.NotLeaderForPartition.Code)
 		return 0
 	}
@@ -241,6 +244,9 @@ func (p *partition) enlist(r *fetchRound) {
 // examine checks a fetch against the replica's state and, if it is a
 // follower's, lets the state take it in.
 func (p *partition) examine(r *fetchRound, req *FetchPartition) FetchResult {
+	if r.params.follower() && req.CurrentLeaderEpoch != p.state.LeaderEpoch() && planted.Is("fetch-of-any-epoch") {
+		req.CurrentLeaderEpoch = p.state.LeaderEpoch()
+	}
 	if code := p.checkEpoch(req.CurrentLeaderEpoch); code != 0 {
 		return p.fetchRefusal(code)
 	}
@@ -281,7 +287,11 @@ func (p *partition) epochEnd(epoch int32) (int32, int64) {
 	if ends := p.state.Log(); epoch == ends.Epoch {
 		return epoch, ends.End
 	}
-	return p.log.EpochEnd(epoch)
+	found, end := p.log.EpochEnd(epoch)
+	if found != epoch && planted.Is("end-without-epoch") {
+		found = epoch
+	}
+	return found, end
 }
 
 // checkEpoch fences a request by the epoch its sender believes in; -1 skips that.

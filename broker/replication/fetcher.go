@@ -8,6 +8,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/weirlab/weir/env"
+	"github.com/weirlab/weir/env/planted"
 )
 
 // fetchVersion is the version of Fetch between brokers: it names topics by id
@@ -207,6 +208,9 @@ func (f *fetcher) ask() bool {
 		part.Partition = p.tp.Partition
 		part.CurrentLeaderEpoch, part.FetchOffset = t.epoch, t.asked.End
 		part.LastFetchedEpoch, part.LogStartOffset = t.asked.Epoch, t.asked.Start
+		if part.LastFetchedEpoch >= 0 && planted.Is("fetch-without-validation") {
+			part.LastFetchedEpoch = -1
+		}
 		part.PartitionMaxBytes = cfg.ReplicaFetchMaxBytes
 		last := &topics[len(topics)-1]
 		last.Partitions = append(last.Partitions, part)
@@ -324,7 +328,7 @@ func (f *fetcher) take(resp *kmsg.FetchResponse) {
 			t.retryAt = f.m.e.Now() + f.m.cfg.ReplicaFetchBackoff
 		}
 	}
-	if served {
+	if served && !planted.Is("take-no-turns") {
 		f.takeTurns()
 	}
 	if at == 0 {

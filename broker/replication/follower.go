@@ -4,6 +4,8 @@ import (
 	"slices"
 
 	"github.com/twmb/franz-go/pkg/kerr"
+
+	"github.com/weirlab/weir/env/planted"
 )
 
 // follow makes the replica a follower in an epoch, or changes what it knows of
@@ -20,7 +22,7 @@ func (s *State) follow(a *Assignment, newEpoch bool, out []Output) []Output {
 	}
 	// Whether or not the leader is another one, the logs are compared anew in
 	// every epoch (KAFKA-7164): each fetch carries the follower's last epoch.
-	if (a.TruncateToHighWatermark || !s.obeys(GuardTruncateByEpoch)) && s.hw < s.log.End {
+	if s.hw < s.log.End && !s.obeys(GuardTruncateByEpoch) {
 		out = append(out, Output{Kind: OutTruncate, Offset: s.hw})
 	}
 	return append(out, Output{Kind: OutStartFetch, Leader: s.leader, Epoch: s.epoch})
@@ -55,7 +57,7 @@ func (s *State) Answered(f FetchAnswer, out []Output) []Output {
 	if s.role != RoleFollower || s.leader == noLeader {
 		return append(out, Output{Kind: OutIgnore})
 	}
-	if s.obeys(GuardFetchStillCurrent) && (f.AskedEpoch != s.epoch || f.AskedOffset != s.log.End || f.AskedLast != s.log.Epoch) {
+	if (f.AskedEpoch != s.epoch || f.AskedOffset != s.log.End || f.AskedLast != s.log.Epoch) && s.obeys(GuardFetchStillCurrent) {
 		return append(out, Output{Kind: OutIgnore})
 	}
 	switch {
@@ -63,12 +65,14 @@ func (s *State) Answered(f FetchAnswer, out []Output) []Output {
 		return s.outOfRange(&f, out)
 	case f.Code != 0:
 		return append(out, Output{Kind: OutBackOff})
+	case f.Diverging && planted.Is("restart-on-divergence"):
+		return append(out, Output{Kind: OutRestartAt, Offset: f.LogStart})
 	case f.Diverging:
 		if !s.obeys(GuardHighWatermarkAfterTruncation) {
 			out = s.Replicated(f, out)
 		}
 		return append(out, Output{Kind: OutTruncate, Offset: s.divergence(&f)})
-	case f.HasRecords && f.HighestEpoch > f.AskedEpoch && s.obeys(GuardBatchEpoch):
+	case f.HasRecords && f.HighestEpoch > f.AskedEpoch && s.obeys(GuardBatchEpoch) && !planted.Is("bytes-of-a-later-epoch"):
 		return append(out, Output{Kind: OutBackOff})
 	case f.HasRecords:
 		return append(out, Output{Kind: OutAppend})
@@ -81,7 +85,7 @@ func (s *State) Answered(f FetchAnswer, out []Output) []Output {
 // goes and the next fetch asks again (KIP-279).
 func (s *State) divergence(f *FetchAnswer) int64 {
 	to := min(f.DivergingEnd, s.log.End)
-	if f.OwnEpoch >= 0 {
+	if f.OwnEpoch >= 0 && !planted.Is("leaders-end-only") {
 		to = min(to, f.OwnEnd)
 	}
 	return max(to, s.log.Start)
@@ -99,7 +103,11 @@ func (s *State) outOfRange(f *FetchAnswer, out []Output) []Output {
 // Replicated takes the leader's high watermark and log start, once the answer's
 // records are in the log.
 func (s *State) Replicated(f FetchAnswer, out []Output) []Output {
-	if hw := min(f.HighWatermark, s.log.End); hw > s.hw {
+	hw := min(f.HighWatermark, s.log.End)
+	if f.HighWatermark > s.log.End && planted.Is("high-watermark-beyond-end") {
+		hw = f.HighWatermark
+	}
+	if hw > s.hw {
 		s.hw = hw
 		out = append(out, Output{Kind: OutHighWatermark, Offset: hw})
 	}

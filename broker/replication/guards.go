@@ -1,6 +1,11 @@
 package replication
 
-import "strings"
+import (
+	"math/bits"
+	"strings"
+
+	"github.com/weirlab/weir/env/planted"
+)
 
 // Guard is a set of rules of the replication protocol. Each rule stands at one
 // place in State and has one known history in which leaving it out loses or
@@ -96,6 +101,17 @@ var guardNames = [...]string{
 	"broker-epoch", "strict-min-isr", "fetch-still-current", "batch-epoch", "fresh-metadata", "eligible",
 	"refused-may-apply", "min-isr-epoch",
 }
+
+// plantedNames are the bugs that leave out the rules.
+var plantedNames = func() (names [len(guardNames)]string) {
+	for i, name := range guardNames {
+		names[i] = "without-" + name
+	}
+	return names
+}()
+
+// leftOut reports whether a planted bug leaves out a single rule.
+func (g Guard) leftOut() bool { return planted.Is(plantedNames[bits.TrailingZeros32(uint32(g))]) }
 
 // String lists the rules of the set by name.
 func (g Guard) String() string {

@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
+
+	"github.com/weirlab/weir/env/planted"
 )
 
 // progress is what a leader knows of one follower, in this leader epoch.
@@ -46,7 +48,7 @@ func (p *progress) caughtUp(now time.Duration, leaderEnd int64, lagMax time.Dura
 // eligible reports whether the controller would accept the follower in an ISR
 // (KIP-841, KIP-903).
 func (s *State) eligible(p *progress) bool {
-	if s.obeys(GuardBrokerEpoch) && p.brokerEpoch != p.registered {
+	if p.brokerEpoch != p.registered && s.obeys(GuardBrokerEpoch) {
 		return false
 	}
 	return p.active || !s.obeys(GuardEligible)
@@ -171,7 +173,7 @@ func (s *State) checkFetch(f *FollowerFetch) int16 {
 		// The follower may have heard of its assignment before this leader.
 		return kerr.UnknownLeaderEpoch.Code
 	}
-	if s.obeys(GuardBrokerEpoch) && (f.BrokerEpoch < p.registered || f.BrokerEpoch < p.brokerEpoch) {
+	if (f.BrokerEpoch < p.registered || f.BrokerEpoch < p.brokerEpoch) && s.obeys(GuardBrokerEpoch) {
 		return kerr.NotLeaderForPartition.Code
 	}
 	if f.Offset < s.log.Start {
@@ -190,6 +192,9 @@ func (s *State) note(now time.Duration, p *progress, f *FollowerFetch) {
 		p.hasCaughtUp, p.caughtUpAt = true, p.fetchedAt
 	}
 	p.end, p.brokerEpoch, p.fetchedAt, p.leaderEnd = f.Offset, f.BrokerEpoch, now, s.log.End
+	if f.Offset < s.log.End && planted.Is("count-what-is-sent") {
+		p.end = s.log.End
+	}
 }
 
 // expansion is the proposal to add a follower that has just fetched, nil if it
@@ -198,10 +203,10 @@ func (s *State) expansion(now time.Duration, p *progress) *Proposal {
 	if s.pending != nil || slices.Contains(s.isr, p.id) || now < s.joinAfter || !s.eligible(p) {
 		return nil
 	}
-	if s.obeys(GuardJoinPastHighWatermark) && p.end < s.hw {
+	if p.end < s.hw && s.obeys(GuardJoinPastHighWatermark) {
 		return nil
 	}
-	if s.obeys(GuardJoinPastEpochStart) && p.end < s.epochStart {
+	if p.end < s.epochStart && s.obeys(GuardJoinPastEpochStart) {
 		return nil
 	}
 	isr := make([]int32, 0, len(s.isr)+1)
@@ -219,6 +224,9 @@ func (s *State) propose(isr []int32) *Proposal {
 		m := Member{ID: id, Epoch: unknownEpoch}
 		if p := s.follower(id); p != nil && s.obeys(GuardBrokerEpoch) {
 			m.Epoch = p.brokerEpoch
+			if m.Epoch != p.registered && planted.Is("epoch-from-another-snapshot") {
+				m.Epoch = p.registered
+			}
 		}
 		proposal.ISR = append(proposal.ISR, m)
 	}
@@ -265,7 +273,7 @@ const joinPause = 500 * time.Millisecond
 
 // ProposalAnswered takes in the controller's answer.
 func (s *State) ProposalAnswered(now time.Duration, a ProposalAnswer, out []Output) []Output {
-	if s.role != RoleLeader || s.pending == nil || s.pending != a.Proposal {
+	if s.role != RoleLeader || s.pending == nil || s.pending != a.Proposal && !planted.Is("answer-to-another-proposal") {
 		return append(out, Output{Kind: OutIgnore})
 	}
 	switch a.Code {
@@ -316,7 +324,7 @@ func (s *State) refused(now time.Duration, out []Output) []Output {
 // advance moves the leader's high watermark to what every broker that may be
 // in the ISR has.
 func (s *State) advance(now time.Duration, out []Output) []Output {
-	if s.obeys(GuardStrictMinISR) && s.BelowMinISR() {
+	if s.BelowMinISR() && s.obeys(GuardStrictMinISR) {
 		return out
 	}
 	hw := s.log.End
@@ -339,7 +347,7 @@ func (s *State) holdsBack(now time.Duration, p *progress) bool {
 	if slices.Contains(s.isr, p.id) {
 		return true
 	}
-	if s.obeys(GuardMaximalISR) && (s.pending != nil && s.pending.has(p.id) || slices.Contains(s.doubtful, p.id)) {
+	if (s.pending != nil && s.pending.has(p.id) || slices.Contains(s.doubtful, p.id)) && s.obeys(GuardMaximalISR) {
 		return true
 	}
 	return p.end != unknownOffset && s.eligible(p) && p.caughtUp(now, s.log.End, s.lagMax) && s.obeys(GuardMaximalISR)

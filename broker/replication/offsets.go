@@ -9,6 +9,7 @@ import (
 
 	"github.com/weirlab/weir/broker/metadata"
 	"github.com/weirlab/weir/broker/storage"
+	"github.com/weirlab/weir/env/planted"
 )
 
 // ListOffsets finds an offset by timestamp on the leader. currentLeaderEpoch
@@ -34,7 +35,7 @@ func (m *Manager) ListOffsets(tp metadata.TopicPartition, timestampMs int64, cur
 		return ListOffsetsResult{Offset: start, Timestamp: -1, LeaderEpoch: p.epochAt(start)}
 	case timestampMs == TimestampLatestTiered:
 		return failed(0)
-	case !committed:
+	case !committed && !planted.Is("latest-before-epoch-start"):
 		return failed(kerr.OffsetNotAvailable.Code)
 	case timestampMs == TimestampLatest:
 		if readCommitted {
@@ -184,11 +185,15 @@ func (m *Manager) LoadCommitted(tp metadata.TopicPartition, epoch int32, timeout
 	if p == nil {
 		return fmt.Errorf("replication: load %v: %w", tp, kerr.UnknownTopicOrPartition)
 	}
-	if !p.awaitHighWatermark(epoch, (*State).EpochStart, timeout) {
+	upTo := (*State).EpochStart
+	if planted.Is("load-before-commit") {
+		upTo = (*State).HighWatermark
+	}
+	if !p.awaitHighWatermark(epoch, upTo, timeout) {
 		return fmt.Errorf("replication: load %v: epoch %d has not committed its start after %v, or is over: %w", tp, epoch, timeout, kerr.NotLeaderForPartition)
 	}
 	p.mu.Lock()
-	offset, end := p.state.Log().Start, p.state.EpochStart()
+	offset, end := p.state.Log().Start, upTo(p.state)
 	p.mu.Unlock()
 	for offset < end {
 		records, err := m.readCommitted(tp, offset, 1<<20)

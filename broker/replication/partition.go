@@ -9,6 +9,7 @@ import (
 	"github.com/weirlab/weir/broker/metadata"
 	"github.com/weirlab/weir/broker/storage"
 	"github.com/weirlab/weir/env"
+	"github.com/weirlab/weir/env/planted"
 )
 
 // partition joins one replica's State with its log and with whoever waits for
@@ -182,6 +183,9 @@ func (p *partition) retain(nowWallMillis int64) {
 	p.log.ExpireProducers()
 	if !leads {
 		return
+	}
+	if end := p.log.EndOffset(); mark < end && planted.Is("retention-past-high-watermark") {
+		mark = end
 	}
 	removed, err := p.log.ApplyRetention(nowWallMillis, mark)
 	if removed > 0 || err != nil {

@@ -3,6 +3,8 @@ package replication
 import (
 	"slices"
 	"time"
+
+	"github.com/weirlab/weir/env/planted"
 )
 
 // Role is what a replica is for its partition.
@@ -72,13 +74,14 @@ func NewState(self int32, lagMax time.Duration, log LogEnds, highWatermark int64
 }
 
 // Without makes the State disregard some rules. Tests use it to show that the
-// rules are needed.
+// rules are needed; planted bugs disregard them too.
 func (s *State) Without(g Guard) *State {
 	s.without = g
 	return s
 }
 
-func (s *State) obeys(g Guard) bool { return s.without&g == 0 }
+// obeys is asked where disregarding the rule would change what is done.
+func (s *State) obeys(g Guard) bool { return s.without&g == 0 && !g.leftOut() }
 
 // Broker is what metadata says of a broker.
 type Broker struct {
@@ -98,10 +101,6 @@ type Assignment struct {
 
 	// Brokers holds the replicas' registrations, in any order.
 	Brokers []Broker
-
-	// TruncateToHighWatermark is the planted bug B1: with it a new follower
-	// cuts its log as before KIP-101.
-	TruncateToHighWatermark bool
 }
 
 // OutputKind says what an Output asks for.
@@ -182,7 +181,7 @@ func (p *Proposal) within(isr []int32) bool {
 
 // Metadata takes in what the controller decided about the partition.
 func (s *State) Metadata(now time.Duration, a *Assignment, out []Output) []Output {
-	if s.obeys(GuardFreshMetadata) && (a.PartitionEpoch < s.version || a.LeaderEpoch < s.epoch) {
+	if (a.PartitionEpoch < s.version || a.LeaderEpoch < s.epoch) && s.obeys(GuardFreshMetadata) {
 		return append(out, Output{Kind: OutIgnore})
 	}
 	newEpoch := a.LeaderEpoch != s.epoch || s.role == RoleNone
@@ -194,6 +193,9 @@ func (s *State) Metadata(now time.Duration, a *Assignment, out []Output) []Outpu
 		return s.Brokers(now, a.Brokers, out)
 	}
 	oldISR := s.isr
+	if newEpoch && s.role == RoleFollower && a.Leader == s.leader && planted.Is("same-leader-same-log") {
+		s.log.Epoch = -1 // which asks the leader for no comparison
+	}
 	s.version, s.epoch, s.leader = a.PartitionEpoch, a.LeaderEpoch, a.Leader
 	s.replicas, s.isr = slices.Clone(a.Replicas), slices.Clone(a.ISR)
 	s.pending, s.doubtful = nil, nil

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
+
+	"github.com/weirlab/weir/env/planted"
 )
 
 // AppendOptions says what a leader may append that no client may, and when. The
@@ -356,6 +358,11 @@ func (l *Log) write(records []byte, batches []Batch, result AppendResult) (Appen
 		}
 	}
 	if err := l.writeAtEnd(seg, records); err != nil {
+		if planted.Is("producers-before-write") {
+			for _, b := range batches {
+				l.producers.update(b, l.env.Now())
+			}
+		}
 		return AppendResult{}, unavailable(err)
 	}
 	if l.lab.Rare("storage/write-yield") {
@@ -385,7 +392,9 @@ func (l *Log) write(records []byte, batches []Batch, result AppendResult) (Appen
 	waits := l.end.Load() < result.BaseOffset
 	flush := l.cfg.FlushMessages > 0 && l.unflushed >= l.cfg.FlushMessages ||
 		l.lab.Rare("storage/flush-now") // flush.messages is an upper bound
-	if result.Unsynced = waits || flush; !result.Unsynced {
+	result.Unsynced = waits || flush
+	if !result.Unsynced || planted.Is("answer-before-sync") {
+		result.Unsynced = false
 		l.publish(l.next)
 	}
 	return result, nil
@@ -405,6 +414,10 @@ func (l *Log) writeAtEnd(seg *segment, p []byte) error {
 	err := writeFull(seg.file, p, seg.size)
 	if err == nil {
 		return nil
+	}
+	if planted.Is("write-behind-error") {
+		seg.size, _ = seg.file.Size()
+		return &IOError{Op: "write", File: seg.name(), Position: seg.size, Err: err}
 	}
 	if terr := seg.file.Truncate(seg.size); terr != nil {
 		return l.fence("write", seg.name(), seg.size, errors.Join(err, terr))

@@ -36,6 +36,9 @@ func WriteFile(fsys env.FS, name string, data []byte) error {
 
 // writeAtomically is WriteFile without the checksum line.
 func writeAtomically(fsys env.FS, name string, buf []byte) error {
+	if leftUnsynced(name) {
+		fsys = unsyncedFS{fsys}
+	}
 	tmp := name + tmpSuffix
 	f, err := fsys.Create(tmp)
 	if err != nil {

@@ -7,6 +7,8 @@ import (
 	"math"
 	"slices"
 	"syscall"
+
+	"github.com/weirlab/weir/env/planted"
 )
 
 // scan walks what is not known to be durable and cuts it off where it stops
@@ -24,6 +26,10 @@ func (o *opener) scan() error {
 		return err
 	}
 	stop, err := o.scanFrom(first, offset)
+	if last := o.active(); err == nil && stop == nil && last.size > 0 && o.rec.BytesChecked > 0 && planted.Is("drop-unsealed-segment") {
+		stop = &scanStop{segment: len(o.segments) - 1, reason: "it was not sealed"}
+		o.dropSegment(stop)
+	}
 	if err != nil || stop == nil {
 		return err
 	}
@@ -173,7 +179,7 @@ func (o *opener) scanFrom(n int, offset int64) (*scanStop, error) {
 
 // cut removes everything from stop on.
 func (o *opener) cut(stop *scanStop) error {
-	if dropsActiveSegment() {
+	if planted.Is("drop-damaged-segment") {
 		o.dropSegment(stop)
 	}
 	keep := stop.segment + 1

@@ -1,6 +1,10 @@
 package storage
 
-import "slices"
+import (
+	"slices"
+
+	"github.com/weirlab/weir/env/planted"
+)
 
 // DeleteRecordsBefore makes off the start offset and removes the segments that
 // lie wholly before it. Going back is ignored. Errors: an
@@ -50,6 +54,9 @@ func (l *Log) advanceStart(off int64) (removed int, err error) {
 
 	l.mu.Lock()
 	l.start.Store(off)
+	if planted.Is("producers-go-with-records") {
+		l.producers.dropBefore(off)
+	}
 	l.epochs.truncateStart(off)
 	n := 0
 	for n < len(l.segments)-1 && l.segments[n].next <= off {
@@ -145,5 +152,9 @@ func (l *Log) unwanted(seg *segment, size, nowMillis int64) bool {
 func (l *Log) ExpireProducers() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if planted.Is("expire-by-timestamps") {
+		l.producers.expireByTimestamps(l.env.Wall().Add(-l.cfg.ProducerIDExpiration).UnixMilli())
+		return
+	}
 	l.producers.expire(l.env.Now() - l.cfg.ProducerIDExpiration)
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/weirlab/weir/env"
+	"github.com/weirlab/weir/env/planted"
 )
 
 // TruncateTo removes every batch that ends at or behind off. The cut is
@@ -24,7 +25,9 @@ func (l *Log) TruncateTo(off int64) error {
 		return err
 	}
 	if off >= l.next {
-		l.epochs.truncateEnd(l.next)
+		if l.epochs.latest() == l.epochs.floorEpoch(l.next) || !planted.Is("keep-empty-epochs") {
+			l.epochs.truncateEnd(l.next)
+		}
 		l.mu.Unlock()
 		return nil
 	}
@@ -94,7 +97,9 @@ func (l *Log) truncateAt(seg *segment, cut, end int64) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.gen.Add(1)
-	l.epochs.truncateEnd(end)
+	if l.epochs.latest() == l.epochs.floorEpoch(end) || !planted.Is("keep-truncated-epochs") {
+		l.epochs.truncateEnd(end)
+	}
 	for last := l.active(); last != seg; last = l.active() {
 		if err := l.dropLastSegment(); err != nil {
 			return l.fenceFor(err)
@@ -103,14 +108,18 @@ func (l *Log) truncateAt(seg *segment, cut, end int64) error {
 	if err := l.removeIndexFiles(seg); err != nil {
 		return l.fenceFor(err)
 	}
-	if err := l.removeSnapshotsAfter(end); err != nil {
-		return l.fenceFor(err)
+	if !planted.Is("keep-later-snapshots") {
+		if err := l.removeSnapshotsAfter(end); err != nil {
+			return l.fenceFor(err)
+		}
 	}
 	if err := seg.file.Truncate(cut); err != nil {
 		return l.fence("truncate", seg.name(), cut, err)
 	}
-	if err := seg.file.Sync(); err != nil {
-		return l.fence("sync", seg.name(), -1, err)
+	if !planted.Is("truncation-unsynced") {
+		if err := seg.file.Sync(); err != nil {
+			return l.fence("sync", seg.name(), -1, err)
+		}
 	}
 	if err := l.syncDir(); err != nil {
 		return err
@@ -127,7 +136,7 @@ func (l *Log) truncateAt(seg *segment, cut, end int64) error {
 	l.end.Store(min(l.end.Load(), end))
 	l.synced.Store(min(l.synced.Load(), end))
 	l.dropSealed(seg.base)
-	if l.producers.touches(end) {
+	if l.producers.touches(end) && !planted.Is("producers-outlive-truncation") {
 		return l.reloadProducers(end)
 	}
 	return nil

@@ -2,6 +2,8 @@ package main
 
 import (
 	"fmt"
+	"io"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -24,11 +26,26 @@ func faultsCommand(s streams) *cobra.Command {
 				return internal(err)
 			}
 			for _, bug := range faults.Bugs() {
-				if _, err := fmt.Fprintf(s.out, "%s %s\n    %s\n", bug.ID, bug.Name, bug.About); err != nil {
+				if err := describeBug(s.out, bug); err != nil {
 					return internal(err)
 				}
 			}
 			return nil
 		},
 	}
+}
+
+// describeBug says all there is to say of a bug.
+func describeBug(w io.Writer, bug faults.Bug) error {
+	star := ""
+	if bug.Starred {
+		star = " ★"
+	}
+	ids := strings.Join(append([]string{bug.ID}, bug.Also...), ", ")
+	_, err := fmt.Fprintf(w, "%s %s%s (%s)\n    %s\n    why wrong: %s\n    seen as: %s\n    may be caught by: %s\n",
+		ids, bug.Name, star, bug.Source, bug.About, bug.Wrong, bug.Sees, strings.Join(bug.Checks, ", "))
+	if err == nil && bug.Equivalent != "" {
+		_, err = fmt.Fprintf(w, "    equivalent: %s\n", bug.Equivalent)
+	}
+	return err
 }

@@ -25,7 +25,7 @@ type layer struct {
 // holds a package is its layer.
 var layers = []layer{
 	{"env/envtest", patterns{"env"}},
-	{"env/osenv", patterns{"env"}},
+	{"env/osenv", patterns{"env", "env/planted"}},
 	{"env", nil},
 
 	// The simulator knows env and no broker.
@@ -35,18 +35,18 @@ var layers = []layer{
 	// people's tests also starts real ones.
 	{"broker/brokertest", patterns{"env/...", "broker/..."}},
 	{"broker/config", patterns{"env"}},
-	{"broker/storage", patterns{"env"}},
+	{"broker/storage", patterns{"env", "env/planted"}},
 	{"broker/metadata", patterns{"env", "broker/config"}},
 	{"broker/protocol", patterns{"env"}},
-	{"broker/coordinator", patterns{"env", "broker/storage"}},
-	{"broker/group", patterns{"env", "broker/config", "broker/storage", "broker/metadata", "broker/coordinator"}},
-	{"broker", patterns{"env"}},
+	{"broker/coordinator", patterns{"env", "env/planted", "broker/storage"}},
+	{"broker/group", patterns{"env", "env/planted", "broker/config", "broker/storage", "broker/metadata", "broker/coordinator"}},
+	{"broker", patterns{"env", "env/planted"}},
 
 	// The judge knows histories only, so that it can judge anyone's.
 	{"linearizability", nil},
 
 	{"drawn", patterns{"env"}},
-	{"faults", patterns{"env", "drawn"}},
+	{"faults", patterns{"env", "env/planted", "drawn"}},
 	{"scenarios", nil},
 
 	// The client is a program like the broker; it knows only the wire.

@@ -7,23 +7,17 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/pingcap/failpoint"
+	"github.com/weirlab/weir/env/planted"
 )
 
 // plantedSlowness is by how many percent the planted slowdown S1 makes requests
-// dearer: failpoint github.com/weirlab/weir/env/osenv/slowRequests, with the
-// term return(true) for 15 % or return(n) for n percent. The marker compiles to
-// nothing, and the slowness is 0, but in a build with failpoints. It is asked
-// once for each Env, since asking costs as much as some requests do.
+// dearer, 0 if it is not planted. It is asked once for each Env, since asking
+// costs as much as some requests do.
 func plantedSlowness() int {
-	percent := 0
-	failpoint.Inject("slowRequests", func(v failpoint.Value) {
-		percent = 15
-		if n, ok := v.(int); ok {
-			percent = n
-		}
-	})
-	return percent
+	if planted.Is("slow-requests") {
+		return 15
+	}
+	return 0
 }
 
 // slowness belongs to the process, as the processor time does by which it is

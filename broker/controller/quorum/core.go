@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/weirlab/weir/env"
+	"github.com/weirlab/weir/env/planted"
 )
 
 // never is later than any time.
@@ -92,6 +93,9 @@ func New(cfg Config, hard HardState, log Stored, now time.Duration, rand *env.Ra
 		c.role = Resigned
 		c.electionAt = now + c.electionDelay()
 		c.fetchAt = now
+		if planted.Is("resume-leadership") {
+			c.resume()
+		}
 	case c.hard.Leader != None && c.hard.Leader != cfg.ID:
 		c.role = Follower
 		c.startFollowing()
@@ -264,6 +268,9 @@ func (c *Core) reply(token uint64, m, answer Message) {
 	readTo := answer.Offset // nothing
 	if answer.Kind == FetchResponse && answer.Err == 0 && !answer.Diverging && answer.Snapshot.End == 0 {
 		readTo = c.flushed
+		if c.end > c.flushed && planted.Is("resume-leadership") {
+			readTo = c.end
+		}
 	}
 	c.emit(Reply{token, answer, readTo})
 }

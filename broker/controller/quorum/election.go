@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/weirlab/weir/env"
+	"github.com/weirlab/weir/env/planted"
 )
 
 func (c *Core) onRequest(token uint64, m Message) {
@@ -31,6 +32,9 @@ func (c *Core) onVote(token uint64, m Message) {
 		c.becomeUnattached(m.Epoch)
 	}
 	upToDate := m.LastEpoch > c.epochs.last() || m.LastEpoch == c.epochs.last() && m.Offset >= c.end
+	if !upToDate && !m.PreVote && planted.Is("vote-for-anyone") {
+		upToDate = true
+	}
 	var grant bool
 	switch {
 	case m.PreVote:
@@ -46,7 +50,7 @@ func (c *Core) onVote(token uint64, m Message) {
 	case c.hard.VotedFor == m.From:
 		// The first request may have been a stranger's, about another log.
 		grant = upToDate
-	case c.hard.VotedFor == None && c.hard.Leader == None:
+	case c.hard.Leader == None && (c.hard.VotedFor == None || planted.Is("vote-twice")):
 		if grant = upToDate; grant {
 			c.becomeVoted(m.Epoch, m.From)
 		}

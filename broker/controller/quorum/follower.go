@@ -4,6 +4,8 @@ import (
 	"fmt"
 
 	"github.com/twmb/franz-go/pkg/kerr"
+
+	"github.com/weirlab/weir/env/planted"
 )
 
 // startFollowing arms the timers of a follower.
@@ -127,7 +129,7 @@ func (c *Core) onFetchResponse(m Message) {
 func (c *Core) diverge(epoch int32, leaderEnd int64) {
 	_, ownEnd := c.epochs.end(epoch, c.end)
 	to := min(ownEnd, leaderEnd)
-	if to < c.hw {
+	if to < c.hw && !planted.Is("truncate-committed-metadata") {
 		c.emit(Violation{fmt.Sprintf("leader %d of epoch %d asks to truncate to %d, below the high watermark %d",
 			c.hard.Leader, c.hard.Epoch, to, c.hw)})
 		return
@@ -162,7 +164,11 @@ func (c *Core) onFlushed(end int64) {
 
 func (c *Core) advanceFollowerHW() {
 	if c.role == Follower {
-		c.raiseHW(min(c.leaderHW, c.flushed))
+		hw := min(c.leaderHW, c.flushed)
+		if c.leaderHW < c.flushed && planted.Is("apply-uncommitted-metadata") {
+			hw = c.flushed
+		}
+		c.raiseHW(hw)
 	}
 }
 

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
+
+	"github.com/weirlab/weir/env/planted"
 )
 
 func (c *Core) becomeLeader() {
@@ -33,7 +35,10 @@ func (c *Core) quorumLostAt() time.Duration {
 		}
 	}
 	slices.SortFunc(seen, func(a, b time.Duration) int { return cmp.Compare(b, a) })
-	return seen[c.majority()-2] + c.cfg.FetchTimeout*3/2
+	if at := seen[c.majority()-2] + c.cfg.FetchTimeout*3/2; at > c.now || !planted.Is("no-check-quorum") {
+		return at
+	}
+	return never
 }
 
 func (c *Core) tickLeader() {
@@ -131,7 +136,7 @@ func (c *Core) advanceLeaderHW() {
 		}
 	}
 	slices.Sort(ends)
-	if hw := ends[len(ends)-c.majority()]; hw > c.epochStart {
+	if hw := ends[len(ends)-c.majority()]; hw > c.epochStart || hw > c.hw && planted.Is("commit-earlier-epochs") {
 		c.raiseHW(hw)
 	}
 }

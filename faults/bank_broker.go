@@ -1,0 +1,22 @@
+package faults
+
+// brokerBugs are bugs of the node around these.
+var brokerBugs = []Bug{{
+	ID: "W37", Name: "trust-after-power-loss", Source: "KIP-966", Starred: true,
+	About:  "a broker claims after a loss of power that it lost nothing",
+	Wrong:  "the controller keeps it in the ISR and among the eligible leader replicas",
+	Sees:   "acknowledged records are gone after an election",
+	Checks: []string{"K2", "K12"},
+}, {
+	ID: "W38", Name: "trust-after-disk-error", Source: "KIP-966",
+	About:  "a broker whose disk failed claims at its next start that it lost nothing",
+	Wrong:  "the page cache may have dropped what could not be written",
+	Sees:   "acknowledged records are gone after an election",
+	Checks: []string{"K2", "K12"},
+}, {
+	ID: "S1", Name: "slow-requests", Source: "Weir",
+	About:  "serving requests takes a real broker process 15 % more processor time than its work does; in simulation nothing changes",
+	Wrong:  "it is a regression of speed",
+	Sees:   "less throughput",
+	Checks: []string{"regress"},
+}}

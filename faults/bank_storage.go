@@ -1,0 +1,142 @@
+package faults
+
+// storageBugs are bugs of broker/storage.
+var storageBugs = []Bug{{
+	ID: "B10", Name: "keep-empty-epochs", Source: "KAFKA-10706, KAFKA-20961",
+	About:  "leader epochs without records are not forgotten when the log is cut at its end",
+	Wrong:  "the follower goes on claiming an epoch that the leader does not have, and is told for ever to cut",
+	Sees:   "the follower never joins the ISR again",
+	Checks: []string{"K10"},
+}, {
+	ID: "B21a", Name: "metadata-log-unsynced", Source: "KAFKA-16541, Jepsen NATS 2.12.1", Starred: true,
+	About:  "the metadata log is not synced before it counts",
+	Wrong:  "a loss of power takes what the quorum has committed",
+	Sees:   "topics, registrations and ISRs are taken back; acknowledged records are gone",
+	Checks: []string{"K12", "K2", "K10"},
+}, {
+	ID: "B21b", Name: "quorum-state-unsynced", Source: "KAFKA-16541, Raft 5.2", Starred: true,
+	About:  "a controller node's vote is not synced before it is given",
+	Wrong:  "after a loss of power it votes again in the same epoch",
+	Sees:   "two controllers in one epoch",
+	Checks: []string{"K12"},
+}, {
+	ID: "B21c", Name: "epoch-checkpoint-unsynced", Source: "KAFKA-15046, KAFKA-16541", Starred: true,
+	About:  "the file with leader epochs and recovery point is not synced",
+	Wrong:  "after a loss of power the log is taken for durable where it is not, or its epochs are old",
+	Sees:   "different records at one offset",
+	Checks: []string{"K1", "K11", "K12"},
+}, {
+	ID: "B21d", Name: "producer-snapshot-unsynced", Source: "KAFKA-9892", Starred: true,
+	About:  "snapshots of producers are not synced",
+	Wrong:  "after a loss of power retries are not known, once the records they were made from are gone",
+	Sees:   "duplicates",
+	Checks: []string{"K3"},
+}, {
+	ID: "B21e", Name: "last-life-unsynced", Source: "KIP-966",
+	About:  "the note by which a broker proves that it lost nothing is not synced",
+	Wrong:  "after a loss of power an older note may be there again",
+	Sees:   "acknowledged records are gone after an election",
+	Checks: []string{"K2", "K12"},
+}, {
+	ID: "B23", Name: "write-behind-error", Source: "KAFKA-10778",
+	About:  "after a failed write the log goes on behind the half of a batch that was written",
+	Wrong:  "recovery stops at the damage and drops all that stands behind it",
+	Sees:   "acknowledged records are gone after a restart",
+	Checks: []string{"K2", "K10"},
+}, {
+	ID: "B33", Name: "forget-duplicates", Source: "Redpanda #3038, #3039", Starred: true,
+	About:  "a retry of a batch that is in the log is answered OUT_OF_ORDER_SEQUENCE_NUMBER instead of with the offset it got",
+	Wrong:  "the client takes it for a loss, bumps its epoch and sends again",
+	Sees:   "duplicates, or errors for records that are in the log",
+	Checks: []string{"K3"},
+}, {
+	ID: "B33b", Name: "remember-one-batch", Source: "KAFKA-5494",
+	About:  "only the last batch of a producer is known again",
+	Wrong:  "up to five may be under way",
+	Sees:   "a retry of the one before is refused though it is in the log",
+	Checks: []string{"K3"},
+}, {
+	ID: "B33c", Name: "any-sequence", Source: "KIP-98",
+	About:  "a batch is appended whatever its sequence number",
+	Wrong:  "one of several under way may have been refused, and comes later again",
+	Sees:   "a producer's records change places, or are there twice",
+	Checks: []string{"K4", "K3"},
+}, {
+	ID: "B35", Name: "producers-before-write", Source: "KAFKA-6683",
+	About:  "what is known of producers changes before the batch is written",
+	Wrong:  "if the write fails, the retry is taken for a duplicate",
+	Sees:   "acknowledged records are not in the log",
+	Checks: []string{"K2", "K3"},
+}, {
+	ID: "B36", Name: "producers-go-with-records", Source: "KAFKA-7190, Redpanda #22670",
+	About:  "producers are forgotten with their last records when retention or DeleteRecords removes those",
+	Wrong:  "a retry is then the first batch of an unknown producer",
+	Sees:   "duplicates within producer.id.expiration.ms",
+	Checks: []string{"K3"},
+}, {
+	ID: "B36b", Name: "expire-by-timestamps", Source: "KAFKA-9144, KIP-360",
+	About:  "producers are forgotten by the timestamps of their records and the wall clock",
+	Wrong:  "a clock that jumps forgets all of them",
+	Sees:   "duplicates within producer.id.expiration.ms",
+	Checks: []string{"K3"},
+}, {
+	ID: "W1", Name: "drop-damaged-segment", Source: "Weir", Starred: true,
+	About:  "recovery that finds a damaged end throws away the whole segment that it is in, intact batches too",
+	Wrong:  "they were durable, and others rely on this replica for them",
+	Sees:   "acknowledged records are gone with fewer losses of power than min.insync.replicas",
+	Checks: []string{"K2"},
+}, {
+	ID: "W22", Name: "drop-unsealed-segment", Source: "Weir",
+	About:  "recovery after an unclean stop throws the active segment away",
+	Wrong:  "a process that dies has lost nothing, and is trusted for that",
+	Sees:   "acknowledged records are gone after crashes",
+	Checks: []string{"K2", "K12"},
+}, {
+	ID: "W23", Name: "answer-before-sync", Source: "Jepsen NATS 2.12.1",
+	About:  "with flush.messages records count before they are synced",
+	Wrong:  "the setting promises that a loss of power takes nothing that was acknowledged",
+	Sees:   "acknowledged records are gone after losses of power at once",
+	Checks: []string{"K2"},
+}, {
+	ID: "W24", Name: "truncation-unsynced", Source: "Weir",
+	About:  "a cut of the log is not synced",
+	Wrong:  "after a loss of power old bytes are back, and join what was written since",
+	Sees:   "different records at one offset, or damage in the middle of a log",
+	Checks: []string{"K1", "K11", "K12"},
+}, {
+	ID: "W25", Name: "roll-without-sync", Source: "Weir",
+	About:  "a new segment begins before the name of the one before is durable",
+	Wrong:  "a loss of power may keep the later and lose the earlier",
+	Sees:   "a gap in the log: acknowledged records are gone",
+	Checks: []string{"K2", "K1"},
+}, {
+	ID: "W26", Name: "recovery-without-checksum", Source: "Weir",
+	About:  "recovery takes batches whose checksum is wrong",
+	Wrong:  "a torn write passes for a batch",
+	Sees:   "records that nobody sent, or a log that cannot be read",
+	Checks: []string{"K1", "K10", "K11"},
+}, {
+	ID: "W27", Name: "recovery-point-before-sync", Source: "Weir",
+	About:  "the recovery point moves past a segment that is not synced",
+	Wrong:  "after a loss of power the scan begins behind the damage",
+	Sees:   "records that nobody sent, or a log that cannot be read",
+	Checks: []string{"K1", "K2", "K10"},
+}, {
+	ID: "W28", Name: "keep-truncated-epochs", Source: "KIP-101",
+	About:  "leader epochs of records that were cut stay in the cache",
+	Wrong:  "the log claims to hold what it does not, and the next comparison goes wrong",
+	Sees:   "different records at one offset, or a follower that never joins",
+	Checks: []string{"K1", "K10", "K12"},
+}, {
+	ID: "W29", Name: "producers-outlive-truncation", Source: "Weir", Starred: true,
+	About:  "what is known of producers stays when their batches are cut",
+	Wrong:  "a retry of a cut batch is answered as a duplicate",
+	Sees:   "acknowledged records are not in the log",
+	Checks: []string{"K2", "K3", "K4"},
+}, {
+	ID: "W30", Name: "keep-later-snapshots", Source: "Weir",
+	About:  "snapshots of producers stay when the log is cut before them",
+	Wrong:  "a restart takes one for the state of another history",
+	Sees:   "acknowledged records are not in the log, or duplicates",
+	Checks: []string{"K2", "K3"},
+}}
