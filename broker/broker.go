@@ -200,6 +200,8 @@ func (b *Broker) open() error {
 		},
 		Connect:         b.connectBroker,
 		OnHighWatermark: cfg.OnHighWatermark,
+		OnRoll:          cfg.OnRoll,
+		OnFirstAppend:   cfg.OnFirstAppend,
 		OnStorageError: func(tp metadata.TopicPartition, err error) {
 			b.fail(fmt.Errorf("broker: log of %s-%d failed, and with it the only log directory: %w", tp.Topic, tp.Partition, err))
 		},

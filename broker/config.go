@@ -41,6 +41,12 @@ type Config struct {
 	// a partition that this broker leads. It must not block. Simulations check
 	// with it that nothing is read above the high watermark.
 	OnHighWatermark func(tp metadata.TopicPartition, leaderEpoch int32, offset int64)
+
+	// OnRoll and OnFirstAppend, if set, hear of new segments, and of the first
+	// records that the log of a replica gets of a leader epoch, at an offset. They
+	// must not block. Simulations let things go wrong at these moments.
+	OnRoll        func(tp metadata.TopicPartition, offset int64)
+	OnFirstAppend func(tp metadata.TopicPartition, leaderEpoch int32, offset int64)
 }
 
 // DefaultConfig is a single node with the defaults of the registry

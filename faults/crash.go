@@ -51,8 +51,7 @@ func drawCascade(r *env.Rand, d Draw, t Topology) Plan {
 	second := Fault{Kind: kinds[r.Intn(len(kinds))], At: first.At, For: down(), Node: LeaderOf(partition)}
 	if r.Chance(2, 3) {
 		second.At += time.Millisecond
-		second.OnElection = partition
-		second.Delay = r.Between(0, 40*time.Millisecond).Round(time.Millisecond / 10)
+		second.After = Trigger{Event: Election, Of: partition, Delay: r.Between(0, 40*time.Millisecond).Round(time.Millisecond / 10)}
 	} else {
 		second.At += r.Between(100*time.Millisecond, total/2).Round(time.Millisecond)
 	}

@@ -26,35 +26,24 @@ type Fault struct {
 	// OneWay makes only the packets from Between to And vanish.
 	OneWay bool `yaml:"one-way,omitempty" json:"one-way,omitempty"`
 
-	// OnElection delays the fault from At to the first time after it that the
-	// named partition ("orders-0") gets another leader, and by Delay more.
-	// Without an election within ElectionPatience the fault does not happen.
-	OnElection string        `yaml:"on-election,omitempty" json:"on-election,omitempty"`
-	Delay      time.Duration `yaml:"delay,omitempty" json:"delay,omitempty"`
+	// After delays the fault from At to the first time after it that the event
+	// comes. Without one within TriggerPatience the fault does not happen.
+	After Trigger `yaml:"after,omitempty" json:"after,omitzero"`
 
 	Factor int64         `yaml:"factor,omitempty" json:"factor,omitempty"` // slow-disk: how many times slower
 	Jump   time.Duration `yaml:"jump,omitempty" json:"jump,omitempty"`     // clock-jump: how far, forward or back
 }
 
-// ElectionPatience is how long a fault waits for the election it names.
-const ElectionPatience = 6 * time.Second
+// End is when the fault is over, if the event that it waits for comes at once.
+func (f Fault) End() time.Duration { return f.At + f.After.Delay + f.For }
 
-// End is when the fault is over at the latest.
-func (f Fault) End() time.Duration {
-	end := f.At + f.For
-	if f.OnElection != "" {
-		end += f.Delay
-	}
-	return end
-}
-
-// latest is when the fault is over if the election it waits for comes as late
-// as it may.
+// latest is when the fault is over if the event it waits for comes as late as
+// it may.
 func (f Fault) latest() time.Duration {
-	if f.OnElection == "" {
+	if f.After.IsZero() {
 		return f.End()
 	}
-	return f.End() + ElectionPatience
+	return f.End() + TriggerPatience
 }
 
 // String says in one line what the fault is, in the words of the plan.
@@ -63,9 +52,9 @@ func (f Fault) String() string {
 	fmt.Fprintf(&b, "%s", f.Kind)
 	switch {
 	case len(f.Between) > 0 && f.OneWay:
-		fmt.Fprintf(&b, " from %s to %s", joinTargets(f.Between), joinTargets(f.And))
+		fmt.Fprintf(&b, " from %s to %s", joinWords(f.Between), joinWords(f.And))
 	case len(f.Between) > 0:
-		fmt.Fprintf(&b, " between %s and %s", joinTargets(f.Between), joinTargets(f.And))
+		fmt.Fprintf(&b, " between %s and %s", joinWords(f.Between), joinWords(f.And))
 	default:
 		fmt.Fprintf(&b, " of %s", f.Node)
 	}
@@ -76,19 +65,11 @@ func (f Fault) String() string {
 		fmt.Fprintf(&b, " by %v", f.Jump)
 	}
 	fmt.Fprintf(&b, " at %v", f.At)
-	if f.OnElection != "" {
-		fmt.Fprintf(&b, " or %v after the next election of %s", f.Delay, f.OnElection)
+	if !f.After.IsZero() {
+		fmt.Fprintf(&b, " or %v after the next %s of %s", f.After.Delay, f.After.Event, f.After.Of)
 	}
 	fmt.Fprintf(&b, " for %v", f.For)
 	return b.String()
-}
-
-func joinTargets(ts []Target) string {
-	s := make([]string, len(ts))
-	for i, t := range ts {
-		s[i] = string(t)
-	}
-	return strings.Join(s, ", ")
 }
 
 // Plan is a list of faults in order of At.
@@ -137,7 +118,7 @@ type Topology struct {
 func (f Fault) Validate(t Topology) error {
 	k := f.Kind.known()
 	if k == nil {
-		return fmt.Errorf("kind %q is not a fault; the kinds are %s", f.Kind, joinKinds(Kinds()))
+		return fmt.Errorf("kind %q is not a fault; the kinds are %s", f.Kind, joinWords(Kinds()))
 	}
 	if f.At < 0 {
 		return fmt.Errorf("at: %v is before the start of the workload; use 0s or more", f.At)
@@ -152,20 +133,14 @@ func (f Fault) Validate(t Topology) error {
 		if target == "" {
 			continue
 		}
+		if target == It && f.After.IsZero() {
+			return fmt.Errorf("%q is the broker that an event is about; say after: which event, such as election of %s", It, t.anyPartition())
+		}
 		if err := target.Validate(t); err != nil {
 			return err
 		}
 	}
-	if f.OnElection != "" && !slices.Contains(t.Partitions, f.OnElection) {
-		return fmt.Errorf("on-election: there is no partition %q; the partitions are %s", f.OnElection, summary(t.Partitions))
-	}
-	if f.Delay != 0 && f.OnElection == "" {
-		return fmt.Errorf("delay: counts from an election; add on-election: or move at: instead")
-	}
-	if f.Delay < 0 {
-		return fmt.Errorf("delay: %v must not be negative", f.Delay)
-	}
-	return nil
+	return f.After.validate(t)
 }
 
 // checkParameters says which of the kind's parameters is missing, out of
@@ -189,14 +164,6 @@ func (f Fault) checkParameters(k *kind, t Topology) error {
 		return k.check(f)
 	}
 	return nil
-}
-
-func joinKinds(ks []Kind) string {
-	s := make([]string, len(ks))
-	for i, k := range ks {
-		s[i] = string(k)
-	}
-	return strings.Join(s, ", ")
 }
 
 func (t Topology) anyPartition() string {

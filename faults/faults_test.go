@@ -44,7 +44,7 @@ func TestGeneratedPlansKeepTheAtlas(t *testing.T) {
 			require.GreaterOrEqual(t, f.At, d.Start, "seed %d: %s", seed, f)
 			require.GreaterOrEqual(t, f.At, last, "seed %d is not in order of time", seed)
 			last = f.At
-			if f.OnElection == "" {
+			if f.After.IsZero() {
 				require.LessOrEqual(t, f.End(), d.HealBy, "seed %d: %s", seed, f)
 			}
 			if !f.Kind.Lossy() {
@@ -136,7 +136,7 @@ func TestCascadesFollowElections(t *testing.T) {
 	for seed := range uint64(200) {
 		plan := faults.Generate(seed, d, cluster)
 		for _, f := range plan {
-			if f.OnElection != "" {
+			if !f.After.IsZero() {
 				onElection++
 			}
 		}
@@ -162,19 +162,22 @@ func TestTargets(t *testing.T) {
 func TestFaultsSayWhatIsWrongWithThem(t *testing.T) {
 	second := time.Second
 	for want, f := range map[string]faults.Fault{
-		"kind \"flood\" is not a fault":    {Kind: "flood", For: second, Node: "broker-1"},
-		"before the start":                 {Kind: faults.Crash, At: -second, For: second, Node: "broker-1"},
-		"needs a duration above zero":      {Kind: faults.Crash, Node: "broker-1"},
-		"a crash needs node:":              {Kind: faults.Crash, For: second},
-		"needs both between: and and:":     {Kind: faults.Partition, For: second},
-		"do not apply to a pause":          {Kind: faults.Pause, For: second, Node: "broker-1", OneWay: true},
-		"does not apply to a partition":    {Kind: faults.Partition, For: second, Node: "broker-1", Between: []faults.Target{"broker-1"}, And: []faults.Target{"broker-2"}},
-		"needs a factor of 2 or more":      {Kind: faults.SlowDisk, For: second, Node: "broker-1"},
-		"factor: does not apply":           {Kind: faults.Pause, For: second, Node: "broker-1", Factor: 2},
-		"jump: does not apply":             {Kind: faults.Pause, For: second, Node: "broker-1", Jump: second},
-		"needs a jump":                     {Kind: faults.ClockJump, For: second, Node: "broker-1"},
-		"counts from an election":          {Kind: faults.Crash, For: second, Node: "broker-1", Delay: second},
-		"there is no partition \"orders\"": {Kind: faults.Crash, For: second, Node: "broker-1", OnElection: "orders"},
+		"kind \"flood\" is not a fault":                           {Kind: "flood", For: second, Node: "broker-1"},
+		"before the start":                                        {Kind: faults.Crash, At: -second, For: second, Node: "broker-1"},
+		"needs a duration above zero":                             {Kind: faults.Crash, Node: "broker-1"},
+		"a crash needs node:":                                     {Kind: faults.Crash, For: second},
+		"needs both between: and and:":                            {Kind: faults.Partition, For: second},
+		"do not apply to a pause":                                 {Kind: faults.Pause, For: second, Node: "broker-1", OneWay: true},
+		"does not apply to a partition":                           {Kind: faults.Partition, For: second, Node: "broker-1", Between: []faults.Target{"broker-1"}, And: []faults.Target{"broker-2"}},
+		"needs a factor of 2 or more":                             {Kind: faults.SlowDisk, For: second, Node: "broker-1"},
+		"factor: does not apply":                                  {Kind: faults.Pause, For: second, Node: "broker-1", Factor: 2},
+		"jump: does not apply":                                    {Kind: faults.Pause, For: second, Node: "broker-1", Jump: second},
+		"needs a jump":                                            {Kind: faults.ClockJump, For: second, Node: "broker-1"},
+		"must not be negative":                                    {Kind: faults.Crash, For: second, Node: "broker-1", After: faults.Trigger{Event: faults.Roll, Of: "orders-0", Delay: -second}},
+		"there is no partition \"orders\"":                        {Kind: faults.Crash, For: second, Node: "broker-1", After: faults.Trigger{Event: faults.Election, Of: "orders"}},
+		"there is no broker \"orders-0\"":                         {Kind: faults.Crash, For: second, Node: "broker-1", After: faults.Trigger{Event: faults.Registration, Of: "orders-0"}},
+		"\"storm\" is not an event":                               {Kind: faults.Crash, For: second, Node: "broker-1", After: faults.Trigger{Event: "storm", Of: "orders-0"}},
+		"\"it\" is the broker that an event is about; say after:": {Kind: faults.Crash, For: second, Node: faults.It},
 	} {
 		require.ErrorContains(t, f.Validate(cluster), want)
 	}

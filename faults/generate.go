@@ -20,6 +20,9 @@ type Draw struct {
 	// then, the judge excuses as far as the facts reach.
 	BeyondAtlas drawn.Flag `yaml:"beyond-atlas,omitempty"`
 
+	// Triggered is how many of a hundred faults wait for an event; see Trigger.
+	Triggered drawn.Number `yaml:"triggered,omitempty"`
+
 	// Counts is how often each drawing happens, by its key.
 	Counts Counts `yaml:",inline"`
 }
@@ -82,6 +85,9 @@ func (d Draw) Validate(t Topology) error {
 	if d.HealBy-d.Start < time.Second {
 		return fmt.Errorf("start: and heal-by: leave %v for faults; give them at least 1s", d.HealBy-d.Start)
 	}
+	if d.Triggered.Max > 100 {
+		return fmt.Errorf("triggered: %d is not a percentage; use 0 to 100", d.Triggered.Max)
+	}
 	for _, w := range drawings() {
 		if d.Counts[w.name].Max == 0 {
 			continue
@@ -106,16 +112,22 @@ func (d Draw) Validate(t Topology) error {
 func Generate(seed uint64, d Draw, t Topology) Plan {
 	var plan Plan
 	beyond := d.BeyondAtlas.Draw(env.NewRand(seed, "fault", "beyond-atlas")).Set()
+	waiting := d.Triggered.Draw(env.NewRand(seed, "fault", "triggered")).Value()
 	for _, w := range drawings() {
 		if !beyond && (w.beyond || w.lossy && t.MinISR < 2) || w.peers && len(t.Brokers) < 2 {
 			continue
 		}
 		n := d.Counts[w.name].Draw(env.NewRand(seed, "fault-count", w.name)).Value()
 		for i := range n {
-			r := env.NewRand(seed, "fault", fmt.Sprintf("%s-%d", w.name, i))
+			which := fmt.Sprintf("%s-%d", w.name, i)
+			r, on := env.NewRand(seed, "fault", which), env.NewRand(seed, "trigger", which)
+			triggered := on.Chance(waiting, 100)
 			// What finds no place that the atlas allows is left out.
 			for range 64 {
 				more := w.draw(r, d, t)
+				if triggered {
+					more.await(on, d, t)
+				}
 				if beyond || compatible(plan, more) {
 					plan = append(plan, more...)
 					break

@@ -8,8 +8,12 @@ import (
 
 // Target says which broker a fault hits: by name ("broker-2"), or by the part
 // it plays when the fault begins ("controller", "leader of orders-0",
-// "follower of orders-0": the first replica in sync that does not lead).
+// "follower of orders-0": the first replica in sync that does not lead; "it":
+// the broker that the event is about which the fault has waited for).
 type Target string
+
+// It is the broker that the event of Fault.After is about.
+const It Target = "it"
 
 // Role is the way a Target names its broker.
 type Role int
@@ -20,6 +24,7 @@ const (
 	Controller
 	Leader
 	Follower
+	Concerned
 )
 
 const (
@@ -34,6 +39,8 @@ func (t Target) Parse() (Role, string) {
 	switch {
 	case s == controllerWord:
 		return Controller, ""
+	case t == It:
+		return Concerned, ""
 	case strings.HasPrefix(s, leaderPrefix):
 		return Leader, strings.TrimPrefix(s, leaderPrefix)
 	case strings.HasPrefix(s, followerPrefix):

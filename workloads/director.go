@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/weirlab/weir/env"
+	"github.com/weirlab/weir/faults"
 	"github.com/weirlab/weir/linearizability"
 	"github.com/weirlab/weir/workloads/program"
 	"github.com/weirlab/weir/workloads/scenario"
@@ -29,6 +30,7 @@ type director struct {
 	phase     string
 	loadStart time.Duration
 	trouble   error // why the run could not go on
+	on        *triggers
 
 	usage    []target.Usage
 	scanned  bool // the run came to its end and everything was read back
@@ -74,6 +76,16 @@ func (d *director) Event(node string, at time.Duration, name string, attrs []env
 	d.sink.Event(node, at, name, attrs)
 }
 
+// Happened implements target.Listener.
+func (d *director) Happened(o faults.Occurrence) {
+	d.mu.Lock()
+	on := d.on
+	d.mu.Unlock()
+	if on != nil {
+		on.happened(o)
+	}
+}
+
 // Row implements target.Listener.
 func (d *director) Row(at time.Duration, brokers []target.BrokerRow) {
 	d.meter.row(at, d.workload.Lag(), brokers)
@@ -113,13 +125,14 @@ func (d *director) run(e env.Env) {
 		d.stuck(e, "the cluster did not get ready to serve: "+err.Error())
 		return
 	}
-	inj := newInjector(e, d.cluster, d.tellFault)
+	on := newTriggers(e, d.cluster.Soon)
+	inj := newInjector(e, d.cluster, on, d.tellFault)
 	watching := e.NewSignal()
-	watcher := e.Go("observer", func() { d.watchPartitions(e, inj, watching) })
+	watcher := e.Go("observer", func() { d.watchPartitions(e, on, watching) })
 
 	d.enter("load and faults")
 	d.mu.Lock()
-	d.loadStart = e.Now()
+	d.loadStart, d.on = e.Now(), on
 	d.mu.Unlock()
 	d.workload.Begin(d.loadStart)
 	d.meter.begin(d.loadStart)
@@ -177,8 +190,8 @@ func (d *director) startClients() []env.Task {
 	return tasks
 }
 
-// watchPartitions follows leaders and ISRs for the injector and the judge.
-func (d *director) watchPartitions(e env.Env, inj *injector, stop env.Signal) {
+// watchPartitions follows leaders and ISRs for the faults and the judge.
+func (d *director) watchPartitions(e env.Env, on *triggers, stop env.Signal) {
 	var last []linearizability.PartitionState
 	for !stop.Wait(d.cluster.ObserveEvery()) {
 		states := d.cluster.Partitions(e)
@@ -186,7 +199,7 @@ func (d *director) watchPartitions(e env.Env, inj *injector, stop env.Signal) {
 			continue
 		}
 		last = states
-		inj.observe(states)
+		on.observe(states)
 		for _, p := range states {
 			tp := linearizability.TopicPartition{Topic: p.Topic, Partition: p.Partition}
 			before, known := d.states[tp]

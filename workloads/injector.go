@@ -26,20 +26,18 @@ type injector struct {
 	e       env.Env
 	cluster target.Cluster
 	tell    func(linearizability.Fault, bool) // a fault begins (true) or has ended (false)
+	on      *triggers
 	origin  time.Duration
 	heal    env.Signal
 	tasks   []env.Task
 
-	mu       env.Mutex
-	leaders  map[string]int32      // of each partition, as last observed
-	electing map[string]env.Signal // set at the next election of a partition
-	done     []linearizability.Fault
-	missed   []string // faults that did not happen, and why
+	mu     env.Mutex
+	done   []linearizability.Fault
+	missed []string // faults that did not happen, and why
 }
 
-func newInjector(e env.Env, c target.Cluster, tell func(linearizability.Fault, bool)) *injector {
-	return &injector{e: e, cluster: c, tell: tell, heal: e.NewSignal(), mu: e.NewMutex(),
-		leaders: map[string]int32{}, electing: map[string]env.Signal{}}
+func newInjector(e env.Env, c target.Cluster, on *triggers, tell func(linearizability.Fault, bool)) *injector {
+	return &injector{e: e, cluster: c, on: on, tell: tell, heal: e.NewSignal(), mu: e.NewMutex()}
 }
 
 // start begins the plan; its times count from origin.
@@ -69,18 +67,26 @@ func (i *injector) results() ([]linearizability.Fault, []string) {
 
 func (i *injector) carryOut(f faults.Fault) {
 	if i.heal.Wait(i.origin + f.At - i.e.Now()) {
+		i.miss(f, "everything healed before its time came")
 		return
 	}
-	if f.OnElection != "" {
-		if !i.awaitElection(f.OnElection) {
-			i.miss(f, "there was no election of "+f.OnElection)
+	it := -1
+	if on := f.After; !on.IsZero() {
+		if !i.cluster.Tells(on.Event) {
+			i.miss(f, fmt.Sprintf("%s does not tell of a %s", i.cluster.TargetName(), on.Event))
 			return
 		}
-		if f.Delay > 0 && i.heal.Wait(f.Delay) {
+		var came bool
+		if it, came = i.on.await(on, i.heal); !came {
+			i.miss(f, fmt.Sprintf("there was no %s of %s", on.Event, on.Of))
+			return
+		}
+		if on.Delay > 0 && i.heal.Wait(on.Delay) {
+			i.miss(f, "everything healed before its delay was over")
 			return
 		}
 	}
-	h, err := i.aim(f)
+	h, err := i.aim(f, it)
 	if err != nil {
 		i.miss(f, err.Error())
 		return
@@ -113,23 +119,24 @@ func (i *injector) miss(f faults.Fault, why string) {
 	i.missed = append(i.missed, fmt.Sprintf("%s did not happen: %s", f, why))
 }
 
-// aim finds the brokers that f's targets name at this moment.
-func (i *injector) aim(f faults.Fault) (faults.Hit, error) {
+// aim finds the brokers that f's targets name at this moment; it is the broker
+// that the event is about which f has waited for.
+func (i *injector) aim(f faults.Fault, it int) (faults.Hit, error) {
 	h := faults.Hit{Node: -1}
 	var err error
 	if f.Node != "" {
-		h.Node, err = i.find(f.Node)
+		h.Node, err = i.find(f.Node, it)
 		return h, err
 	}
 	for _, t := range f.Between {
-		b, err := i.find(t)
+		b, err := i.find(t, it)
 		if err != nil {
 			return h, err
 		}
 		h.Between = append(h.Between, b)
 	}
 	for _, t := range f.And {
-		b, err := i.find(t)
+		b, err := i.find(t, it)
 		if err != nil {
 			return h, err
 		}
@@ -144,9 +151,9 @@ func (i *injector) aim(f faults.Fault) (faults.Hit, error) {
 }
 
 // find waits a while for a target to exist.
-func (i *injector) find(t faults.Target) (int, error) {
+func (i *injector) find(t faults.Target, it int) (int, error) {
 	for end := i.e.Now() + targetPatience; ; {
-		if b, ok := i.lookUp(t); ok {
+		if b, ok := i.lookUp(t, it); ok {
 			return b, nil
 		}
 		if i.e.Now() >= end || i.heal.Wait(targetPoll) {
@@ -155,9 +162,11 @@ func (i *injector) find(t faults.Target) (int, error) {
 	}
 }
 
-func (i *injector) lookUp(t faults.Target) (int, bool) {
+func (i *injector) lookUp(t faults.Target, it int) (int, bool) {
 	role, name := t.Parse()
 	switch role {
+	case faults.Concerned:
+		return it, it >= 0
 	case faults.Controller:
 		return i.cluster.Controller(i.e)
 	case faults.Leader, faults.Follower:
@@ -176,53 +185,11 @@ func (i *injector) lookUp(t faults.Target) (int, bool) {
 		}
 		return 0, false
 	}
-	var number int
-	if _, err := fmt.Sscanf(name, "broker-%d", &number); err != nil {
-		return 0, false
-	}
-	return number - 1, true
+	return target.BrokerNumber(name)
 }
 
 func partitionName(p linearizability.PartitionState) string {
 	return p.Topic + "-" + strconv.Itoa(int(p.Partition)) // asked for every partition some hundred times a second
-}
-
-// observe takes note of the partitions' leaders. The director calls it often.
-func (i *injector) observe(states []linearizability.PartitionState) {
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	for _, p := range states {
-		name := partitionName(p)
-		before, known := i.leaders[name]
-		if p.Leader < 0 || known && before == p.Leader {
-			continue
-		}
-		i.leaders[name] = p.Leader
-		if s := i.electing[name]; s != nil && known {
-			s.Set()
-			delete(i.electing, name)
-		}
-	}
-}
-
-// awaitElection waits until partition has another leader than now.
-func (i *injector) awaitElection(partition string) bool {
-	i.mu.Lock()
-	s := i.electing[partition]
-	if s == nil {
-		s = i.e.NewSignal()
-		i.electing[partition] = s
-	}
-	i.mu.Unlock()
-	for end := i.e.Now() + faults.ElectionPatience; i.e.Now() < end; {
-		if i.heal.IsSet() {
-			return false
-		}
-		if s.Wait(20 * time.Millisecond) {
-			return true
-		}
-	}
-	return false
 }
 
 // nodeIDs lists the node.ids of all brokers in h.

@@ -110,18 +110,51 @@ func TestEveryKindOfFault(t *testing.T) {
 func TestFaultsFollowElections(t *testing.T) {
 	o := simulate(t, parse(t, 6, "1m",
 		"kind: crash, at: 5s, for: 2s, node: leader of orders-0",
-		"kind: pause, at: 5s, for: 3s, node: leader of orders-0, on-election: orders-0, delay: 10ms"))
+		"kind: pause, at: 5s, for: 3s, node: leader of orders-0, after: election of orders-0 +10ms"))
 	requirePassed(t, o)
 	require.Len(t, o.Faults, 2, "missed: %v", o.Missed)
 	require.NotEqual(t, o.Faults[0].Brokers, o.Faults[1].Brokers)
 	require.Greater(t, o.Faults[1].Start, o.Faults[0].Start)
 }
 
+// Every event that a fault can wait for comes, and the fault begins a moment
+// later on the broker that the event is about; a run with triggers is a function
+// of its scenario.
+func TestFaultsFollowEvents(t *testing.T) {
+	for event, at := range map[string]string{
+		"election of orders-0": "11s", "election of controller": "14s", "isr-expansion of orders-0": "15s", "isr-shrink of orders-0": "11s",
+		"truncation of orders-0": "15s", "registration of broker-2": "18s", "roll of orders-0": "10s",
+		"first-append of orders-0": "11s", "commit of orders-0": "10s",
+	} {
+		t.Run(event, func(t *testing.T) {
+			s := parse(t, 31, "1m",
+				"kind: pause, at: "+at+", for: 500ms, node: it, after: "+event+" +3ms",
+				// A leader that is cut off appends what nobody copies, and has to cut it.
+				"kind: partition, at: 10s, for: 6s, between: [leader of orders-0], and: [broker-1, broker-2, broker-3]",
+				"kind: crash, at: 18s, for: 1s, node: broker-2",
+				"kind: crash, at: 14s, for: 1s, node: controller")
+			s.Topic.Configs = scenario.Properties{"internal.segment.bytes": "30000"}
+			s.Load.Producers.Properties["acks"] = "1"
+			o := simulate(t, s)
+			requirePassed(t, o)
+			require.Empty(t, o.Missed)
+			about := ""
+			for _, f := range o.Faults {
+				if f.Kind == linearizability.Pause {
+					about = f.Detail
+				}
+			}
+			require.Contains(t, about, "(it)")
+			require.Equal(t, o.Trace, simulate(t, s).Trace)
+		})
+	}
+}
+
 func TestWhatCannotHappenIsSaid(t *testing.T) {
 	o := simulate(t, parse(t, 7, "1m",
 		"kind: crash, at: 5s, for: 5s, node: broker-2",
 		"kind: power-loss, at: 6s, for: 1s, node: broker-2",
-		"kind: pause, at: 20s, for: 1s, node: leader of orders-0, on-election: orders-0"))
+		"kind: pause, at: 20s, for: 1s, node: leader of orders-0, after: election of orders-0"))
 	requirePassed(t, o)
 	require.Len(t, o.Faults, 1)
 	require.Len(t, o.Missed, 2)

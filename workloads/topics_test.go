@@ -42,7 +42,7 @@ load:
 faults:
   plan:
     - {kind: partition, at: 5s, for: 8s, between: [leader of audit-1], and: [broker-1, broker-2, broker-3]}
-    - {kind: pause, at: 5s, for: 1s, node: leader of audit-1, on-election: audit-1, delay: 10ms}
+    - {kind: pause, at: 5s, for: 1s, node: leader of audit-1, after: election of audit-1 +10ms}
 recovery: 1m
 `
 

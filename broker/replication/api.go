@@ -58,6 +58,11 @@ type Deps struct {
 	// a partition led here, before anyone can read up to it. It is called with
 	// the partition locked and must not block.
 	OnHighWatermark func(tp metadata.TopicPartition, leaderEpoch int32, offset int64)
+
+	// OnRoll and OnFirstAppend, if set, hear of what storage.Config tells under
+	// these names. They are called with the log locked and must not block.
+	OnRoll        func(tp metadata.TopicPartition, offset int64)
+	OnFirstAppend func(tp metadata.TopicPartition, leaderEpoch int32, offset int64)
 }
 
 // Peer is a connection to another broker that carries one request at a time.

@@ -78,6 +78,12 @@ func (m *Manager) open(image *metadata.Image, part *metadata.Partition, marks ma
 	tp := part.TP()
 	cfg := logConfig(m.topicConfig(image, part.Topic))
 	cfg.OnFailed = func(err error) { m.storageError(tp, err) }
+	if hear := m.deps.OnRoll; hear != nil {
+		cfg.OnRoll = func(offset int64) { hear(tp, offset) }
+	}
+	if hear := m.deps.OnFirstAppend; hear != nil {
+		cfg.OnFirstAppend = func(epoch int32, offset int64) { hear(tp, epoch, offset) }
+	}
 	log, recovery, err := storage.Open(m.e, path.Join(m.cfg.Dir, logDir(tp, part.TopicID)), cfg)
 	if err != nil {
 		m.e.Event("storage-error", env.Text("topic", tp.Topic), env.Int("partition", tp.Partition),

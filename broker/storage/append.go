@@ -375,6 +375,9 @@ func (l *Log) write(records []byte, batches []Batch, result AppendResult) (Appen
 		}
 		l.recent.add(b.BaseOffset(), b.LastOffset(), seg.size)
 		l.noteBatch(seg, b)
+		if hear := l.onFirstAppend; hear != nil && l.epochs.begins(b.LeaderEpoch(), b.BaseOffset()) {
+			hear(b.LeaderEpoch(), b.BaseOffset())
+		}
 		result.MaxTimestamp = max(result.MaxTimestamp, b.MaxTimestamp())
 		count += int64(b.LastOffsetDelta()) + 1
 	}

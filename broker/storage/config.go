@@ -65,6 +65,13 @@ type Config struct {
 	// operation that met the error returns. It is called with the log locked:
 	// it may use the file system but not the log. SetConfig does not change it.
 	OnFailed func(error)
+
+	// OnRoll, if set, hears of every new segment, which begins at an offset, and
+	// OnFirstAppend of the first batch of a leader epoch, when it is in the log.
+	// They are called with the log locked and must not block or use it.
+	// SetConfig changes neither.
+	OnRoll        func(offset int64)
+	OnFirstAppend func(leaderEpoch int32, offset int64)
 }
 
 // CleanupPolicy is a set of ways in which old records may go.

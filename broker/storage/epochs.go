@@ -47,6 +47,12 @@ func (c *epochCache) note(epoch int32, start int64) {
 	}
 }
 
+// begins reports whether the latest epoch is the one given and starts at offset.
+func (c *epochCache) begins(epoch int32, offset int64) bool {
+	n := len(c.entries)
+	return n > 0 && c.entries[n-1] == EpochStart{Epoch: epoch, StartOffset: offset}
+}
+
 // truncateEnd forgets the epochs that start at or behind off.
 func (c *epochCache) truncateEnd(off int64) {
 	n := len(c.entries)

@@ -51,7 +51,10 @@ type Log struct {
 	size   atomic.Int64
 	failed atomic.Pointer[IOError]
 
-	onFailed func(error) // Config.OnFailed
+	// Of Config.
+	onFailed      func(error)
+	onRoll        func(int64)
+	onFirstAppend func(int32, int64)
 
 	// transactional is set while transactions are open or their ends not known
 	// to be committed.

@@ -82,7 +82,7 @@ func Open(e env.Env, dir string, cfg Config) (*Log, Recovery, error) {
 	o.rec.Dir = o.dir
 	o.maintenance = e.NewMutex()
 	o.mu = e.NewMutex()
-	o.onFailed = cfg.OnFailed
+	o.onFailed, o.onRoll, o.onFirstAppend = cfg.OnFailed, cfg.OnRoll, cfg.OnFirstAppend
 	o.producers = newProducerTable()
 	o.maintenance.Lock()
 	defer o.maintenance.Unlock()

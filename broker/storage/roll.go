@@ -52,6 +52,9 @@ func (l *Log) roll() (*segment, error) {
 	if l.flusher == nil {
 		l.flusher = l.env.Go("storage: flush sealed segments of "+l.dir, l.flushSealed)
 	}
+	if l.onRoll != nil {
+		l.onRoll(seg.base)
+	}
 	return seg, nil
 }
 

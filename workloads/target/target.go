@@ -55,6 +55,14 @@ type Cluster interface {
 	// if nothing is.
 	Unsettled(e env.Env) string
 
+	// Tells reports whether the target sees events of that kind, and tells its
+	// Listener.
+	Tells(faults.Event) bool
+
+	// Soon has fn called soon, by nobody's task. It may be called from within
+	// whatever a Listener is told.
+	Soon(fn func())
+
 	// Struck tells of a fault that has begun.
 	Struck(linearizability.Fault)
 
@@ -83,6 +91,10 @@ type Cluster interface {
 type Listener interface {
 	// Event is something a broker told.
 	Event(node string, at time.Duration, name string, attrs []env.Attr)
+	// Happened is something that a fault may wait for, other than what is read
+	// off Cluster.Partitions, at the moment it happens or shortly after. It may
+	// be called from within a broker's task, which must not be kept.
+	Happened(faults.Occurrence)
 	// Row is what the brokers' machines did since the row before, in order of
 	// broker id; empty where they cannot be seen.
 	Row(at time.Duration, brokers []BrokerRow)

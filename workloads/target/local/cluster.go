@@ -51,6 +51,7 @@ type process struct {
 	dir    string
 	events string
 	log    *os.File
+	heard  int64 // bytes of events that were told to those who wait for them
 
 	mu      sync.Mutex
 	cmd     *exec.Cmd

@@ -32,6 +32,7 @@ func (c *Cluster) Direct(ctx context.Context, lead func(env.Env)) (interrupted s
 			return "", err
 		}
 	}
+	defer c.startHearing()()
 	const step = 100 * time.Millisecond
 	next := time.Second
 	directed := c.e.Go("director", func() { lead(c.e) })

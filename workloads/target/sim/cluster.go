@@ -26,6 +26,7 @@ import (
 type Cluster struct {
 	s       *scenario.Scenario
 	loaded  map[string]bool // topics under load
+	waited  map[faults.Event]bool
 	tell    target.Listener
 	k       *kernel.Kernel
 	watch   *watch
@@ -93,7 +94,7 @@ func New(s *scenario.Scenario, o Options, tell target.Listener) (*Cluster, error
 		}
 	}
 	k := kernel.NewKernel(kernel.Options{Seed: uint64(s.Seed), Buggify: s.Simulation.Buggify.On(), Window: o.Window})
-	c := &Cluster{s: s, tell: tell, k: k, net: simnet.New(k, simnet.Options{}), leader: -1, loaded: map[string]bool{}}
+	c := &Cluster{s: s, tell: tell, k: k, net: simnet.New(k, simnet.Options{}), leader: -1, loaded: map[string]bool{}, waited: waitedFor(s.Faults.Plan)}
 	for _, t := range s.TopicsUnderLoad() {
 		c.loaded[t.Name] = true
 	}
@@ -108,7 +109,7 @@ func New(s *scenario.Scenario, o Options, tell target.Listener) (*Cluster, error
 		if b.cfg, err = target.BrokerConfig(s, i, voters, address(i)); err != nil {
 			return nil, errors.Join(err, k.Close())
 		}
-		b.cfg.OnHighWatermark = c.onHighWatermark(i)
+		c.listen(b)
 		c.net.Attach(b.node, b.name)
 		if err := c.equip(b, m); err != nil {
 			return nil, errors.Join(err, k.Close())
@@ -120,20 +121,12 @@ func New(s *scenario.Scenario, o Options, tell target.Listener) (*Cluster, error
 	}
 	k.OnEvent(func(node string, at time.Duration, name string, attrs []env.Attr) {
 		tell.Event(node, at, name, attrs)
+		if o, ok := target.Occurrence(node, name, attrs); ok {
+			tell.Happened(o)
+		}
 		c.watch.onEvent(node, at, name, attrs)
 	})
 	return c, nil
-}
-
-// onHighWatermark tells of the high watermarks of the topics under load.
-func (c *Cluster) onHighWatermark(broker int) func(metadata.TopicPartition, int32, int64) {
-	return func(tp metadata.TopicPartition, epoch int32, offset int64) {
-		if c.loaded[tp.Topic] {
-			c.tell.HighWatermark(linearizability.HighWatermark{
-				Topic: tp.Topic, Partition: tp.Partition, Time: c.k.Now(), Broker: int32(broker + 1), LeaderEpoch: epoch, Offset: offset,
-			})
-		}
-	}
 }
 
 // equip gives a broker its processor, network card and disk.

@@ -1,0 +1,80 @@
+package faults_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"github.com/weirlab/weir/drawn"
+	"github.com/weirlab/weir/faults"
+)
+
+// A trigger is read back as it was written.
+func TestTriggersAsText(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		want := faults.Trigger{
+			Event: rapid.SampledFrom(faults.Events()).Draw(t, "event"),
+			Of:    rapid.SampledFrom([]string{"orders-0", "controller", "broker-2", "a.b_c-12"}).Draw(t, "of"),
+			Delay: time.Duration(rapid.Int64Range(0, int64(time.Hour)).Draw(t, "delay")),
+		}
+		text, err := want.MarshalText()
+		require.NoError(t, err)
+		var got faults.Trigger
+		require.NoError(t, got.UnmarshalText(text))
+		require.Equal(t, want, got)
+		require.True(t, got.Met(faults.Occurrence{Event: want.Event, Of: want.Of, Broker: 1}))
+		require.False(t, got.Met(faults.Occurrence{Event: want.Event, Of: want.Of + "0", Broker: 1}))
+	})
+	var on faults.Trigger
+	require.NoError(t, on.UnmarshalText(nil))
+	require.True(t, on.IsZero())
+	for text, want := range map[string]string{
+		"orders-0":                   "is not an event; write one such as",
+		"storm of orders-0":          "the events are election, isr-expansion",
+		"election of orders-0 +soon": `"+soon" is no delay`,
+		"election of orders-0 +-3ms": "is no delay",
+	} {
+		require.ErrorContains(t, on.UnmarshalText([]byte(text)), want)
+	}
+}
+
+// Of a plan drawn with triggers about so many faults wait for events as were
+// asked for, every event comes up, and the plan keeps the atlas; the draws of
+// all other faults stay what they are.
+func TestSomeFaultsAreTriggered(t *testing.T) {
+	plain, d := everything(), everything()
+	delete(plain.Counts, "cascade") // finds another place as a whole
+	delete(d.Counts, "cascade")
+	d.Triggered = drawn.Exactly(40)
+	require.NoError(t, d.Validate(cluster))
+	waiting, all, its := 0, 0, 0
+	seen := map[faults.Event]bool{}
+	for seed := range uint64(1000) {
+		before := faults.Generate(seed, plain, cluster)
+		for _, f := range faults.Generate(seed, d, cluster) {
+			require.NoError(t, f.Validate(cluster), "seed %d: %s", seed, f)
+			require.GreaterOrEqual(t, f.At, d.Start, "seed %d: %s", seed, f)
+			all++
+			if f.After.IsZero() {
+				if !f.Kind.Lossy() && !f.Kind.Stops() {
+					require.Contains(t, before, f, "seed %d", seed)
+				}
+				continue
+			}
+			waiting++
+			seen[f.After.Event] = true
+			require.LessOrEqual(t, f.After.Delay, 100*time.Millisecond)
+			if f.Node == faults.It {
+				its++
+			}
+		}
+	}
+	require.Len(t, seen, len(faults.Events()))
+	require.InDelta(t, 0.4, float64(waiting)/float64(all), 0.1)
+	require.Greater(t, its, waiting/8)
+
+	d.Triggered = drawn.Number{Min: 0, Max: 101}
+	require.ErrorContains(t, d.Validate(cluster), "triggered: 101 is not a percentage")
+}
