@@ -39,15 +39,47 @@ var shapes = []struct {
 	{regexp.MustCompile(`\bbrokers #`), "broker #"},
 }
 
-// Signature is that of the first finding, "" if there is none.
-func (v *Verdict) Signature() string {
-	if len(v.Findings) == 0 {
-		return ""
+// grave is the order of the codes by what they mean to a client: a record that
+// is gone or another one before what only the brokers' own state shows.
+var grave = []string{"K2", "K1", "K5", "K3", "K8", "K4", "K7", "K9", "K6", "K14", "LIN", "K11", "K10", "K13", "K12"}
+
+// Gravest is the finding that matters most to a client, the first of several of
+// the same code, those of internal topics last; nil if there is none.
+func (v *Verdict) Gravest() *Finding {
+	rank := func(f *Finding) int {
+		i := slices.Index(grave, f.Code)
+		if i < 0 {
+			i = len(grave)
+		}
+		if strings.HasPrefix(f.Topic, "__") {
+			i += len(grave)
+		}
+		return i
 	}
-	return v.Findings[0].Signature()
+	var gravest *Finding
+	for i := range v.Findings {
+		if f := &v.Findings[i]; gravest == nil || rank(f) < rank(gravest) {
+			gravest = f
+		}
+	}
+	return gravest
 }
 
-// Shows says whether a finding with the signature is among those of v.
-func (v *Verdict) Shows(signature string) bool {
-	return slices.ContainsFunc(v.Findings, func(f Finding) bool { return f.Signature() == signature })
+// Signature is that of the gravest finding, "" if there is none.
+func (v *Verdict) Signature() string {
+	if f := v.Gravest(); f != nil {
+		return f.Signature()
+	}
+	return ""
+}
+
+// Signatures are those of all findings, each once.
+func (v *Verdict) Signatures() []string {
+	var all []string
+	for i := range v.Findings {
+		if s := v.Findings[i].Signature(); !slices.Contains(all, s) {
+			all = append(all, s)
+		}
+	}
+	return all
 }

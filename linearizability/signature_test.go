@@ -28,9 +28,10 @@ func TestASignatureIsTheKindOfAFinding(t *testing.T) {
 	require.NotEqual(t, same[0][0].Signature(), on("orders", 3, "offset 12 of orders-3 was read by client 7").Signature())
 	require.Equal(t, "K2: offset # of a partition was acknowledged to client # with acks=# at # s and is absent", other.Signature())
 
-	v := Verdict{Findings: []Finding{*same[1][0], *same[0][0]}}
-	require.Equal(t, same[1][1].Signature(), v.Signature())
-	require.True(t, v.Shows(same[0][1].Signature()))
-	require.False(t, v.Shows("K1: something else"))
+	v := Verdict{Findings: []Finding{{Code: "K12", Sentence: "broker 2 waits"}, {Code: "K2", Topic: "__consumer_offsets", Sentence: "lost"}, *same[1][0], *same[0][0], *same[0][1]}}
+	require.Equal(t, "K2: broker # could be elected leader of a partition (ISR [#], ELR [#]), at # s", v.Signature(), "what clients see comes first, then the order")
+	require.Equal(t, []string{"K12: broker # waits", "K2: lost", same[1][1].Signature(), same[0][1].Signature()}, v.Signatures())
 	require.Empty(t, (&Verdict{}).Signature())
+	require.Nil(t, (&Verdict{}).Gravest())
+	require.Empty(t, (&Verdict{}).Signatures())
 }

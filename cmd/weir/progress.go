@@ -22,6 +22,7 @@ type progress struct {
 	bars     *mpb.Progress
 	bar      *mpb.Bar
 	last     workloads.Progress
+	said     string // instead of last, by what is not a run
 	lastLine time.Time
 }
 
@@ -44,12 +45,29 @@ func newProgress(out io.Writer, name string) *progress {
 func (p *progress) text() string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.said != "" {
+		return p.said
+	}
 	l := p.last
 	text := fmt.Sprintf("  %s  %.1f s", l.Phase, l.Now.Seconds())
 	if l.Acked > 0 {
 		text += fmt.Sprintf("  %d records", l.Acked)
 	}
 	return text
+}
+
+// say shows a text, for what does not know how far it is.
+func (p *progress) say(text string) {
+	p.mu.Lock()
+	p.said = text
+	line := p.bar == nil && time.Since(p.lastLine) >= lineEvery
+	if line {
+		p.lastLine = now()
+	}
+	p.mu.Unlock()
+	if line {
+		_, _ = fmt.Fprintf(p.out, "%s:%s\n", p.name, text)
+	}
 }
 
 func (p *progress) update(l workloads.Progress) {

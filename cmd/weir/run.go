@@ -81,16 +81,28 @@ func runScenario(cmd *cobra.Command, s streams, file string, f runFlags) error {
 	if err != nil {
 		return err
 	}
-	explicit := sc.Resolve()
+	dir, code, err := recordRun(cmd.Context(), s, sc.Resolve(), file, f, planted)
+	if err != nil {
+		return err
+	}
+	if err := tell(s, dir, f.json); err != nil {
+		return internal(err)
+	}
+	return verdict(code)
+}
+
+// recordRun runs an explicit scenario, which came from file, and makes its
+// result directory. It returns the exit code that stands for what came of it.
+func recordRun(ctx context.Context, s streams, explicit *scenario.Scenario, file string, f runFlags, planted []faults.Bug) (dir string, code int, err error) {
 	started := now()
 	res, err := newResult(f.out, explicit, started)
 	if err != nil {
-		return internal(err)
+		return "", 0, internal(err)
 	}
 	record := newRun(explicit, f.target, started, planted)
 	record.Command = reproduce(file, explicit.Seed, f.target, planted)
 	if err := record.Save(res.dir); err != nil {
-		return internal(err)
+		return "", 0, internal(err)
 	}
 
 	bar := newProgress(s.err, explicit.Name+" "+explicit.Seed.String())
@@ -98,43 +110,40 @@ func runScenario(cmd *cobra.Command, s streams, file string, f runFlags) error {
 	var outcome *workloads.Outcome
 	switch f.target {
 	case targetSim:
-		outcome, err = workloads.RunSim(cmd.Context(), options)
+		outcome, err = workloads.RunSim(ctx, options)
 	default:
 		if options.Broker, err = ownBroker(); err == nil {
 			options.Dir = filepath.Join(res.dir, "brokers")
-			outcome, err = workloads.RunLocal(cmd.Context(), options)
+			outcome, err = workloads.RunLocal(ctx, options)
 		}
 	}
 	bar.done()
 	if err != nil {
 		record.Interrupted = err.Error()
-		return internal(errors.Join(err, res.close(), record.Save(res.dir)))
+		return "", 0, internal(errors.Join(err, res.close(), record.Save(res.dir)))
 	}
 	if f.target == targetSim && outcome.Complete && (f.verify || failed(outcome)) {
-		again, err := workloads.RunSim(cmd.Context(), workloads.Options{Scenario: explicit, Unjudged: true})
+		again, err := workloads.RunSim(ctx, workloads.Options{Scenario: explicit, Unjudged: true})
 		if err != nil {
-			return internal(errors.Join(err, res.close()))
+			return "", 0, internal(errors.Join(err, res.close()))
 		}
 		record.Rerun = "same"
 		if again.Trace.Hash != outcome.Trace.Hash {
 			record.Rerun = "different"
-			_, _ = fmt.Fprintf(s.err, "weir: the simulation is not a function of its seed: %s\n", firstDifference(cmd.Context(), explicit))
+			_, _ = fmt.Fprintf(s.err, "weir: the simulation is not a function of its seed: %s\n", firstDifference(ctx, explicit))
 		}
 	}
 	record.fill(outcome, now().Sub(started))
 	if err := errors.Join(res.close(), record.Save(res.dir)); err != nil {
-		return internal(err)
+		return "", 0, internal(err)
 	}
 	if err := reports.Write(res.dir); err != nil {
-		return internal(fmt.Errorf("report: %w", err))
+		return "", 0, internal(fmt.Errorf("report: %w", err))
 	}
 	if err := point(f.out, res.dir); err != nil {
-		return internal(err)
+		return "", 0, internal(err)
 	}
-	if err := tell(s, res.dir, f.json); err != nil {
-		return internal(err)
-	}
-	return verdict(exitCode(record.Run, outcome))
+	return res.dir, exitCode(record.Run, outcome), nil
 }
 
 // firstDifference repeats a simulation until it can show the first event in
