@@ -165,7 +165,8 @@ func (b *Broker) answerProduce(req *kmsg.ProduceRequest, result func(i int) repl
 				record.RelativeOffset, record.ErrorMessage = e.Index, kmsg.StringPtr(e.Message)
 				p.ErrorRecords = append(p.ErrorRecords, record)
 			}
-			if r.ErrorCode == kerr.NotLeaderForPartition.Code {
+			// The hint spares the client a request, no more.
+			if r.ErrorCode == kerr.NotLeaderForPartition.Code && !b.e.Lab().Rare("broker/leader-untold") {
 				b.hintLeader(resp, p, image, metadata.TopicPartition{Topic: t.Topic, Partition: p.Partition})
 			}
 		}

@@ -44,6 +44,10 @@ func (b *Broker) metadata(call *protocol.Call, req *kmsg.MetadataRequest) kmsg.R
 		creating = b.createMissingTopics(req)
 	}
 	image := b.shownImage()
+	// Metadata is as old as its way to the client.
+	if d := b.e.Lab().Late("broker/metadata-stale", 100*time.Millisecond); d > 0 {
+		b.stopping.Wait(d)
+	}
 	resp := kmsg.NewPtrMetadataResponse()
 	if id := b.controller.ClusterID(); id != "" {
 		resp.ClusterID = &id

@@ -55,7 +55,7 @@ func (b *Broker) coordinatorOf(image *metadata.Image, key string, kind int8) kms
 	}
 	internal, _ := metadata.InternalTopicOf(metadata.CoordinatorType(kind))
 	topic := image.Topic(internal.Name)
-	if topic == nil {
+	if topic == nil || b.e.Lab().Rare("broker/coordinator-unknown") { // as before the topic was made: it is asked again
 		out.ErrorCode = kerr.CoordinatorNotAvailable.Code
 		return out
 	}

@@ -43,6 +43,7 @@ func (b *Broker) initProducerID(_ *protocol.Call, req *kmsg.InitProducerIDReques
 // One request for a block is under way at a time. Whoever needs an id meanwhile
 // waits for its outcome, good or bad, and not for a request of its own behind it.
 type producerIDs struct {
+	lab       *env.Lab
 	mu        env.Mutex
 	asked     env.Cond // a request has ended
 	asking    bool
@@ -53,7 +54,7 @@ type producerIDs struct {
 }
 
 func newProducerIDs(e env.Env, allot func() (start int64, n int32, err error)) *producerIDs {
-	p := &producerIDs{mu: e.NewMutex(), allot: allot}
+	p := &producerIDs{lab: e.Lab(), mu: e.NewMutex(), allot: allot}
 	p.asked = e.NewCond(p.mu)
 	return p
 }
@@ -61,6 +62,9 @@ func newProducerIDs(e env.Env, allot func() (start int64, n int32, err error)) *
 func (p *producerIDs) next() (int64, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.lab.Rare("broker/producer-ids-wasted") {
+		p.free = p.end // as with the end of the process: no id is given twice, not all are given
+	}
 	for began := p.requests; p.free == p.end; {
 		switch {
 		case p.requests > began && p.err != nil:

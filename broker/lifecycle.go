@@ -108,6 +108,10 @@ func (b *Broker) heartbeat() (again bool) {
 			}
 		}
 		b.pulse.wait(wait)
+		// A session lasts for several heartbeats, so one may be late.
+		if d := b.e.Lab().Late("broker/heartbeat-late", b.cfg.BrokerHeartbeat); d > 0 {
+			b.stopping.Wait(d)
+		}
 		if b.stopping.IsSet() {
 			return false
 		}

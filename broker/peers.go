@@ -89,6 +89,11 @@ func (p *peers) take(addr, laneName string, end time.Duration) (*lane, *protocol
 		case len(l.idle) > 0:
 			client := l.idle[len(l.idle)-1]
 			l.idle = l.idle[:len(l.idle)-1]
+			if p.e.Lab().Rare("broker/peer-reconnected") {
+				client.Close() // connections end at any time
+				l.open--
+				continue
+			}
 			l.busy = append(l.busy, client)
 			return l, client, nil
 		case left <= 0:

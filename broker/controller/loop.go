@@ -52,6 +52,10 @@ func (l *loop) run() {
 	n := l.n
 	for {
 		events, goOn := l.take()
+		// The task may be late at any time, as after a slow sync.
+		if d := n.lab.Late("controller/loop-late", 100*time.Millisecond); d > 0 {
+			n.e.Sleep(d)
+		}
 		for _, event := range events {
 			if l.fatal != nil {
 				if c, ok := event.(*call); ok {
@@ -94,8 +98,12 @@ func (l *loop) take() ([]any, bool) {
 		}
 		n.wake.WaitTimeout(wait)
 	}
-	events := n.inbox
-	n.inbox = nil
+	// What is left is taken next time, in the same order.
+	k := n.lab.Fewer("controller/take-fewer", int64(len(n.inbox)))
+	events := n.inbox[:k:k]
+	if n.inbox = n.inbox[k:]; len(n.inbox) == 0 {
+		n.inbox = nil
+	}
 	return events, n.state == running
 }
 
@@ -142,7 +150,8 @@ func (l *loop) dispatch(event any) {
 
 // command lets the machine judge a request and proposes what it wants written.
 func (l *loop) command(c *call) {
-	if !l.active {
+	// As one does that has just lost its term; whoever asked asks again.
+	if !l.active || l.n.lab.Rare("controller/command-refused") {
 		c.answer(notController(c.req))
 		return
 	}
@@ -176,6 +185,9 @@ func (l *loop) expireSessions() {
 	now := l.n.e.Now()
 	if end := l.machine.deadline(); end == env.Forever || now < end {
 		return
+	}
+	if l.n.lab.Rare("controller/expire-late") {
+		return // the next look comes at once, and by then a heartbeat may have come
 	}
 	t := newTxn(l.working, l.core.End())
 	l.machine.expire(now, t)
@@ -324,6 +336,7 @@ func (l *loop) reply(out quorum.Reply) error {
 		if f, ok := c.req.(*kmsg.FetchRequest); ok && f.MaxBytes > 0 {
 			limit = min(limit, f.MaxBytes)
 		}
+		limit = int32(l.n.lab.Fewer("controller/read-less", int64(limit))) // a batch comes in any case
 		var err error
 		if records, err = l.n.log.Read(out.Msg.Offset, out.ReadTo, limit, true); err != nil {
 			c.answer(refusalToWire(c.req, kerr.KafkaStorageError))
@@ -341,6 +354,7 @@ func (l *loop) readSnapshot(c *call, m *quorum.Message) {
 	if f, ok := c.req.(*kmsg.FetchSnapshotRequest); ok && f.MaxBytes > 0 {
 		limit = min(limit, int64(f.MaxBytes))
 	}
+	limit = l.n.lab.Fewer("controller/snapshot-piecemeal", limit) // the rest is asked for
 	var err error
 	m.Data, m.Size, err = l.snapshots.store.read(m.Snapshot, m.Position, limit)
 	switch {

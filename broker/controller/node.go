@@ -19,6 +19,7 @@ import (
 // cluster's controller while it leads.
 type Node struct {
 	e    env.Env
+	lab  *env.Lab
 	cfg  Config
 	log  *storage.Log
 	dir  string
@@ -86,7 +87,7 @@ func New(e env.Env, cfg Config, log *storage.Log, dir string, send Send) (*Node,
 		return nil, err
 	}
 	cfg = cfg.withDefaults()
-	n := &Node{e: e, cfg: cfg, log: log, dir: dir, send: send, mu: e.NewMutex(), peers: map[peerKey]*peerQueue{},
+	n := &Node{e: e, lab: e.Lab(), cfg: cfg, log: log, dir: dir, send: send, mu: e.NewMutex(), peers: map[peerKey]*peerQueue{},
 		deliveries: env.NewMailbox[delivery](e)}
 	n.wake = e.NewCond(n.mu)
 	store := snapshots{e.FS(), dir}
@@ -341,6 +342,12 @@ func (n *Node) deliver() {
 		d, ok := n.deliveries.Take()
 		if !ok {
 			return
+		}
+		// As after a registration: what has not changed is looked at too.
+		if n.lab.Rare("controller/deliver-whole") {
+			gone := d.delta.DeletedTopics
+			d.delta = d.img.Full()
+			d.delta.DeletedTopics = gone
 		}
 		for _, fn := range d.to {
 			fn(d.img, d.delta)

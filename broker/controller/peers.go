@@ -68,12 +68,31 @@ func (n *Node) sendLoop(q *peerQueue) {
 		q.messages = slices.Delete(q.messages, 0, 1)
 		n.mu.Unlock()
 
-		if answer, err := n.exchange(m, over); err != nil {
-			n.post(quorum.SendFailed{Msg: m})
-		} else {
-			n.post(quorum.Response{Msg: answer})
-		}
+		n.exchangeOnce(m, over)
 	}
+}
+
+// exchangeOnce sends a message and tells the loop what came of it. Messages and
+// answers may be late and may get lost; what is lost the core asks again.
+func (n *Node) exchangeOnce(m quorum.Message, over bool) {
+	if d := n.lab.Late("controller/send-late", 100*time.Millisecond); d > 0 {
+		n.e.Sleep(d)
+	}
+	lost := !over && n.lab.Rare("controller/send-lost")
+	var answer quorum.Message
+	if !lost {
+		var err error
+		answer, err = n.exchange(m, over)
+		lost = err != nil || n.lab.Rare("controller/answer-lost")
+	}
+	if lost {
+		n.post(quorum.SendFailed{Msg: m})
+		return
+	}
+	if d := n.lab.Late("controller/answer-late", 200*time.Millisecond); d > 0 {
+		n.e.Sleep(d)
+	}
+	n.post(quorum.Response{Msg: answer})
 }
 
 func (n *Node) exchange(m quorum.Message, over bool) (quorum.Message, error) {

@@ -20,7 +20,14 @@ func (s *shard[M, O]) load() bool {
 	e, name := s.r.env, s.r.cfg.Name
 	for {
 		l := loading[M, O]{s: s, machine: s.r.cfg.Machine(s.partition)}
+		// Loading takes time, and what was loaded is the same if it is loaded again.
+		if d := s.r.lab.Late("coordinator/load-late", time.Second); d > 0 && s.over.Wait(d) {
+			return false
+		}
 		err := s.r.log.Load(s.partition, s.epoch, l.batch)
+		if err == nil && s.r.lab.Rare("coordinator/load-again") {
+			continue
+		}
 		if s.over.IsSet() {
 			return false
 		}

@@ -32,6 +32,7 @@ type Config[M Machine[O], O any] struct {
 // Lock order: Runtime.mu before shard.mu; never two shards at once.
 type Runtime[M Machine[O], O any] struct {
 	env env.Env
+	lab *env.Lab
 	cfg Config[M, O]
 	log Log
 
@@ -43,7 +44,7 @@ type Runtime[M Machine[O], O any] struct {
 
 // New returns a runtime of no shard yet.
 func New[M Machine[O], O any](e env.Env, cfg Config[M, O], log Log) *Runtime[M, O] {
-	return &Runtime[M, O]{env: e, cfg: cfg, log: log, mu: e.NewMutex(), shards: make(map[int32]*shard[M, O])}
+	return &Runtime[M, O]{env: e, lab: e.Lab(), cfg: cfg, log: log, mu: e.NewMutex(), shards: make(map[int32]*shard[M, O])}
 }
 
 // Lead begins a shard: this broker became leader of the partition in epoch. The
@@ -150,9 +151,12 @@ func (r *Runtime[M, O]) ask(partition int32, enqueue func(s *shard[M, O], ref Re
 	case s.gone:
 		s.mu.Unlock()
 		return none, kerr.NotCoordinator.Code
-	case s.loading:
+	case s.loading, r.lab.Rare("coordinator/not-loaded"): // as in the moment before: it is asked again
 		s.mu.Unlock()
 		return none, kerr.CoordinatorLoadInProgress.Code
+	case r.lab.Rare("coordinator/not-here"): // as a leader that has just lost the partition; it is looked for, and found here
+		s.mu.Unlock()
+		return none, kerr.NotCoordinator.Code
 	}
 	s.lastRef++
 	w := &waiter[O]{done: r.env.NewSignal()}

@@ -97,6 +97,10 @@ func (s *shard[M, O]) run() {
 			return
 		}
 		s.settle(committed)
+		// The task may be late at any time.
+		if d := s.r.lab.Late("coordinator/step-late", 50*time.Millisecond); d > 0 {
+			s.over.Wait(d)
+		}
 		for _, step := range steps {
 			s.take(step(s.at()))
 		}
@@ -125,8 +129,12 @@ func (s *shard[M, O]) next() (steps []func(At) Turn[O], reads []func(At) Answer[
 			return nil, nil, s.committed, true
 		}
 	}
-	steps, reads = s.queue, s.reads
-	s.queue, s.reads = nil, nil
+	// What is left is taken next time, in the same order.
+	k := s.r.lab.Fewer("coordinator/take-fewer", int64(len(s.queue)))
+	steps, reads = s.queue[:k:k], s.reads
+	if s.queue, s.reads = s.queue[k:], nil; len(s.queue) == 0 {
+		s.queue = nil
+	}
 	return steps, reads, s.committed, !s.gone
 }
 
@@ -138,7 +146,8 @@ func (s *shard[M, O]) at() At {
 func (s *shard[M, O]) tick() (At, bool) {
 	at := s.at()
 	next, ok := s.machine.NextTick()
-	return at, ok && next <= at.Now
+	// It is asked again at once: what came meanwhile goes first.
+	return at, ok && next <= at.Now && !s.r.lab.Rare("coordinator/tick-late")
 }
 
 // take does what a turn wants.
@@ -161,6 +170,11 @@ func (s *shard[M, O]) take(t Turn[O]) {
 		s.let(h, Outcome{})
 	case len(h.answers) > 0 || h.then != nil:
 		h.deadline = s.r.env.Now() + s.r.cfg.AnswerTimeout
+		// Whoever hears of a time-out knows as little as after a real one. The
+		// deadlines of the list must not go back.
+		if len(s.held) == 0 && s.r.lab.Rare("coordinator/answer-times-out") {
+			h.deadline = s.r.env.Now()
+		}
 		s.held = append(s.held, h)
 	}
 	if t.Next != nil {
@@ -170,6 +184,9 @@ func (s *shard[M, O]) take(t Turn[O]) {
 
 // append writes records to the local log and makes them count.
 func (s *shard[M, O]) append(records []storage.Record, applied func(base int64)) (end int64, code int16) {
+	if s.r.lab.Rare("coordinator/append-refused") {
+		return 0, kerr.NotEnoughReplicas.Code // as from a log whose ISR is small for a moment
+	}
 	batch := storage.BuildBatch(nil, storage.NoProducer(), records)
 	base, code := s.r.log.Append(s.partition, s.epoch, batch)
 	if code == kerr.KafkaStorageError.Code {
@@ -282,6 +299,10 @@ func (s *shard[M, O]) watch() {
 		if !leading {
 			s.unload()
 			return
+		}
+		// Who waits for a commit hears of it at any time after.
+		if d := s.r.lab.Late("coordinator/commit-told-late", 100*time.Millisecond); d > 0 {
+			s.over.Wait(d)
 		}
 		s.mu.Lock()
 		if committed > s.committed {

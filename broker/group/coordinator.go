@@ -17,6 +17,7 @@ import (
 // this broker leads.
 type Coordinator struct {
 	cfg        Config
+	lab        *env.Lab
 	shards     *coordinator.Runtime[*machine, Output]
 	image      func() *metadata.Image
 	partitions atomic.Int32 // of __consumer_offsets, 0 until known
@@ -25,12 +26,14 @@ type Coordinator struct {
 // NewCoordinator returns a coordinator of no partition yet. image gives the
 // newest metadata that the broker has.
 func NewCoordinator(e env.Env, cfg Config, log coordinator.Log, image func() *metadata.Image) *Coordinator {
-	c := &Coordinator{cfg: cfg, image: image}
+	c := &Coordinator{cfg: cfg, lab: e.Lab(), image: image}
 	c.shards = coordinator.New(e, coordinator.Config[*machine, Output]{
 		Name: "group",
 		Machine: func(int32) *machine {
-			return newMachine(&c.cfg, func(topic string) bool { return c.image().Topic(topic) != nil },
+			m := newMachine(&c.cfg, func(topic string) bool { return c.image().Topic(topic) != nil },
 				func(name string, attrs []env.Attr) { e.Event(name, attrs...) })
+			m.lab = c.lab
+			return m
 		},
 		Barrier:       func(wallMillis int64) storage.Record { return barrierRecord(wallMillis) },
 		AnswerTimeout: cfg.CommitTimeout,
@@ -69,7 +72,8 @@ func (c *Coordinator) partitionOf(group string) (int32, int16) {
 		return -1, kerr.InvalidGroupID.Code
 	}
 	n := c.partitions.Load()
-	if n < 1 {
+	// As before the first metadata: all clients ask again.
+	if n < 1 || c.lab.Rare("group/unavailable") {
 		return -1, kerr.CoordinatorNotAvailable.Code
 	}
 	return PartitionFor(group, n), 0

@@ -142,6 +142,9 @@ func (c *connection) readRequests() error {
 		if c.s.opts.MaxIdle > 0 {
 			c.idleBy.set(c.s.e.Now() + c.s.opts.MaxIdle)
 		}
+		if c.s.lab.Rare("protocol/connection-ended") {
+			return nil // a connection may end at any time, between requests too
+		}
 		goOn, err := c.next(&call)
 		c.s.memory.requests.release(c.held)
 		c.held = 0
@@ -163,6 +166,10 @@ func (c *connection) next(call *Call) (goOn bool, err error) {
 			return false, err
 		}
 		return false, nil
+	}
+	// The request may have been under way for longer.
+	if d := c.s.lab.Late("protocol/request-late", 50*time.Millisecond); d > 0 {
+		c.s.e.Sleep(d)
 	}
 	kept, goOn, err := c.do(call, frame)
 	if !kept {
@@ -274,7 +281,11 @@ func (c *connection) awaitTurn(n int) bool {
 // begin does a request that may be answered later. Where nothing waits it is
 // answered at once.
 func (c *connection) begin(call *Call, h Header, api API, decoded int64) (goOn bool) {
-	if !c.awaitTurn(maxPipelined - 1) {
+	before := maxPipelined - 1
+	if c.s.lab.Rare("protocol/unpipelined") {
+		before = 0 // how many requests of a connection are done at a time is the server's affair
+	}
+	if !c.awaitTurn(before) {
 		c.s.memory.decoded.release(decoded)
 		return false
 	}
@@ -388,6 +399,13 @@ func (c *connection) writeReserved(reply []byte, reserved int64) bool {
 	if len(reply) == 0 {
 		return true
 	}
+	// The answer gets lost with the connection: what was done, was done.
+	if c.s.lab.Rare("protocol/answer-lost") {
+		return false
+	}
+	if d := c.s.lab.Late("protocol/answer-late", 50*time.Millisecond); d > 0 {
+		c.s.e.Sleep(d)
+	}
 	c.s.e.Work("response", int64(len(reply)))
 	c.writing.begin(c.s.e.Now(), len(reply))
 	defer func() {
@@ -397,7 +415,7 @@ func (c *connection) writeReserved(reply []byte, reserved int64) bool {
 		c.writing.end()
 	}()
 	if cap(reply) <= keepFrameBytes {
-		_, err := c.conn.Write(reply)
+		err := c.writePieces(reply)
 		if cap(reply) <= freeBytes {
 			c.small = reply
 		} else {
@@ -407,6 +425,18 @@ func (c *connection) writeReserved(reply []byte, reserved int64) bool {
 	}
 	_, err := env.WriteBorrowed(c.conn, reply)
 	return err == nil
+}
+
+// writePieces writes a frame, rarely in two pieces: streams have no borders.
+func (c *connection) writePieces(reply []byte) error {
+	if k := c.s.lab.Fewer("protocol/write-split", int64(len(reply))); k < int64(len(reply)) {
+		if _, err := c.conn.Write(reply[:k]); err != nil {
+			return err
+		}
+		reply = reply[k:]
+	}
+	_, err := c.conn.Write(reply)
+	return err
 }
 
 // workOf is the operation under which a request is told to [env.Env.Work].

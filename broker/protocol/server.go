@@ -38,6 +38,7 @@ const (
 // Server answers requests on a listener.
 type Server struct {
 	e          env.Env
+	lab        *env.Lab
 	listener   net.Listener
 	table      *Table
 	opts       Options
@@ -67,7 +68,7 @@ func Serve(e env.Env, l net.Listener, table *Table, opts Options) *Server {
 	if opts.Memory == nil {
 		opts.Memory = NewMemory(e, 0, 0)
 	}
-	s := &Server{e: e, listener: l, table: table, opts: opts, memory: opts.Memory, complaints: env.NewComplaints(e),
+	s := &Server{e: e, lab: e.Lab(), listener: l, table: table, opts: opts, memory: opts.Memory, complaints: env.NewComplaints(e),
 		stopping: e.NewSignal(), mu: e.NewMutex(), conns: map[int64]*connection{}, byHost: map[string]int{}}
 	s.changed = e.NewCond(s.mu)
 	e.Go("accept", s.accept)
@@ -111,6 +112,10 @@ func (s *Server) Wait() {
 // next moment may have room again.
 func (s *Server) accept() {
 	for s.awaitRoom() {
+		// Connections wait in the kernel's queue meanwhile.
+		if d := s.lab.Late("protocol/accept-late", 100*time.Millisecond); d > 0 {
+			s.stopping.Wait(d)
+		}
 		conn, err := s.listener.Accept()
 		if err == nil {
 			s.welcome(conn)

@@ -103,6 +103,11 @@ func (p *partition) append(part *AppendPartition, acks int16, pa *PendingAppend,
 		*result = appendError(kerr.NotEnoughReplicas.Code, "the ISR of "+p.tp.String()+" is smaller than min.insync.replicas")
 		return
 	}
+	// Nothing was appended, and the ISR may be small for a moment that nobody sees.
+	if acks == acksAll && !part.Internal && p.m.lab.Rare("replication/append-refused") {
+		*result = appendError(kerr.NotEnoughReplicas.Code, "the ISR of "+p.tp.String()+" is taken for smaller than min.insync.replicas")
+		return
+	}
 	done, err := p.log.AppendPrepared(prepared, epoch)
 	if err != nil {
 		*result = refused(err)
@@ -241,6 +246,10 @@ func (pa *PendingAppend) Done() bool { return pa.open.Load() == 0 }
 // when those that are not get REQUEST_TIMED_OUT. Results are in the order of
 // the partitions. Call it once.
 func (pa *PendingAppend) Wait(timeout time.Duration) []AppendResult {
+	// Whoever gets a time-out knows as little as after a real one.
+	if len(pa.waiting) > 0 && pa.waiting[0].p.m.lab.Rare("replication/append-times-out") {
+		timeout = 0
+	}
 	if pa.Done() || pa.decided.Wait(max(timeout, 0)) {
 		return pa.results
 	}

@@ -27,6 +27,10 @@ import (
 // has it. It returns false for an image that was passed over, or if the manager
 // was stopped meanwhile.
 func (m *Manager) Apply(image *metadata.Image, delta metadata.Delta) bool {
+	// Every broker learns of metadata at a time of its own.
+	if d := m.lab.Late("replication/apply-late", 500*time.Millisecond); d > 0 {
+		m.stopping.Wait(d)
+	}
 	m.applying.Lock()
 	changes, ok := m.apply(image, delta)
 	m.applying.Unlock()
@@ -59,6 +63,11 @@ func (m *Manager) apply(image *metadata.Image, delta metadata.Delta) ([]leadersh
 		return nil, false
 	}
 	for _, tp := range touched {
+		// Each partition changes for itself: some may lead already while others
+		// do not know yet that they follow.
+		if d := m.lab.Late("replication/update-late", 100*time.Millisecond); d > 0 && m.stopping.Wait(d) {
+			return nil, false
+		}
 		m.update(image, image.Partition(tp))
 	}
 	changes := m.changes

@@ -76,7 +76,8 @@ func (m *Manager) Fetch(params FetchParams, parts []FetchPartition) []FetchResul
 			ranges[i] = fetchRange{}
 			round.look(&parts[i], &results[i], &ranges[i])
 		}
-		if round.urgent || round.enough() || round.waiter == nil {
+		// A long poll may be answered with nothing at any time.
+		if round.urgent || round.enough() || round.waiter == nil || m.lab.Rare("replication/poll-unwaited") {
 			break
 		}
 		left := deadline - m.e.Now()
@@ -177,7 +178,8 @@ func (m *Manager) read(params *FetchParams, parts []FetchPartition, results []Fe
 			kept -= what.bytes
 		}
 		limit := min(int64(parts[i].MaxBytes), room-kept)
-		if limit <= 0 && read {
+		// What is not in this answer is asked for again.
+		if limit <= 0 && read || m.lab.Rare("replication/partition-left-out") {
 			continue
 		}
 		n := what.p.read(&results[i], lent.take, parts[i].FetchOffset, what, int32(max(limit, 0)), !read)

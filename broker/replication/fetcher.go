@@ -140,6 +140,11 @@ func (f *fetcher) run() {
 			continue
 		}
 		f.failures = 0
+		// The answer may have been under way for longer: the log and the role may
+		// be others by now.
+		if d := f.m.lab.Late("replication/answer-late", 200*time.Millisecond); d > 0 {
+			f.m.stopping.Wait(d)
+		}
 		f.take(resp)
 	}
 }
@@ -162,6 +167,8 @@ func (f *fetcher) next() bool {
 		}
 		switch {
 		case len(f.due) > 0:
+			// The others are due in the next request.
+			f.due = f.due[:f.m.lab.Fewer("replication/ask-fewer", int64(len(f.due)))]
 			return true
 		case earliest == env.Forever:
 			f.change.Wait()
@@ -211,7 +218,8 @@ func (f *fetcher) ask() bool {
 		if part.LastFetchedEpoch >= 0 && planted.Is("fetch-without-validation") {
 			part.LastFetchedEpoch = -1
 		}
-		part.PartitionMaxBytes = cfg.ReplicaFetchMaxBytes
+		// The first batch comes however large it is.
+		part.PartitionMaxBytes = int32(f.m.lab.Fewer("replication/ask-less", int64(cfg.ReplicaFetchMaxBytes)))
 		last := &topics[len(topics)-1]
 		last.Partitions = append(last.Partitions, part)
 	}
@@ -263,6 +271,9 @@ func (f *fetcher) connect() (Peer, error) {
 
 // exchange sends the request and waits for its answer.
 func (f *fetcher) exchange() (*kmsg.FetchResponse, error) {
+	if f.m.lab.Rare("replication/reconnect") {
+		f.reconnect() // a connection may end at any time
+	}
 	f.mu.Lock()
 	peer := f.peer
 	f.mu.Unlock()
@@ -316,6 +327,10 @@ func (f *fetcher) take(resp *kmsg.FetchResponse) {
 				continue
 			}
 			at = n + 1
+			// As if the answer had not had it: it is asked for again.
+			if f.m.lab.Rare("replication/answer-lost") {
+				continue
+			}
 			f.due[n].served = len(part.RecordBatches) > 0
 			served = served || f.due[n].served
 			if !f.due[n].take(part) {

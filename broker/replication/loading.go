@@ -5,6 +5,7 @@ import (
 	"path"
 	"slices"
 	"sync/atomic"
+	"time"
 
 	"github.com/weirlab/weir/broker/metadata"
 	"github.com/weirlab/weir/broker/storage"
@@ -76,6 +77,10 @@ func (m *Manager) openMissing(image *metadata.Image, tps []metadata.TopicPartiti
 // disk refuses.
 func (m *Manager) open(image *metadata.Image, part *metadata.Partition, marks map[replicaKey]int64) *partition {
 	tp := part.TP()
+	// Opening a log takes time, each its own.
+	if d := m.lab.Late("replication/open-late", 500*time.Millisecond); d > 0 {
+		m.stopping.Wait(d)
+	}
 	cfg := logConfig(m.topicConfig(image, part.Topic))
 	cfg.OnFailed = func(err error) { m.storageError(tp, err) }
 	if hear := m.deps.OnRoll; hear != nil {
@@ -129,6 +134,10 @@ func (m *Manager) removeGone(image *metadata.Image, delta metadata.Delta) {
 		p.resign()
 	}
 	m.removals.start(m.e, keys, func() {
+		// Removing files takes time; a topic of the same name has other files.
+		if d := m.lab.Late("replication/remove-late", 2*time.Second); d > 0 {
+			m.stopping.Wait(d)
+		}
 		inParallel(m.e, "log-remover", len(gone), func(i int) { gone[i].remove() })
 	})
 }

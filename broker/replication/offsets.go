@@ -35,7 +35,8 @@ func (m *Manager) ListOffsets(tp metadata.TopicPartition, timestampMs int64, cur
 		return ListOffsetsResult{Offset: start, Timestamp: -1, LeaderEpoch: p.epochAt(start)}
 	case timestampMs == TimestampLatestTiered:
 		return failed(0)
-	case !committed && !planted.Is("latest-before-epoch-start"):
+	case !committed && !planted.Is("latest-before-epoch-start"),
+		p.m.lab.Rare("replication/offset-unavailable"): // as at the beginning of an epoch
 		return failed(kerr.OffsetNotAvailable.Code)
 	case timestampMs == TimestampLatest:
 		if readCommitted {

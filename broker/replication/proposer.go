@@ -74,9 +74,14 @@ func (s *proposer) run() {
 		if pause && s.m.stopping.Wait(proposalPause) {
 			return
 		}
+		// The high watermark counts with the larger ISR meanwhile.
+		if d := s.m.lab.Late("replication/propose-late", time.Second); d > 0 && s.m.stopping.Wait(d) {
+			return
+		}
 		s.mu.Lock()
-		batch := s.queue
-		s.queue, s.retry = nil, false
+		n := s.m.lab.Fewer("replication/propose-fewer", int64(len(s.queue))) // the next request has the others
+		batch := slices.Clone(s.queue[:n])
+		s.queue, s.retry = slices.Delete(s.queue, 0, int(n)), false
 		s.mu.Unlock()
 		s.bring(batch)
 	}
@@ -95,6 +100,7 @@ func (s *proposer) bring(batch []queuedProposal) {
 		a := ProposalAnswer{Proposal: q.proposal, Code: kerr.RequestTimedOut.Code}
 		switch {
 		case err != nil || !ok:
+		case s.m.lab.Rare("replication/proposal-answer-lost"): // as an answer that did not come: it is asked again
 		case answers.ErrorCode != 0:
 			a.Code = kerr.RequestTimedOut.Code
 		default:
