@@ -1,6 +1,9 @@
 package env
 
-import "time"
+import (
+	"math/bits"
+	"time"
+)
 
 // Lab is a laboratory's hand in a program: it has rare but legal things happen
 // at points of the program that ask for them ("buggify", after FoundationDB),
@@ -46,9 +49,9 @@ func (l *Lab) late(point string, most time.Duration) time.Duration {
 	if r == nil || most < 1 {
 		return 0
 	}
-	// Short delays are as likely as long ones: each is drawn below a power of
-	// two of the longest.
-	return r.Between(0, most>>r.Intn(8)) + 1
+	// A delay up to twice as long is half as likely, so that a point that is come
+	// by often costs little time on the whole.
+	return r.Between(0, most>>(bits.Len64(uint64(r.Int64n(255)+1))-1)) + 1
 }
 
 // Fewer is n, or rarely some number from 1 to n-1 in its place.
