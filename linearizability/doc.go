@@ -53,8 +53,36 @@
 //
 // [AppendTimedPayload] is the payload that such a load can afford.
 //
-// [Watcher] checks invariants over [ClusterView] pictures of the brokers'
-// inner states while they run, for targets that can show them.
+// # Invariants
+//
+// [Watcher] checks invariants (K12) over [ClusterView] pictures of the brokers'
+// inner states while they run, for targets that can show them: those of the TLA+
+// models of Kafka's replication and of Kafka's own Raft simulation. The true high
+// watermark is the highest that a leader had or a client was told of, less what
+// elections were permitted to take.
+//
+//   - A partition has one leader in a leader epoch, in the ISR (LeaderInIsr), whose
+//     high watermark does not fall. Log start ≤ high watermark ≤ log end; no log
+//     begins beyond the true high watermark.
+//   - A leader begins with all below the true high watermark, as the epoch caches
+//     tell (LeaderCompleteness). So does, at every instant, whoever it waits for
+//     and who follows it in its epoch, unless a fault that takes what is stored
+//     struck it since it was last out of the ISR; and whoever else of ISR and ELR
+//     runs and is registered, once it has been seen to lack something for 300 ms,
+//     for metadata in a picture may be old (LeaderCandidateCompleteness).
+//   - While all replicas are seen, one of them has all below the true high
+//     watermark (NoCommittedRecordLostGlobally). Below the high watermarks of both,
+//     a replica holds the batches that the leader holds (LogMatching).
+//   - The leader waits for all of the controller's ISR, and for its ELR too unless
+//     its own ISR is smaller than min.insync.replicas (ReplicationQuorumSuperset).
+//     ISR and ELR together do not fall below min.insync.replicas, but for an
+//     unclean election and by members that a fault made untrustworthy
+//     (MinIsrRecoveryQuorum). No fenced broker is in an ISR.
+//   - The metadata quorum has one leader in an epoch, which has all that was
+//     committed; a voter keeps what it knew to be committed, and voters agree on
+//     it (MetadataLogMatching). The high watermark of a leader passes only through
+//     a record of its own epoch. A controller that no majority of the voters could
+//     have followed steps down within [ClusterView.StepDown].
 //
 // # What is promised
 //

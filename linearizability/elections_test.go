@@ -158,3 +158,17 @@ func TestExcuseOfWhatAnOldLeaderTook(t *testing.T) {
 		require.Equal(t, excused, len(v.Findings) == 0, "epoch %d: %+v", epoch, v.Findings)
 	}
 }
+
+// A replica is whole again once it has caught up with a leader. One that came into
+// the ISR by being elected has not, and one that lost power and was elected twice
+// still lacks what it lacked, although it began only the second time.
+func TestExcuseOfWhoIsElectedTwice(t *testing.T) {
+	for leader, excused := range map[int32]bool{2: true, 1: false} { // of the first election
+		s := newStory(t, elr).state(0, 1, 1, all3).acked(5, 0, -1, 1, 1).acked(10, 1, -1, 1, 1).
+			fault(PowerLoss, 12, true, 1, 2, 3).
+			state(13, None, 1, nil).state(14, leader, 2, []int32{2, leader}).state(15, None, 2, nil, 2).
+			state(20, 2, 3, []int32{2}).
+			began(1, 1, 0).began(2, 1, 0, 3, 1)
+		require.Equal(t, excused, len(s.final(2, rec(0, 5, 1)).judge().Findings) == 0, "leader %d", leader)
+	}
+}

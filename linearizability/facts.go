@@ -1,6 +1,9 @@
 package linearizability
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Topic is what the judge must know of a topic's settings.
 type Topic struct {
@@ -128,7 +131,13 @@ type PartitionState struct {
 	PartitionEpoch int32         `json:"partition_epoch"`
 	ISR            []int32       `json:"isr"`
 	ELR            []int32       `json:"elr,omitempty"`
+	// MinISR is the effective min.insync.replicas that belongs to this change,
+	// 0 if it is not known: then it is the topic's.
+	MinISR int32 `json:"min_isr,omitempty"`
 }
+
+// counted are the replicas that are relied on: the ISR and the ELR.
+func (s *PartitionState) counted() []int32 { return slices.Concat(s.ISR, s.ELR) }
 
 // EpochStart says at which offset a leader began its epoch, and what stood
 // below it in that leader's log.

@@ -256,7 +256,8 @@ func (p *partition) tainted(r int32, offset int64, since time.Duration, e *elect
 }
 
 // afflicted says whether a fault did something to replica r after since, and r
-// has not left the ISR and come back (which takes catching up) before e.
+// has not left the ISR and come back before e, which takes catching up with the
+// leader: being elected out of nothing does not.
 func (p *partition) afflicted(r int32, since time.Duration, e *election, by func(*Fault) bool) bool {
 	last := time.Duration(-1)
 	for i := range p.faults {
@@ -273,7 +274,7 @@ func (p *partition) afflicted(r int32, since time.Duration, e *election, by func
 			continue
 		}
 		in := slices.Contains(s.ISR, r)
-		if out && in {
+		if out && in && s.Leader != r {
 			return false
 		}
 		out = !in

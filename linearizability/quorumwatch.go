@@ -3,6 +3,7 @@ package linearizability
 import (
 	"fmt"
 	"slices"
+	"time"
 )
 
 // quorumWatch is what the watcher remembers of the metadata quorum.
@@ -12,10 +13,23 @@ type quorumWatch struct {
 	high    int64           // highest high watermark anybody had
 	own     map[int32]int64 // highest high watermark of each voter
 	matched map[int32]int64
+	reigns  map[int32]*reign // by epoch
+}
+
+// reign is a controller in one epoch.
+type reign struct {
+	node int32
+	// high is its high watermark when it was seen first, before it had committed
+	// anything of its own.
+	high   int64
+	passed bool // it has been seen to
+	// alone is since when it has heard of no majority, None if it does.
+	alone time.Duration
+	told  bool
 }
 
 func newQuorumWatch() quorumWatch {
-	return quorumWatch{leaders: map[int32]int32{}, epoch: None, own: map[int32]int64{}, matched: map[int32]int64{}}
+	return quorumWatch{leaders: map[int32]int32{}, epoch: None, own: map[int32]int64{}, matched: map[int32]int64{}, reigns: map[int32]*reign{}}
 }
 
 // metadataPartition stands for the metadata log in findings.
@@ -26,6 +40,7 @@ var metadataPartition = &partition{tp: TopicPartition{Topic: "__cluster_metadata
 func (w *Watcher) observeQuorum(v ClusterView) (current bool) {
 	q := &w.quorum
 	var leader *ControllerView
+	reigning := map[int32]bool{}
 	for i := range v.Controllers {
 		n := &v.Controllers[i]
 		if !n.Running {
@@ -47,8 +62,15 @@ func (w *Watcher) observeQuorum(v ClusterView) (current bool) {
 			w.c.found(metadataPartition, int64(n.Epoch), None, v.Time, fmt.Sprintf("the metadata quorum has two leaders in epoch %d: voters %d and %d, at %s", n.Epoch, other, n.Node, clock(v.Time)))
 		}
 		q.leaders[n.Epoch] = n.Node
+		w.majority(&v, n)
+		reigning[n.Epoch] = true
 		if leader == nil || n.Epoch > leader.Epoch {
 			leader = n
+		}
+	}
+	for epoch, r := range q.reigns {
+		if !reigning[epoch] {
+			r.alone = None // it is down or paused: its time begins anew
 		}
 	}
 	if leader == nil {
@@ -103,4 +125,64 @@ func (w *Watcher) quorumMatching(v ClusterView, leader *ControllerView) {
 				"below the high watermark, the metadata log differs: %s on leader %d, %s on voter %d, at %s", a, leader.Node, b, n.Node, clock(v.Time)))
 		}
 	}
+}
+
+// majority holds a controller to stepping down once it can have heard of no
+// majority for too long (KAFKA-15489): others may have elected another one.
+func (w *Watcher) majority(v *ClusterView, n *ControllerView) {
+	if v.Voters == 0 || v.StepDown == 0 {
+		return
+	}
+	w.c.turn(wQuorumMajority)
+	w.c.cur.Inputs++
+	r := w.reign(n)
+	in := 0
+	for i := range v.Controllers {
+		if o := &v.Controllers[i]; o.Running && o.Epoch <= n.Epoch && !slices.Contains(n.Cut, o.Node) {
+			in++
+		}
+	}
+	switch {
+	case in > v.Voters/2:
+		r.alone = None
+	case r.alone == None:
+		r.alone = v.Time
+	case v.Time-r.alone > v.StepDown && !r.told:
+		r.told = true
+		w.c.found(metadataPartition, int64(n.Epoch), None, v.Time, fmt.Sprintf(
+			"voter %d is still leader of the metadata quorum in epoch %d at %s, although since %s at most %d of %d voters could have followed it",
+			n.Node, n.Epoch, clock(v.Time), clock(r.alone), in, v.Voters))
+	}
+}
+
+// reign finds what is remembered of a leader's epoch.
+func (w *Watcher) reign(n *ControllerView) *reign {
+	r := w.quorum.reigns[n.Epoch]
+	if r == nil {
+		r = &reign{node: n.Node, high: n.HighWatermark, alone: None}
+		w.quorum.reigns[n.Epoch] = r
+	}
+	return r
+}
+
+// ObserveController looks at the leader of the metadata quorum alone, which may be
+// done more often than pictures are taken: its high watermark goes from where it
+// was when it was elected to beyond a record of its own epoch, and to nothing in
+// between, which others could still take back (Raft, section 5.4.2; KAFKA-12619).
+func (w *Watcher) ObserveController(at time.Duration, n *ControllerView) {
+	w.c.turn(wQuorumOwnEpoch)
+	w.c.cur.Inputs++
+	r := w.reign(n)
+	if r.passed || n.HighWatermark <= r.high || n.Log == nil {
+		return
+	}
+	r.passed = true // or told
+	for _, e := range n.Log.Epochs() {
+		if e.Epoch == n.Epoch && e.StartOffset < n.HighWatermark {
+			return
+		}
+	}
+	w.c.found(metadataPartition, int64(n.Epoch), n.HighWatermark, at, fmt.Sprintf(
+		"voter %d, leader of the metadata quorum in epoch %d, takes everything below %d for committed at %s, which includes no record of its own epoch",
+		n.Node, n.Epoch, n.HighWatermark, clock(at)))
 }

@@ -8,6 +8,12 @@ type ClusterView struct {
 	Brokers     []BrokerView
 	Replicas    []ReplicaView
 	Controllers []ControllerView
+	// Voters is how many there are in the metadata quorum, whether they are in
+	// Controllers or not; 0 if it is not known.
+	Voters int
+	// StepDown is how long a controller that hears of no majority of the voters
+	// may go on; 0 if it is not known.
+	StepDown time.Duration
 	// Partitions is the committed metadata as the newest controller leader
 	// has it.
 	Partitions []PartitionState
@@ -21,6 +27,9 @@ type BrokerView struct {
 	// Registered says that its present incarnation is registered with the
 	// controller and not fenced. Only then do ISR and ELR speak of it.
 	Registered bool
+	// Fenced says that the metadata of this picture has the broker fenced, or
+	// not at all.
+	Fenced bool
 	// Incarnation changes with every start of the process.
 	Incarnation int64
 }
@@ -72,6 +81,8 @@ type ControllerView struct {
 	Running bool
 	Leader  bool
 	Epoch   int32
+	// Cut are the voters to which or from which nothing gets through.
+	Cut []int32
 	// LogStart, HighWatermark and LogEnd of the metadata log. What is before its
 	// start is in a snapshot.
 	LogStart      int64

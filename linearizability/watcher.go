@@ -30,6 +30,8 @@ type watched struct {
 	partition
 	// true high watermark by time, ascending in both.
 	high []mark
+	// the highest true high watermark there ever was, lost since or not.
+	peak int64
 	// the leader seen in each epoch, and its high watermark then.
 	leaders map[int32]leaderSeen
 	// newest leader epoch seen.
@@ -88,6 +90,14 @@ const (
 	wQuorumLeader
 	wQuorumComplete
 	wQuorumMatching
+	wFollowerComplete
+	wSurvives
+	wLogStart
+	wFenced
+	wLeaderInSync
+	wRecoveryQuorum
+	wQuorumMajority
+	wQuorumOwnEpoch
 )
 
 var watcherChecks = []check{
@@ -101,6 +111,14 @@ var watcherChecks = []check{
 	wQuorumLeader:      {code: "K12", name: "one controller per quorum epoch", unit: "controllers seen"},
 	wQuorumComplete:    {code: "K12", name: "committed metadata is never lost", unit: "voters seen"},
 	wQuorumMatching:    {code: "K12", name: "voters hold the same metadata below the high watermark", unit: "batches compared"},
+	wFollowerComplete:  {code: "K12", name: "whoever the leader waits for holds all that is committed", unit: "followers seen"},
+	wSurvives:          {code: "K12", name: "somebody holds all that is committed", unit: "partitions seen"},
+	wLogStart:          {code: "K12", name: "no log begins beyond what is committed", unit: "replicas seen"},
+	wFenced:            {code: "K12", name: "no fenced broker is in an ISR", unit: "members seen"},
+	wLeaderInSync:      {code: "K12", name: "a leader is in the ISR", unit: "changes of metadata"},
+	wRecoveryQuorum:    {code: "K12", name: "min.insync.replicas stay relied on unless they lost something", unit: "changes of metadata"},
+	wQuorumMajority:    {code: "K12", name: "a controller without a majority steps down", unit: "controllers seen"},
+	wQuorumOwnEpoch:    {code: "K12", name: "metadata is committed through a record of the leader's own epoch", unit: "controllers seen"},
 }
 
 // NewWatcher returns a Watcher. Topics that are not named get the strictest
@@ -122,7 +140,7 @@ func (w *Watcher) AddFault(f Fault) { w.faults = append(w.faults, f) }
 // metadata, in the order of commitment. Pictures carry the metadata too, but
 // may miss a change that is followed by another.
 func (w *Watcher) AddPartitionState(s PartitionState) {
-	w.partition(TopicPartition{s.Topic, s.Partition}).addState(s)
+	w.addState(w.partition(TopicPartition{s.Topic, s.Partition}), s)
 }
 
 // Committed tells the watcher that a client has learned at time at that every
@@ -175,9 +193,15 @@ func (w *Watcher) partition(tp TopicPartition) *watched {
 	return p
 }
 
-func (p *watched) addState(s PartitionState) {
-	if n := len(p.states); n > 0 && s.PartitionEpoch <= p.states[n-1].PartitionEpoch && s.LeaderEpoch <= p.states[n-1].LeaderEpoch {
+func (w *Watcher) addState(p *watched, s PartitionState) {
+	n := len(p.states)
+	if n > 0 && s.PartitionEpoch <= p.states[n-1].PartitionEpoch && s.LeaderEpoch <= p.states[n-1].LeaderEpoch {
 		return
+	}
+	p.faults = w.faults
+	w.leaderInSync(p, &s)
+	if n > 0 {
+		w.recoveryQuorum(p, &p.states[n-1], &s)
 	}
 	p.states = append(p.states, s)
 	p.elect = elections(&p.partition)
@@ -186,6 +210,7 @@ func (p *watched) addState(s PartitionState) {
 func (p *watched) raise(at time.Duration, offset int64) {
 	if offset > p.committed() {
 		p.high = append(p.high, mark{at, offset})
+		p.peak = max(p.peak, offset)
 	}
 }
 
@@ -226,7 +251,7 @@ func (w *Watcher) Observe(v ClusterView) {
 	if current {
 		for _, s := range v.Partitions {
 			s.Time = v.Time
-			w.partition(TopicPartition{s.Topic, s.Partition}).addState(s)
+			w.addState(w.partition(TopicPartition{s.Topic, s.Partition}), s)
 		}
 	}
 	byTP := map[TopicPartition][]*ReplicaView{}
@@ -239,6 +264,7 @@ func (w *Watcher) Observe(v ClusterView) {
 		byTP[tp] = append(byTP[tp], &v.Replicas[i])
 	}
 	slices.SortFunc(tps, compareTP)
+	w.unfenced(&v)
 	for _, tp := range tps {
 		p := w.partition(tp)
 		p.faults = w.faults
@@ -285,7 +311,9 @@ func (w *Watcher) observePartition(p *watched, replicas []*ReplicaView, v *Clust
 			leader = r
 		}
 	}
+	w.logStarts(p, replicas, v.Time)
 	if leader != nil {
+		w.followers(p, leader, replicas, v.Time)
 		w.logMatching(p, leader, replicas, v.Time)
 	}
 	if !current || len(p.states) == 0 {
@@ -295,5 +323,6 @@ func (w *Watcher) observePartition(p *watched, replicas []*ReplicaView, v *Clust
 	if leader != nil && leader.LeaderEpoch == state.LeaderEpoch && leader.MaximalISR != nil && leader.PartitionEpoch <= state.PartitionEpoch {
 		w.superset(p, leader, &state, v.Time)
 	}
+	w.survives(p, replicas, &state, v.Time)
 	w.candidates(p, replicas, v, &state, leader)
 }

@@ -11,7 +11,8 @@ import (
 // cluster is a healthy picture: three brokers, orders-0 led by broker 1 in
 // epoch 1 with everything below 10 committed.
 func cluster(at time.Duration) ClusterView {
-	v := ClusterView{Time: at, Partitions: []PartitionState{{Topic: "orders", Leader: 1, LeaderEpoch: 1, PartitionEpoch: 1, ISR: all3}}}
+	v := ClusterView{Time: at, Partitions: []PartitionState{{Topic: "orders", Leader: 1, LeaderEpoch: 1, PartitionEpoch: 1, Replicas: all3, ISR: all3}},
+		Voters: 3, StepDown: second / 2}
 	for b := int32(1); b <= 3; b++ {
 		v.Brokers = append(v.Brokers, BrokerView{Broker: b, Running: true, Registered: true, Incarnation: 1})
 		v.Replicas = append(v.Replicas, ReplicaView{Topic: "orders", Broker: b, Leader: b == 1, LeaderEpoch: 1,
@@ -34,6 +35,12 @@ func (v *ClusterView) lead(broker, epoch int32, start int64) {
 	v.Partitions[0].Leader, v.Partitions[0].LeaderEpoch, v.Partitions[0].PartitionEpoch = broker, epoch, epoch
 }
 
+// lag has a replica lack what is committed, which has not heard of its leader yet.
+func (v *ClusterView) lag(broker int32) {
+	r := &v.Replicas[broker-1]
+	r.LeaderEpoch, r.LogEnd, r.HighWatermark = 0, 8, 8
+}
+
 func newWatcher() *Watcher {
 	return NewWatcher([]Topic{{Name: "orders", Partitions: 1, ReplicationFactor: 3, MinISR: 2, ELR: true}})
 }
@@ -41,7 +48,9 @@ func newWatcher() *Watcher {
 func TestWatcherOfAHealthyCluster(t *testing.T) {
 	w := newWatcher()
 	for i := range time.Duration(5) {
-		w.Observe(cluster(i * second))
+		v := cluster(i * second)
+		w.Observe(v)
+		w.ObserveController(v.Time, &v.Controllers[0])
 	}
 	v := cluster(6 * second)
 	v.lead(2, 2, 10)
@@ -76,14 +85,58 @@ func TestWatcherFindsWhatIsPlanted(t *testing.T) {
 			"broker 3 has orders-0 from offset 0 to 10 with its high watermark at 11"},
 		{"new leader lacks committed records", func(v *ClusterView) { v.lead(3, 2, 8); v.Replicas[2].LogEnd, v.Replicas[2].HighWatermark = 8, 8 }, wLeaderComplete,
 			"broker 3 became leader of orders-0 in epoch 2 with its log ending at offset 8, but everything below 10 was committed, seen at 1.000 s"},
-		{"member of the ISR lacks committed records", func(v *ClusterView) { v.Replicas[2].LogEnd, v.Replicas[2].HighWatermark = 8, 8 }, wCandidateComplete,
+		{"member of the ISR lacks committed records", func(v *ClusterView) { v.lag(3) }, wCandidateComplete,
 			"broker 3 could be elected leader of orders-0 (ISR [1 2 3], ELR []) with its log ending at offset 8, but everything below 10 was committed, at 2.000 s"},
 		{"member of the ELR lacks committed records", func(v *ClusterView) {
 			v.Partitions[0].ISR, v.Partitions[0].ELR, v.Partitions[0].PartitionEpoch = []int32{1, 2}, []int32{3}, 2
-			v.Replicas[2].LogEnd, v.Replicas[2].HighWatermark = 8, 8
+			v.lag(3)
 		}, wCandidateComplete, "(ISR [1 2], ELR [3])"},
+		{"a follower lacks committed records", func(v *ClusterView) { v.Replicas[2].LogEnd, v.Replicas[2].HighWatermark = 8, 8 }, wFollowerComplete,
+			"broker 3 follows leader 1 of orders-0 in epoch 1, which waits for it (ISR [1 2 3], asked for [1 2 3]), with its log ending at offset 8, but everything below 10 was committed, at 1.000 s"},
+		{"a follower that is asked for lacks what another leader committed", func(v *ClusterView) {
+			v.Partitions[0].ISR, v.Partitions[0].PartitionEpoch = []int32{1, 2}, 2
+			v.lead(1, 2, 10)
+			v.Replicas[0].ISR, v.Replicas[0].MaximalISR = []int32{1, 2}, all3
+			v.Replicas[0].HighWatermark, v.Replicas[1].LeaderEpoch = 5, 2
+			v.Replicas[2].LeaderEpoch, v.Replicas[2].LogEnd, v.Replicas[2].HighWatermark = 2, 6, 5
+		}, wFollowerComplete, "(ISR [1 2], asked for [1 2 3]), with its log ending at offset 6, but everything below 10 was committed"},
+		{"committed records are nowhere", func(v *ClusterView) {
+			for i := range v.Replicas {
+				v.lag(v.Replicas[i].Broker)
+				v.Replicas[i].Leader = false
+			}
+		}, wSurvives, "no replica of orders-0 holds what was committed from offset 8 to 9, at 1.000 s"},
+		{"a log begins beyond what is committed", func(v *ClusterView) {
+			v.Replicas[2].LogStart, v.Replicas[2].HighWatermark, v.Replicas[2].LogEnd = 11, 11, 11
+		}, wLogStart, "the log of orders-0 on broker 3 begins at offset 11 at 1.000 s, but nothing from 10 on was ever committed"},
+		{"a fenced broker in the ISR", func(v *ClusterView) { v.Brokers[2].Fenced = true }, wFenced,
+			"broker 3 is fenced and still in the ISR of orders-0 ([1 2 3], partition epoch 1), at 1.000 s"},
+		{"a leader out of the ISR", func(v *ClusterView) {
+			v.Partitions[0].ISR, v.Partitions[0].PartitionEpoch = []int32{2, 3}, 2
+		}, wLeaderInSync, "broker 1 leads orders-0 in epoch 1, but is not in the ISR [2 3], at 1.000 s"},
+		{"a member is dropped for nothing", func(v *ClusterView) {
+			v.Partitions[0].ISR, v.Partitions[0].ELR, v.Partitions[0].PartitionEpoch = []int32{1}, nil, 2
+			v.Replicas[0].MaximalISR = all3
+		}, wRecoveryQuorum, "broker 2 of orders-0 is relied on no more, although no fault has taken anything from it and only broker 1 is left of min.insync.replicas=2 (ISR [1], ELR []), at 1.000 s"},
+		{"the leader forgets a member of the ELR and commits", func(v *ClusterView) {
+			v.Partitions[0].ISR, v.Partitions[0].ELR, v.Partitions[0].PartitionEpoch = []int32{1}, []int32{2, 3}, 2
+			v.Replicas[0].ISR, v.Replicas[0].MaximalISR = []int32{1, 2}, []int32{1, 2}
+		}, wSuperset, "the controller may elect broker 3 for orders-0 (ISR [1], ELR [2 3], partition epoch 2), but leader 1 waits only for [1 2]"},
+		{"a controller that hears of nobody", func(v *ClusterView) { v.Controllers[0].Cut = []int32{2, 3} }, wQuorumMajority,
+			"voter 1 is still leader of the metadata quorum in epoch 1 at 2.000 s, although since 1.000 s at most 1 of 3 voters could have followed it"},
+		{"a controller that others have left", func(v *ClusterView) {
+			v.Controllers[1].Epoch, v.Controllers[2].Epoch, v.Controllers[1].Leader = 2, 2, true
+		}, wQuorumMajority, "at most 1 of 3 voters could have followed it"},
+		{"metadata committed without a record of the leader's epoch", func(v *ClusterView) {
+			v.Controllers[0].Leader = false
+			v.Controllers[1].Leader, v.Controllers[1].Epoch = true, 2
+			v.Controllers[1].LogEnd, v.Controllers[1].Log = 61, batches{{0, 59, 1, 7}, {60, 60, 2, 7}}
+			if v.Time == 2*second {
+				v.Controllers[1].HighWatermark = 60
+			}
+		}, wQuorumOwnEpoch, "voter 2, leader of the metadata quorum in epoch 2, takes everything below 60 for committed at 2.000 s, which includes no record of its own epoch"},
 		{"the leader forgets a member of the ISR", func(v *ClusterView) { v.Replicas[0].MaximalISR = []int32{1, 2} }, wSuperset,
-			"the controller counts broker 3 as in sync for orders-0 (ISR [1 2 3], partition epoch 1), but leader 1 waits only for [1 2]"},
+			"the controller may elect broker 3 for orders-0 (ISR [1 2 3], ELR [], partition epoch 1), but leader 1 waits only for [1 2]"},
 		{"two controllers in an epoch", func(v *ClusterView) { v.Controllers[1].Leader = true }, wQuorumLeader,
 			"the metadata quorum has two leaders in epoch 1: voters 1 and 2"},
 		{"a voter loses committed metadata", func(v *ClusterView) { v.Controllers[2].LogEnd = 40 }, wQuorumComplete,
@@ -109,12 +162,25 @@ func TestWatcherFindsWhatIsPlanted(t *testing.T) {
 				v := cluster(at * second)
 				c.damage(&v)
 				w.Observe(v)
+				w.observeControllers(&v)
 			}
 			got := w.Verdict()
 			require.Equal(t, Failed, got.Status)
 			require.Equal(t, Failed, got.Checks[c.check].Status, "%+v", got)
-			require.Contains(t, got.Findings[0].Sentence, c.says)
+			said := ""
+			for _, f := range got.Findings {
+				said += f.Sentence + "\n"
+			}
+			require.Contains(t, said, c.says)
 		})
+	}
+}
+
+func (w *Watcher) observeControllers(v *ClusterView) {
+	for i := range v.Controllers {
+		if n := &v.Controllers[i]; n.Leader {
+			w.ObserveController(v.Time, n)
+		}
 	}
 }
 
@@ -167,7 +233,7 @@ func TestWatcherExcusesFromWhereLogsPart(t *testing.T) {
 // own begins, which takes what others had committed there.
 func TestWatcherExcusesTheTailOfAnUncleanLeader(t *testing.T) {
 	for _, unclean := range []bool{true, false} {
-		w := NewWatcher([]Topic{{Name: "orders", Partitions: 1, ReplicationFactor: 3, MinISR: 2, ELR: true, UncleanElection: unclean}})
+		w := NewWatcher([]Topic{{Name: "orders", Partitions: 1, ReplicationFactor: 3, MinISR: 1, ELR: true, UncleanElection: unclean}})
 		v := cluster(0)
 		for i := range v.Replicas {
 			v.Replicas[i].HighWatermark = 9 // broker 1 has one more
@@ -301,7 +367,7 @@ func TestWatcherComparesWhatIsWrittenAnew(t *testing.T) {
 }
 
 func TestWatcherDoesNotCryWolf(t *testing.T) {
-	short := func(v *ClusterView) { v.Replicas[2].LogEnd, v.Replicas[2].HighWatermark = 8, 8 }
+	short := func(v *ClusterView) { v.lag(3) }
 	for name, damage := range map[string]func(w *Watcher, v *ClusterView){
 		"out of the ISR": func(_ *Watcher, v *ClusterView) {
 			short(v)
@@ -326,6 +392,49 @@ func TestWatcherDoesNotCryWolf(t *testing.T) {
 			v.lead(2, 2, 10)
 			v.Replicas[0] = old
 		},
+		"a follower that nobody waits for": func(_ *Watcher, v *ClusterView) {
+			v.Replicas[2].LogEnd, v.Replicas[2].HighWatermark = 8, 8
+			v.Partitions[0].ISR, v.Replicas[0].ISR, v.Replicas[0].MaximalISR = []int32{1, 2}, []int32{1, 2}, []int32{1, 2}
+			v.Partitions[0].PartitionEpoch, v.Replicas[0].PartitionEpoch = 2, 2
+		},
+		"a follower that lost power": func(w *Watcher, v *ClusterView) {
+			v.Replicas[2].LogEnd, v.Replicas[2].HighWatermark = 8, 8
+			w.AddFault(Fault{Kind: PowerLoss, Brokers: []int32{3}, Start: second / 2, Lossy: true})
+		},
+		"all of them lost power": func(w *Watcher, v *ClusterView) {
+			w.AddFault(Fault{Kind: PowerLoss, Brokers: all3, Start: second / 2, Lossy: true})
+			for i := range v.Replicas {
+				v.lag(v.Replicas[i].Broker)
+				v.Replicas[i].Leader = false
+			}
+		},
+		"not all replicas are seen": func(w *Watcher, v *ClusterView) {
+			v.lag(2)
+			v.lag(3)
+			v.Partitions[0].ISR, v.Partitions[0].PartitionEpoch = []int32{1, 2}, 2
+			v.Brokers[0].Running, v.Brokers[1].Running = false, false
+			v.Replicas = v.Replicas[1:]
+		},
+		"dropped after a loss of power": func(w *Watcher, v *ClusterView) {
+			w.AddFault(Fault{Kind: PowerLoss, Brokers: []int32{2, 3}, Start: second / 2, Lossy: true})
+			v.Partitions[0].ISR, v.Partitions[0].PartitionEpoch = []int32{1}, 2
+		},
+		"min.insync.replicas was lowered": func(w *Watcher, v *ClusterView) {
+			v.Partitions[0].ISR, v.Partitions[0].PartitionEpoch, v.Partitions[0].MinISR = []int32{1}, 2, 1
+		},
+		"a controller that was cut off and paused": func(_ *Watcher, v *ClusterView) {
+			v.Controllers[0].Cut = []int32{2, 3}
+			v.Controllers[0].Running = v.Time > second
+		},
+		"a controller that has one voter": func(_ *Watcher, v *ClusterView) { v.Controllers[0].Cut = []int32{3} },
+		"a controller that begins": func(_ *Watcher, v *ClusterView) {
+			v.Controllers[0].Leader = false
+			v.Controllers[1].Leader, v.Controllers[1].Epoch = true, 2
+			v.Controllers[1].LogEnd, v.Controllers[1].Log = 61, batches{{0, 59, 1, 7}, {60, 60, 2, 7}}
+			if v.Time == 2*second {
+				v.Controllers[1].HighWatermark = 61
+			}
+		},
 		"it lost power": func(w *Watcher, v *ClusterView) {
 			short(v)
 			w.AddFault(Fault{Kind: PowerLoss, Brokers: []int32{3}, Start: second / 2, Lossy: true})
@@ -338,6 +447,7 @@ func TestWatcherDoesNotCryWolf(t *testing.T) {
 				v := cluster(at * second)
 				damage(w, &v)
 				w.Observe(v)
+				w.observeControllers(&v)
 			}
 			require.Empty(t, w.Verdict().Findings)
 		})
@@ -351,7 +461,7 @@ func TestWatcherDoesNotBelieveLeadersOfLostEpochs(t *testing.T) {
 	for at := range time.Duration(3) {
 		v := cluster(at * second)
 		v.Replicas[2].LogEnd, v.Replicas[2].HighWatermark = 8, 8
-		v.Partitions[0].ISR, v.Replicas[0].ISR = []int32{1, 2}, []int32{1, 2}
+		v.Partitions[0].ISR, v.Replicas[0].ISR, v.Replicas[0].MaximalISR = []int32{1, 2}, []int32{1, 2}, []int32{1, 2}
 		if at > 0 {
 			old := v.Replicas[0]
 			v.Partitions[0].ISR = []int32{2, 3}
@@ -370,7 +480,7 @@ func TestWatcherWaitsForConfirmation(t *testing.T) {
 	w.Observe(cluster(0))
 	for i := range 3 {
 		v := cluster(second + time.Duration(i)*confirmAfter/3)
-		v.Replicas[2].LogEnd, v.Replicas[2].HighWatermark = 8, 8
+		v.lag(3)
 		w.Observe(v)
 	}
 	require.Empty(t, w.Verdict().Findings)

@@ -92,6 +92,12 @@ func (w *Network) Link(from, to string) LinkOptions {
 	return w.link(w.host(from), w.host(to)).opts
 }
 
+// Connected says whether no partition keeps two hosts apart, in either direction.
+func (w *Network) Connected(a, b string) bool {
+	x, y := w.host(a), w.host(b)
+	return w.link(x, y).blocked == 0 && w.link(y, x).blocked == 0
+}
+
 // Fate is what becomes of a connection that a partition cuts.
 type Fate uint8
 

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/weirlab/weir/broker"
+	"github.com/weirlab/weir/broker/controller"
 	"github.com/weirlab/weir/broker/metadata"
 	"github.com/weirlab/weir/broker/replication"
 	"github.com/weirlab/weir/broker/storage"
@@ -24,6 +25,11 @@ const (
 	pictureEvery = 20 * time.Millisecond
 	idleLook     = 100 * time.Millisecond // where only the director asks
 )
+
+// stepDownPeriods is after how many controller.quorum.fetch.timeout.ms a controller
+// without a majority must have stepped down. It does so after one and a half, if
+// its disk lets it.
+const stepDownPeriods = 3
 
 // watch looks at the inner state of simulated brokers while they run. It
 // lives in callbacks of the kernel, where no task is in the middle of a step.
@@ -134,6 +140,7 @@ func (w *watch) findImage() {
 	newest := c.image
 	c.leader = -1
 	leaderEpoch := int32(-1)
+	var leader controller.View
 	for _, b := range c.brokers {
 		if b.b == nil || b.node.Paused() {
 			continue
@@ -144,9 +151,14 @@ func (w *watch) findImage() {
 				newest = image
 			}
 			if quorum.Leader && quorum.Epoch > leaderEpoch {
-				c.leader, leaderEpoch = b.index, quorum.Epoch
+				c.leader, leaderEpoch, leader = b.index, quorum.Epoch, quorum
 			}
 		})
+	}
+	if c.leader >= 0 && !w.brief {
+		v := w.voter(c.leader, leader)
+		v.Log = w.readable(leader.Log)
+		w.watcher.ObserveController(c.k.Now(), &v)
 	}
 	if newest == c.image {
 		return
@@ -175,7 +187,7 @@ func (w *watch) statesOf(image *metadata.Image) []linearizability.PartitionState
 			if !ok || s.PartitionEpoch != p.PartitionEpoch || s.LeaderEpoch != p.LeaderEpoch {
 				s = linearizability.PartitionState{
 					Topic: t.Name, Partition: p.Partition, Time: w.c.k.Now(), Replicas: p.Replicas, Leader: p.Leader,
-					LeaderEpoch: p.LeaderEpoch, PartitionEpoch: p.PartitionEpoch, ISR: p.ISR, ELR: p.ELR,
+					LeaderEpoch: p.LeaderEpoch, PartitionEpoch: p.PartitionEpoch, ISR: p.ISR, ELR: p.ELR, MinISR: int32(p.EffectiveMinISR()),
 				}
 			}
 			states = append(states, s) // with the time of the change
@@ -189,18 +201,19 @@ func (w *watch) statesOf(image *metadata.Image) []linearizability.PartitionState
 func (w *watch) picture() {
 	c := w.c
 	views := w.views()
-	v := linearizability.ClusterView{Time: c.k.Now(), Partitions: c.states, Replicas: w.replicas[:0]}
+	v := linearizability.ClusterView{Time: c.k.Now(), Partitions: c.states, Replicas: w.replicas[:0],
+		Voters: len(c.brokers), StepDown: stepDownPeriods * c.brokers[0].cfg.QuorumFetchTimeout}
 	for i, b := range c.brokers {
 		running := b.node.Alive() && !b.node.Paused()
-		one := linearizability.BrokerView{Broker: int32(i + 1), Running: running && views[i] != nil, Incarnation: b.node.Epoch()}
+		known := c.image.Broker(int32(i + 1))
+		one := linearizability.BrokerView{Broker: int32(i + 1), Running: running && views[i] != nil,
+			Fenced: known == nil || known.Fenced, Incarnation: b.node.Epoch()}
 		if view := views[i]; view != nil {
 			b.seeLogs(view.Replicas)
 			one.Registered = registered(c.image, view)
-			q := view.Quorum
-			v.Controllers = append(v.Controllers, linearizability.ControllerView{
-				Node: int32(i + 1), Running: running, Leader: q.Leader, Epoch: q.Epoch,
-				LogStart: q.Log.StartOffset(), HighWatermark: q.HighWatermark, LogEnd: q.LogEnd, Log: w.readable(q.Log),
-			})
+			voter := w.voter(i, view.Quorum)
+			voter.Log = w.readable(view.Quorum.Log)
+			v.Controllers = append(v.Controllers, voter)
 			for _, r := range view.Replicas {
 				if w.watched(r) {
 					v.Replicas = append(v.Replicas, w.replica(int32(i+1), r))
@@ -212,6 +225,21 @@ func (w *watch) picture() {
 	w.watcher.Observe(v)
 	w.replicas = v.Replicas
 	w.latest, w.image, w.down = views, c.image, w.unwell(views)
+}
+
+// voter shows a node's place in the quorum, without its log.
+func (w *watch) voter(index int, q controller.View) linearizability.ControllerView {
+	b := w.c.brokers[index]
+	v := linearizability.ControllerView{
+		Node: int32(index + 1), Running: b.node.Alive() && !b.node.Paused(), Leader: q.Leader, Epoch: q.Epoch,
+		LogStart: q.Log.StartOffset(), HighWatermark: q.HighWatermark, LogEnd: q.LogEnd,
+	}
+	for i, other := range w.c.brokers {
+		if !w.c.net.Connected(b.name, other.name) {
+			v.Cut = append(v.Cut, int32(i+1))
+		}
+	}
+	return v
 }
 
 // watched says whether a replica is of a partition whose invariants are

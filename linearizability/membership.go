@@ -1,0 +1,97 @@
+package linearizability
+
+import (
+	"fmt"
+	"slices"
+	"time"
+)
+
+// superset is ReplicationQuorumSuperset: whoever the controller may elect is
+// among those whose copies the leader waits for. Members of the ELR count while
+// the leader goes on committing: with an ISR smaller than min.insync.replicas it
+// does not.
+func (w *Watcher) superset(p *watched, leader *ReplicaView, s *PartitionState, at time.Duration) {
+	w.c.turn(wSuperset)
+	w.c.cur.Inputs++
+	for i, r := range s.counted() {
+		if slices.Contains(leader.MaximalISR, r) || i >= len(s.ISR) && int32(len(leader.ISR)) < p.minISR(s) {
+			continue
+		}
+		w.c.found(&p.partition, int64(s.PartitionEpoch), None, at, fmt.Sprintf(
+			"the controller may elect broker %d for %s (ISR %v, ELR %v, partition epoch %d), but leader %d waits only for %v, at %s",
+			r, p.tp, s.ISR, s.ELR, s.PartitionEpoch, leader.Broker, leader.MaximalISR, clock(at)))
+		return
+	}
+}
+
+// minISR is the min.insync.replicas that belongs to a state.
+func (p *partition) minISR(s *PartitionState) int32 {
+	if s.MinISR > 0 {
+		return s.MinISR
+	}
+	return p.topic.EffectiveMinISR()
+}
+
+// unfenced holds the controller to fencing: a broker that does not answer leaves
+// every ISR in the same breath (KIP-966), or leaders would be taken to be in sync
+// with it.
+func (w *Watcher) unfenced(v *ClusterView) {
+	w.c.turn(wFenced)
+	for i := range v.Partitions {
+		s := &v.Partitions[i]
+		for _, r := range s.ISR {
+			w.c.cur.Inputs++
+			if !slices.ContainsFunc(v.Brokers, func(b BrokerView) bool { return b.Broker == r && b.Fenced }) {
+				continue
+			}
+			p := w.partition(TopicPartition{s.Topic, s.Partition})
+			w.c.found(&p.partition, int64(s.PartitionEpoch), None, v.Time, fmt.Sprintf(
+				"broker %d is fenced and still in the ISR of %s (%v, partition epoch %d), at %s", r, p.tp, s.ISR, s.PartitionEpoch, clock(v.Time)))
+		}
+	}
+}
+
+// leaderInSync is LeaderInIsr.
+func (w *Watcher) leaderInSync(p *watched, s *PartitionState) {
+	w.c.turn(wLeaderInSync)
+	if w.c.cur.Inputs++; s.Leader != None && !slices.Contains(s.ISR, s.Leader) {
+		w.c.found(&p.partition, int64(s.PartitionEpoch), None, s.Time, fmt.Sprintf(
+			"broker %d leads %s in epoch %d, but is not in the ISR %v, at %s", s.Leader, p.tp, s.LeaderEpoch, s.ISR, clock(s.Time)))
+	}
+}
+
+// recoveryQuorum is MinIsrRecoveryQuorum: as long as nobody has lost anything, ISR
+// and ELR together do not fall below min.insync.replicas, or a committed record
+// could be on fewer replicas than it was promised to. An unclean election ends
+// what was promised.
+func (w *Watcher) recoveryQuorum(p *watched, before, s *PartitionState) {
+	counted := s.counted()
+	if !p.topic.ELR || s.PartitionEpoch != before.PartitionEpoch+1 || s.Leader != None && !slices.Contains(before.counted(), s.Leader) {
+		return
+	}
+	w.c.turn(wRecoveryQuorum)
+	if w.c.cur.Inputs++; int32(len(counted)) >= p.minISR(s) {
+		return
+	}
+	for _, r := range before.counted() {
+		if slices.Contains(counted, r) || slices.ContainsFunc(p.faults, func(f Fault) bool { return f.distrusted(r) }) {
+			continue
+		}
+		w.c.found(&p.partition, int64(s.PartitionEpoch), None, s.Time, fmt.Sprintf(
+			"broker %d of %s is relied on no more, although no fault has taken anything from it and only %s left of min.insync.replicas=%d (ISR %v, ELR %v), at %s",
+			r, p.tp, areOf(counted), p.minISR(s), s.ISR, s.ELR, clock(s.Time)),
+			fmt.Sprintf("before, in partition epoch %d: ISR %v, ELR %v", before.PartitionEpoch, before.ISR, before.ELR))
+	}
+}
+
+func areOf(ids []int32) string {
+	if len(ids) == 1 {
+		return brokers(ids) + " is"
+	}
+	return brokers(ids) + " are"
+}
+
+// distrusted says whether after f a broker may not say that it has all it had.
+func (f *Fault) distrusted(broker int32) bool {
+	return slices.Contains(f.Brokers, broker) && (f.Kind == PowerLoss || f.Kind == DiskGone || f.Kind == DiskFailed || f.Kind == Corruption)
+}
