@@ -9,16 +9,6 @@ import (
 	"github.com/weirlab/weir/env"
 )
 
-// Policy is how the kernel chooses among tasks that can run at one instant.
-type Policy uint8
-
-const (
-	// Shuffle runs them in an order drawn from each node's own stream.
-	Shuffle Policy = iota
-	// FIFO runs them in the order in which they became runnable.
-	FIFO
-)
-
 // Options configures a kernel. The zero value is usable.
 type Options struct {
 	// Seed decides everything the world draws.
@@ -27,9 +17,19 @@ type Options struct {
 	// Policy chooses among runnable tasks.
 	Policy Policy
 
+	// Depth and Points are those of [PCT]; 0 stands for 3 and 10,000.
+	Depth  int
+	Points uint64
+
+	// Tape is what [Replay] replays; nil is that of FIFO.
+	Tape *Tape
+
+	// Record, if set, receives every choice made, to be replayed.
+	Record *Tape
+
 	// PreemptOneIn makes a task give way to others after one in so many of its
 	// unlocks, signals and task starts, where a real machine might interrupt
-	// it. 0 never preempts.
+	// it. 0 never preempts. [PCT] and [Replay] decide it themselves.
 	PreemptOneIn int64
 
 	// Buggify has rare things happen where programs ask for them
@@ -81,6 +81,9 @@ type Kernel struct {
 	tasksLive int64
 
 	lab      laboratory
+	preempts bool     // tasks may have to give way
+	tapeAt   tapeHead // on Options.Tape or Options.Record
+
 	trace    tracer
 	instant  uint64 // steps since time last moved
 	running  bool
@@ -148,7 +151,11 @@ func NewKernel(opts Options) *Kernel {
 	if opts.Watchdog == 0 {
 		opts.Watchdog = time.Minute
 	}
-	k := &Kernel{opts: opts, byName: make(map[string]*Node), shared: make(map[any]any)}
+	opts.checkPolicy()
+	if opts.Tape == nil {
+		opts.Tape = &Tape{}
+	}
+	k := &Kernel{opts: opts, preempts: opts.PreemptOneIn > 0 || opts.Policy >= PCT || opts.Record != nil, byName: make(map[string]*Node), shared: make(map[any]any)}
 	k.trace.init(opts)
 	k.lab.init(opts)
 	k.watch.init(k)
@@ -318,7 +325,7 @@ func (k *Kernel) fire() {
 
 // runNext gives the processor to one runnable task.
 func (k *Kernel) runNext() {
-	t := k.ready.pop()
+	t := k.pick()
 	if t.state != taskRunnable {
 		return
 	}

@@ -37,6 +37,7 @@ type Node struct {
 	schedKey   uint64
 	schedDraws uint64
 	preempt    *env.Rand
+	changes    changePoints
 
 	proc    *process // the latest incarnation; nil before the first
 	epoch   int64    // number of processes started so far
@@ -78,6 +79,7 @@ func (k *Kernel) NewNode(name string) *Node {
 		key:      env.Mix64(env.HashString(name)),
 		schedKey: env.NewRand(k.opts.Seed, "schedule", name).Uint64(),
 		preempt:  env.NewRand(k.opts.Seed, "preempt", name),
+		changes:  newChangePoints(k.opts, name),
 		powered:  true,
 	}
 	k.nodes = append(k.nodes, n)

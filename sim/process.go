@@ -112,23 +112,15 @@ func (p *process) Go(name string, fn func()) env.Task {
 func (p *process) Yield() { p.k.yield(p.k.caller("Yield")) }
 
 // yield lets every other runnable task of this round go first.
-func (k *Kernel) yield(t *Task) {
+func (k *Kernel) yield(t *Task) { k.giveWay(t, true) }
+
+// giveWay lets other tasks run before t goes on: with later all that are
+// runnable now.
+func (k *Kernel) giveWay(t *Task, later bool) {
 	t.parks++
 	t.why = "yield"
-	k.makeReady(t, true)
+	k.makeReady(t, later)
 	k.switchOut(t)
-}
-
-// preempt takes the processor from the running task at random moments, where
-// the options ask for that.
-func (k *Kernel) preempt() {
-	if k.opts.PreemptOneIn == 0 {
-		return
-	}
-	t := k.current
-	if t != nil && !t.proc.dead && t.proc.node.preempt.Chance(1, k.opts.PreemptOneIn) {
-		k.yield(t)
-	}
 }
 
 func (p *process) Listen(addr string) (net.Listener, error) {

@@ -38,12 +38,50 @@ func (k *Kernel) makeReady(t *Task, later bool) {
 	if later {
 		item.round++
 	}
-	if k.opts.Policy == Shuffle {
+	t.seq = q.seq
+	switch k.opts.Policy {
+	case Shuffle:
 		n := t.proc.node
 		n.schedDraws++
 		item.priority = env.Mix64(n.schedKey + n.schedDraws*golden)
+	case PCT:
+		item.priority = t.rank
 	}
 	q.push(item)
+}
+
+// popNth takes out the task that became runnable n tasks later than the first
+// of this round, or the last if there are not so many. The queue is in order of
+// becoming runnable.
+func (q *runQueue) popNth(n int) *Task {
+	round := q.heap[0].round
+	var passed []runItem
+	for ; n > 0 && len(q.heap) > 1; n-- {
+		first := q.heap[0]
+		q.pop()
+		if q.heap[0].round != round {
+			q.push(first)
+			break
+		}
+		passed = append(passed, first)
+	}
+	t := q.pop()
+	for _, item := range passed {
+		q.push(item)
+	}
+	return t
+}
+
+// earlier is how many tasks of its round became runnable before t, which has
+// just been taken out.
+func (q *runQueue) earlier(t *Task) int {
+	n := 0
+	for i := range q.heap {
+		if item := &q.heap[i]; item.round == q.round && item.task.seq < t.seq {
+			n++
+		}
+	}
+	return n
 }
 
 func (q *runQueue) push(item runItem) {

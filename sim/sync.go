@@ -76,11 +76,8 @@ func (m *mutex) release() {
 		m.owner = nil
 		return
 	}
-	if m.waiters.count > 1 && m.p.k.opts.Policy == Shuffle {
-		n := m.p.node
-		n.schedDraws++
-		skip := env.Mix64(n.schedKey+n.schedDraws*golden) % uint64(m.waiters.count)
-		for ; skip > 0; skip-- {
+	if m.waiters.count > 1 {
+		for skip := m.p.k.heir(m.p.node, &m.waiters); skip > 0; skip-- {
 			t = t.next
 		}
 	}

@@ -25,6 +25,8 @@ type Task struct {
 	proc *process
 	name string
 	key  uint64 // identity in the trace hash
+	rank uint64 // under PCT: less goes first
+	seq  uint64 // of becoming runnable, the last time
 	fn   func()
 	w    *worker
 
@@ -72,6 +74,7 @@ func (k *Kernel) spawn(p *process, name string, fn func()) *Task {
 	p.tasksStarted++
 	t := &Task{k: k, proc: p, name: name, fn: fn}
 	t.key = env.Mix64(p.node.key + uint64(p.epoch)<<40 + uint64(p.tasksStarted))
+	t.rank = p.node.rank(t)
 	if p.dead {
 		t.state = taskDone
 		return t
