@@ -238,7 +238,7 @@ func (f Flag) May(v bool) bool {
 		return f.value == v
 	}
 	for _, word := range Alternatives(f.mix) {
-		if word == strconv.FormatBool(v) {
+		if flagWords[word] == v {
 			return true
 		}
 	}
@@ -261,20 +261,23 @@ func (f Flag) MarshalYAML() (any, error) {
 	return f.mix, nil
 }
 
-// UnmarshalText reads "true", "false" or alternatives of these.
+// UnmarshalText reads "true" or "on", "false" or "off", or alternatives of
+// these.
 func (f *Flag) UnmarshalText(text []byte) error {
 	among := Alternatives(string(text))
 	for _, word := range among {
-		if word != "true" && word != "false" {
-			return fmt.Errorf("%q is neither true nor false, nor alternatives such as false | true", text)
+		if _, known := flagWords[word]; !known {
+			return fmt.Errorf("%q is neither true nor false (on nor off), nor alternatives such as false | true", text)
 		}
 	}
-	*f = Flag{value: among[0] == "true"}
+	*f = Flag{value: flagWords[among[0]]}
 	if len(among) > 1 {
 		f.mix = string(text)
 	}
 	return nil
 }
+
+var flagWords = map[string]bool{"true": true, "on": true, "false": false, "off": false}
 
 // IsZero reports whether the flag is false, as one that was not given.
 func (f Flag) IsZero() bool { return f == Flag{} }
@@ -284,5 +287,5 @@ func (f Flag) Draw(r *env.Rand) Flag {
 	if f.mix == "" {
 		return f
 	}
-	return ExactFlag(Word(r, f.mix) == "true")
+	return ExactFlag(flagWords[Word(r, f.mix)])
 }

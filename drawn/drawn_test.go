@@ -82,7 +82,7 @@ func TestValuesSurviveWriting(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		texts := rapid.SampledFrom([]string{"0", "7", "1..3", "1 | 2", "0 | 4..9 | 2"})
 		times := rapid.SampledFrom([]string{"0s", "1m0s", "1ms..2h0m0s", "1s | 5ms..7ms"})
-		flags := rapid.SampledFrom([]string{"true", "false", "false | true | true"})
+		flags := rapid.SampledFrom([]string{"true", "false", "false | true | true", "off | on"})
 		f := file{N: number(t, texts.Draw(t, "number")), S: span(t, times.Draw(t, "span"))}
 		require.NoError(t, f.F.UnmarshalText([]byte(flags.Draw(t, "flag"))))
 		if rapid.Bool().Draw(t, "drawn") {

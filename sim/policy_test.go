@@ -149,8 +149,8 @@ func interleaving(opts sim.Options) string {
 	return order
 }
 
-// turns counts how often the turn goes to one of the two.
-func turns(order string) int {
+// handovers counts how often the turn goes to one of the two.
+func handovers(order string) int {
 	n, last := 0, rune(0)
 	for _, step := range order {
 		if who := step / 'x'; n == 0 || who != last {
@@ -175,8 +175,8 @@ func TestPCTFindsErrorsUpToItsDepth(t *testing.T) {
 	}
 	// One task in the middle of the other has a depth of 2, each in the middle of
 	// the other one of 3.
-	within := func(s string) bool { return turns(s) == 3 }
-	both := func(s string) bool { return turns(s) == 4 }
+	within := func(s string) bool { return handovers(s) == 3 }
+	both := func(s string) bool { return handovers(s) == 4 }
 	require.Zero(t, count(1, 500, within))
 	require.GreaterOrEqual(t, count(2, 2000, within), 2000/(tasks*points))
 	require.Zero(t, count(2, 500, both))

@@ -40,6 +40,10 @@ type Options struct {
 	// Window, if set, receives the trace of a range of simulated steps.
 	Window *sim.Window
 
+	// Tape, if set, receives every choice of the simulator's scheduler. A
+	// scenario with that tape and schedule: tape has the same run.
+	Tape *sim.Tape
+
 	// Machine is what simulated brokers run on, if it is in no file that the
 	// scenario could name.
 	Machine *machine.Profile

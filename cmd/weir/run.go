@@ -29,6 +29,7 @@ type runFlags struct {
 	plant  []string
 	json   bool
 	verify bool
+	tape   bool
 }
 
 // Targets of a run.
@@ -63,7 +64,22 @@ func runCommand(s streams) *cobra.Command {
 	flags.StringSliceVar(&f.plant, "plant", nil, "plant a bug in the broker, such as B1 (needs a build made by \"make faultbuild\")")
 	flags.BoolVar(&f.json, "json", false, "print run.json instead of the summary")
 	flags.BoolVar(&f.verify, "verify", false, "simulate twice and compare the trace hashes")
+	flags.BoolVar(&f.tape, "tape", false, "keep the order in which tasks ran: "+tapeFile+" in the result directory is the scenario that replays it")
 	return cmd
+}
+
+// tapeFile is the scenario that replays a run choice by choice.
+const tapeFile = "tape.yaml"
+
+// keepTape writes the scenario that replays what was recorded.
+func keepTape(dir string, explicit *scenario.Scenario, tape *sim.Tape) error {
+	replay := *explicit
+	replay.Simulation = scenario.Simulation{Buggify: explicit.Simulation.Buggify, Schedule: scenario.ScheduleTape, Tape: tape}
+	text, err := replay.YAML()
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(dir, tapeFile), text, 0o644)
 }
 
 func runScenario(cmd *cobra.Command, s streams, file string, f runFlags) error {
@@ -76,6 +92,9 @@ func runScenario(cmd *cobra.Command, s streams, file string, f runFlags) error {
 	}
 	if f.target == targetLocal && len(f.plant) > 0 {
 		return errors.New("--plant works with --target sim only: brokers of the local target are processes of their own")
+	}
+	if f.target == targetLocal && f.tape {
+		return errors.New("--tape works with --target sim only: nobody chooses in which order real processes run")
 	}
 	planted, err := faults.Plant(f.plant)
 	if err != nil {
@@ -107,6 +126,9 @@ func recordRun(ctx context.Context, s streams, explicit *scenario.Scenario, file
 
 	bar := newProgress(s.err, explicit.Name+" "+explicit.Seed.String())
 	options := workloads.Options{Scenario: explicit, Sink: res, History: res.history, Progress: bar.update}
+	if f.tape {
+		options.Tape = &sim.Tape{}
+	}
 	var outcome *workloads.Outcome
 	switch f.target {
 	case targetSim:
@@ -134,6 +156,11 @@ func recordRun(ctx context.Context, s streams, explicit *scenario.Scenario, file
 		}
 	}
 	record.fill(outcome, now().Sub(started))
+	if f.tape {
+		if err := keepTape(res.dir, explicit, options.Tape); err != nil {
+			return "", 0, internal(err)
+		}
+	}
 	if err := errors.Join(res.close(), record.Save(res.dir)); err != nil {
 		return "", 0, internal(err)
 	}

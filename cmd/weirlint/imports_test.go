@@ -52,7 +52,7 @@ var layers = []layer{
 	// The client is a program like the broker; it knows only the wire.
 	{"workloads/client", patterns{"env"}},
 	{"workloads/program", patterns{"env", "workloads/client/...", "linearizability"}},
-	{"workloads/scenario", patterns{"env", "drawn", "broker/config", "faults", "scenarios"}},
+	{"workloads/scenario", patterns{"env", "drawn", "sim", "broker/config", "faults", "scenarios"}},
 	{"workloads/target", patterns{"env/...", "sim/...", "broker/...", "drawn", "faults", "linearizability", "workloads/scenario", "workloads/client", "workloads/target"}},
 	{"workloads", patterns{"env/...", "sim/...", "broker/...", "drawn", "faults/...", "linearizability/...", "scenarios"}},
 

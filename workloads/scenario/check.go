@@ -10,7 +10,7 @@ import (
 
 // check finds the first value that cannot work. path is where it is.
 func (s *Scenario) check() (path string, err error) {
-	for _, part := range []func() (string, error){s.checkHead, s.checkCluster, s.checkTopics, s.checkLoad, s.checkFaults} {
+	for _, part := range []func() (string, error){s.checkHead, s.checkCluster, s.checkTopics, s.checkLoad, s.checkSimulation, s.checkFaults} {
 		if path, err := part(); err != nil {
 			return path, err
 		}

@@ -1,6 +1,7 @@
-// Command tracehash simulates fixed seeds of two scenarios, quickstart and one
-// on described machines, and prints the hash of every event of each. It is what the proof of determinism compares across
-// processes, architectures and compilers.
+// Command tracehash simulates fixed seeds of three scenarios, quickstart, swarm
+// and one on described machines, and prints the hash of every event of each. It
+// is what the proof of determinism compares across processes, architectures and
+// compilers.
 //
 //	tracehash 1 2 3
 package main
@@ -31,8 +32,12 @@ func hashes(seeds []string) error {
 	if err != nil {
 		return err
 	}
+	swarm, err := scenarios.Files.ReadFile("swarm.yaml")
+	if err != nil {
+		return err
+	}
 	for _, seed := range seeds {
-		for _, text := range [][]byte{quickstart, onMachines} {
+		for _, text := range [][]byte{quickstart, onMachines, swarm} {
 			if err := hash(text, seed); err != nil {
 				return err
 			}

@@ -79,6 +79,8 @@ type Options struct {
 	Machine *machine.Profile
 	// Window, if set, receives the trace of a range of steps.
 	Window *kernel.Window
+	// Tape, if set, receives every choice of the scheduler.
+	Tape *kernel.Tape
 	// Unwatched leaves out the invariants over the brokers' inner states.
 	Unwatched bool
 }
@@ -93,7 +95,7 @@ func New(s *scenario.Scenario, o Options, tell target.Listener) (*Cluster, error
 			return nil, err
 		}
 	}
-	k := kernel.NewKernel(kernel.Options{Seed: uint64(s.Seed), Buggify: s.Simulation.Buggify.On(), Window: o.Window})
+	k := kernel.NewKernel(kernelOptions(s, o))
 	c := &Cluster{s: s, tell: tell, k: k, net: simnet.New(k, simnet.Options{}), leader: -1, loaded: map[string]bool{}, waited: waitedFor(s.Faults.Plan)}
 	for _, t := range s.TopicsUnderLoad() {
 		c.loaded[t.Name] = true
@@ -127,6 +129,25 @@ func New(s *scenario.Scenario, o Options, tell target.Listener) (*Cluster, error
 		c.watch.onEvent(node, at, name, attrs)
 	})
 	return c, nil
+}
+
+// kernelOptions are what the scenario says of the simulator.
+func kernelOptions(s *scenario.Scenario, o Options) kernel.Options {
+	m := s.Simulation
+	return kernel.Options{
+		Seed: uint64(s.Seed), Buggify: m.Buggify.Set(), Window: o.Window, Record: o.Tape,
+		Policy: policies[m.Schedule], Tape: m.Tape, PreemptOneIn: m.PreemptOneIn.Value(),
+		Depth: int(m.PCTDepth.Value()), Points: uint64(m.PCTPoints.Value()),
+	}
+}
+
+// policies are by their names in scenarios.
+var policies = map[string]kernel.Policy{
+	"":                       kernel.Shuffle,
+	scenario.ScheduleUniform: kernel.Shuffle,
+	scenario.ScheduleFIFO:    kernel.FIFO,
+	scenario.SchedulePCT:     kernel.PCT,
+	scenario.ScheduleTape:    kernel.Replay,
 }
 
 // equip gives a broker its processor, network card and disk.
