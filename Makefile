@@ -81,8 +81,13 @@ faultbuild: ## build bin/weir-faults, which has the planted bugs in it
 		$(GO) build -toolexec="$$toolexec" -o bin/weir-faults ./cmd/weir
 
 .PHONY: planted
-planted: faultbuild ## the judge finds every planted bug, and its command reproduces the find
+planted: faultbuild ## planted bugs that were found are found again, named for what they are
 	WEIR_FAULTS=$(CURDIR)/bin/weir-faults $(GO) test ./cmd/weir -run '^TestPlantedBugs' -v -count=1 -timeout 20m
+
+.PHONY: mutants
+mutants: faultbuild ## the score: SEEDS (200) seeds against every planted bug, into RESULTS.md and the list of known finds; hours
+	bin/weir-faults mutants --seeds $(SEEDS) --cpu 30m --save-known workloads/mutants/known.jsonl
+	bin/weir-faults results --only '' --add mutants=weir-out/mutants/mutants.json
 
 .PHONY: regress-proof
 regress-proof: build faultbuild ## weir regress on equal builds and on a planted slowdown, REGRESS_RUNS (20) times each

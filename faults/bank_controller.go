@@ -24,7 +24,7 @@ var controllerBugs = []Bug{{
 	About:  "a controller that is restarted leads on in the same epoch, and followers are sent what it has not synced",
 	Wrong:  "after a loss of power it gives offsets of that epoch out a second time",
 	Sees:   "two brokers lead one partition; topics and ISRs differ from broker to broker",
-	Checks: []string{"K12", "K2", "K1"},
+	Checks: []string{"K12", "K2", "K1", "K10"},
 }, {
 	ID: "B29", Name: "commit-earlier-epochs", Source: "KAFKA-12619, Raft 5.4.2",
 	About:  "a new controller commits records of earlier epochs before one of its own",

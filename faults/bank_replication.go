@@ -31,7 +31,7 @@ var replicationBugs = []Bug{{
 	About:  "a follower fetches in a new epoch without having its log compared with the leader's",
 	Wrong:  "its tail of an earlier epoch stays below what it copies",
 	Sees:   "different records at one offset, depending on who leads",
-	Checks: []string{"K1", "K2", "K11", "K12"},
+	Checks: []string{"K1", "K2", "K11", "K12", "K10"},
 }, {
 	ID: "B6b", Name: "fetch-of-any-epoch", Source: "KIP-320, rules 2 and 3", Starred: true,
 	About:  "a leader answers and counts fetches of followers that believe in another leader epoch",
@@ -199,7 +199,7 @@ var replicationBugs = []Bug{{
 	About:  "a new leader answers ListOffsets for the latest offset before its high watermark has reached the start of its epoch",
 	Wrong:  "an earlier leader may have answered more",
 	Sees:   "the end of a partition goes back",
-	Checks: []string{"K7"},
+	Checks: []string{"K7", "LIN"},
 }, {
 	ID: "W13", Name: "retention-past-high-watermark", Source: "Weir",
 	About:  "retention removes segments above the high watermark",

@@ -18,7 +18,7 @@ var storageBugs = []Bug{{
 	About:  "a controller node's vote is not synced before it is given",
 	Wrong:  "after a loss of power it votes again in the same epoch",
 	Sees:   "two controllers in one epoch",
-	Checks: []string{"K12"},
+	Checks: []string{"K12", "K10"},
 }, {
 	ID: "B21c", Name: "epoch-checkpoint-unsynced", Source: "KAFKA-15046, KAFKA-16541", Starred: true,
 	About:  "the file with leader epochs and recovery point is not synced",
@@ -66,7 +66,7 @@ var storageBugs = []Bug{{
 	About:  "what is known of producers changes before the batch is written",
 	Wrong:  "if the write fails, the retry is taken for a duplicate",
 	Sees:   "acknowledged records are not in the log",
-	Checks: []string{"K2", "K3"},
+	Checks: []string{"K2", "K3", "K10"},
 }, {
 	ID: "B36", Name: "producers-go-with-records", Source: "KAFKA-7190, Redpanda #22670",
 	About:  "producers are forgotten with their last records when retention or DeleteRecords removes those",

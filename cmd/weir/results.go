@@ -115,7 +115,7 @@ func runResults(ctx context.Context, s streams, f *resultsFlags) error {
 	}
 	files, err := results.Render(f.root)
 	if err == nil {
-		_, _ = fmt.Fprintf(s.out, "wrote %s and %d figures\n", filepath.Join(f.root, results.File), len(files)-1)
+		_, _ = fmt.Fprintf(s.out, "wrote %s and %d files beside it\n", filepath.Join(f.root, results.File), len(files)-1)
 	}
 	return internal(errors.Join(append(failed, err, ctx.Err())...))
 }

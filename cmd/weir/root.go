@@ -104,7 +104,7 @@ func newRoot(s streams) *cobra.Command {
 	})
 	root.AddCommand(
 		runCommand(s), campaignCommand(s), checkCommand(s), reportCommand(s), faultsCommand(s), buggifyCommand(s),
-		shrinkCommand(s),
+		mutantsCommand(s), shrinkCommand(s),
 		calibrateCommand(s), echoCommand(s), versusCommand(s),
 		compareCommand(s),
 		publishedCommand(s),

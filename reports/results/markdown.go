@@ -25,6 +25,14 @@ func Markdown(parts []*Part) (string, error) {
 	}
 	for _, part := range parts {
 		p("\n")
+		if page := part.page(); page != "" {
+			p("## %s\n\n", part.Document.Title)
+			for _, words := range part.Document.Summary {
+				p("%s\n\n", words)
+			}
+			p("[Bug by bug](%s/%s)\n", FigureDir, page)
+			continue
+		}
 		if err := part.shown().MarkdownBelow(&b, FigureDir, 2); err != nil {
 			return "", fmt.Errorf("part %s: %w", part.Name, err)
 		}
@@ -38,6 +46,12 @@ func Markdown(parts []*Part) (string, error) {
 	}
 	p("\n`make results` makes all of them again, `weir results --render` only writes this page anew. MB is 10⁶ bytes, MiB is 2²⁰.\n")
 	return b.String(), nil
+}
+
+// pageTo writes the part's own page.
+func (p *Part) pageTo(b *strings.Builder) error {
+	fmt.Fprintf(b, "<!-- Written by weir results from %s. Do not edit: run it again. -->\n\n", DataDir)
+	return p.shown().MarkdownBelow(b, ".", 1)
 }
 
 // short is a commit with as many digits as people read, keeping "-dirty".

@@ -26,7 +26,19 @@ const (
 )
 
 // Names of the parts in the order in which they are run and shown.
-var Names = []string{"calibrate", "versus", "unseen", "published", "compare", "regress", "bench"}
+var Names = []string{"calibrate", "versus", "unseen", "published", "compare", "regress", "mutants", "bench"}
+
+// ownPage lists the parts whose tables would drown the others: RESULTS.md has
+// their summary, and a page beside the figures the rest.
+var ownPage = []string{"mutants"}
+
+// page is the name of the part's own page below FigureDir, "" if it has none.
+func (p *Part) page() string {
+	if slices.Contains(ownPage, p.Name) {
+		return p.Name + ".md"
+	}
+	return ""
+}
 
 // Part is one part of the results as it lies in DataDir.
 type Part struct {
@@ -126,6 +138,16 @@ func Render(root string) ([]string, error) {
 	}
 	files := []string{File}
 	for _, p := range parts {
+		if page := p.page(); page != "" {
+			var b strings.Builder
+			if err := p.pageTo(&b); err != nil {
+				return nil, fmt.Errorf("part %s: %w", p.Name, err)
+			}
+			if err := errors.Join(os.MkdirAll(dir, 0o755), os.WriteFile(filepath.Join(dir, page), []byte(b.String()), 0o644)); err != nil {
+				return nil, err
+			}
+			files = append(files, path.Join(FigureDir, page))
+		}
 		names, err := p.shown().WriteFigures(dir)
 		if err != nil {
 			return nil, fmt.Errorf("part %s: %w", p.Name, err)

@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -15,6 +16,8 @@ import (
 	"github.com/weirlab/weir/sim"
 	"github.com/weirlab/weir/sim/machine"
 	"github.com/weirlab/weir/workloads/calibrate"
+	"github.com/weirlab/weir/workloads/mutants"
+	"github.com/weirlab/weir/workloads/scenario"
 )
 
 const ms = time.Millisecond
@@ -109,14 +112,18 @@ func TestCommittedResults(t *testing.T) {
 		require.NoError(t, err, "run weir results --render")
 		drawn, err := os.ReadFile(filepath.Join(fresh, f))
 		require.NoError(t, err)
+		if filepath.Ext(f) == ".md" {
+			require.Equal(t, string(drawn), string(committed), "%s: run weir results --render", f)
+		}
 		// Floating point differs in the last digit between architectures.
 		if runtime.GOARCH == "amd64" && strings.HasSuffix(f, ".svg") {
 			require.Equal(t, string(drawn), string(committed), "%s: run weir results --render", f)
 		}
 	}
+	figures := slices.DeleteFunc(slices.Clone(files), func(f string) bool { return filepath.Ext(f) == ".md" })
 	left, err := filepath.Glob(filepath.Join(root, FigureDir, "*.??g"))
 	require.NoError(t, err)
-	require.Len(t, left, len(files)-1, "figures that no part has; run weir results --render")
+	require.Len(t, left, len(figures), "figures that no part has; run weir results --render")
 }
 
 // Every part that is committed can be read as a page.
@@ -178,4 +185,30 @@ func texts(row []document.Cell) (all []string) {
 		all = append(all, c.Text)
 	}
 	return all
+}
+
+// The table of planted bugs has a page of its own, and RESULTS.md what it comes to.
+func TestPlantedBugsHaveAPageOfTheirOwn(t *testing.T) {
+	find := &mutants.Find{Seed: 7, Finding: mutants.Finding{Code: "K2", Sentence: "offset 3 of orders-0 is gone"}}
+	score := &mutants.Score{Scenario: "swarm", From: 1, Seeds: 40, Alarms: []scenario.Seed{9}, Rows: []*mutants.Row{
+		{ID: "B1", Also: []string{"B2"}, Name: "a", Source: "KIP-101", Starred: true, About: "truncates too much", Checks: []string{"K2"}, Seeds: 7, Asked: 3, Differed: 2, Find: find},
+		{ID: "B3", Name: "b", Source: "KIP-279", Starred: true, About: "compares too little", Checks: []string{"K1"}, Seeds: 39, Asked: 1},
+		{ID: "B5", Name: "c", Source: "Weir", About: "nothing", Equivalent: "both say the same"},
+	}}
+	root := t.TempDir()
+	require.NoError(t, Save(root, &Part{Name: "mutants", Document: Mutants(score)}))
+	files, err := Render(root)
+	require.NoError(t, err)
+	require.Equal(t, []string{"RESULTS.md", "docs/results/mutants.md"}, files)
+	text, err := os.ReadFile(filepath.Join(root, "RESULTS.md"))
+	require.NoError(t, err)
+	require.Contains(t, string(text), "1 of 2 planted bugs are found (50%), 1 of the 2 starred ones, by at most 40 seeds of the scenario swarm; the median of those found takes 7 seeds.")
+	require.Contains(t, string(text), "In 1 seeds something was found without any bug")
+	require.NotContains(t, string(text), "truncates too much")
+	page, err := os.ReadFile(filepath.Join(root, "docs", "results", "mutants.md"))
+	require.NoError(t, err)
+	for _, line := range []string{"| B1, B2 | ★ | truncates too much | KIP-101 | 7 | 3 | 0.0 | K2 | offset 3 of orders-0 is gone |",
+		"| B3 | ★ | compares too little | KIP-279 | 39 | 1 | 0 | 0.0 | reached, no run differed |", "| B5 | nothing | both say the same |"} {
+		require.Contains(t, string(page), line)
+	}
 }

@@ -115,7 +115,7 @@ func answer(conn net.Conn) error {
 		}
 		reply := []byte{0}
 		if head[0] == usageQuestion {
-			reply = binary.BigEndian.AppendUint64(nil, uint64(cpuTime()))
+			reply = binary.BigEndian.AppendUint64(nil, uint64(CPUTime()))
 		}
 		if _, err := conn.Write(reply); err != nil {
 			return err
@@ -150,7 +150,7 @@ func (a *asker) cpu() (time.Duration, error) {
 	if err := a.ask(usageQuestion, 0, reply[:]); err != nil {
 		return 0, err
 	}
-	return cpuTime() + time.Duration(binary.BigEndian.Uint64(reply[:])), nil
+	return CPUTime() + time.Duration(binary.BigEndian.Uint64(reply[:])), nil
 }
 
 // MeasureLoopback measures the loopback interface between this process and the
