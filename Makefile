@@ -80,6 +80,12 @@ faultbuild: ## build bin/weir-faults, which has the planted bugs in it
 	GOMODCACHE=$$($(GO) env GOMODCACHE) GOCACHE=$$($(GO) env GOCACHE)/weir-faults \
 		$(GO) build -toolexec="$$toolexec" -o bin/weir-faults ./cmd/weir
 
+# With counters of which functions ran. Counters are only written by a program
+# whose main package counts too.
+.PHONY: coverbuild
+coverbuild: ## build bin/weir-cover, which counts what of the broker a campaign reaches
+	$(GO) build -cover -covermode=atomic -coverpkg=./broker/...,./cmd/weir -o bin/weir-cover ./cmd/weir
+
 .PHONY: planted
 planted: faultbuild ## planted bugs that were found are found again, named for what they are
 	WEIR_FAULTS=$(CURDIR)/bin/weir-faults $(GO) test ./cmd/weir -run '^TestPlantedBugs' -v -count=1 -timeout 20m
