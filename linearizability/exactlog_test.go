@@ -185,6 +185,24 @@ func TestRegisterIsExcusedOneStepBackForEachLoss(t *testing.T) {
 	}
 }
 
+// Where the offsets topic tells its high watermarks, an election excuses nothing
+// that cut below none of them.
+func TestRegisterIsExcusedByWhatWasCommitted(t *testing.T) {
+	for high, excused := range map[int64]bool{5: false, 6: true} {
+		s := clean(t).final(1, cleanLog()...)
+		commitAndFetch(s)
+		s.l.AddTopic(Topic{Name: OffsetsTopic, Partitions: 1, ReplicationFactor: 3, MinISR: 1, Internal: true})
+		s.l.AddPartitionState(PartitionState{Topic: OffsetsTopic, Leader: 1, LeaderEpoch: 1, PartitionEpoch: 1, ISR: []int32{1}})
+		s.l.AddPartitionState(PartitionState{Topic: OffsetsTopic, Leader: 1, LeaderEpoch: 2, PartitionEpoch: 2, ISR: []int32{1}, Time: 33 * second})
+		s.l.AddEpochStart(EpochStart{Topic: OffsetsTopic, LeaderEpoch: 2, Leader: 1, Time: 33 * second, StartOffset: 5})
+		for epoch, offset := range []int64{0, high, 9} {
+			s.l.AddHighWatermark(HighWatermark{Topic: OffsetsTopic, Time: time.Duration(30+epoch) * second, Broker: 1, LeaderEpoch: int32(epoch), Offset: offset})
+		}
+		s.fault(PowerLoss, 32, true, 1)
+		require.Equal(t, excused, !slices.Contains(codes(s.judge()), "K8"), "high watermark %d", high)
+	}
+}
+
 func TestHashGroupIsJavas(t *testing.T) {
 	require.EqualValues(t, 0, hashGroup(""))
 	require.EqualValues(t, 103, hashGroup("g"))

@@ -175,14 +175,24 @@ func (p *watched) excuseChanges(a, b BatchID, offset int64) (ruled *ruling, ok b
 		if is == was {
 			continue
 		}
+		since := p.since(was)
 		if was = is; p.known[e.epoch] <= offset {
 			continue
 		}
-		if ruled = p.excuseAt(e, offset, -1); !ruled.excused {
+		if ruled = p.excuseAt(e, offset, since); !ruled.excused {
 			return ruled, true
 		}
 	}
 	return ruled, ruled != nil
+}
+
+// since is from when on a fault may have taken a record of an epoch: there was none
+// before the epoch began. -1 if that is not known.
+func (p *partition) since(epoch int32) time.Duration {
+	if s := p.beginning(epoch); s != nil {
+		return s.Time
+	}
+	return -1
 }
 
 // excuseDiffering decides about a follower that holds b where its leader holds a,
@@ -210,7 +220,7 @@ func (p *watched) excuseDiffering(a, b BatchID, offset int64) *ruling {
 		if e.epoch <= b.LeaderEpoch || e.start == never || e.epoch < a.LeaderEpoch && !e.cuts(offset) {
 			continue
 		}
-		r := p.excuseAt(e, offset, -1)
+		r := p.excuseAt(e, offset, p.since(b.LeaderEpoch))
 		if r.excused {
 			return r
 		}

@@ -113,11 +113,14 @@ func (c *court) registerWindow(ctx context.Context, group string, tp TopicPartit
 }
 
 // losses are the elections since a time at which a partition lost committed
-// records and was permitted to.
+// records and was permitted to: where high watermarks are known, those whose
+// leader's log parted from the one before below one.
 func (p *partition) losses(since time.Duration) []*ruling {
 	var all []*ruling
 	for i := range p.elect {
-		if e := &p.elect[i]; e.at > since && e.start != never {
+		e := &p.elect[i]
+		took := func(m HighWatermark) bool { return m.LeaderEpoch < e.epoch && e.cuts(m.Offset-1) }
+		if e.at > since && e.start != never && (len(p.marks) == 0 || slices.ContainsFunc(p.marks, took)) {
 			if r := p.excuseAt(e, math.MaxInt64, since); r.excused {
 				all = append(all, r)
 			}

@@ -325,6 +325,24 @@ func TestWatcherExcusesWhatAnEarlierElectionTook(t *testing.T) {
 	}
 }
 
+// Nothing can have taken a record before the epoch began that it is of.
+func TestWatcherExcusesDifferencesByWhatStruckSince(t *testing.T) {
+	for began, excused := range map[time.Duration]bool{second / 4: true, second * 3 / 4: false} {
+		w := newWatcher()
+		w.AddPartitionState(cluster(0).Partitions[0])
+		w.AddFault(Fault{Kind: PowerLoss, Brokers: all3, Start: second / 2, Lossy: true})
+		w.Began(EpochStart{Topic: "orders", Time: began, LeaderEpoch: 1, Leader: 1})
+		v := cluster(second)
+		w.Observe(v)
+		v = cluster(2 * second)
+		v.lead(3, 2, 8)
+		w.Began(EpochStart{Topic: "orders", Time: 2 * second, LeaderEpoch: 2, Leader: 3, StartOffset: 8})
+		v.Replicas[2].Log, v.Replicas[0].Log = batches{{0, 7, 1, 7}, {8, 9, 2, 9}}, batches{{0, 7, 1, 7}, {8, 9, 1, 8}}
+		w.Observe(v)
+		require.Equal(t, excused, w.Verdict().Checks[wLogMatching].Status == Pass, "%+v", w.Verdict().Findings)
+	}
+}
+
 // A batch that reaches beyond a high watermark is compared too, as a whole.
 func TestWatcherComparesEveryBatch(t *testing.T) {
 	w := newWatcher()
