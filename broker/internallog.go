@@ -6,7 +6,6 @@ import (
 	"github.com/weirlab/weir/broker/metadata"
 	"github.com/weirlab/weir/broker/replication"
 	"github.com/weirlab/weir/broker/storage"
-	"github.com/weirlab/weir/env/planted"
 )
 
 // internalLog is an internal topic as its coordinator uses it (coordinator.Log).
@@ -23,14 +22,10 @@ func (l internalLog) tp(partition int32) metadata.TopicPartition {
 // becomes of it. Records that belong to an epoch that is over are refused, since
 // another broker may coordinate by now.
 func (l internalLog) Append(partition, epoch int32, batch []byte) (int64, int16) {
-	only := &epoch
-	if planted.Is("append-in-any-epoch") {
-		only = nil
-	}
 	var local replication.AppendResult
 	l.replicas.BeginAppend([]replication.AppendPartition{
 		{TP: l.tp(partition), Records: batch, Internal: true, Local: &local,
-			Options: storage.AppendOptions{AnySize: true, OnlyInEpoch: only}},
+			Options: storage.AppendOptions{AnySize: true, OnlyInEpoch: &epoch}},
 	}, -1)
 	return local.BaseOffset, local.ErrorCode
 }

@@ -33,10 +33,11 @@ var controllerBugs = []Bug{{
 	Checks: []string{"K12", "K2"},
 }, {
 	ID: "B30", Name: "truncate-committed-metadata", Source: "KAFKA-12460",
-	About:  "a controller node cuts its metadata log below what it knows to be committed when a leader says so",
-	Wrong:  "the node has told others of it",
-	Sees:   "committed metadata is taken back",
-	Checks: []string{"K12"},
+	About:      "a controller node cuts its metadata log below what it knows to be committed when a leader says so",
+	Wrong:      "the node has told others of it",
+	Sees:       "committed metadata is taken back",
+	Checks:     []string{"K12"},
+	Equivalent: "a leader asks for a cut only above where the logs agree, and by Leader Completeness (Raft 5.4.3) it has everything that anybody knows to be committed, as long as disks keep what they have synced: the line is reached only behind another bug, of which it is then the alarm",
 }, {
 	ID: "B31", Name: "no-check-quorum", Source: "KAFKA-15489",
 	About:  "a controller without a majority goes on leading",

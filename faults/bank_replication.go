@@ -82,10 +82,11 @@ var replicationBugs = []Bug{{
 	Checks: []string{"K2", "K12"},
 }, {
 	ID: "B15b", Name: "epoch-from-another-snapshot", Source: "KAFKA-15221",
-	About:  "a proposal of an ISR pairs the progress of an earlier life of a broker with the registration of the present one",
-	Wrong:  "the controller takes the pair for the present life's progress",
-	Sees:   "acknowledged records are gone when the broker is elected",
-	Checks: []string{"K2", "K12"},
+	About:      "a proposal of an ISR pairs the progress of an earlier life of a broker with the registration of the present one",
+	Wrong:      "the controller takes the pair for the present life's progress",
+	Sees:       "acknowledged records are gone when the broker is elected",
+	Checks:     []string{"K2", "K12"},
+	Equivalent: "progress and life of a follower change in one assignment, and whoever joins is proposed on a fetch whose life is the registered one; for a member of the ISR the two differ only between its new registration and the metadata that takes it out, and that metadata moved the partition epoch, by which the controller refuses the proposal before it looks at lives",
 }, {
 	ID: "B18", Name: "without-strict-min-isr", Source: "KAFKA-15583, KIP-966",
 	About:  "the high watermark moves although the ISR is smaller than min.insync.replicas",
@@ -166,10 +167,11 @@ var replicationBugs = []Bug{{
 	Checks: []string{"K1", "K2", "K12"},
 }, {
 	ID: "W7", Name: "leads-while-fenced", Source: "Weir",
-	About:  "a broker leads a partition while the controller has it fenced",
-	Wrong:  "its session is over, and the controller has moved the leadership or is about to",
-	Sees:   "two leaders for a time; what the fenced one takes is not acknowledged",
-	Checks: []string{"K12", "K10"},
+	About:      "a broker leads a partition while the controller has it fenced",
+	Wrong:      "its session is over, and the controller has moved the leadership or is about to",
+	Sees:       "two leaders for a time; what the fenced one takes is not acknowledged",
+	Checks:     []string{"K12", "K10"},
+	Equivalent: "the batch of metadata that fences or unregisters a broker also takes its leaderships away, and images are made at the ends of batches: no image has a fenced leader",
 }, {
 	ID: "W8", Name: "keep-old-connections", Source: "Weir",
 	About:  "a follower goes on waiting for an answer that an earlier life of the leader's broker owes",

@@ -85,7 +85,7 @@ func (s *State) Answered(f FetchAnswer, out []Output) []Output {
 // goes and the next fetch asks again (KIP-279).
 func (s *State) divergence(f *FetchAnswer) int64 {
 	to := min(f.DivergingEnd, s.log.End)
-	if f.OwnEpoch >= 0 && !planted.Is("leaders-end-only") {
+	if f.OwnEpoch >= 0 && (f.OwnEnd >= to || !planted.Is("leaders-end-only")) {
 		to = min(to, f.OwnEnd)
 	}
 	return max(to, s.log.Start)

@@ -186,8 +186,8 @@ func (s *State) Metadata(now time.Duration, a *Assignment, out []Output) []Outpu
 	}
 	newEpoch := a.LeaderEpoch != s.epoch || s.role == RoleNone
 	changed := a.PartitionEpoch != s.version
-	if newEpoch || changed || !s.obeys(GuardMinISREpoch) {
-		s.minISR = min(int(a.MinISR), len(a.Replicas))
+	if minISR := min(int(a.MinISR), len(a.Replicas)); newEpoch || changed || minISR != s.minISR && !s.obeys(GuardMinISREpoch) {
+		s.minISR = minISR
 	}
 	if !newEpoch && !changed {
 		return s.Brokers(now, a.Brokers, out)

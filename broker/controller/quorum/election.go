@@ -32,7 +32,7 @@ func (c *Core) onVote(token uint64, m Message) {
 		c.becomeUnattached(m.Epoch)
 	}
 	upToDate := m.LastEpoch > c.epochs.last() || m.LastEpoch == c.epochs.last() && m.Offset >= c.end
-	if !upToDate && !m.PreVote && planted.Is("vote-for-anyone") {
+	if !upToDate && planted.Is("vote-for-anyone") {
 		upToDate = true
 	}
 	var grant bool
