@@ -13,7 +13,7 @@ var replicationBugs = []Bug{{
 	About:  "a leader that is asked for an epoch it never had answers with the start of its next larger epoch, and does not say which epoch that ends",
 	Wrong:  "below that offset the follower may hold a suffix of a third leader, which it keeps",
 	Sees:   "after the next failover other records stand at the same offsets",
-	Checks: []string{"K1", "K11", "K12"},
+	Checks: []string{"K1", "K11", "K12", "K10"},
 }, {
 	ID: "B3b", Name: "leaders-end-only", Source: "KIP-279",
 	About:  "a follower cuts its log at the leader's end of the diverging epoch, even if its own part of that epoch ends sooner",

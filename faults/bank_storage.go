@@ -120,7 +120,7 @@ var storageBugs = []Bug{{
 	About:  "the recovery point moves past a segment that is not synced",
 	Wrong:  "after a loss of power the scan begins behind the damage",
 	Sees:   "records that nobody sent, or a log that cannot be read",
-	Checks: []string{"K1", "K2", "K10"},
+	Checks: []string{"K1", "K2", "K10", "K12"},
 }, {
 	ID: "W28", Name: "keep-truncated-epochs", Source: "KIP-101",
 	About:  "leader epochs of records that were cut stay in the cache",

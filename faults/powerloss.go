@@ -25,6 +25,8 @@ func powerLoss() *kind {
 		draws: []drawing{{
 			name: "power-loss", what: "any broker", draw: drawOn(PowerLoss, time.Second, 4*time.Second),
 		}, {
+			name: "last-standing", what: "the leader of a partition, after its followers have fallen away", peers: true, draw: drawLastStanding,
+		}, {
 			name: "blackout", what: "two brokers or more at the same moment", beyond: true, peers: true, draw: drawBlackout,
 		}},
 	}
@@ -40,4 +42,23 @@ func drawBlackout(r *env.Rand, d Draw, t Topology) Plan {
 		plan = append(plan, Fault{Kind: PowerLoss, At: at, For: length, Node: Target(t.Brokers[i])})
 	}
 	return plan
+}
+
+// drawLastStanding draws followers of one partition that fall away one after the
+// other, for long enough that its leader has the ISR to itself, and then the
+// leader's loss of power. What it looks for are leaders without what their
+// followers have acknowledged (KIP-966): one of those must lead next.
+func drawLastStanding(r *env.Rand, d Draw, t Topology) Plan {
+	partition := pick(r, t.Partitions)
+	total := min(16*time.Second, d.HealBy-d.Start)
+	at := r.Between(d.Start, d.HealBy-total).Round(time.Millisecond)
+	between := func(lo, hi int64) time.Duration {
+		return r.Between(total*time.Duration(lo)/100, total*time.Duration(hi)/100).Round(time.Millisecond)
+	}
+	kinds := []Kind{Crash, Pause}
+	var plan Plan
+	for _, begin := range []time.Duration{0, between(10, 35)} {
+		plan = append(plan, Fault{Kind: kinds[r.Intn(len(kinds))], At: at + begin, For: between(60, 95) - begin, Node: FollowerOf(partition)})
+	}
+	return append(plan, Fault{Kind: PowerLoss, At: at + between(40, 60), For: between(2, 20), Node: LeaderOf(partition)})
 }
