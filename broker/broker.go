@@ -36,6 +36,7 @@ type Broker struct {
 	replicas   *replication.Manager
 	groups     *group.Coordinator
 	peers      *peers
+	table      *protocol.Table
 	servers    []*protocol.Server // one for each listener
 	forwarding *forwarding
 	creator    *topicCreator
@@ -83,8 +84,12 @@ func Start(e env.Env, cfg Config) (*Broker, error) {
 	if cfg.Advertise == "" { // port 0 became a real one
 		b.cfg.Advertise = listener.Addr().String()
 	}
-	table := b.apis()
-	b.peers.versions = table
+	b.table = b.apis()
+	b.peers.versions = b.table
+	table := b.table
+	if cfg.Wrap != nil {
+		table = table.Wrap(cfg.Wrap)
+	}
 	b.controller.Start()
 	b.creator = newTopicCreator(e, func(req *kmsg.CreateTopicsRequest) { b.answerOfController(req) })
 	b.servers = append(b.servers, protocol.Serve(e, listener, table, b.serverOptions(protocol.BrokerListener)))
@@ -289,6 +294,35 @@ func (b *Broker) connectBroker(id int32) (replication.Peer, error) {
 	client.LendAnswers() // a fetcher is done with one when it asks for the next
 	return client, nil
 }
+
+// Do answers a request that no client has sent, as if one without a connection
+// had, for whoever holds the broker. The request's version must be set; errors
+// are those that would have ended the connection.
+func (b *Broker) Do(req kmsg.Request) (kmsg.Response, error) {
+	api, ok := b.table.Lookup(req.Key())
+	if !ok || req.GetVersion() < api.MinVersion || req.GetVersion() > api.MaxVersion {
+		return nil, fmt.Errorf("broker: %s v%d is not offered", kmsg.NameForKey(req.Key()), req.GetVersion())
+	}
+	return api.Do(&protocol.Call{Session: &protocol.Session{Listener: protocol.BrokerListener, Remote: b.Addr(), Local: b.Addr()}, Request: req})
+}
+
+// StandForElection has this node's controller stand for election after so much
+// time, and not wait until it notices by a timeout that the quorum has no leader:
+// for whoever starts all its nodes together, or knows that the leader is gone. A
+// leader stays one.
+func (b *Broker) StandForElection(after time.Duration) { b.controller.Stand(after) }
+
+// MoveLeader has another in-sync replica lead a partition, whichever is preferred.
+// Only the active controller can; others answer NOT_CONTROLLER. It returns once
+// the change is committed.
+func (b *Broker) MoveLeader(tp metadata.TopicPartition, to int32) error {
+	return b.controller.MoveLeader(tp, to)
+}
+
+// Controls sends a request to the controller if this node has the active one, and
+// returns its answer; else the answer says NOT_CONTROLLER, and is nil for what
+// no controller answers.
+func (b *Broker) Controls(req kmsg.Request) kmsg.Response { return b.controller.Handle(req) }
 
 // View is the node's inner state, for invariants checked from outside.
 type View struct {

@@ -10,6 +10,7 @@ import (
 	"github.com/weirlab/weir/broker/config"
 	"github.com/weirlab/weir/broker/controller"
 	"github.com/weirlab/weir/broker/metadata"
+	"github.com/weirlab/weir/broker/protocol"
 )
 
 // Voter is a member of the metadata quorum.
@@ -47,6 +48,11 @@ type Config struct {
 	// must not block. Simulations let things go wrong at these moments.
 	OnRoll        func(tp metadata.TopicPartition, offset int64)
 	OnFirstAppend func(tp metadata.TopicPartition, leaderEpoch int32, offset int64)
+
+	// Wrap, if set, comes between requests and their handlers, on every listener:
+	// it is given each API and returns it with another Handle or Begin. Tests of
+	// clients have errors answered by it (package brokertest).
+	Wrap func(protocol.API) protocol.API
 }
 
 // DefaultConfig is a single node with the defaults of the registry

@@ -24,9 +24,6 @@ import (
 const (
 	// maxForwardTime bounds how long a client may have its request wait.
 	maxForwardTime = 30 * time.Second
-	// controllerBackoff is the pause before a controller that refused, or that
-	// could not be reached, is asked again.
-	controllerBackoff = 50 * time.Millisecond
 	// controllerLane begins the names of all lanes to controllers.
 	controllerLane = "controller "
 )
@@ -109,7 +106,7 @@ func (b *Broker) toController(req kmsg.Request, timeout time.Duration) (kmsg.Res
 		if left <= 0 || b.stopping.IsSet() {
 			return nil, last
 		}
-		pause := controllerBackoff
+		pause := b.cfg.QuorumRetryBackoff
 		if errors.Is(err, errNoController) {
 			pause = left
 		}

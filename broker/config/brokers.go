@@ -31,7 +31,7 @@ func brokerSettings() []Setting {
 			Doc:   "How long a voter waits for the answer of another one, in milliseconds; never longer than the election timeout."},
 		{Name: "controller.quorum.retry.backoff.ms", Type: Int, Default: "50", Valid: atLeast(1), AppliedBy: inController,
 			field: func(b *Broker) any { return &b.QuorumRetryBackoff },
-			Doc:   "How long a voter waits before it asks again after a failure, in milliseconds. Kafka's default is 20."},
+			Doc:   "How long a voter waits before it asks another one again after a failure, and a broker before it asks the controller again, in milliseconds. Kafka's default is 20."},
 		{Name: "controller.quorum.voters", Type: List, AppliedBy: inController,
 			Doc: "The members of the metadata quorum, as id@host:port."},
 		{Name: "default.replication.factor", Type: Int, Default: "1", Valid: between(1, 1<<15-1), AppliedBy: "broker",

@@ -257,3 +257,38 @@ func (m *machine) electOne(t *txn, tp metadata.TopicPartition, mode election) (*
 	}
 	return nil, ""
 }
+
+// moveLeader gives partitions the leader to, who must be able to lead cleanly.
+func (m *machine) moveLeader(t *txn, req *kmsg.ElectLeadersRequest, to int32) kmsg.Response {
+	resp := req.ResponseKind().(*kmsg.ElectLeadersResponse)
+	for _, et := range req.Topics {
+		out := kmsg.NewElectLeadersResponseTopic()
+		out.Topic = et.Topic
+		for _, n := range et.Partitions {
+			result := kmsg.NewElectLeadersResponseTopicPartition()
+			result.Partition = n
+			if err := m.moveOne(t, metadata.TopicPartition{Topic: et.Topic, Partition: n}, to); err != nil {
+				result.ErrorCode = err.Code
+			}
+			out.Partitions = append(out.Partitions, result)
+		}
+		resp.Topics = append(resp.Topics, out)
+	}
+	return resp
+}
+
+func (m *machine) moveOne(t *txn, tp metadata.TopicPartition, to int32) *kerr.Error {
+	p := t.img().Partition(tp)
+	switch {
+	case p == nil:
+		return kerr.UnknownTopicOrPartition
+	case p.Leader == to:
+		return kerr.ElectionNotNeeded
+	case !p.InISR(to) || !t.img().Broker(to).Active():
+		return kerr.PreferredLeaderNotAvailable
+	}
+	next := p.Clone()
+	next.Leader = to
+	m.writePartition(t, p, next)
+	return nil
+}

@@ -132,6 +132,8 @@ func (l *loop) dispatch(event any) {
 		l.step(event)
 	case quorum.SendFailed:
 		l.step(event)
+	case quorum.Stand:
+		l.step(event)
 	case snapshotWritten:
 		l.snapshotWritten(event)
 	case *call:
@@ -156,7 +158,12 @@ func (l *loop) command(c *call) {
 		return
 	}
 	t := newTxn(l.working, l.core.End())
-	resp := l.machine.handle(l.n.e.Now(), t, c.req)
+	var resp kmsg.Response
+	if c.kind == moveCall {
+		resp = l.machine.moveLeader(t, c.req.(*kmsg.ElectLeadersRequest), c.to)
+	} else {
+		resp = l.machine.handle(l.n.e.Now(), t, c.req)
+	}
 	if resp == nil {
 		c.answer(nil)
 		return

@@ -416,6 +416,29 @@ func TestPreferredElection(t *testing.T) {
 	require.Equal(t, kerr.ElectionNotNeeded.Code, code)
 }
 
+func TestALeaderIsMovedToWhoMayLead(t *testing.T) {
+	f := newFixture(t, 3, 1)
+	tp := f.topic("t", 1, 2, 3)
+	require.Zero(t, f.alter(tp, 1, 2).ErrorCode)
+	move := func(topic string, to int32) int16 {
+		req := kmsg.NewPtrElectLeadersRequest()
+		et := kmsg.NewElectLeadersRequestTopic()
+		et.Topic, et.Partitions = topic, []int32{0}
+		req.Topics = append(req.Topics, et)
+		var resp kmsg.Response
+		f.transact(func(tx *txn) { resp = f.m.moveLeader(tx, req, to) })
+		return resp.(*kmsg.ElectLeadersResponse).Topics[0].Partitions[0].ErrorCode
+	}
+	require.Equal(t, kerr.UnknownTopicOrPartition.Code, move("u", 2))
+	require.Equal(t, kerr.ElectionNotNeeded.Code, move("t", 1))
+	require.Equal(t, kerr.PreferredLeaderNotAvailable.Code, move("t", 3), "it is not in sync")
+	require.Zero(t, move("t", 2))
+	p := f.img.Partition(tp)
+	require.Equal(t, int32(2), p.Leader)
+	require.Equal(t, int32(1), p.LeaderEpoch)
+	require.Equal(t, []int32{1, 2}, p.ISR)
+}
+
 func TestProducerIDBlocksNeverOverlap(t *testing.T) {
 	f := newFixture(t, 2, 1)
 	seen := int64(0)

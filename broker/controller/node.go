@@ -59,6 +59,7 @@ type call struct {
 	req  kmsg.Request
 	msg  quorum.Message // if quorum is set
 	kind callKind
+	to   int32 // of a moveCall
 	done env.Signal
 	resp kmsg.Response // valid once done is set
 }
@@ -69,6 +70,7 @@ const (
 	commandCall  callKind = iota // for the machine
 	quorumCall                   // for the core
 	describeCall                 // DescribeQuorum
+	moveCall                     // ElectLeaders of one partition, whose leader is to be another
 )
 
 func (c *call) answer(resp kmsg.Response) {
@@ -263,6 +265,31 @@ func (n *Node) post(event any) bool {
 	return true
 }
 
+// Stand says that the quorum has no leader, and lets this node stand for election
+// after so much time.
+func (n *Node) Stand(after time.Duration) { n.post(quorum.Stand{After: after}) }
+
+// MoveLeader gives a partition another leader of its in-sync replicas and returns
+// once that is committed. Errors are Kafka's: NOT_CONTROLLER if this node does not
+// lead the quorum, UNKNOWN_TOPIC_OR_PARTITION, ELECTION_NOT_NEEDED if it is
+// the leader already and PREFERRED_LEADER_NOT_AVAILABLE if it may not be.
+func (n *Node) MoveLeader(tp metadata.TopicPartition, to int32) error {
+	req := kmsg.NewPtrElectLeadersRequest()
+	topic := kmsg.NewElectLeadersRequestTopic()
+	topic.Topic, topic.Partitions = tp.Topic, []int32{tp.Partition}
+	req.Topics = append(req.Topics, topic)
+	c := &call{req: req, kind: moveCall, to: to, done: n.e.NewSignal()}
+	if !n.post(c) {
+		return kerr.NotController
+	}
+	c.done.Wait(env.Forever)
+	resp := c.resp.(*kmsg.ElectLeadersResponse)
+	if resp.ErrorCode != 0 {
+		return kerr.ErrorForCode(resp.ErrorCode)
+	}
+	return kerr.ErrorForCode(resp.Topics[0].Partitions[0].ErrorCode)
+}
+
 // View is what invariant checkers look at.
 type View struct {
 	NodeID        int32
@@ -367,7 +394,7 @@ func (n *Node) publish(img *metadata.Image, delta metadata.Delta) {
 
 func (l *loop) refusal(c *call) kmsg.Response {
 	switch c.kind {
-	case commandCall:
+	case commandCall, moveCall:
 		return notController(c.req)
 	case quorumCall:
 		return refusalToWire(c.req, kerr.NotLeaderForPartition)

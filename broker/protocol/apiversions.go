@@ -16,7 +16,7 @@ var softwareName = regexp.MustCompile(`^[a-zA-Z0-9](?:[a-zA-Z0-9\-.]*[a-zA-Z0-9]
 // answerAPIVersions answers an ApiVersions request from the table. It answers
 // versions it does not know too, with the oldest body: the client has no other
 // way to learn which one it should have sent (KIP-511).
-func (t *Table) answerAPIVersions(h Header, body []byte, session *Session) (kmsg.Response, error) {
+func (t *Table) answerAPIVersions(h Header, body []byte, call *Call) (kmsg.Response, error) {
 	api, ok := t.apis[keyAPIVersions]
 	if !ok || h.Version < 0 || h.Version > api.MaxVersion {
 		resp := kmsg.NewPtrApiVersionsResponse()
@@ -45,9 +45,14 @@ func (t *Table) answerAPIVersions(h Header, body []byte, session *Session) (kmsg
 			resp.ErrorCode = kerr.InvalidRequest.Code
 			return resp, nil
 		}
-		session.SoftwareName, session.SoftwareVersion = req.ClientSoftwareName, req.ClientSoftwareVersion
+		call.SoftwareName, call.SoftwareVersion = req.ClientSoftwareName, req.ClientSoftwareVersion
 	}
-	return t.apiVersions(h.Version, session.Listener), nil
+	if t.versions != nil {
+		call.Request, call.ClientID, call.hangUp = req, h.ClientID, nil
+		resp := t.versions(call)
+		return resp, call.hangUp
+	}
+	return t.apiVersions(h.Version, call.Listener), nil
 }
 
 // apiVersions is the ApiVersions answer in the given version.

@@ -187,11 +187,14 @@ func (c *connection) do(call *Call, frame []byte) (kept, goOn bool, err error) {
 		return false, false, err
 	}
 	if h.Key == keyAPIVersions {
-		resp, err := c.s.table.answerAPIVersions(h, body, c.session)
+		if !c.awaitTurn(0) {
+			return false, false, nil
+		}
+		resp, err := c.s.table.answerAPIVersions(h, body, call)
 		if err != nil {
 			return false, false, err
 		}
-		return false, c.awaitTurn(0) && c.answer(h, resp), nil
+		return false, c.answer(h, resp), nil
 	}
 	api, err := c.s.table.find(h, c.session)
 	if err != nil {

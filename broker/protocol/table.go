@@ -90,11 +90,31 @@ type API struct {
 	largest *atomic.Int64 // bytes of the largest answer beyond freeBytes so far
 }
 
+// Do does a request outside of any connection, with the rights of whoever has
+// the table. An error is why a connection would have been closed.
+func (a API) Do(call *Call) (kmsg.Response, error) {
+	call.authorizer = AllowAll{}
+	var resp kmsg.Response
+	if a.Begin != nil {
+		resp = a.Begin(call).Response()
+	} else {
+		resp = a.Handle(call)
+	}
+	if call.hangUp != nil {
+		return nil, call.hangUp
+	}
+	if resp != nil {
+		resp.SetVersion(call.Request.GetVersion())
+	}
+	return resp, nil
+}
+
 // Table is the set of APIs a server answers.
 type Table struct {
 	apis     map[int16]API
 	keys     []int16
 	features []Feature
+	versions func(*Call) kmsg.Response // the handler of ApiVersions, where it is wrapped
 }
 
 // Feature is a part of a cluster's behaviour that has versions of its own
@@ -137,6 +157,27 @@ func NewTable(apis ...API) *Table {
 	}
 	slices.Sort(t.keys)
 	return t
+}
+
+// Wrap is the table in which wrap has replaced what is done for each API: how
+// tests of clients come between a request and its handler. What the API is
+// called, speaks and needs leave for stays. ApiVersions is wrapped as its handler
+// would answer what it understands; what it does not is answered as ever.
+func (t *Table) Wrap(wrap func(API) API) *Table {
+	wrapped := &Table{apis: make(map[int16]API, len(t.apis)), keys: t.keys, features: t.features}
+	for _, key := range t.keys {
+		a := t.apis[key]
+		if key == keyAPIVersions {
+			a.Handle = func(call *Call) kmsg.Response { return t.apiVersions(call.Request.GetVersion(), call.Listener) }
+		}
+		w := wrap(a)
+		a.Handle, a.Begin = w.Handle, w.Begin
+		wrapped.apis[key] = a
+		if key == keyAPIVersions {
+			wrapped.versions = a.Handle
+		}
+	}
+	return wrapped
 }
 
 // Lookup finds the API for key.

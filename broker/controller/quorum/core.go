@@ -136,6 +136,13 @@ func (c *Core) Step(now time.Duration, in Input) []Output {
 		if c.role == Leader {
 			c.resign()
 		}
+	case Stand:
+		switch c.role {
+		case Unattached, Resigned:
+			c.electionAt = min(c.electionAt, c.now+in.After)
+		case Follower:
+			c.leaderGone(in.After)
+		}
 	}
 	c.tick()
 	return c.out

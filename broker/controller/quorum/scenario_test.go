@@ -23,6 +23,7 @@ import (
 //	cut n=1 | join n=1                isolate a node, connect it again
 //	propose n=1 records=2             a client's records; n=leader for the present leader
 //	resign n=1
+//	stand n=1 [ms=100]                the leader is known to be gone
 //	quiet                             as settle, but print only the outcome
 func TestScenarios(t *testing.T) {
 	datadriven.Walk(t, "testdata", func(t *testing.T, path string) {
@@ -69,6 +70,8 @@ func TestScenarios(t *testing.T) {
 				w.propose(id, int64(records))
 			case "resign":
 				w.step(id, Resign{})
+			case "stand":
+				w.step(id, Stand{After: time.Duration(ms) * time.Millisecond})
 			default:
 				d.Fatalf(t, "unknown command %s", d.Cmd)
 			}

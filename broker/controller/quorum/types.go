@@ -188,7 +188,7 @@ func errorName(code int16) string {
 }
 
 // Input is something that happened: a Tick, Request, Response, SendFailed,
-// Propose, Flushed, Snapshotted, Installed or Resign.
+// Propose, Flushed, Snapshotted, Installed, Resign or Stand.
 type Input interface{ input() }
 
 // Tick says that time has passed; due at the latest at Core.Deadline.
@@ -231,6 +231,10 @@ type Installed struct {
 // Resign asks a leader to give up leadership.
 type Resign struct{}
 
+// Stand says that the leader followed, if there is one, does not lead any more,
+// and asks a voter to stand for election After so much time.
+type Stand struct{ After time.Duration }
+
 func (Tick) input()        {}
 func (Request) input()     {}
 func (Response) input()    {}
@@ -240,6 +244,7 @@ func (Flushed) input()     {}
 func (Snapshotted) input() {}
 func (Installed) input()   {}
 func (Resign) input()      {}
+func (Stand) input()       {}
 
 // Output is something to do: Persist, Send, Reply, Append, Truncate, Commit,
 // StoreSnapshot, InstallSnapshot, DropBefore, RoleChange, Contradiction or

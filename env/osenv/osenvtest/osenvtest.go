@@ -60,21 +60,26 @@ func New(t testing.TB, o osenv.Options) *osenv.Env {
 // end first; what a task opens it may close meanwhile.
 func Check(t testing.TB, e *osenv.Env, patience time.Duration) {
 	t.Helper()
+	if left := Left(e, patience); left != "" {
+		t.Errorf("%s: the test is over and still holds:%s", e.NodeName(), left)
+	}
+}
+
+// Left lists what e still holds when its tasks have had the given time to end,
+// each in a line of its own and with where it was taken; it is empty if nothing is
+// left.
+func Left(e *osenv.Env, patience time.Duration) string {
 	for end := time.Now().Add(patience); len(e.Holdings()) > 0 && time.Now().Before(end); {
 		if !slices.ContainsFunc(e.Holdings(), isTask) {
 			break // nobody is left who would close what is open
 		}
 		time.Sleep(time.Millisecond)
 	}
-	left := e.Holdings()
-	if len(left) == 0 {
-		return
-	}
 	var s strings.Builder
-	for _, h := range left {
+	for _, h := range e.Holdings() {
 		s.WriteString("\n  " + h.String())
 	}
-	t.Errorf("%s: the test is over and still holds:%s", e.NodeName(), s.String())
+	return s.String()
 }
 
 func isTask(h osenv.Holding) bool { return h.Kind == "task" }
