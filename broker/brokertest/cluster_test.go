@@ -183,7 +183,9 @@ func TestABrokerEndsWhenItsDiskFails(t *testing.T) {
 			leader := c.Partition("orders", 0).Leader
 			c.FailDisk(leader, fault)
 			written := make(chan error, 1)
-			go func() { written <- cl.ProduceSync(t.Context(), &kgo.Record{Topic: "orders", Value: []byte("after")}).FirstErr() }()
+			go func() {
+				written <- cl.ProduceSync(t.Context(), &kgo.Record{Topic: "orders", Value: []byte("after")}).FirstErr()
+			}()
 			c.AwaitEnd(leader)
 			c.Expire(leader)
 			require.NoError(t, <-written)

@@ -121,7 +121,9 @@ func TestAnswersAreOthers(t *testing.T) {
 	resp, err := kmsg.NewPtrListGroupsRequest().RequestWith(t.Context(), cl)
 	require.NoError(t, err)
 	require.Equal(t, "ghost", resp.Groups[0].Group)
-	c.On(kmsg.Metadata).Change(func(_ kmsg.Request, resp kmsg.Response) { resp.(*kmsg.MetadataResponse).ClusterID = kmsg.StringPtr("changed") })
+	c.On(kmsg.Metadata).Change(func(_ kmsg.Request, resp kmsg.Response) {
+		resp.(*kmsg.MetadataResponse).ClusterID = kmsg.StringPtr("changed")
+	})
 	meta, err := kmsg.NewPtrMetadataRequest().RequestWith(t.Context(), cl)
 	require.NoError(t, err)
 	require.Equal(t, "changed", *meta.ClusterID)
