@@ -177,6 +177,7 @@ func (p *process) Event(name string, attrs ...env.Attr) {
 		p.deadCall()
 		return
 	}
+	p.lab.Reached("event", name, "")
 	k := p.k
 	h := env.HashString(name)
 	for i := range attrs {

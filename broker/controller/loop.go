@@ -235,7 +235,10 @@ func (l *loop) step(in quorum.Input) {
 	if l.fatal != nil {
 		return
 	}
-	for _, out := range l.core.Step(l.n.e.Now(), in) {
+	before := l.core.Role()
+	outputs := l.core.Step(l.n.e.Now(), in)
+	l.tellLab(before, in, outputs)
+	for _, out := range outputs {
 		if err := l.carryOut(out); err != nil {
 			l.fail(err)
 			return
@@ -382,6 +385,7 @@ func (l *loop) commit(hw int64) error {
 	if err := l.n.checkCluster(img); err != nil {
 		return err
 	}
+	l.tellPartitions(l.committed, img, delta)
 	l.committed = img
 	l.snapshots.bytes += bytes
 	l.n.publish(img, delta)

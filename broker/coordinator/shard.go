@@ -189,6 +189,9 @@ func (s *shard[M, O]) append(records []storage.Record, applied func(base int64))
 	}
 	batch := storage.BuildBatch(nil, storage.NoProducer(), records)
 	base, code := s.r.log.Append(s.partition, s.epoch, batch)
+	if s.r.lab != nil {
+		s.r.lab.Reached("coordinator "+s.r.cfg.Name, "append", codeName(code))
+	}
 	if code == kerr.KafkaStorageError.Code {
 		s.unload() // the log may hold the records or not: what is in memory may be wrong
 	}
@@ -204,6 +207,14 @@ func (s *shard[M, O]) append(records []storage.Record, applied func(base int64))
 	s.written = end
 	s.behind.Signal()
 	return end, 0
+}
+
+// codeName is what Kafka calls an error code.
+func codeName(code int16) string {
+	if e := kerr.TypedErrorForCode(code); e != nil {
+		return e.Message
+	}
+	return "NONE"
 }
 
 // read answers the reads that wait, behind one barrier.
@@ -237,6 +248,7 @@ func (s *shard[M, O]) settle(committed int64) {
 		case h.after <= s.settled:
 			free = append(free, h)
 		case h.deadline <= now:
+			s.r.lab.Reached("coordinator "+s.r.cfg.Name, "times out", "")
 			late = append(late, h)
 		default:
 			kept = append(kept, h)

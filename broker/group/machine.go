@@ -114,7 +114,11 @@ func done(ref Ref, code int16) turn {
 // the group says waits for the newest record about it: nobody hears of what a
 // later coordinator may not know.
 func (m *machine) step(at at, g *Group, in Input) turn {
+	before := g.State
 	outputs := g.Step(at.Now, in)
+	if m.lab != nil {
+		m.lab.Reached("group "+before.String(), inputName(in), g.State.String())
+	}
 	if _, ok := in.(Heartbeat); !ok {
 		m.keep(at, g)
 	}

@@ -360,6 +360,7 @@ func (c *connection) encode(h Header, resp kmsg.Response) []byte {
 	if resp == nil {
 		return nil
 	}
+	c.s.codes.tell(resp)
 	if resp.Key() != keyAPIVersions { // which may be of a version that was not asked for
 		resp.SetVersion(h.Version)
 	}

@@ -39,6 +39,7 @@ const (
 type Server struct {
 	e          env.Env
 	lab        *env.Lab
+	codes      *codes
 	listener   net.Listener
 	table      *Table
 	opts       Options
@@ -71,6 +72,7 @@ func Serve(e env.Env, l net.Listener, table *Table, opts Options) *Server {
 	s := &Server{e: e, lab: e.Lab(), listener: l, table: table, opts: opts, memory: opts.Memory, complaints: env.NewComplaints(e),
 		stopping: e.NewSignal(), mu: e.NewMutex(), conns: map[int64]*connection{}, byHost: map[string]int{}}
 	s.changed = e.NewCond(s.mu)
+	s.codes = newCodes(s.lab)
 	e.Go("accept", s.accept)
 	e.Go("sweep", s.sweep)
 	return s

@@ -109,6 +109,9 @@ func (p *partition) append(part *AppendPartition, acks int16, pa *PendingAppend,
 		return
 	}
 	done, err := p.log.AppendPrepared(prepared, epoch)
+	if done.Duplicate {
+		p.m.lab.Reached("append", "duplicate", "")
+	}
 	if err != nil {
 		*result = refused(err)
 		if errors.As(err, new(*storage.IOError)) || p.failed() {

@@ -191,6 +191,10 @@ func (m *Manager) read(params *FetchParams, parts []FetchPartition, results []Fe
 
 // read reads the records of one partition and returns how many bytes.
 func (p *partition) read(result *FetchResult, lend func(int) []byte, offset int64, what *fetchRange, maxBytes int32, minOne bool) int64 {
+	// No lock is held: the replica may lose its role, and its log be cut.
+	if d := p.m.lab.Late("replication/read-late", 100*time.Millisecond); d > 0 {
+		p.m.stopping.Wait(d)
+	}
 	records, err := p.log.ReadInto(lend, offset, what.upTo, maxBytes, minOne)
 	// What was read without the lock counts only if nobody can have cut the
 	// log meanwhile (KAFKA-18723).

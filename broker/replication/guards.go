@@ -2,6 +2,7 @@ package replication
 
 import (
 	"math/bits"
+	"slices"
 	"strings"
 
 	"github.com/weirlab/weir/env/planted"
@@ -112,6 +113,9 @@ var plantedNames = func() (names [len(guardNames)]string) {
 
 // leftOut reports whether a planted bug leaves out a single rule.
 func (g Guard) leftOut() bool { return planted.Is(plantedNames[bits.TrailingZeros32(uint32(g))]) }
+
+// Guards lists the names of all rules.
+func Guards() []string { return slices.Clone(guardNames[:]) }
 
 // String lists the rules of the set by name.
 func (g Guard) String() string {

@@ -193,6 +193,10 @@ func (m *Manager) LoadCommitted(tp metadata.TopicPartition, epoch int32, timeout
 	if !p.awaitHighWatermark(epoch, upTo, timeout) {
 		return fmt.Errorf("replication: load %v: epoch %d has not committed its start after %v, or is over: %w", tp, epoch, timeout, kerr.NotLeaderForPartition)
 	}
+	// No lock is held: the epoch may be over before anything is read.
+	if d := m.lab.Late("replication/load-late", 500*time.Millisecond); d > 0 {
+		m.stopping.Wait(d)
+	}
 	p.mu.Lock()
 	offset, end := p.state.Log().Start, upTo(p.state)
 	p.mu.Unlock()

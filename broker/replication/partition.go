@@ -56,6 +56,7 @@ func (p *partition) ends() LogEnds {
 func (p *partition) carryOut() {
 	out := p.out
 	p.out = nil
+	p.tellLab(out)
 	for i := 0; i < len(out); i++ {
 		switch o := out[i]; o.Kind {
 		case OutLead:

@@ -38,6 +38,7 @@ type State struct {
 	self     int32
 	lagMax   time.Duration
 	without  Guard
+	decided  Guard // since Decided was called last
 	log      LogEnds
 	hw       int64
 	role     Role
@@ -81,7 +82,17 @@ func (s *State) Without(g Guard) *State {
 }
 
 // obeys is asked where disregarding the rule would change what is done.
-func (s *State) obeys(g Guard) bool { return s.without&g == 0 && !g.leftOut() }
+func (s *State) obeys(g Guard) bool {
+	s.decided |= g
+	return s.without&g == 0 && !g.leftOut()
+}
+
+// Decided are the rules that decided something since it was called last.
+func (s *State) Decided() Guard {
+	g := s.decided
+	s.decided = 0
+	return g
+}
 
 // Broker is what metadata says of a broker.
 type Broker struct {
@@ -145,6 +156,18 @@ const (
 	// OutBackOff: fetch again after a pause.
 	OutBackOff
 )
+
+// outputNames are the outputs' names, from OutLead on.
+var outputNames = [...]string{
+	"lead", "follow", "start-fetch", "stop-fetch", "truncate", "restart-at", "append", "trim-to", "high-watermark",
+	"isr", "propose", "retry", "serve", "diverging", "reject", "ignore", "back-off",
+}
+
+// String names the kind.
+func (k OutputKind) String() string { return outputNames[k-OutLead] }
+
+// OutputKinds lists the names of all.
+func OutputKinds() []string { return slices.Clone(outputNames[:]) }
 
 // Output is one thing the replica must do. Outputs are carried out in order.
 type Output struct {

@@ -90,6 +90,7 @@ func Open(e env.Env, dir string, cfg Config) (*Log, Recovery, error) {
 		_ = o.closeFiles()
 		return nil, o.rec, err
 	}
+	o.tellLab()
 	if o.rec.Damaged() {
 		e.Event("log-recovered", env.Text("dir", o.dir), env.Int("end", o.next),
 			env.Int("truncated_bytes", o.rec.TruncatedBytes), env.Int("lost_synced", o.rec.LostSyncedTo-o.rec.LostSyncedFrom))

@@ -1,0 +1,35 @@
+package replication
+
+import (
+	"math/bits"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+)
+
+// tellLab tells a laboratory which rules decided and what the State asks for.
+// mu is held.
+func (p *partition) tellLab(out []Output) {
+	lab := p.m.lab
+	if lab == nil {
+		return
+	}
+	role := p.state.Role().String()
+	for g := p.state.Decided(); g != 0; g &= g - 1 {
+		lab.Reached("guard", guardNames[bits.TrailingZeros32(uint32(g))], role)
+	}
+	for i := range out {
+		detail := ""
+		if out[i].Code != 0 {
+			detail = codeName(out[i].Code)
+		}
+		lab.Reached("replica "+role, out[i].Kind.String(), detail)
+	}
+}
+
+// codeName is what Kafka calls an error code.
+func codeName(code int16) string {
+	if e := kerr.TypedErrorForCode(code); e != nil {
+		return e.Message
+	}
+	return "NONE"
+}
