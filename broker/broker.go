@@ -335,7 +335,14 @@ type View struct {
 
 // View describes the node at this instant.
 func (b *Broker) View() View {
-	return View{NodeID: b.cfg.NodeID, BrokerEpoch: b.epoch.Load(), Quorum: b.controller.View(), Replicas: b.replicas.Replicas(), Image: b.controller.Image()}
+	var v View
+	b.Look(&v)
+	return v
+}
+
+// Look is View into the memory of an older view, for who looks often.
+func (b *Broker) Look(v *View) {
+	*v = View{NodeID: b.cfg.NodeID, BrokerEpoch: b.epoch.Load(), Quorum: b.controller.View(), Replicas: b.replicas.AppendReplicas(v.Replicas[:0]), Image: b.controller.Image()}
 }
 
 // Metadata is the newest committed image the node has and its place in the

@@ -113,7 +113,7 @@ func (w *Watcher) logMatching(p *watched, leader *ReplicaView, replicas []*Repli
 		if from >= to {
 			continue
 		}
-		n, upTo, a, b, err := compareBatches(leader.Log, r.Log, from, to)
+		n, upTo, a, b, err := w.compareBatches(leader.Log, r.Log, from, to)
 		w.c.cur.Inputs += n
 		p.matched[r.Broker] = upTo
 		switch {
@@ -235,9 +235,10 @@ func (p *watched) excuseDiffering(a, b BatchID, offset int64) *ruling {
 // compareBatches returns how many batches that begin in [from, to) it compared,
 // the offset up to which they are the same, and the first pair that differs
 // (equal values if none does).
-func compareBatches(a, b LogView, from, to int64) (n, upTo int64, x, y BatchID, err error) {
+func (w *Watcher) compareBatches(a, b LogView, from, to int64) (n, upTo int64, x, y BatchID, err error) {
 	upTo = from
-	var want []BatchID
+	want := w.batches[:0]
+	defer func() { w.batches = want }()
 	if err = a.Batches(from, math.MaxInt64, func(id BatchID) bool {
 		if id.BaseOffset >= to {
 			return false

@@ -113,7 +113,7 @@ func (w *Watcher) quorumMatching(v ClusterView, leader *ControllerView) {
 		if n.Node == leader.Node || n.Log == nil || !n.Running || from >= to {
 			continue
 		}
-		count, upTo, a, b, err := compareBatches(leader.Log, n.Log, from, to)
+		count, upTo, a, b, err := w.compareBatches(leader.Log, n.Log, from, to)
 		w.c.cur.Inputs += count
 		w.quorum.matched[n.Node] = upTo
 		switch {

@@ -23,6 +23,10 @@ type Watcher struct {
 	begun  bool // Began tells of every leader
 
 	quorum quorumWatch
+
+	// Memory for the next picture.
+	replicas []*ReplicaView
+	batches  []BatchID
 }
 
 // watched is what the watcher remembers of one partition.
@@ -254,23 +258,26 @@ func (w *Watcher) Observe(v ClusterView) {
 			w.addState(w.partition(TopicPartition{s.Topic, s.Partition}), s)
 		}
 	}
-	byTP := map[TopicPartition][]*ReplicaView{}
-	var tps []TopicPartition
+	all := w.replicas[:0]
 	for i := range v.Replicas {
-		tp := TopicPartition{v.Replicas[i].Topic, v.Replicas[i].Partition}
-		if byTP[tp] == nil {
-			tps = append(tps, tp)
-		}
-		byTP[tp] = append(byTP[tp], &v.Replicas[i])
+		all = append(all, &v.Replicas[i])
 	}
-	slices.SortFunc(tps, compareTP)
+	w.replicas = all
+	slices.SortStableFunc(all, func(a, b *ReplicaView) int { return compareTP(a.tp(), b.tp()) })
 	w.unfenced(&v)
-	for _, tp := range tps {
+	for len(all) > 0 {
+		tp, n := all[0].tp(), 1
+		for n < len(all) && all[n].tp() == tp {
+			n++
+		}
 		p := w.partition(tp)
 		p.faults = w.faults
-		w.observePartition(p, byTP[tp], &v, current)
+		w.observePartition(p, all[:n], &v, current)
+		all = all[n:]
 	}
 }
+
+func (r *ReplicaView) tp() TopicPartition { return TopicPartition{r.Topic, r.Partition} }
 
 func (w *Watcher) observePartition(p *watched, replicas []*ReplicaView, v *ClusterView, current bool) {
 	known := p.committed() // before this picture

@@ -185,7 +185,7 @@ type DeleteRecordsResult struct {
 }
 
 // ReplicaView is what one replica knows of its partition at one instant, for
-// invariant checks from outside. It shares no memory with the manager but Log.
+// invariant checks from outside. Nobody may change what it refers to.
 type ReplicaView struct {
 	TP             metadata.TopicPartition
 	TopicID        metadata.TopicID

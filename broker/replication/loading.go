@@ -165,9 +165,17 @@ func (m *Manager) suspects(delta metadata.Delta) []*partition {
 }
 
 func (m *Manager) replaceParts(change func(map[metadata.TopicPartition]*partition)) {
-	parts := maps.Clone(*m.parts.Load())
-	change(parts)
-	m.parts.Store(&parts)
+	byTP := maps.Clone(m.parts.Load().byTP)
+	if byTP == nil {
+		byTP = map[metadata.TopicPartition]*partition{}
+	}
+	change(byTP)
+	sorted := make([]*partition, 0, len(byTP))
+	for _, p := range byTP { //weir:ordered sorted below
+		sorted = append(sorted, p)
+	}
+	slices.SortFunc(sorted, func(a, b *partition) int { return a.tp.Compare(b.tp) })
+	m.parts.Store(&partitions{byTP: byTP, sorted: sorted})
 }
 
 // replicaKey names a replica for ever: a topic that is deleted and created

@@ -2,7 +2,6 @@ package replication
 
 import (
 	"errors"
-	"slices"
 	"sync/atomic"
 	"time"
 
@@ -26,7 +25,7 @@ type Manager struct {
 
 	// parts is replaced, never changed, so that requests look partitions up
 	// without a lock.
-	parts     atomic.Pointer[map[metadata.TopicPartition]*partition]
+	parts     atomic.Pointer[partitions]
 	listeners []LeadershipListener
 
 	applying env.Mutex            // held by Apply, and by Stop once it has told Apply to end
@@ -58,7 +57,7 @@ func NewManager(e env.Env, cfg Config, deps Deps) *Manager {
 		e: e, lab: e.Lab(), cfg: cfg.withDefaults(), deps: deps,
 		applying: e.NewMutex(), mu: e.NewMutex(), removals: removals{mu: e.NewMutex()}, loading: true, fetchers: map[int32][]*fetcher{}, lifes: map[int32]int64{}, stopping: e.NewSignal(),
 	}
-	m.parts.Store(&map[metadata.TopicPartition]*partition{})
+	m.parts.Store(&partitions{})
 	m.proposer = newProposer(m)
 	m.checkpoint = m.readCheckpoint()
 	m.tasks = []env.Task{
@@ -149,7 +148,16 @@ func (m *Manager) Stop() error {
 	return errors.Join(errs...)
 }
 
-func (m *Manager) partition(tp metadata.TopicPartition) *partition { return (*m.parts.Load())[tp] }
+// partitions are the replicas of a broker. A change makes new ones of them.
+type partitions struct {
+	byTP   map[metadata.TopicPartition]*partition
+	sorted []*partition
+}
+
+func (m *Manager) partition(tp metadata.TopicPartition) *partition { return m.parts.Load().byTP[tp] }
+
+// sorted lists the partitions by topic and number. Nobody may change the list.
+func (m *Manager) sorted() []*partition { return m.parts.Load().sorted }
 
 // missing is the error for a partition that has no replica here. Where there is
 // such a partition its replica is elsewhere, or about to be made here, and
@@ -159,17 +167,6 @@ func (m *Manager) missing(tp metadata.TopicPartition) int16 {
 		return kerr.NotLeaderForPartition.Code
 	}
 	return kerr.UnknownTopicOrPartition.Code
-}
-
-// sorted lists the partitions by topic and number.
-func (m *Manager) sorted() []*partition {
-	parts := *m.parts.Load()
-	list := make([]*partition, 0, len(parts))
-	for _, p := range parts { //weir:ordered sorted below
-		list = append(list, p)
-	}
-	slices.SortFunc(list, func(a, b *partition) int { return a.tp.Compare(b.tp) })
-	return list
 }
 
 func (m *Manager) checkpointNow() {
@@ -224,9 +221,12 @@ func (m *Manager) HighWatermark(tp metadata.TopicPartition) (offset int64, ok bo
 // Replicas describes every replica of this broker, sorted by topic and
 // partition.
 func (m *Manager) Replicas() []ReplicaView {
-	parts := m.sorted()
-	views := make([]ReplicaView, 0, len(parts))
-	for _, p := range parts {
+	return m.AppendReplicas(make([]ReplicaView, 0, len(m.sorted())))
+}
+
+// AppendReplicas is Replicas, appended to views.
+func (m *Manager) AppendReplicas(views []ReplicaView) []ReplicaView {
+	for _, p := range m.sorted() {
 		views = append(views, p.view())
 	}
 	return views

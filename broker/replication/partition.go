@@ -1,7 +1,6 @@
 package replication
 
 import (
-	"slices"
 	"sync/atomic"
 
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -240,7 +239,7 @@ func (p *partition) view() ReplicaView {
 		TP: p.tp, TopicID: p.topicID, Role: s.Role(), Leader: s.Leader(), LeaderEpoch: s.LeaderEpoch(),
 		PartitionEpoch: s.PartitionEpoch(), EpochStart: s.EpochStart(),
 		LogStartOffset: s.Log().Start, LogEndOffset: s.Log().End, HighWatermark: s.HighWatermark(),
-		Replicas: slices.Clone(s.Replicas()), ISR: slices.Clone(s.ISR()), MaximalISR: s.MaximalISR(),
+		Replicas: s.Replicas(), ISR: s.ISR(), MaximalISR: s.MaximalISR(),
 		MinISR: s.MinISR(), StorageFailed: p.failed(), Log: p.log,
 	}
 }

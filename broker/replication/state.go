@@ -286,10 +286,13 @@ func (s *State) BelowMinISR() bool { return len(s.isr) < s.minISR }
 
 // MaximalISR is every broker that may be in the ISR once the controller has
 // decided on all that was ever proposed from this partition epoch (KIP-497),
-// nil unless the replica leads.
+// nil unless the replica leads. The caller must not change it.
 func (s *State) MaximalISR() []int32 {
-	if s.role != RoleLeader {
+	switch {
+	case s.role != RoleLeader:
 		return nil
+	case s.pending == nil && len(s.doubtful) == 0:
+		return s.isr
 	}
 	maximal := slices.Concat(s.isr, s.doubtful)
 	if s.pending != nil {

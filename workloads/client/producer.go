@@ -159,12 +159,8 @@ func (p *Producer) enqueue(r *Record, done func(*Record, Result)) error {
 			continue // somebody else may have begun a batch meanwhile
 		}
 		size := recordBytes(r, 0, 0)
-		room := size
-		if p.cfg.Linger > 0 {
-			room = max(size, min(int(p.cfg.BatchBytes), 4*size))
-		}
 		p.outstanding.Add(1)
-		next := newBatch(pt, room)
+		next := newBatch(pt, max(size, p.usual(pt)))
 		next.add(r, ts, size, done)
 		p.begin(next, memory)
 		return nil
@@ -188,6 +184,12 @@ func (p *Producer) checkSize(need int) error {
 // buffer.memory: all of batch.size at once, as Kafka's BufferPool does it.
 func (p *Producer) batchMemory(need int) int64 {
 	return min(int64(max(int(p.cfg.BatchBytes), need+batchHeaderBytes)), p.cfg.BufferBytes)
+}
+
+// usual is how much room a partition's next batch is expected to need for
+// records: as much as the batch before it, and some more.
+func (p *Producer) usual(pt *partition) int {
+	return min(int(p.cfg.BatchBytes)-batchHeaderBytes, pt.usualBytes+pt.usualBytes/8)
 }
 
 // begin queues a batch that has its first record. The lock is held.

@@ -178,8 +178,7 @@ func (s *Stream) batch(t *producerTopic, last *batch, number int64, times Times,
 			waited, last = true, nil
 			continue
 		}
-		// As large as the last one was, and some more.
-		b = newBatch(pt, max(need, min(int(p.cfg.BatchBytes)-batchHeaderBytes, pt.usualBytes+pt.usualBytes/8)))
+		b = newBatch(pt, max(need, p.usual(pt)))
 		b.stream = s
 		b.times = make([]Times, 0, max(pt.usualCount+pt.usualCount/8, 4))
 		if s.cfg.Opened != nil {

@@ -55,7 +55,7 @@ func JudgedTopics(s *scenario.Scenario) []linearizability.Topic {
 	for _, t := range s.TopicsUnderLoad() {
 		topics = append(topics, judgedTopic(s, t))
 	}
-	if UsesGroups(s) {
+	if usesGroups(s) {
 		c, err := BrokerConfig(s, 0, nil, "")
 		if err != nil {
 			return topics // no broker starts with it
@@ -69,18 +69,8 @@ func JudgedTopics(s *scenario.Scenario) []linearizability.Topic {
 	return topics
 }
 
-// UsesGroups says whether clients of the load commit offsets.
-func UsesGroups(s *scenario.Scenario) bool {
+// usesGroups says whether clients of the load commit offsets.
+func usesGroups(s *scenario.Scenario) bool {
 	grouped := func(c *scenario.Consumers) bool { return c.Group != "" }
 	return scenario.Count[*scenario.Committers](s.Load) > 0 || slices.ContainsFunc(scenario.Of[*scenario.Consumers](s.Load), grouped)
-}
-
-// Judged is a topic that the judge looks at, false if it does not.
-func Judged(s *scenario.Scenario, name string) (linearizability.Topic, bool) {
-	topics := JudgedTopics(s)
-	i := slices.IndexFunc(topics, func(t linearizability.Topic) bool { return t.Name == name })
-	if i < 0 {
-		return linearizability.Topic{}, false
-	}
-	return topics[i], true
 }

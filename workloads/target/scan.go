@@ -8,7 +8,7 @@ import (
 )
 
 // readChunk is how much of a log is read at once, in bytes.
-const readChunk = 1 << 20
+const readChunk = 128 << 10
 
 // eachBatch calls fn for every batch that begins in [from, to) until it
 // returns false. A batch is valid during the call.

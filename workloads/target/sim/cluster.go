@@ -25,8 +25,8 @@ import (
 // It implements target.Cluster.
 type Cluster struct {
 	s       *scenario.Scenario
-	loaded  map[string]bool // topics under load
 	waited  map[faults.Event]bool
+	judged  []linearizability.Topic
 	tell    target.Listener
 	k       *kernel.Kernel
 	watch   *watch
@@ -96,10 +96,7 @@ func New(s *scenario.Scenario, o Options, tell target.Listener) (*Cluster, error
 		}
 	}
 	k := kernel.NewKernel(kernelOptions(s, o))
-	c := &Cluster{s: s, tell: tell, k: k, net: simnet.New(k, simnet.Options{}), leader: -1, loaded: map[string]bool{}, waited: waitedFor(s.Faults.Plan)}
-	for _, t := range s.TopicsUnderLoad() {
-		c.loaded[t.Name] = true
-	}
+	c := &Cluster{s: s, tell: tell, k: k, net: simnet.New(k, simnet.Options{}), leader: -1, judged: target.JudgedTopics(s), waited: waitedFor(s.Faults.Plan)}
 	c.watch = newWatch(c, o.Unwatched)
 	var voters []broker.Voter
 	for i := range int(s.Cluster.Brokers.Value()) {

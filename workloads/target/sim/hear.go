@@ -6,7 +6,6 @@ import (
 	"github.com/weirlab/weir/broker/metadata"
 	"github.com/weirlab/weir/faults"
 	"github.com/weirlab/weir/linearizability"
-	"github.com/weirlab/weir/workloads/target"
 )
 
 // listen has a broker tell what it does to the logs of the topics under load,
@@ -14,13 +13,12 @@ import (
 // where groups keep their offsets.
 func (c *Cluster) listen(b *server) {
 	happened := func(event faults.Event, tp metadata.TopicPartition) {
-		if c.waited[event] && c.loaded[tp.Topic] {
+		if c.waited[event] && c.underLoad(tp.Topic) {
 			c.tell.Happened(faults.Occurrence{Event: event, Of: fmt.Sprintf("%s-%d", tp.Topic, tp.Partition), Broker: b.index})
 		}
 	}
-	grouped := target.UsesGroups(c.s)
 	b.cfg.OnHighWatermark = func(tp metadata.TopicPartition, epoch int32, offset int64) {
-		if c.loaded[tp.Topic] || grouped && tp.Topic == linearizability.OffsetsTopic {
+		if _, judged := c.judges(tp.Topic); judged {
 			c.tell.HighWatermark(linearizability.HighWatermark{
 				Topic: tp.Topic, Partition: tp.Partition, Time: c.k.Now(), Broker: int32(b.index + 1), LeaderEpoch: epoch, Offset: offset,
 			})

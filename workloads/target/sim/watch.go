@@ -41,33 +41,43 @@ type watch struct {
 	looks   int
 	used    map[int32]bool // partitions of the offsets topic that have held something
 
-	latest   []*broker.View // of the latest picture
-	image    *metadata.Image
-	down     string                        // a broker that was not well then
-	replicas []linearizability.ReplicaView // memory for the next picture
+	latest []*broker.View // of the latest picture
+	image  *metadata.Image
+	down   string // a broker that was not well then
+
+	// Memory for the next picture.
+	views    []broker.View
+	replicas []linearizability.ReplicaView
 }
 
 func newWatch(c *Cluster, brief bool) *watch {
-	return &watch{c: c, brief: brief, watcher: linearizability.NewWatcher(target.JudgedTopics(c.s)), used: map[int32]bool{}}
+	return &watch{c: c, brief: brief, watcher: linearizability.NewWatcher(c.judged), used: map[int32]bool{}}
 }
 
 // start begins to look, forever.
-func (w *watch) start() {
-	w.c.k.After(imageEvery, "look", w.look)
-}
+func (w *watch) start() { w.again(imageEvery) }
 
-func (w *watch) look() {
+func (w *watch) again(after time.Duration) { w.c.k.Schedule(w.c.k.Now()+after, w, lookKey) }
+
+// lookKey is what a look is in the trace.
+var lookKey = env.HashString("look")
+
+// TraceName implements kernel.TraceNamer.
+func (w *watch) TraceName() string { return "look" }
+
+// HandleEvent implements kernel.Handler: it is time to look.
+func (w *watch) HandleEvent(uint64) {
 	w.looks++
 	w.findImage()
 	if w.brief {
 		w.picture()
-		w.c.k.After(idleLook, "look", w.look)
+		w.again(idleLook)
 		return
 	}
 	if w.looks%int(pictureEvery/imageEvery) == 0 {
 		w.picture()
 	}
-	w.c.k.After(imageEvery, "look", w.look)
+	w.again(imageEvery)
 }
 
 // onEvent takes a picture right after the events that invariants are most
@@ -113,25 +123,27 @@ func (w *watch) began(node string, at time.Duration, attrs []env.Attr) {
 			s.StartOffset = a.Int
 		}
 	}
-	if _, judged := target.Judged(w.c.s, s.Topic); judged {
+	if _, judged := w.c.judges(s.Topic); judged {
 		w.watcher.Began(s)
 	}
 }
 
-// views are the brokers' inner states, nil for those that do not run or whose
-// state is being changed by a task that waits.
-func (w *watch) views() []*broker.View {
-	views := make([]*broker.View, len(w.c.brokers))
+// lookInside sets latest to the brokers' inner states, nil for those that do not
+// run or whose state is being changed by a task that waits.
+func (w *watch) lookInside() {
+	if w.latest == nil {
+		w.latest, w.views = make([]*broker.View, len(w.c.brokers)), make([]broker.View, len(w.c.brokers))
+	}
 	for i, b := range w.c.brokers {
+		w.latest[i] = nil
 		if b.b == nil {
 			continue
 		}
-		var v broker.View
-		if w.c.k.Inspect(func() { v = b.b.View() }) {
-			views[i] = &v
+		v := &w.views[i]
+		if w.c.k.Inspect(func() { b.b.Look(v) }) {
+			w.latest[i] = v
 		}
 	}
-	return views
 }
 
 // findImage looks for metadata committed since the last look.
@@ -177,7 +189,7 @@ func (w *watch) statesOf(image *metadata.Image) []linearizability.PartitionState
 		before[linearizability.TopicPartition{Topic: s.Topic, Partition: s.Partition}] = s
 	}
 	var states []linearizability.PartitionState
-	for _, topic := range target.JudgedTopics(w.c.s) {
+	for _, topic := range w.c.judged {
 		t := image.Topic(topic.Name)
 		if t == nil {
 			continue
@@ -200,15 +212,15 @@ func (w *watch) statesOf(image *metadata.Image) []linearizability.PartitionState
 // is settled.
 func (w *watch) picture() {
 	c := w.c
-	views := w.views()
+	w.lookInside()
 	v := linearizability.ClusterView{Time: c.k.Now(), Partitions: c.states, Replicas: w.replicas[:0],
 		Voters: len(c.brokers), StepDown: stepDownPeriods * c.brokers[0].cfg.QuorumFetchTimeout}
 	for i, b := range c.brokers {
 		running := b.node.Alive() && !b.node.Paused()
 		known := c.image.Broker(int32(i + 1))
-		one := linearizability.BrokerView{Broker: int32(i + 1), Running: running && views[i] != nil,
+		one := linearizability.BrokerView{Broker: int32(i + 1), Running: running && w.latest[i] != nil,
 			Fenced: known == nil || known.Fenced, Incarnation: b.node.Epoch()}
-		if view := views[i]; view != nil {
+		if view := w.latest[i]; view != nil {
 			b.seeLogs(view.Replicas)
 			one.Registered = registered(c.image, view)
 			voter := w.voter(i, view.Quorum)
@@ -224,7 +236,7 @@ func (w *watch) picture() {
 	}
 	w.watcher.Observe(v)
 	w.replicas = v.Replicas
-	w.latest, w.image, w.down = views, c.image, w.unwell(views)
+	w.image, w.down = c.image, w.unwell()
 }
 
 // voter shows a node's place in the quorum, without its log.
@@ -246,11 +258,12 @@ func (w *watch) voter(index int, q controller.View) linearizability.ControllerVi
 // checked: one of a topic under load, or of an internal topic that has ever
 // held anything.
 func (w *watch) watched(r replication.ReplicaView) bool {
+	topic, judged := w.c.judges(r.TP.Topic)
 	switch {
-	case w.c.loaded[r.TP.Topic]:
-		return true
-	case r.TP.Topic != linearizability.OffsetsTopic || !target.UsesGroups(w.c.s):
+	case !judged:
 		return false
+	case !topic.Internal:
+		return true
 	case r.LogEndOffset > 0 && !w.used[r.TP.Partition]:
 		w.used[r.TP.Partition] = true
 	}
@@ -285,14 +298,14 @@ func registered(image *metadata.Image, v *broker.View) bool {
 }
 
 // unwell says which broker a healthy cluster would not have as it is.
-func (w *watch) unwell(views []*broker.View) string {
+func (w *watch) unwell() string {
 	for i, b := range w.c.brokers {
 		switch {
 		case !b.node.Alive() || b.b == nil:
 			return b.name + " does not run " + b.failure
-		case views[i] == nil:
+		case w.latest[i] == nil:
 			return b.name + " is busy"
-		case !registered(w.c.image, views[i]):
+		case !registered(w.c.image, w.latest[i]):
 			return b.name + " is not registered with the controller or fenced"
 		}
 	}
@@ -362,6 +375,21 @@ func (v logView) Epochs() []linearizability.EpochEntry {
 	return entries
 }
 
+// judges finds a topic that the judge looks at.
+func (c *Cluster) judges(name string) (topic *linearizability.Topic, ok bool) {
+	for i := range c.judged {
+		if c.judged[i].Name == name {
+			return &c.judged[i], true
+		}
+	}
+	return nil, false
+}
+
+func (c *Cluster) underLoad(topic string) bool {
+	t, ok := c.judges(topic)
+	return ok && !t.Internal
+}
+
 // replicas reads the logs of all brokers, after the run.
 func (c *Cluster) replicas() ([]linearizability.Scan, error) {
 	var scans []linearizability.Scan
@@ -372,11 +400,11 @@ func (c *Cluster) replicas() ([]linearizability.Scan, error) {
 		var views []replication.ReplicaView
 		c.k.Inspect(func() { views = b.b.View().Replicas })
 		for _, r := range views {
-			topic, ok := target.Judged(c.s, r.TP.Topic)
+			topic, ok := c.judges(r.TP.Topic)
 			if !ok {
 				continue
 			}
-			s, err := target.ScanLog(target.Recording(c.s), topic, r.TP.Partition, int32(i+1), r.Role == replication.RoleLeader, r.HighWatermark, r.Log)
+			s, err := target.ScanLog(target.Recording(c.s), *topic, r.TP.Partition, int32(i+1), r.Role == replication.RoleLeader, r.HighWatermark, r.Log)
 			if err != nil {
 				return nil, err
 			}
