@@ -133,7 +133,7 @@
 //   - What a consumer has read was committed, with whatever acks it was sent.
 //   - A committed offset may go back, to what was committed before, once for
 //     each time that the partition of the offsets topic which holds its group
-//     lost records by these rules.
+//     lost records by these rules; so may the count of the group's generations.
 //
 // Where the log of a new leader parts from that of the leader before it follows
 // from their epoch caches ([EpochStart]: a line "epoch-start" of the history, with

@@ -65,7 +65,7 @@ var (
 	checkRegister = check{code: "K8", name: "committed offsets are a linearizable register (Porcupine)", unit: "operations",
 		needs: ofOffsets, uses: ofLedger, whole: (*court).registers}
 	checkOwnership = check{code: "K9", name: "a partition has one owner in each generation of a group", unit: "partitions assigned",
-		needs: ofAssignments, whole: (*court).ownership}
+		needs: ofAssignments, uses: ofLedger | ofMarks, whole: (*court).ownership}
 	checkDress = check{code: "K1", name: "keys, headers and timestamps are those sent", unit: "records",
 		needs: ofDress, each: (*court).dress}
 	checkWhole = check{code: "–", name: "the history is whole", unit: "lines"}

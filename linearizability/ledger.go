@@ -22,7 +22,8 @@ type ruling struct {
 	reason  string // that excuses it
 	// from is when the fault struck that it goes back to, if there was one.
 	from    time.Duration
-	against []string // what speaks against that, one fact a line
+	at      time.Duration // of the election that lost it, where it is about one
+	against []string      // what speaks against that, one fact a line
 }
 
 // ruling decides whether a record that was promised and is not where it must be

@@ -1,0 +1,57 @@
+package linearizability
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// A coordinator that has lost the end of its log counts generations again, once for
+// each loss that is excused.
+func TestOwnershipExcusedByLossOfTheOffsetsTopic(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		owners  []string // of generation 1, from second 30 on, every other second
+		loss    int      // when, 0 for never
+		excused bool
+	}{
+		{"one owner", []string{"a", "a"}, 0, true},
+		{"two owners", []string{"a", "b"}, 0, false},
+		{"a loss between them", []string{"a", "b"}, 31, true},
+		{"a loss before them would have been one too", []string{"a", "b"}, 29, true},
+		{"a loss after them", []string{"a", "b"}, 35, false},
+		{"three owners and one loss", []string{"a", "b", "c"}, 31, false},
+		{"back and forth", []string{"a", "b", "a"}, 31, false},
+	} {
+		s := clean(t).final(1, cleanLog()...)
+		s.l.AddTopic(Topic{Name: OffsetsTopic, Partitions: 1, ReplicationFactor: 1, MinISR: 1, Internal: true})
+		s.l.AddPartitionState(PartitionState{Topic: OffsetsTopic, Leader: 1, LeaderEpoch: 1, PartitionEpoch: 1, ISR: []int32{1}})
+		if c.loss > 0 {
+			s.l.AddPartitionState(PartitionState{Topic: OffsetsTopic, Leader: 1, LeaderEpoch: 2, PartitionEpoch: 2, ISR: []int32{1}, Time: time.Duration(c.loss) * second})
+			s.fault(PowerLoss, c.loss-1, true, 1)
+		}
+		for i, member := range c.owners {
+			s.l.AddAssignment(Assignment{Group: "g", Generation: 1, Member: member, Topic: "orders", Partitions: []int32{0}, Time: time.Duration(30+2*i) * second})
+		}
+		v := s.judge()
+		require.Equal(t, c.excused, !slices.Contains(codes(v), "K9"), "%s: %+v", c.name, v.Findings)
+		require.Equal(t, c.loss > 0 && c.loss < 32, checkNamed(t, v, checkOwnership).Excused > 0, c.name)
+	}
+
+	// A member may be taken back likewise.
+	for loss, excused := range map[int]bool{0: false, 31: true} {
+		s := clean(t).final(1, cleanLog()...)
+		s.l.AddTopic(Topic{Name: OffsetsTopic, Partitions: 1, ReplicationFactor: 1, MinISR: 1, Internal: true})
+		s.l.AddPartitionState(PartitionState{Topic: OffsetsTopic, Leader: 1, LeaderEpoch: 1, PartitionEpoch: 1, ISR: []int32{1}})
+		if loss > 0 {
+			s.l.AddPartitionState(PartitionState{Topic: OffsetsTopic, Leader: 1, LeaderEpoch: 2, PartitionEpoch: 2, ISR: []int32{1}, Time: time.Duration(loss) * second})
+			s.fault(PowerLoss, loss-1, true, 1)
+		}
+		for i, generation := range []int32{2, 1} {
+			s.l.AddAssignment(Assignment{Group: "g", Generation: generation, Member: "a", Topic: "orders", Partitions: []int32{0}, Time: time.Duration(30+2*i) * second})
+		}
+		require.Equal(t, excused, !slices.Contains(codes(s.judge()), "K9"), "loss %d", loss)
+	}
+}
