@@ -2,14 +2,14 @@ package main
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
 	"runtime"
-	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -17,17 +17,27 @@ import (
 
 	"github.com/weirlab/weir/faults"
 	"github.com/weirlab/weir/linearizability"
+	reportcampaign "github.com/weirlab/weir/reports/campaign"
 	"github.com/weirlab/weir/workloads"
+	"github.com/weirlab/weir/workloads/campaign"
 	"github.com/weirlab/weir/workloads/scenario"
 )
 
 type campaignFlags struct {
+	name     string
+	resume   bool
 	from     string
+	draw     bool
 	seeds    int
+	budget   time.Duration
+	timeout  time.Duration
+	shard    string
 	workers  int
 	plant    []string
+	canary   canaryFlags
 	failFast int
 	rerun    int
+	keep     int
 	out      string
 	json     bool
 }
@@ -39,9 +49,16 @@ func campaignCommand(s streams) *cobra.Command {
 		Short: "Simulate many seeds of a scenario",
 		Long: "Simulate many seeds of a scenario, several at a time, and group what was found\n" +
 			"by its signature. Every failing seed and one in --rerun of the others is run\n" +
-			"twice: a run that is not a function of its seed is a finding of its own.",
-		Example: "  weir campaign --seeds 1000\n  bin/weir-faults campaign --seeds 200 --plant B1 --fail-fast 1",
-		Args:    cobra.MaximumNArgs(1),
+			"twice: a run that is not a function of its seed is a finding of its own.\n\n" +
+			"A campaign that was killed goes on with --campaign NAME --resume. With --shard\n" +
+			"i/n this machine runs every n-th seed and exits with 0 whatever it finds, since\n" +
+			"schedulers run again what fails; --shard auto asks the variables of Slurm,\n" +
+			"AWS Batch, Kubernetes, GitLab CI, CircleCI, Buildkite, or WEIR_SHARD_INDEX (from\n" +
+			"0) and WEIR_SHARDS. \"weir merge\" joins the shards and gives the verdict.",
+		Example: "  weir campaign --seeds 1000\n" +
+			"  weir campaign harsh --campaign nightly-2026-11-27 --draw-seeds --seeds 0 --budget 50m --shard auto\n" +
+			"  bin/weir-faults campaign --seeds 200 --plant B1 --fail-fast 1",
+		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			file := ""
 			if len(args) == 1 {
@@ -51,130 +68,215 @@ func campaignCommand(s streams) *cobra.Command {
 		},
 	}
 	flags := cmd.Flags()
+	flags.StringVar(&f.name, "campaign", "", "name of the campaign, the same on all shards; by default the time and the scenario")
+	flags.BoolVar(&f.resume, "resume", false, "go on with the campaign of that name if it has begun already")
 	flags.StringVar(&f.from, "from", "1", "first seed")
-	flags.IntVar(&f.seeds, "seeds", 100, "how many seeds")
+	flags.BoolVar(&f.draw, "draw-seeds", false, "draw the seeds from the campaign's name instead of counting from --from")
+	flags.IntVar(&f.seeds, "seeds", 100, "how many seeds, on all shards together; 0 as many as --budget allows")
+	flags.DurationVar(&f.budget, "budget", 0, "begin no seed after this time; 0 knows no end")
+	flags.DurationVar(&f.timeout, "seed-timeout", 10*time.Minute, "a seed that takes longer has failed; 0 lets it run")
+	flags.StringVar(&f.shard, "shard", "1/1", "which part of the campaign to run: i/n, or auto")
 	flags.IntVar(&f.workers, "workers", runtime.NumCPU(), "how many to run at a time")
 	flags.StringSliceVar(&f.plant, "plant", nil, "plant a bug in the broker, such as B1")
+	f.canary.add(flags)
 	flags.IntVar(&f.failFast, "fail-fast", 0, "stop after so many failing seeds; 0 runs all")
 	flags.IntVar(&f.rerun, "rerun", 50, "run one in so many passing seeds twice; 0 none")
-	flags.StringVar(&f.out, "out", "weir-out", "directory for results.jsonl, one line per seed")
+	flags.IntVar(&f.keep, "keep", 1, "write the result directories of so many seeds of each finding")
+	flags.StringVar(&f.out, "out", "weir-out", "directory for the campaign's directory")
 	flags.BoolVar(&f.json, "json", false, "print results as JSON lines instead of the summary")
 	return cmd
 }
 
-// seedResult is one line of results.jsonl.
-type seedResult struct {
-	Seed      string        `json:"seed"`
-	Exit      int           `json:"exit"`
-	Findings  []string      `json:"findings,omitempty"`  // codes and sentences
-	Signature string        `json:"signature,omitempty"` // of the failure
-	Excused   int           `json:"excused,omitempty"`
-	TraceHash string        `json:"trace_hash"`
-	Rerun     string        `json:"rerun,omitempty"` // same, different or ""
-	Events    uint64        `json:"events"`
-	Acked     int64         `json:"acked_records"`
-	Simulated time.Duration `json:"simulated_ns"`
-	Wall      time.Duration `json:"wall_ns"`
-	Command   string        `json:"command,omitempty"`
-	Error     string        `json:"error,omitempty"`
+func (f *campaignFlags) check() error {
+	switch {
+	case f.seeds < 0 || f.workers < 1:
+		return errors.New("--seeds must not be negative, --workers must be at least 1")
+	case f.seeds == 0 && f.budget <= 0:
+		return errors.New("--seeds 0 knows no end: give --budget, or how many seeds")
+	case f.failFast < 0 || f.rerun < 0 || f.keep < 0 || f.budget < 0 || f.timeout < 0:
+		return errors.New("--fail-fast, --rerun, --keep, --budget and --seed-timeout must not be negative")
+	case f.resume && f.name == "":
+		return errors.New("--resume: name the campaign to go on with by --campaign")
+	case f.draw && f.name == "":
+		return errors.New("--draw-seeds: seeds are drawn from the campaign's name; give one by --campaign")
+	case f.name != "" && (f.name != filepath.Base(f.name) || f.name == "." || f.name == ".."):
+		return fmt.Errorf("--campaign %q becomes the name of a directory: leave out separators", f.name)
+	}
+	return nil
+}
+
+// seedRunner runs the seeds of a campaign.
+type seedRunner struct {
+	scenario *scenario.Scenario
+	file     string
+	manifest *campaign.Manifest
+	dir      string
+	planted  []faults.Bug
+	rerun    int
+	keep     int
+	timeout  time.Duration
+
+	mu   sync.Mutex
+	kept map[string]int // result directories, by signature
 }
 
 func runCampaign(ctx context.Context, s streams, file string, f campaignFlags) error {
+	if err := f.check(); err != nil {
+		return err
+	}
 	sc, err := loadScenario(file, f.from)
 	if err != nil {
 		return err
 	}
-	if f.seeds < 1 || f.workers < 1 || f.failFast < 0 || f.rerun < 0 {
-		return fmt.Errorf("--seeds and --workers must be at least 1, --fail-fast and --rerun not negative")
+	shard, err := campaign.ParseShard(f.shard, os.Getenv)
+	if err != nil {
+		return err
+	}
+	if shard.Of > 1 && f.name == "" {
+		return errors.New("--shard: give the campaign a name by --campaign, the same on all shards")
 	}
 	planted, err := faults.Plant(f.plant)
 	if err != nil {
 		return err
 	}
-	started := now()
-	dir := filepath.Join(f.out, "campaign", started.UTC().Format("20060102T150405.000")+"-"+sc.Name)
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return internal(err)
-	}
-	lines, err := os.Create(filepath.Join(dir, "results.jsonl"))
+	m, err := manifest(sc, f, shard, planted)
 	if err != nil {
 		return internal(err)
 	}
-	var tee io.Writer = lines
-	if f.json {
-		tee = io.MultiWriter(lines, s.out)
+	dir := filepath.Join(f.out, "campaign", m.Campaign)
+	if shard.Of > 1 {
+		dir = filepath.Join(dir, fmt.Sprintf("shard-%d-of-%d", shard.Index, shard.Of))
+	}
+	if m.Canary, err = f.canary.search(ctx, s.err, file); err != nil {
+		return err
+	}
+	journal, err := campaign.Open(dir, *m, f.resume)
+	if err != nil {
+		return err
 	}
 
-	results := simulateSeeds(ctx, s.err, sc, file, f, planted, tee)
-	if err := lines.Close(); err != nil {
+	runner := &seedRunner{scenario: sc, file: file, manifest: m, dir: dir, planted: planted, rerun: f.rerun, keep: f.keep, timeout: f.timeout, kept: map[string]int{}}
+	for _, r := range journal.Before {
+		if r.Kept != "" {
+			runner.kept[r.Signature]++
+		}
+	}
+	bar := newCountProgress(s.err, sc.Name, "seeds", len(mine(m)))
+	for range journal.Before {
+		bar.one()
+	}
+	lines := json.NewEncoder(io.Discard)
+	if f.json {
+		lines = json.NewEncoder(s.out)
+	}
+	ended, err := campaign.Run(ctx, journal, campaign.Options{
+		Workers: f.workers, FailFast: f.failFast, Budget: f.budget, Simulate: runner.simulate,
+		Done: func(r campaign.Result) {
+			_ = lines.Encode(r) // whoever closes the pipe has read enough
+			bar.one()
+		},
+	})
+	bar.done()
+	if err != nil {
+		return internal(err)
+	}
+	merged, err := readAndMerge(dir)
+	if err != nil {
+		return internal(err)
+	}
+	if err := reportcampaign.Write(dir, merged); err != nil {
 		return internal(err)
 	}
 	if !f.json {
-		printCampaign(s.out, sc, f, results, lines.Name(), now().Sub(started))
+		_, _ = io.WriteString(s.out, reportcampaign.Summary(merged))
+		_, _ = fmt.Fprintf(s.out, "results: %s\n", filepath.Join(dir, campaign.ResultsFile))
+		if ended == "" {
+			_, _ = fmt.Fprintf(s.out, "it was cut short; go on with the same command and --campaign %s --resume\n", m.Campaign)
+		}
 	}
-	return verdict(campaignExit(results))
+	code := campaignExit(merged)
+	if shard.Of > 1 && ended != "" {
+		code = exitPassed // "weir merge" has the verdict
+	}
+	return verdict(code)
 }
 
-// simulateSeeds runs the seeds and returns what came of them in order of seed.
-func simulateSeeds(ctx context.Context, errOut io.Writer, sc *scenario.Scenario, file string, f campaignFlags, planted []faults.Bug, out io.Writer) []seedResult {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	bar := newCountProgress(errOut, sc.Name, "seeds", f.seeds)
-	defer bar.done()
-
-	var (
-		mu      sync.Mutex
-		wg      sync.WaitGroup
-		next    int
-		failing int
-		results []seedResult
-		enc     = json.NewEncoder(out)
-	)
-	for range min(f.workers, f.seeds) {
-		wg.Go(func() {
-			for {
-				mu.Lock()
-				n := next
-				next++
-				mu.Unlock()
-				if n >= f.seeds || ctx.Err() != nil {
-					return
-				}
-				r := simulateSeed(ctx, sc, file, sc.Seed+scenario.Seed(n), planted, f.rerun > 0 && n%f.rerun == 0)
-				if ctx.Err() != nil {
-					return
-				}
-				mu.Lock()
-				results = append(results, r)
-				_ = enc.Encode(r) // a full disk shows when the file is closed
-				bar.one()
-				if r.Exit != exitPassed {
-					if failing++; failing == f.failFast {
-						cancel()
-					}
-				}
-				mu.Unlock()
-			}
-		})
+// mine are the ordinals of this machine, none if the campaign has no number.
+func mine(m *campaign.Manifest) []int {
+	var all []int
+	for k := range m.Seeds {
+		if m.Mine(k) {
+			all = append(all, k)
+		}
 	}
-	wg.Wait()
-	slices.SortFunc(results, func(a, b seedResult) int {
-		return strings.Compare(fmt.Sprintf("%20s", a.Seed), fmt.Sprintf("%20s", b.Seed))
-	})
-	return results
+	return all
 }
 
-func simulateSeed(ctx context.Context, sc *scenario.Scenario, file string, seed scenario.Seed, planted []faults.Bug, rerun bool) seedResult {
-	one := *sc
-	one.Seed = seed
+func manifest(sc *scenario.Scenario, f campaignFlags, shard campaign.Shard, planted []faults.Bug) (*campaign.Manifest, error) {
+	binary, err := ownHash()
+	if err != nil {
+		return nil, err
+	}
+	text, err := sc.YAML()
+	if err != nil {
+		return nil, err
+	}
+	m := &campaign.Manifest{
+		Schema: campaign.Schema, Campaign: f.name, Scenario: sc.Name, Text: string(text), Binary: binary, Commit: provenance().Commit,
+		From: sc.Seed.String(), Seeds: f.seeds, Of: shard.Of, Shards: []int{shard.Index}, Started: now().UTC(), Ended: []string{""},
+	}
+	if m.Campaign == "" {
+		m.Campaign = m.Started.Format("20060102T150405.000") + "-" + sc.Name
+	}
+	if f.draw {
+		m.From = ""
+	}
+	for _, bug := range planted {
+		m.Planted = append(m.Planted, bug.ID)
+	}
+	return m, nil
+}
+
+// ownHash is the SHA-256 of this program.
+func ownHash() (string, error) {
+	exe, err := os.Executable()
+	if err != nil {
+		return "", err
+	}
+	file, err := os.Open(exe)
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = file.Close() }()
+	h := sha256.New()
+	if _, err := io.Copy(h, file); err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("%x", h.Sum(nil)), nil
+}
+
+// simulate runs one seed, and once more if it failed or its turn has come.
+func (c *seedRunner) simulate(ctx context.Context, ordinal int) campaign.Result {
+	one := *c.scenario
+	one.Seed = c.manifest.Seed(ordinal)
 	explicit := one.Resolve()
 	started := now()
-	r := seedResult{Seed: seed.String()}
+	r := campaign.Result{Seed: one.Seed.String()}
+	if c.timeout > 0 {
+		limited, cancel := context.WithTimeout(ctx, c.timeout)
+		defer cancel()
+		ctx = limited
+	}
 	o, err := workloads.RunSim(ctx, workloads.Options{Scenario: explicit})
 	r.Wall = now().Sub(started)
-	if err != nil {
-		r.Exit, r.Error, r.Signature = exitInternal, err.Error(), linearizability.Shape(err.Error())
-		r.Command = reproduce(file, seed, targetSim, planted)
+	switch {
+	case err == nil && errors.Is(ctx.Err(), context.DeadlineExceeded):
+		err = fmt.Errorf("the simulation had not come to its end after %s (--seed-timeout)", c.timeout)
+		fallthrough
+	case err != nil:
+		r.Exit, r.Error = exitInternal, err.Error()
+		r.Signature = linearizability.Shape(r.Error)
+		r.Command = reproduce(c.file, one.Seed, targetSim, c.planted)
 		return r
 	}
 	r.TraceHash = fmt.Sprintf("%016x", o.Trace.Hash)
@@ -182,99 +284,73 @@ func simulateSeed(ctx context.Context, sc *scenario.Scenario, file string, seed 
 	for _, finding := range o.Verdict.Findings {
 		r.Findings = append(r.Findings, finding.Code+": "+finding.Sentence)
 	}
-	record := runRecord{newRun(explicit, targetSim, started, planted).Run}
-	if rerun || failed(o) {
-		again, err := workloads.RunSim(ctx, workloads.Options{Scenario: explicit, Unjudged: true})
-		if err == nil {
+	record := newRun(explicit, targetSim, started, c.planted)
+	record.Command = reproduce(c.file, one.Seed, targetSim, c.planted)
+	if exit := exitCode(record.Run, o); exit != exitPassed || (c.rerun > 0 && ordinal%c.rerun == 0) {
+		again := c.again(ctx, &r, record, explicit, exit != exitPassed && c.claim(signature(o, exit, "")))
+		if again != "" {
 			r.Rerun = "same"
-			if again.Trace.Hash != o.Trace.Hash {
+			if again != r.TraceHash {
 				r.Rerun = "different"
 			}
 		}
 	}
 	record.Rerun = r.Rerun
 	if r.Exit = exitCode(record.Run, o); r.Exit != exitPassed {
-		r.Command = reproduce(file, seed, targetSim, planted)
+		r.Command = record.Command
 		r.Error = o.Interrupted
-		r.Signature = signature(r, &o.Verdict)
+		r.Signature = signature(o, r.Exit, r.Rerun)
 	}
 	return r
 }
 
-// campaignExit is the worst of the seeds' exit codes: a broken promise first,
-// then a broken simulator, then what is not known.
-func campaignExit(results []seedResult) int {
-	for _, code := range []int{exitFailed, exitNotDeterministic, exitInternal, exitLiveness, exitUnknown} {
-		if slices.ContainsFunc(results, func(r seedResult) bool { return r.Exit == code }) {
-			return code
+// claim says whether one more result directory of this signature is wanted.
+func (c *seedRunner) claim(signature string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.kept[signature]++
+	return c.kept[signature] <= c.keep
+}
+
+// again runs a seed once more, with everything written down if it is to be
+// kept, and returns its trace hash, "" if it did not come to its end.
+func (c *seedRunner) again(ctx context.Context, r *campaign.Result, record runRecord, explicit *scenario.Scenario, keep bool) string {
+	if !keep {
+		o, err := workloads.RunSim(ctx, workloads.Options{Scenario: explicit, Unjudged: true})
+		if err != nil || ctx.Err() != nil {
+			return ""
 		}
+		return fmt.Sprintf("%016x", o.Trace.Hash)
 	}
-	return exitPassed
+	started := now()
+	kept := filepath.Join(campaign.FailDir, r.Seed)
+	res, err := newResult(filepath.Join(c.dir, kept), explicit, started)
+	if err != nil {
+		r.Error = err.Error()
+		return ""
+	}
+	o, err := workloads.RunSim(ctx, workloads.Options{Scenario: explicit, Sink: res, History: res.history})
+	if err != nil || ctx.Err() != nil {
+		r.Error = errors.Join(err, res.close(), record.Save(res.dir)).Error()
+		return ""
+	}
+	if err := res.finish(record, o, now().Sub(started)); err != nil {
+		r.Error = err.Error()
+		return ""
+	}
+	r.Kept = filepath.ToSlash(kept)
+	return fmt.Sprintf("%016x", o.Trace.Hash)
 }
 
 // signature is what failing seeds of the same kind have in common.
-func signature(r seedResult, v *linearizability.Verdict) string {
+func signature(o *workloads.Outcome, exit int, rerun string) string {
 	switch {
-	case r.Rerun == "different":
+	case rerun == "different":
 		return "not deterministic"
-	case len(v.Findings) > 0:
-		return v.Signature()
-	case r.Error != "":
-		return linearizability.Shape(r.Error)
+	case len(o.Verdict.Findings) > 0:
+		return o.Verdict.Signature()
+	case o.Interrupted != "":
+		return linearizability.Shape(o.Interrupted)
 	}
-	return fmt.Sprintf("exit code %d", r.Exit)
-}
-
-func printCampaign(w io.Writer, sc *scenario.Scenario, f campaignFlags, results []seedResult, file string, wall time.Duration) {
-	var simulated time.Duration
-	var events uint64
-	var slowest seedResult
-	groups := map[string][]seedResult{}
-	reruns, passed := 0, 0
-	for _, r := range results {
-		simulated += r.Simulated
-		events += r.Events
-		if r.Wall > slowest.Wall {
-			slowest = r
-		}
-		if r.Rerun != "" {
-			reruns++
-		}
-		if r.Exit == exitPassed {
-			passed++
-			continue
-		}
-		groups[r.Signature] = append(groups[r.Signature], r)
-	}
-	_, _ = fmt.Fprintf(w, "%s: %d of %d seeds passed\n", sc.Name, passed, len(results))
-	if len(results) < f.seeds {
-		_, _ = fmt.Fprintf(w, "stopped after %d of %d seeds\n", len(results), f.seeds)
-	}
-	if len(results) > 0 {
-		_, _ = fmt.Fprintf(w, "%.0f simulated seconds in %.1f wall seconds, %.1f million events; slowest seed %s: %.1f s; %d seeds run twice\n",
-			simulated.Seconds(), wall.Seconds(), float64(events)/1e6, slowest.Seed, slowest.Wall.Seconds(), reruns)
-	}
-	signatures := make([]string, 0, len(groups))
-	for sig := range groups {
-		signatures = append(signatures, sig)
-	}
-	slices.SortFunc(signatures, func(a, b string) int {
-		if d := len(groups[b]) - len(groups[a]); d != 0 {
-			return d
-		}
-		return strings.Compare(a, b)
-	})
-	for _, sig := range signatures {
-		group := groups[sig]
-		fastest := slices.MinFunc(group, func(a, b seedResult) int { return int(min(1, max(-1, a.Wall-b.Wall))) })
-		_, _ = fmt.Fprintf(w, "\n%d seeds: %s\n", len(group), sig)
-		for _, line := range fastest.Findings[:min(3, len(fastest.Findings))] {
-			_, _ = fmt.Fprintf(w, "  %s\n", line)
-		}
-		if fastest.Error != "" {
-			_, _ = fmt.Fprintf(w, "  %s\n", fastest.Error)
-		}
-		_, _ = fmt.Fprintf(w, "  reproduce: %s\n", fastest.Command)
-	}
-	_, _ = fmt.Fprintf(w, "results: %s\n", file)
+	return fmt.Sprintf("exit code %d", exit)
 }

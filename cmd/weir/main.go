@@ -3,6 +3,7 @@
 //
 //	weir run [scenario.yaml]   run one scenario and write a report
 //	weir campaign              run many seeds of a scenario
+//	weir merge, weir history   join the shards of a campaign; campaigns over time
 //	weir check DIR             judge a history again
 //	weir report DIR            draw the report of a run again
 //	weir broker                run brokers for real clients

@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/weirlab/weir/reports"
+	"github.com/weirlab/weir/workloads/campaign"
 )
 
 func TestMain(m *testing.M) {
@@ -50,7 +51,16 @@ func TestMistakesOnTheCommandLine(t *testing.T) {
 		`unknown flag: --sead; see weir run --help`:                                                    {"run", "--sead", "1"},
 		`make faultbuild`:                          {"run", "--plant", "B1"},
 		`there is no planted bug "B999"`:           {"campaign", "--plant", "B999"},
-		`--seeds and --workers must be at least 1`: {"campaign", "--seeds", "0"},
+		`--seeds 0 knows no end: give --budget`:    {"campaign", "--seeds", "0"},
+		`--workers must be at least 1`:             {"campaign", "--workers", "0"},
+		`--shard: give the campaign a name`:        {"campaign", "--shard", "1/2"},
+		`shards are counted from 1`:                {"campaign", "--shard", "0/2"},
+		`--resume: name the campaign`:              {"campaign", "--resume"},
+		`--draw-seeds: seeds are drawn from`:       {"campaign", "--draw-seeds"},
+		`becomes the name of a directory`:          {"campaign", "--campaign", "a/b"},
+		`--canary B1: exec: "nowhere"`:             {"campaign", "--canary", "B1", "--canary-weir", "nowhere", "--out", dir},
+		`there is no campaign.json in it or below`: {"merge", dir},
+		`no such file or directory`:                {"history", filepath.Join(dir, "nothing")},
 		`there is no history to judge`:             {"check", filepath.Join(dir, "nothing")},
 		`is not a result directory`:                {"report", dir},
 		`--data is missing`:                        {"broker"},
@@ -171,9 +181,9 @@ func TestPlantedBugsAreNamed(t *testing.T) {
 			var exit *exec.ExitError
 			require.ErrorAs(t, err, &exit, "no seed of 100 found it")
 			require.Equal(t, exitFailed, exit.ExitCode(), "%s", exit.Stderr)
-			var found seedResult
+			var found campaign.Result
 			for line := range bytes.Lines(lines) {
-				var r seedResult
+				var r campaign.Result
 				require.NoError(t, json.Unmarshal(line, &r))
 				if r.Exit == exitFailed {
 					found = r
@@ -205,16 +215,16 @@ func TestPlantedBugs(t *testing.T) {
 		t.Skip("needs a build with planted bugs; run \"make planted\"")
 	}
 	out := t.TempDir()
-	campaign := exec.Command(weir, "campaign", "--seeds", "200", "--plant", "B1", "--fail-fast", "1", "--json", "--out", out)
-	lines, err := campaign.Output()
+	search := exec.Command(weir, "campaign", "--seeds", "200", "--plant", "B1", "--fail-fast", "1", "--json", "--out", out)
+	lines, err := search.Output()
 	var exit *exec.ExitError
 	require.ErrorAs(t, err, &exit, "no seed of 200 found B1")
 	require.Equal(t, exitFailed, exit.ExitCode(), "%s", exit.Stderr)
 
-	var found seedResult
+	var found campaign.Result
 	seeds := 0
 	for line := range bytes.Lines(lines) {
-		var r seedResult
+		var r campaign.Result
 		require.NoError(t, json.Unmarshal(line, &r))
 		if seeds++; r.Exit == exitFailed {
 			found = r

@@ -42,10 +42,13 @@ type result struct {
 	rowErr  error
 }
 
-// newResult makes the directory out/<scenario>/<time>-<seed> and opens its
-// files.
-func newResult(out string, s *scenario.Scenario, started time.Time) (*result, error) {
-	dir := filepath.Join(out, s.Name, started.UTC().Format("20060102T150405.000")+"-"+s.Seed.String())
+// resultDir is the directory of a run: out/<scenario>/<time>-<seed>.
+func resultDir(out string, s *scenario.Scenario, started time.Time) string {
+	return filepath.Join(out, s.Name, started.UTC().Format("20060102T150405.000")+"-"+s.Seed.String())
+}
+
+// newResult makes a result directory and opens its files.
+func newResult(dir string, s *scenario.Scenario, started time.Time) (*result, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, fmt.Errorf("result directory: %w", err)
 	}
@@ -135,6 +138,18 @@ func (r *result) close() error {
 		errs = append(errs, b.Flush())
 	}
 	return errors.Join(append(errs, r.closeFiles())...)
+}
+
+// finish writes what the run came to, and the report.
+func (r *result) finish(record runRecord, o *workloads.Outcome, wall time.Duration) error {
+	record.fill(o, wall)
+	if err := errors.Join(r.close(), record.Save(r.dir)); err != nil {
+		return err
+	}
+	if err := reports.Write(r.dir); err != nil {
+		return fmt.Errorf("report: %w", err)
+	}
+	return nil
 }
 
 func (r *result) closeFiles() error {

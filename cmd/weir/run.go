@@ -114,7 +114,7 @@ func runScenario(cmd *cobra.Command, s streams, file string, f runFlags) error {
 // result directory. It returns the exit code that stands for what came of it.
 func recordRun(ctx context.Context, s streams, explicit *scenario.Scenario, file string, f runFlags, planted []faults.Bug) (dir string, code int, err error) {
 	started := now()
-	res, err := newResult(f.out, explicit, started)
+	res, err := newResult(resultDir(f.out, explicit, started), explicit, started)
 	if err != nil {
 		return "", 0, internal(err)
 	}
@@ -155,17 +155,13 @@ func recordRun(ctx context.Context, s streams, explicit *scenario.Scenario, file
 			_, _ = fmt.Fprintf(s.err, "weir: the simulation is not a function of its seed: %s\n", firstDifference(ctx, explicit))
 		}
 	}
-	record.fill(outcome, now().Sub(started))
 	if f.tape {
 		if err := keepTape(res.dir, explicit, options.Tape); err != nil {
 			return "", 0, internal(err)
 		}
 	}
-	if err := errors.Join(res.close(), record.Save(res.dir)); err != nil {
+	if err := res.finish(record, outcome, now().Sub(started)); err != nil {
 		return "", 0, internal(err)
-	}
-	if err := reports.Write(res.dir); err != nil {
-		return "", 0, internal(fmt.Errorf("report: %w", err))
 	}
 	if err := point(f.out, res.dir); err != nil {
 		return "", 0, internal(err)
