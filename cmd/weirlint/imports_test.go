@@ -53,6 +53,7 @@ var layers = []layer{
 	{"workloads/client", patterns{"env"}},
 	{"workloads/program", patterns{"env", "workloads/client/...", "linearizability"}},
 	{"workloads/scenario", patterns{"env", "drawn", "sim", "broker/config", "faults", "scenarios"}},
+	{"workloads/campaign", patterns{"workloads/scenario"}},
 	{"workloads/target", patterns{"env/...", "sim/...", "broker/...", "drawn", "faults", "linearizability", "workloads/scenario", "workloads/client", "workloads/target"}},
 	{"workloads", patterns{"env/...", "sim/...", "broker/...", "drawn", "faults/...", "linearizability/...", "scenarios"}},
 
@@ -60,6 +61,7 @@ var layers = []layer{
 	// to do with Weir; comparisons run what they compare.
 	{"reports/drawing", nil},
 	{"reports/document", patterns{"reports/drawing"}},
+	{"reports/campaign", patterns{"workloads/campaign", "reports/document"}},
 	{"reports/regress", patterns{"env/...", "broker/...", "workloads/...", "linearizability", "reports/document"}},
 	{"reports/compare", patterns{"env", "sim/...", "faults", "workloads/...", "linearizability", "reports/document"}},
 	{"reports/published", patterns{"env", "sim/...", "faults", "workloads/...", "linearizability", "reports/document"}},
