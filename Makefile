@@ -87,12 +87,13 @@ coverbuild: ## build bin/weir-cover, which counts what of the broker a campaign 
 	$(GO) build -cover -covermode=atomic -coverpkg=./broker/...,./cmd/weir -o bin/weir-cover ./cmd/weir
 
 .PHONY: planted
-planted: faultbuild ## planted bugs that were found are found again, named for what they are
+planted: faultbuild ## planted bugs are found where they were found before, and named for what they are
+	bin/weir-faults mutants --known
 	WEIR_FAULTS=$(CURDIR)/bin/weir-faults $(GO) test ./cmd/weir -run '^TestPlantedBugs' -v -count=1 -timeout 20m
 
 .PHONY: mutants
-mutants: faultbuild ## the score: SEEDS (200) seeds against every planted bug, into RESULTS.md and the list of known finds; hours
-	bin/weir-faults mutants --seeds $(SEEDS) --cpu 30m --save-known workloads/mutants/known.jsonl
+mutants: faultbuild ## the score: SEEDS (200) seeds against every planted bug, into RESULTS.md, and plans of new finds; hours
+	bin/weir-faults mutants --seeds $(SEEDS) --cpu 30m --save-known workloads/mutants/known
 	bin/weir-faults results --only '' --add mutants=weir-out/mutants/mutants.json
 
 .PHONY: regress-proof

@@ -91,7 +91,7 @@ var controllerBugs = []Bug{{
 	About:  "the controller answers before what it has decided is committed",
 	Wrong:  "a new controller may never hear of it",
 	Sees:   "an ISR that only its leader believes in: acknowledged records are gone",
-	Checks: []string{"K12", "K2"},
+	Checks: []string{"K12", "K2", "K10"},
 }, {
 	ID: "W18", Name: "fenced-stays-in-isr", Source: "KIP-841",
 	About:  "a broker whose session has ended is fenced but keeps its places in the ISRs and as a leader",

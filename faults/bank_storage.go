@@ -24,7 +24,7 @@ var storageBugs = []Bug{{
 	About:  "the file with leader epochs and recovery point is not synced",
 	Wrong:  "after a loss of power the log is taken for durable where it is not, or its epochs are old",
 	Sees:   "different records at one offset",
-	Checks: []string{"K1", "K11", "K12"},
+	Checks: []string{"K1", "K11", "K12", "K10"},
 }, {
 	ID: "B21d", Name: "producer-snapshot-unsynced", Source: "KAFKA-9892", Starred: true,
 	About:  "snapshots of producers are not synced",
@@ -132,11 +132,11 @@ var storageBugs = []Bug{{
 	About:  "what is known of producers stays when their batches are cut",
 	Wrong:  "a retry of a cut batch is answered as a duplicate",
 	Sees:   "acknowledged records are not in the log",
-	Checks: []string{"K2", "K3", "K4"},
+	Checks: []string{"K2", "K3", "K4", "K10"},
 }, {
 	ID: "W30", Name: "keep-later-snapshots", Source: "Weir",
 	About:  "snapshots of producers stay when the log is cut before them",
 	Wrong:  "a restart takes one for the state of another history",
 	Sees:   "acknowledged records are not in the log, or duplicates",
-	Checks: []string{"K2", "K3"},
+	Checks: []string{"K2", "K3", "K10"},
 }}

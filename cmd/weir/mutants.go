@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/json"
@@ -9,7 +10,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -23,6 +23,7 @@ import (
 	"github.com/weirlab/weir/workloads/calibrate"
 	"github.com/weirlab/weir/workloads/mutants"
 	"github.com/weirlab/weir/workloads/scenario"
+	"github.com/weirlab/weir/workloads/shrink"
 )
 
 type mutantsFlags struct {
@@ -34,6 +35,7 @@ type mutantsFlags struct {
 	json      bool
 	known     bool
 	saveKnown string
+	shrink    time.Duration
 }
 
 func mutantsCommand(s streams) *cobra.Command {
@@ -70,7 +72,8 @@ func mutantsCommand(s streams) *cobra.Command {
 	flags.StringVar(&f.out, "out", filepath.Join("weir-out", "mutants"), "directory for journal.jsonl, score.json and mutants.json")
 	flags.BoolVar(&f.json, "json", false, "print the score as JSON")
 	flags.BoolVar(&f.known, "known", false, "run again what has been found before, and fail if it is not found any more")
-	flags.StringVar(&f.saveKnown, "save-known", "", "write what was found to this list, such as "+mutants.KnownFile)
+	flags.StringVar(&f.saveKnown, "save-known", "", "shrink the plans of what was found and is not in the build yet, and write them to this directory, such as "+mutants.KnownDir)
+	flags.DurationVar(&f.shrink, "shrink", time.Minute, "with --save-known: how long to shrink each plan at most")
 	return cmd
 }
 
@@ -168,6 +171,11 @@ func runMutants(ctx context.Context, s streams, file string, f *mutantsFlags) er
 	if err := errors.Join(unwritten, journal.Close(), saveScore(f, score)); err != nil {
 		return internal(err)
 	}
+	if f.saveKnown != "" {
+		if err := savePlans(ctx, s, sc, f, score); err != nil {
+			return internal(err)
+		}
+	}
 	if f.json {
 		err = writeJSON(s, score)
 	} else {
@@ -218,16 +226,8 @@ func saveScore(f *mutantsFlags, score *mutants.Score) error {
 	if err != nil {
 		return err
 	}
-	err = errors.Join(os.WriteFile(filepath.Join(f.out, "score.json"), append(text, '\n'), 0o644),
+	return errors.Join(os.WriteFile(filepath.Join(f.out, "score.json"), append(text, '\n'), 0o644),
 		os.WriteFile(filepath.Join(f.out, "mutants.json"), append(page, '\n'), 0o644))
-	if f.saveKnown == "" || err != nil {
-		return err
-	}
-	known, err := mutants.KnownFinds()
-	if err != nil {
-		return err
-	}
-	return os.WriteFile(f.saveKnown, mutants.Keep(known, score), 0o644)
 }
 
 func printScore(s streams, score *mutants.Score, file string) {
@@ -251,6 +251,66 @@ func printScore(s streams, score *mutants.Score, file string) {
 	}
 }
 
+// savePlans keeps the finds of a search as plans, but for those of bugs that a
+// plan in this build finds already.
+func savePlans(ctx context.Context, s streams, sc *scenario.Scenario, f *mutantsFlags, score *mutants.Score) error {
+	known, err := mutants.KnownFinds()
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(f.saveKnown, 0o755); err != nil {
+		return err
+	}
+	for _, r := range score.Rows {
+		if r.Find == nil || ctx.Err() != nil {
+			continue
+		}
+		if at := slices.IndexFunc(known, func(k mutants.Known) bool { return k.Bug == r.Name }); at >= 0 {
+			if _, err := mutants.Repeat(ctx, runner(known[at].Plan), r.Name, known[at].Plan.Seed, r.Checks); err == nil {
+				continue
+			}
+		}
+		if err := savePlan(ctx, s, sc, f, r); err != nil {
+			return err
+		}
+	}
+	return ctx.Err()
+}
+
+// savePlan shrinks the plan of a find and writes it. A plan that without the bug
+// is not without findings is of no use.
+func savePlan(ctx context.Context, s streams, sc *scenario.Scenario, f *mutantsFlags, r *mutants.Row) error {
+	one := *sc
+	one.Seed = r.Find.Seed
+	plan := one.Resolve()
+	if _, err := faults.Plant([]string{r.Name}); err != nil {
+		return err
+	}
+	limited, cancel := context.WithTimeout(ctx, f.shrink)
+	defer cancel()
+	result, err := shrink.Shrink(limited, plan, r.Find.Signature, signatures(r.Find.Signature), shrink.Options{Workers: 1})
+	if err == nil {
+		plan = result.Plan
+	}
+	if _, err := mutants.Repeat(ctx, runner(plan), r.Name, plan.Seed, r.Checks); err != nil {
+		_, _ = fmt.Fprintf(s.out, "%s: no plan is kept: %s\n", r.Name, err)
+		return ctx.Err()
+	}
+	text, err := plan.YAML()
+	if err != nil {
+		return err
+	}
+	var b bytes.Buffer
+	for _, words := range []string{fmt.Sprintf("With %s (%s) this shows %s", r.ID, r.Name, r.Find.Signature), "Without it nothing."} {
+		for _, line := range folded(words, 78) {
+			fmt.Fprintf(&b, "# %s\n", line)
+		}
+	}
+	b.Write(text)
+	_, _ = fmt.Fprintf(s.out, "%s: %s\n", r.Name, sizeOf(plan))
+	return os.WriteFile(filepath.Join(f.saveKnown, r.Name+".yaml"), b.Bytes(), 0o644)
+}
+
 // repeatKnown runs again what has been found before.
 func repeatKnown(ctx context.Context, s streams, f *mutantsFlags) error {
 	known, err := mutants.KnownFinds()
@@ -260,38 +320,30 @@ func repeatKnown(ctx context.Context, s streams, f *mutantsFlags) error {
 	if err := faults.PlantNone(); err != nil {
 		return err
 	}
-	only, err := bugsToFind(f.only)
+	bugs, err := bugsToFind(f.only)
 	if err != nil {
 		return err
 	}
 	found, lost := 0, 0
 	for _, k := range known {
-		at := slices.IndexFunc(only, func(b faults.Bug) bool { return b.Name == k.Bug })
+		at := slices.IndexFunc(bugs, func(b faults.Bug) bool { return b.Name == k.Bug })
 		if at < 0 {
 			continue
 		}
-		sc, err := loadScenario(k.Scenario, "")
-		if err != nil {
-			return internal(err)
-		}
-		find, err := mutants.Repeat(ctx, runner(sc), k, only[at].Checks)
+		find, err := mutants.Repeat(ctx, runner(k.Plan), k.Bug, k.Plan.Seed, bugs[at].Checks)
 		switch {
 		case ctx.Err() != nil:
 			return internal(ctx.Err())
 		case err != nil:
 			lost++
-			_, _ = fmt.Fprintf(s.out, "%s\n", err)
+			_, _ = fmt.Fprintf(s.out, "%s %s: LOST: %s\n", bugs[at].ID, k.Bug, err)
 			continue
 		}
 		found++
-		note := ""
-		if find.Signature != k.Signature {
-			note = " (was " + strings.SplitN(k.Signature, ":", 2)[0] + ")"
-		}
-		_, _ = fmt.Fprintf(s.out, "%s: seed %s: %s%s: %s\n", k.Bug, find.Seed, find.Code, note, find.Sentence)
+		_, _ = fmt.Fprintf(s.out, "%s %s: seed %s: %s: %s\n", bugs[at].ID, k.Bug, find.Seed, find.Code, find.Sentence)
 	}
 	if found+lost == 0 {
-		return fmt.Errorf("%s has no find of what --only names; make one with weir mutants --save-known", mutants.KnownFile)
+		return fmt.Errorf("there is no plan in %s of what --only names; make one with weir mutants --save-known", mutants.KnownDir)
 	}
 	_, _ = fmt.Fprintf(s.out, "%d of %d known finds are found again\n", found, found+lost)
 	if lost > 0 {

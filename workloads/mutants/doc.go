@@ -20,6 +20,7 @@
 // # What is kept
 //
 // Every run is a line of the journal, from which a search goes on that was
-// interrupted. The first find of each bug goes into known.jsonl, from which
-// "weir mutants --known" repeats all of them in a few minutes.
+// interrupted. The first find of each bug can be kept as a plan, as small as
+// package shrink makes it, in the directory known: "weir mutants --known" repeats
+// all of them in a few minutes, with the bug and without.
 package mutants

@@ -1,68 +1,70 @@
 package mutants
 
 import (
-	"bytes"
-	_ "embed" // the list of known finds
-	"encoding/json"
+	"context"
+	"embed"
 	"fmt"
+	"path"
+	"strings"
 
 	"github.com/weirlab/weir/workloads/scenario"
 )
 
-// Known is where a bug was found.
+// Known is an explicit plan in which a bug was found.
 type Known struct {
-	Bug       string        `json:"bug"`      // its name
-	Scenario  string        `json:"scenario"` // a built-in one
-	Seed      scenario.Seed `json:"seed"`
-	Signature string        `json:"signature"`
+	Bug  string // its name, and that of the plan's file
+	Plan *scenario.Scenario
 }
 
-//go:embed known.jsonl
-var knownText []byte
+//go:embed known/*.yaml
+var knownFiles embed.FS
 
-// KnownFile is where the list of known finds lies in the source tree.
-const KnownFile = "workloads/mutants/known.jsonl"
+// KnownDir is where the plans lie in the source tree.
+const KnownDir = "workloads/mutants/known"
 
-// KnownFinds lists the finds that are kept.
-func KnownFinds() ([]Known, error) { return readKnown(knownText) }
-
-func readKnown(text []byte) ([]Known, error) {
+// KnownFinds lists the finds that are kept, by name.
+func KnownFinds() ([]Known, error) {
+	entries, err := knownFiles.ReadDir("known")
+	if err != nil {
+		return nil, err
+	}
 	var list []Known
-	for line := range bytes.Lines(text) {
-		var k Known
-		if err := json.Unmarshal(line, &k); err != nil {
-			return nil, fmt.Errorf("%s: line %d: %w", KnownFile, len(list)+1, err)
+	for _, e := range entries {
+		text, err := knownFiles.ReadFile("known/" + e.Name())
+		if err != nil {
+			return nil, err
 		}
-		list = append(list, k)
+		plan, err := scenario.Parse(path.Join(KnownDir, e.Name()), text)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, Known{Bug: strings.TrimSuffix(e.Name(), ".yaml"), Plan: plan})
 	}
 	return list, nil
 }
 
-// Keep is the list with what a search has found: finds of the same bug in the
-// same scenario are replaced.
-func Keep(list []Known, s *Score) []byte {
-	fresh := map[string]Known{}
-	for _, r := range s.Rows {
-		if r.Find != nil {
-			fresh[r.Name] = Known{Bug: r.Name, Scenario: s.Scenario, Seed: r.Find.Seed, Signature: r.Find.Signature}
+// Tries is how many seeds Repeat looks at, from the plan's on: what happens first
+// changes a little with every change of the broker.
+const Tries = 10
+
+// Repeat looks for a bug, by one of the checks, where it was found before, and
+// requires that without the bug the same run finds nothing.
+func Repeat(ctx context.Context, run Runner, bug string, from scenario.Seed, checks []string) (*Find, error) {
+	for n := range Tries {
+		seed := from + scenario.Seed(n)
+		out := run(ctx, seed, bug)
+		if err := ctx.Err(); err != nil {
+			return nil, err
 		}
-	}
-	var out []Known
-	for _, k := range list {
-		if _, again := fresh[k.Bug]; !again {
-			out = append(out, k)
+		f := out.find(seed, checks)
+		if f == nil {
+			continue
 		}
-	}
-	for _, r := range s.Rows { // in the order of the bank
-		if k, ok := fresh[r.Name]; ok {
-			out = append(out, k)
+		clean := run(ctx, seed, "")
+		if len(clean.Findings) > 0 {
+			return nil, fmt.Errorf("seed %s of its plan finds this without it: %s", seed, clean.Findings[0].Sentence)
 		}
+		return f, nil
 	}
-	var b bytes.Buffer
-	enc := json.NewEncoder(&b)
-	enc.SetEscapeHTML(false)
-	for _, k := range out {
-		_ = enc.Encode(k) // strings and a number
-	}
-	return b.Bytes()
+	return nil, fmt.Errorf("no seed from %s to %s of its plan finds it", from, from+scenario.Seed(Tries-1))
 }

@@ -114,38 +114,32 @@ func TestAJournalGoesOn(t *testing.T) {
 	require.ErrorContains(t, err, "name another directory with --out")
 }
 
-func TestKnownFindsAreKept(t *testing.T) {
-	s := Search(context.Background(), Options{Bugs: bank, From: 1, Seeds: 5, Run: (&world{map[string]int{}}).run})
-	s.Scenario = "swarm"
-	other := Known{Bug: "silent", Scenario: "swarm", Seed: 9, Signature: "K1: #"}
-	list, err := readKnown(Keep([]Known{other, {Bug: "found", Scenario: "swarm", Seed: 99}}, s))
-	require.NoError(t, err)
-	require.Equal(t, []Known{other, {Bug: "found", Scenario: "swarm", Seed: 3, Signature: "K2: offset # is gone"}}, list)
-}
-
 func TestWhatWasFoundIsFoundAgain(t *testing.T) {
-	late := func(ctx context.Context, seed scenario.Seed, _ string) Outcome {
+	late := func(ctx context.Context, seed scenario.Seed, bug string) Outcome {
 		if seed < 17 {
 			return Outcome{}
 		}
-		return (&world{map[string]int{}}).run(ctx, seed, "found")
+		return (&world{map[string]int{}}).run(ctx, seed, bug)
 	}
-	find, err := Repeat(context.Background(), late, Known{Bug: "found", Scenario: "swarm", Seed: 13}, []string{"K2"})
+	find, err := Repeat(context.Background(), late, "found", 13, []string{"K2"})
 	require.NoError(t, err)
 	require.Equal(t, scenario.Seed(17), find.Seed)
-	_, err = Repeat(context.Background(), late, Known{Bug: "found", Scenario: "swarm", Seed: 17 - Tries, Signature: "K2: gone"}, []string{"K2"})
+	_, err = Repeat(context.Background(), late, "found", 17-Tries, []string{"K2"})
+	require.ErrorContains(t, err, "no seed from 0x7 to 0x10 of its plan finds it")
+	_, err = Repeat(context.Background(), late, "found", 17, []string{"K3"})
 	require.Error(t, err)
+	_, err = Repeat(context.Background(), (&world{map[string]int{}}).run, "found", 2, []string{"K2"})
+	require.ErrorContains(t, err, "finds this without it: nobody planted this")
 }
 
-func TestTheListOfKnownFindsIsRight(t *testing.T) {
+func TestThePlansOfKnownFindsAreExplicit(t *testing.T) {
 	known, err := KnownFinds()
 	require.NoError(t, err)
-	seen := map[string]bool{}
+	require.NotEmpty(t, known)
 	for _, k := range known {
-		_, err := faults.FindBug(k.Bug)
+		bug, err := faults.FindBug(k.Bug)
 		require.NoError(t, err)
-		require.False(t, seen[k.Bug], "%s is there twice", k.Bug)
-		seen[k.Bug] = true
-		require.NotEmpty(t, k.Signature)
+		require.Equal(t, k.Bug, bug.Name)
+		require.True(t, k.Plan.Explicit(), k.Bug)
 	}
 }

@@ -2,7 +2,6 @@ package mutants
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"time"
 
@@ -131,24 +130,4 @@ func (o *Outcome) find(seed scenario.Seed, checks []string) *Find {
 		}
 	}
 	return nil
-}
-
-// Tries is how many seeds Repeat looks at from a known one on: what the broker
-// does first changes a little with every change of it.
-const Tries = 10
-
-// Repeat looks for a bug where one of the checks found it before.
-func Repeat(ctx context.Context, run Runner, k Known, checks []string) (*Find, error) {
-	for n := range Tries {
-		seed := k.Seed + scenario.Seed(n)
-		out := run(ctx, seed, k.Bug)
-		if err := ctx.Err(); err != nil {
-			return nil, err
-		}
-		if f := out.find(seed, checks); f != nil {
-			return f, nil
-		}
-	}
-	return nil, fmt.Errorf("%s was found in seed %s of %s (%s), and now in none from there to %s: find out why, then run weir mutants --save-known",
-		k.Bug, k.Seed, k.Scenario, k.Signature, k.Seed+scenario.Seed(Tries-1))
 }
