@@ -25,10 +25,10 @@ func clockJump() *kind {
 			return nil
 		},
 		describe: func(f Fault, names func(...int) string, h Hit) string {
-			return fmt.Sprintf("wall clock of %s off by %v", names(h.Node), f.Jump)
+			return fmt.Sprintf("wall clock of %s off by %v", names(h.Nodes...), f.Jump)
 		},
 		strike: with(func(c Clocks, e env.Env, f Fault, h Hit) (*Strike, error) {
-			return c.SetClock(e, h.Node, f.Jump)
+			return c.SetClock(e, h.node(), f.Jump)
 		}),
 		draws: []drawing{{name: "clock-jump", what: "any broker, 1 s to 24 h, forward or back", draw: drawClockJump}},
 	}

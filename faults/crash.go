@@ -19,7 +19,7 @@ func crash() *kind {
 		stops: true,
 		takes: takesNode,
 		strike: with(func(p Processes, e env.Env, _ Fault, h Hit) (*Strike, error) {
-			return p.Kill(e, h.Node)
+			return p.Kill(e, h.node())
 		}),
 		draws: []drawing{{
 			name: "leader-crash", what: "the leader of a partition", draw: drawLeaderCrash,

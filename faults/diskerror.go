@@ -18,7 +18,7 @@ func diskError() *kind {
 		lossy:    true,
 		takes:    takesNode,
 		strike: with(func(d Disks, e env.Env, _ Fault, h Hit) (*Strike, error) {
-			return d.FailWrites(e, h.Node)
+			return d.FailWrites(e, h.node())
 		}),
 		draws: []drawing{{name: "disk-error", what: "any broker", draw: drawOn(DiskError, time.Second, 4*time.Second)}},
 	}

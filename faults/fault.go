@@ -14,8 +14,7 @@ type Fault struct {
 	At   time.Duration `yaml:"at" json:"at"`
 	For  time.Duration `yaml:"for" json:"for"`
 
-	// Node is the broker it happens to; see ParseTarget for what may stand
-	// here. Not used by a partition.
+	// Node is the broker it happens to, or several of them; see Target.
 	Node Target `yaml:"node,omitempty" json:"node,omitempty"`
 
 	// Between and And are the two sides of a partition. Hosts in neither
@@ -32,6 +31,10 @@ type Fault struct {
 
 	Factor int64         `yaml:"factor,omitempty" json:"factor,omitempty"` // slow-disk: how many times slower
 	Jump   time.Duration `yaml:"jump,omitempty" json:"jump,omitempty"`     // clock-jump: how far, forward or back
+
+	Message Message       `yaml:"message,omitempty" json:"message,omitempty"` // which messages
+	By      time.Duration `yaml:"by,omitempty" json:"by,omitempty"`           // how much later
+	Count   int64         `yaml:"count,omitempty" json:"count,omitempty"`     // how many, 0 for all
 }
 
 // End is when the fault is over, if the event that it waits for comes at once.
@@ -55,14 +58,19 @@ func (f Fault) String() string {
 		fmt.Fprintf(&b, " from %s to %s", joinWords(f.Between), joinWords(f.And))
 	case len(f.Between) > 0:
 		fmt.Fprintf(&b, " between %s and %s", joinWords(f.Between), joinWords(f.And))
-	default:
+	case f.Node != "":
 		fmt.Fprintf(&b, " of %s", f.Node)
+	}
+	if f.Message != "" {
+		fmt.Fprintf(&b, " of %s", counted(f.Count, string(f.Message)))
+	} else if f.Count != 0 {
+		fmt.Fprintf(&b, " of the first %d", f.Count)
 	}
 	if f.Factor != 0 {
 		fmt.Fprintf(&b, " by a factor of %d", f.Factor)
 	}
-	if f.Jump != 0 {
-		fmt.Fprintf(&b, " by %v", f.Jump)
+	if d := f.Jump + f.By; d != 0 {
+		fmt.Fprintf(&b, " by %v", d)
 	}
 	fmt.Fprintf(&b, " at %v", f.At)
 	if !f.After.IsZero() {
@@ -143,27 +151,12 @@ func (f Fault) Validate(t Topology) error {
 	return f.After.validate(t)
 }
 
-// checkParameters says which of the kind's parameters is missing, out of
-// bounds, or not one of the kind's.
-func (f Fault) checkParameters(k *kind, t Topology) error {
-	switch {
-	case k.takes&takesSides == 0 && (len(f.Between) > 0 || len(f.And) > 0 || f.OneWay):
-		return fmt.Errorf("between:, and: and one-way: do not apply to a %s; name its broker with node: instead", k.name)
-	case k.takes&takesSides != 0 && (len(f.Between) == 0 || len(f.And) == 0):
-		return fmt.Errorf("a %s needs both between: and and:, each a list of brokers", k.name)
-	case k.takes&takesNode == 0 && f.Node != "":
-		return fmt.Errorf("node: does not apply to a %s; use between: and and: instead", k.name)
-	case k.takes&takesNode != 0 && f.Node == "":
-		return fmt.Errorf("a %s needs node:, such as broker-1, controller or leader of %s", k.name, t.anyPartition())
-	case k.takes&takesFactor == 0 && f.Factor != 0:
-		return fmt.Errorf("factor: does not apply to a %s; remove it", k.name)
-	case k.takes&takesJump == 0 && f.Jump != 0:
-		return fmt.Errorf("jump: does not apply to a %s; remove it", k.name)
+// counted is "every x", or "the first 3 x".
+func counted(n int64, of string) string {
+	if n == 0 {
+		return "every " + of
 	}
-	if k.check != nil {
-		return k.check(f)
-	}
-	return nil
+	return fmt.Sprintf("the first %d %s", n, of)
 }
 
 func (t Topology) anyPartition() string {

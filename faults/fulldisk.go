@@ -18,7 +18,7 @@ func fullDisk() *kind {
 		lossy:    true,
 		takes:    takesNode,
 		strike: with(func(d Disks, e env.Env, _ Fault, h Hit) (*Strike, error) {
-			return d.FillUp(e, h.Node)
+			return d.FillUp(e, h.node())
 		}),
 		draws: []drawing{{name: "full-disk", what: "any broker", draw: drawOn(FullDisk, time.Second, 5*time.Second)}},
 	}

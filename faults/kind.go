@@ -3,6 +3,7 @@ package faults
 import (
 	"fmt"
 	"strings"
+	"sync"
 
 	"github.com/weirlab/weir/env"
 )
@@ -22,8 +23,9 @@ type kind struct {
 	lossy bool // it may take away bytes that one replica had acknowledged
 	stops bool // the broker does not run while it lasts
 
-	takes parameters
-	check func(Fault) error // of the parameters it takes, if they have bounds
+	takes parameters        // that it needs
+	may   parameters        // that it can do without
+	check func(Fault) error // of its parameters, if they have bounds
 
 	// describe says what struck whom, for people; nil names the broker.
 	describe func(f Fault, brokers func(...int) string, h Hit) string
@@ -31,23 +33,13 @@ type kind struct {
 	draws    []drawing
 }
 
-// parameters is the set of keys of a Fault that a kind takes, beside kind, at,
-// for and what delays it.
-type parameters uint8
-
-const (
-	takesNode  parameters = 1 << iota // node
-	takesSides                        // between, and, one-way
-	takesFactor
-	takesJump
-)
-
 // kinds is the vocabulary in the order of its documentation.
-func kinds() []*kind {
+var kinds = sync.OnceValue(func() []*kind {
 	return []*kind{
-		crash(), powerLoss(), restart(), pause(), partition(), slowDisk(), fullDisk(), diskError(), clockJump(),
+		crash(), powerLoss(), restart(), pause(), partition(), messageDelay(), connectionReset(), slowLink(), lossyLink(),
+		slowDisk(), fullDisk(), diskError(), clockJump(),
 	}
-}
+})
 
 func (k Kind) known() *kind {
 	for _, known := range kinds() {
@@ -80,15 +72,7 @@ func (k Kind) Stops() bool { known := k.known(); return known != nil && known.st
 func Atlas() string {
 	var b strings.Builder
 	for _, k := range kinds() {
-		fmt.Fprintf(&b, "%s", k.name)
-		for _, p := range []struct {
-			in  parameters
-			key string
-		}{{takesNode, "node"}, {takesSides, "between and [one-way]"}, {takesFactor, "factor"}, {takesJump, "jump"}} {
-			if k.takes&p.in != 0 {
-				fmt.Fprintf(&b, " %s", p.key)
-			}
-		}
+		fmt.Fprintf(&b, "%s%s", k.name, k.keys())
 		fmt.Fprintf(&b, "\n    %s; ends with %s\n    survived: %s\n    drawn as: ", k.what, k.ends, k.survives)
 		for i, d := range k.draws {
 			if i > 0 {

@@ -17,7 +17,7 @@ func pause() *kind {
 		survives: "any number: a paused broker that wakes up is a stale leader, and epochs fence it",
 		takes:    takesNode,
 		strike: with(func(p Processes, e env.Env, _ Fault, h Hit) (*Strike, error) {
-			return p.Pause(e, h.Node)
+			return p.Pause(e, h.node())
 		}),
 		draws: []drawing{{name: "pause", what: "any broker", draw: drawOn(Pause, shortest, 8*time.Second)}},
 	}

@@ -20,7 +20,7 @@ func powerLoss() *kind {
 		stops: true,
 		takes: takesNode,
 		strike: with(func(p Power, e env.Env, _ Fault, h Hit) (*Strike, error) {
-			return p.CutPower(e, h.Node)
+			return p.CutPower(e, h.node())
 		}),
 		draws: []drawing{{
 			name: "power-loss", what: "any broker", draw: drawOn(PowerLoss, time.Second, 4*time.Second),

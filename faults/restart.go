@@ -18,7 +18,7 @@ func restart() *kind {
 		stops:    true,
 		takes:    takesNode,
 		strike: with(func(p Processes, e env.Env, _ Fault, h Hit) (*Strike, error) {
-			return p.ShutDown(e, h.Node)
+			return p.ShutDown(e, h.node())
 		}),
 		draws: []drawing{{name: "restart", what: "any broker", draw: drawOn(Restart, shortest, 4*time.Second)}},
 	}

@@ -25,10 +25,10 @@ func slowDisk() *kind {
 			return nil
 		},
 		describe: func(f Fault, names func(...int) string, h Hit) string {
-			return fmt.Sprintf("disk of %s takes %d times as long", names(h.Node), f.Factor)
+			return fmt.Sprintf("disk of %s takes %d times as long", names(h.Nodes...), f.Factor)
 		},
 		strike: with(func(d Disks, e env.Env, f Fault, h Hit) (*Strike, error) {
-			return d.SlowDown(e, h.Node, f.Factor)
+			return d.SlowDown(e, h.node(), f.Factor)
 		}),
 		draws: []drawing{{name: "slow-disk", what: "any broker, 2 to 61 times", draw: drawSlowDisk}},
 	}

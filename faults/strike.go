@@ -1,7 +1,9 @@
 package faults
 
 import (
+	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -10,9 +12,15 @@ import (
 
 // Hit is the brokers that a fault's targets turned out to be, counted from 0.
 type Hit struct {
-	Node         int // of a fault on one broker, else -1
+	Nodes        []int // of a fault on brokers
 	Between, And []int
 }
+
+// Brokers lists all of them.
+func (h Hit) Brokers() []int { return slices.Concat(h.Nodes, h.Between, h.And) }
+
+// node is the broker of a fault that strikes one at a time.
+func (h Hit) node() int { return h.Nodes[0] }
 
 // Strike is a fault that is happening.
 type Strike struct {
@@ -20,6 +28,9 @@ type Strike struct {
 	Detail string // what the target could only imitate, or ""
 	// Undo ends the fault and says what it was seen to do.
 	Undo func(env.Env) (effect string)
+	// Idle says, once Undo has ended it, that the fault met nothing that it could
+	// have done something to: a disk that is full and that nobody writes to.
+	Idle bool
 }
 
 // Machines are the brokers' machines as a target has them. What faults can do
@@ -49,11 +60,29 @@ type Power interface {
 	CutPower(e env.Env, broker int) (*Strike, error)
 }
 
-// Links can be cut.
+// Links can be cut, and be worse than usual.
 type Links interface {
 	// Cut lets packets vanish between two sets of brokers, or only those from
 	// the first to the second. Undo heals the links.
 	Cut(e env.Env, between, and []int, oneWay bool) (*Strike, error)
+	// Worsen makes packets between two sets of brokers, or only those from the
+	// first to the second, arrive later by a time, and lossPPM in a million be
+	// lost and sent again. Undo makes the links what they were.
+	Worsen(e env.Env, between, and []int, oneWay bool, by time.Duration, lossPPM int64) (*Strike, error)
+	// Reset resets the connections between two sets of brokers.
+	Reset(e env.Env, between, and []int) (*Strike, error)
+}
+
+// Messages can be told apart on their way.
+type Messages interface {
+	// DelayMessages lets messages arrive later by a time: all, or the first
+	// count, of those of which one of the brokers is sender or receiver, or
+	// anybody if there are none. What is behind them on their connections waits
+	// for them.
+	DelayMessages(e env.Env, which Message, brokers []int, count int64, by time.Duration) (*Strike, error)
+	// SnapAtMessages has the network reset the connections that such messages
+	// are sent on. They do not arrive.
+	SnapAtMessages(e env.Env, which Message, brokers []int, count int64) (*Strike, error)
 }
 
 // Disks can be slow, full and failing.
@@ -87,10 +116,62 @@ func with[T any](do func(can T, e env.Env, f Fault, h Hit) (*Strike, error)) fun
 // cannot.
 func (f Fault) Strike(e env.Env, on Machines, h Hit) (*Strike, error) {
 	k := f.Kind.known()
-	if k == nil {
+	switch {
+	case k == nil:
 		return nil, fmt.Errorf("there is no fault %q", f.Kind)
+	case k.takes&takesNode == 0 || len(h.Nodes) == 1:
+		return k.strike(e, on, f, h)
 	}
-	return k.strike(e, on, f, h)
+	var all several
+	for _, n := range h.Nodes {
+		all.add(k.strike(e, on, f, Hit{Nodes: []int{n}}))
+	}
+	return all.strike()
+}
+
+// several is what is happening to several brokers.
+type several struct {
+	strikes []*Strike
+	errs    []error
+}
+
+func (s *several) add(one *Strike, err error) {
+	if err != nil {
+		s.errs = append(s.errs, err)
+		return
+	}
+	s.strikes = append(s.strikes, one)
+}
+
+// strike makes one of them. It has happened if it has to any of them.
+func (s *several) strike() (*Strike, error) {
+	if len(s.strikes) == 0 {
+		return nil, errors.Join(s.errs...)
+	}
+	all := &Strike{}
+	var details []string
+	for _, one := range s.strikes {
+		all.Lossy = all.Lossy || one.Lossy
+		if one.Detail != "" && !slices.Contains(details, one.Detail) {
+			details = append(details, one.Detail)
+		}
+	}
+	for _, err := range s.errs {
+		details = append(details, err.Error())
+	}
+	all.Detail = strings.Join(details, "; ")
+	all.Undo = func(e env.Env) string {
+		var effects []string
+		all.Idle = true
+		for _, one := range s.strikes {
+			if text := one.Undo(e); text != "" {
+				effects = append(effects, text)
+			}
+			all.Idle = all.Idle && one.Idle
+		}
+		return strings.Join(effects, "; ")
+	}
+	return all, nil
 }
 
 // Describe says what struck whom, for people. name is what a broker is called.
@@ -105,8 +186,13 @@ func (f Fault) Describe(h Hit, name func(broker int) string) string {
 	if k := f.Kind.known(); k != nil && k.describe != nil {
 		return k.describe(f, names, h)
 	}
+	return f.struck(h, names)
+}
+
+// struck names the brokers of a fault on brokers, and the part that they play.
+func (f Fault) struck(h Hit, names func(...int) string) string {
 	if role, _ := f.Node.Parse(); role != ByName {
-		return fmt.Sprintf("%s (%s)", name(h.Node), f.Node)
+		return fmt.Sprintf("%s (%s)", names(h.Nodes...), f.Node)
 	}
-	return name(h.Node)
+	return names(h.Nodes...)
 }

@@ -9,11 +9,29 @@ import (
 // Target says which broker a fault hits: by name ("broker-2"), or by the part
 // it plays when the fault begins ("controller", "leader of orders-0",
 // "follower of orders-0": the first replica in sync that does not lead; "it":
-// the broker that the event is about which the fault has waited for).
+// the broker that the event is about which the fault has waited for; "all").
+// Several are joined: "broker-1 and leader of orders-0".
 type Target string
 
-// It is the broker that the event of Fault.After is about.
-const It Target = "it"
+// It is the broker that the event of Fault.After is about, All are all brokers.
+const (
+	It  Target = "it"
+	All Target = "all"
+)
+
+const joint = " and "
+
+// Each lists the targets that are joined in t.
+func (t Target) Each() []Target {
+	var all []Target
+	for s := range strings.SplitSeq(string(t), joint) {
+		all = append(all, Target(s))
+	}
+	return all
+}
+
+// Join makes one target of several.
+func Join(all ...Target) Target { return Target(strings.Join(toStrings(all), joint)) }
 
 // Role is the way a Target names its broker.
 type Role int
@@ -25,6 +43,8 @@ const (
 	Leader
 	Follower
 	Concerned
+	Everyone
+	Joined // several targets; see Each
 )
 
 const (
@@ -41,6 +61,10 @@ func (t Target) Parse() (Role, string) {
 		return Controller, ""
 	case t == It:
 		return Concerned, ""
+	case t == All:
+		return Everyone, ""
+	case strings.Contains(s, joint):
+		return Joined, ""
 	case strings.HasPrefix(s, leaderPrefix):
 		return Leader, strings.TrimPrefix(s, leaderPrefix)
 	case strings.HasPrefix(s, followerPrefix):
@@ -61,8 +85,14 @@ func (t Target) Validate(topology Topology) error {
 	switch role {
 	case ByName:
 		if !slices.Contains(topology.Brokers, name) {
-			return fmt.Errorf("there is no broker %q; the brokers are %s, and controller, leader of <partition> and follower of <partition> also name one",
+			return fmt.Errorf("there is no broker %q; the brokers are %s, and controller, leader of <partition>, follower of <partition> and all also name some",
 				name, summary(topology.Brokers))
+		}
+	case Joined:
+		for _, one := range t.Each() {
+			if err := one.Validate(topology); err != nil {
+				return err
+			}
 		}
 	case Leader, Follower:
 		if !slices.Contains(topology.Partitions, name) {

@@ -176,10 +176,12 @@ func (p Plan) await(r *env.Rand, d Draw, t Topology) {
 }
 
 // joinWords lists names of any string type.
-func joinWords[T ~string](list []T) string {
+func joinWords[T ~string](list []T) string { return strings.Join(toStrings(list), ", ") }
+
+func toStrings[T ~string](list []T) []string {
 	s := make([]string, len(list))
 	for i, w := range list {
 		s[i] = string(w)
 	}
-	return strings.Join(s, ", ")
+	return s
 }

@@ -67,6 +67,8 @@ type Fault struct {
 	// Effect is what it was observed to do ("12 packets dropped"), "" if
 	// nothing was observed.
 	Effect string `json:"effect,omitempty"`
+	// Idle says that the fault met nothing that it could have done something to.
+	Idle bool `json:"idle,omitempty"`
 	// Exact says that the disks told what they lost: Recovered lists it all. If
 	// it is not set, Lossy is a rule of thumb: what a fault of this kind may take.
 	Exact bool `json:"exact,omitempty"`

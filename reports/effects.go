@@ -13,6 +13,9 @@ import (
 // was seen.
 func (r *result) effect(f linearizability.Fault) string {
 	var parts []string
+	if f.Idle {
+		parts = append(parts, "no effect: it met nothing to act on")
+	}
 	for _, text := range []string{f.Effect, took(f), r.meanwhile(f)} {
 		if text != "" {
 			parts = append(parts, text)

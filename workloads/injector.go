@@ -105,6 +105,7 @@ func (i *injector) carryOut(f faults.Fault) {
 	i.tell(record, true)
 	i.heal.Wait(f.For)
 	record.Effect = s.Undo(i.e)
+	record.Idle = s.Idle
 	record.End = i.e.Now()
 	i.tell(record, false)
 
@@ -121,71 +122,87 @@ func (i *injector) miss(f faults.Fault, why string) {
 
 // aim finds the brokers that f's targets name at this moment; it is the broker
 // that the event is about which f has waited for.
-func (i *injector) aim(f faults.Fault, it int) (faults.Hit, error) {
-	h := faults.Hit{Node: -1}
-	var err error
+func (i *injector) aim(f faults.Fault, it int) (h faults.Hit, err error) {
 	if f.Node != "" {
-		h.Node, err = i.find(f.Node, it)
+		h.Nodes, err = i.find(f.Node.Each(), it)
 		return h, err
 	}
-	for _, t := range f.Between {
-		b, err := i.find(t, it)
-		if err != nil {
-			return h, err
-		}
-		h.Between = append(h.Between, b)
+	if h.Between, err = i.find(f.Between, it); err != nil {
+		return h, err
 	}
-	for _, t := range f.And {
-		b, err := i.find(t, it)
-		if err != nil {
-			return h, err
-		}
+	and, err := i.find(f.And, it)
+	if err != nil {
+		return h, err
+	}
+	for _, b := range and {
 		if !slices.Contains(h.Between, b) { // a broker always reaches itself
 			h.And = append(h.And, b)
 		}
 	}
-	if len(h.And) == 0 {
+	if len(h.Between) > 0 && len(h.And) == 0 {
 		return h, fmt.Errorf("both sides turned out to be the same broker")
 	}
 	return h, nil
 }
 
-// find waits a while for a target to exist.
-func (i *injector) find(t faults.Target, it int) (int, error) {
-	for end := i.e.Now() + targetPatience; ; {
-		if b, ok := i.lookUp(t, it); ok {
-			return b, nil
-		}
-		if i.e.Now() >= end || i.heal.Wait(targetPoll) {
-			return 0, fmt.Errorf("there was no %s", t)
+// find waits a while for targets to exist.
+func (i *injector) find(targets []faults.Target, it int) ([]int, error) {
+	var all []int
+	for _, t := range targets {
+		for end := i.e.Now() + targetPatience; ; {
+			found := i.lookUp(t, it)
+			for _, b := range found {
+				if !slices.Contains(all, b) {
+					all = append(all, b)
+				}
+			}
+			if len(found) > 0 {
+				break
+			}
+			if i.e.Now() >= end || i.heal.Wait(targetPoll) {
+				return nil, fmt.Errorf("there was no %s", t)
+			}
 		}
 	}
+	return all, nil
 }
 
-func (i *injector) lookUp(t faults.Target, it int) (int, bool) {
+// lookUp finds the brokers that a target names now, if any.
+func (i *injector) lookUp(t faults.Target, it int) []int {
 	role, name := t.Parse()
 	switch role {
 	case faults.Concerned:
-		return it, it >= 0
+		return []int{it}
+	case faults.Everyone:
+		var all []int
+		for b := range i.cluster.Bootstrap() {
+			all = append(all, b)
+		}
+		return all
 	case faults.Controller:
-		return i.cluster.Controller(i.e)
+		if b, ok := i.cluster.Controller(i.e); ok {
+			return []int{b}
+		}
 	case faults.Leader, faults.Follower:
 		for _, p := range i.cluster.Partitions(i.e) {
 			if partitionName(p) != name || p.Leader < 0 {
 				continue
 			}
 			if role == faults.Leader {
-				return int(p.Leader) - 1, true
+				return []int{int(p.Leader) - 1}
 			}
 			for _, id := range p.ISR {
 				if id != p.Leader {
-					return int(id) - 1, true
+					return []int{int(id) - 1}
 				}
 			}
 		}
-		return 0, false
+	default:
+		if b, ok := target.BrokerNumber(name); ok {
+			return []int{b}
+		}
 	}
-	return target.BrokerNumber(name)
+	return nil
 }
 
 func partitionName(p linearizability.PartitionState) string {
@@ -195,13 +212,8 @@ func partitionName(p linearizability.PartitionState) string {
 // nodeIDs lists the node.ids of all brokers in h.
 func nodeIDs(h faults.Hit) []int32 {
 	var ids []int32
-	if h.Node >= 0 {
-		ids = append(ids, int32(h.Node)+1)
-	}
-	for _, side := range [][]int{h.Between, h.And} {
-		for _, b := range side {
-			ids = append(ids, int32(b)+1)
-		}
+	for _, b := range h.Brokers() {
+		ids = append(ids, int32(b)+1)
 	}
 	return ids
 }

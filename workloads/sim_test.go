@@ -92,6 +92,12 @@ func TestEveryKindOfFault(t *testing.T) {
 		"I/Os took":                     "kind: slow-disk, at: 5s, for: 6s, node: broker-1, factor: 50",
 		"calls failed, broker: runs on": "kind: full-disk, at: 5s, for: 4s, node: leader of orders-0",
 		"calls failed, broker: broker":  "kind: disk-error, at: 5s, for: 4s, node: leader of orders-0",
+		"messages delayed":              "kind: message-delay, at: 5s, for: 5s, message: replica Fetch answer, by: 80ms",
+		"2 messages lost":               "kind: connection-reset, at: 5s, for: 5s, message: client Produce answer, count: 2",
+		"1 messages delayed":            "kind: message-delay, at: 5s, for: 5s, message: client produce request, by: 8s, count: 1, node: leader of orders-0",
+		"connections reset":             "kind: connection-reset, at: 5s, for: 1s, between: [leader of orders-0], and: [all]",
+		"packets late":                  "kind: slow-link, at: 5s, for: 5s, between: [leader of orders-0], and: [all], one-way: true, by: 40ms",
+		"lost and sent again":           "kind: lossy-link, at: 5s, for: 5s, between: [leader of orders-0], and: [all], factor: 4",
 		"  ":                            "kind: clock-jump, at: 5s, for: 5s, node: controller, jump: -3h",
 	} {
 		t.Run(fault, func(t *testing.T) {
@@ -101,6 +107,7 @@ func TestEveryKindOfFault(t *testing.T) {
 			require.Len(t, o.Faults, 1)
 			require.Greater(t, o.Faults[0].End, o.Faults[0].Start)
 			require.Contains(t, o.Faults[0].Effect, strings.TrimSpace(effect))
+			require.False(t, o.Faults[0].Idle, o.Faults[0].Effect)
 			require.Equal(t, strings.Contains(fault, "power-loss"), o.Faults[0].Lossy && o.Faults[0].Kind == linearizability.PowerLoss)
 		})
 	}
@@ -160,6 +167,14 @@ func TestWhatCannotHappenIsSaid(t *testing.T) {
 	require.Len(t, o.Missed, 2)
 	require.Contains(t, strings.Join(o.Missed, "\n"), "broker-2 is down already")
 	require.Contains(t, strings.Join(o.Missed, "\n"), "there was no election of orders-0")
+}
+
+// A fault that finds nothing to act on has happened, and had no effect.
+func TestAFaultWithoutEffectIsSaidToHaveNone(t *testing.T) {
+	o := simulate(t, parse(t, 7, "1m", "kind: message-delay, at: 5s, for: 5s, message: DeleteTopics request, by: 1s"))
+	requirePassed(t, o)
+	require.True(t, o.Faults[0].Idle)
+	require.Equal(t, "0 messages delayed", o.Faults[0].Effect)
 }
 
 // A cluster that is not back in time has broken no promise about data, but

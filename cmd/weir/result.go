@@ -233,6 +233,12 @@ func (r runRecord) fill(o *workloads.Outcome, wall time.Duration) {
 	for _, note := range o.Missed {
 		r.Validity = append(r.Validity, reports.Condition{Name: "every fault of the plan happened", Note: note})
 	}
+	for _, f := range o.Faults {
+		if f.Idle {
+			r.Validity = append(r.Validity, reports.Condition{Name: "every fault of the plan had an effect",
+				Note: fmt.Sprintf("%s of %s at %v had none", f.Kind, f.Detail, f.Start.Round(time.Millisecond))})
+		}
+	}
 	if o.Blind != "" {
 		r.Validity = append(r.Validity, reports.Condition{Name: "invariants over the brokers' own state were checked", Note: o.Blind})
 	}

@@ -92,6 +92,9 @@ func (w *Network) newConn(host, remote *Host, local, far Addr, name string) *Con
 	c.tear = *w.k.Rand("tear", side)
 	c.limit = w.opts.WindowBytes
 	c.out.window = newCongestion(c.way.mss())
+	if w.couriers != nil {
+		c.out.courier = w.couriers(name, local, far)
+	}
 	c.keepAlive = env.DefaultKeepAlive()
 	c.index = len(host.conns)
 	host.conns = append(host.conns, c)

@@ -94,6 +94,8 @@ type Stats struct {
 
 	Lost        int64 // flights that paid a retransmission because of loss
 	Slowed      int64 // flights that paid a link's extra delay
+	Kept        int64 // flights that a courier kept
+	Broken      int64 // connections that the network reset
 	Held        int64 // flights stopped by a cut or a dead machine
 	HeldBytes   int64
 	Released    int64 // held flights that arrived after all
@@ -115,6 +117,8 @@ type Network struct {
 	cuts  []*Cut // in force
 	pool  pool
 	stats Stats
+
+	couriers func(name string, from, to Addr) Courier // nil: nobody looks
 }
 
 // New returns a network without hosts.

@@ -46,6 +46,8 @@ type pipe struct {
 	addedBytes int64
 	crc        uint32 // of the added bytes
 
+	courier Courier // may keep what is sent, nil if none does
+
 	wire  fifo[segment] // sent and not arrived
 	times fifo[sent]    // of the flights on the wire
 	last  time.Duration // arrival of the latest flight
@@ -134,6 +136,7 @@ const (
 	evProbe                       // it is time to probe the peer's closed window
 	evAck                         // an acknowledgement arrives that the rest of the queue waits for
 	evKeepAlive                   // probes of a silent peer have something to tell
+	evBreak                       // the network resets both ends
 )
 
 // HandleEvent handles what becomes of packets that this end sent.
@@ -174,6 +177,8 @@ func (c *Conn) HandleEvent(what uint64) {
 		c.pump()
 	case evKeepAlive:
 		c.checkPeer()
+	case evBreak:
+		c.snap()
 	}
 }
 

@@ -110,6 +110,9 @@ func (c *Conn) launch(n int64) {
 		p.window.lost(timeout)
 		left, at = left+pause, at+pause
 	}
+	if p.courier != nil && n > 0 {
+		at += c.carry()
+	}
 	at = max(at, p.last+sameInstant)
 	p.last, p.lastSent = at, now
 	p.times.push(sent{bytes: n, begin: begin, left: left})

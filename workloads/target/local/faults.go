@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"syscall"
+	"time"
 
 	"github.com/weirlab/weir/env"
 	"github.com/weirlab/weir/faults"
@@ -45,6 +46,16 @@ func (c *Cluster) Cut(_ env.Env, between, and []int, _ bool) (*faults.Strike, er
 		list = append(list, c.processes[b])
 	}
 	return pauseAll(list, "imitated by SIGSTOP of the smaller side: it was silent towards clients too")
+}
+
+// Worsen implements faults.Links.
+func (c *Cluster) Worsen(env.Env, []int, []int, bool, time.Duration, int64) (*faults.Strike, error) {
+	return nil, errors.New("brokers of the local target reach each other without anything between them that could be slow")
+}
+
+// Reset implements faults.Links.
+func (c *Cluster) Reset(env.Env, []int, []int) (*faults.Strike, error) {
+	return nil, errors.New("brokers of the local target reach each other without anything between them that could reset connections")
 }
 
 func (p *process) strikeDown(sig syscall.Signal, detail string) (*faults.Strike, error) {

@@ -31,6 +31,7 @@ type Cluster struct {
 	k       *kernel.Kernel
 	watch   *watch
 	net     *simnet.Network
+	post    *post // nil unless faults are about messages
 	brokers []*server
 
 	shared  *machine.Machine // of all processes, nil if each has its own
@@ -97,6 +98,7 @@ func New(s *scenario.Scenario, o Options, tell target.Listener) (*Cluster, error
 	}
 	k := kernel.NewKernel(kernelOptions(s, o))
 	c := &Cluster{s: s, tell: tell, k: k, net: simnet.New(k, simnet.Options{}), leader: -1, judged: target.JudgedTopics(s), waited: waitedFor(s.Faults.Plan)}
+	c.watchMessages()
 	c.watch = newWatch(c, o.Unwatched)
 	var voters []broker.Voter
 	for i := range int(s.Cluster.Brokers.Value()) {

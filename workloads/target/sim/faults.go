@@ -8,7 +8,6 @@ import (
 	"github.com/weirlab/weir/env"
 	"github.com/weirlab/weir/faults"
 	"github.com/weirlab/weir/sim/simdisk"
-	"github.com/weirlab/weir/workloads/target"
 )
 
 // TargetName implements faults.Machines.
@@ -36,12 +35,15 @@ func (c *Cluster) SlowDown(_ env.Env, broker int, factor int64) (*faults.Strike,
 	disk := c.brokers[broker].disk
 	before := disk.Stats()
 	disk.SetSlowdown(100 * factor)
-	return &faults.Strike{Undo: func(env.Env) string {
+	s := &faults.Strike{}
+	s.Undo = func(env.Env) string {
 		disk.SetSlowdown(100)
 		after := disk.Stats()
-		return fmt.Sprintf("%d I/Os took %v in all", after.ReadIOs+after.WriteIOs-before.ReadIOs-before.WriteIOs,
-			(after.DeviceWait - before.DeviceWait).Round(time.Millisecond))
-	}}, nil
+		n := after.ReadIOs + after.WriteIOs - before.ReadIOs - before.WriteIOs
+		s.Idle = n == 0
+		return fmt.Sprintf("%d I/Os took %v in all", n, (after.DeviceWait - before.DeviceWait).Round(time.Millisecond))
+	}
+	return s, nil
 }
 
 // FillUp implements faults.Disks.
@@ -50,10 +52,14 @@ func (c *Cluster) FillUp(_ env.Env, broker int) (*faults.Strike, error) {
 	before := b.disk.Stats()
 	b.failure = ""
 	b.disk.FillUp(0)
-	return &faults.Strike{Undo: func(env.Env) string {
+	s := &faults.Strike{}
+	s.Undo = func(env.Env) string {
 		b.disk.SetCapacity(b.disk.Profile().CapacityBytes)
-		return fmt.Sprintf("%d calls failed, broker: %s", b.disk.Stats().NoSpace-before.NoSpace, orFine(b.failure))
-	}}, nil
+		n := b.disk.Stats().NoSpace - before.NoSpace
+		s.Idle = n == 0
+		return fmt.Sprintf("%d calls failed, broker: %s", n, orFine(b.failure))
+	}
+	return s, nil
 }
 
 // FailWrites implements faults.Disks.
@@ -64,10 +70,13 @@ func (c *Cluster) FailWrites(_ env.Env, broker int) (*faults.Strike, error) {
 		return nil, err
 	}
 	b.failure = ""
-	return &faults.Strike{Undo: func(env.Env) string {
+	s := &faults.Strike{}
+	s.Undo = func(env.Env) string {
 		injection.Clear()
+		s.Idle = injection.Hits() == 0
 		return fmt.Sprintf("%d calls failed, broker: %s", injection.Hits(), orFine(b.failure))
-	}}, nil
+	}
+	return s, nil
 }
 
 // SetClock implements faults.Clocks.
@@ -86,20 +95,17 @@ func orFine(failure string) string {
 
 // Cut implements faults.Links.
 func (c *Cluster) Cut(_ env.Env, between, and []int, oneWay bool) (*faults.Strike, error) {
-	names := func(brokers []int) []string {
-		var list []string
-		for _, b := range brokers {
-			list = append(list, target.BrokerName(b))
-		}
-		return list
-	}
 	before := c.net.Stats()
 	cut := c.net.Partition(names(between), names(and), oneWay)
-	return &faults.Strike{Undo: func(env.Env) string {
+	s := &faults.Strike{}
+	s.Undo = func(env.Env) string {
 		cut.Heal()
 		after := c.net.Stats()
-		return fmt.Sprintf("%d packets held, %d connection attempts dropped", after.Held-before.Held, after.SynsDropped-before.SynsDropped)
-	}}, nil
+		held, dropped := after.Held-before.Held, after.SynsDropped-before.SynsDropped
+		s.Idle = held+dropped == 0
+		return fmt.Sprintf("%d packets held, %d connection attempts dropped", held, dropped)
+	}
+	return s, nil
 }
 
 // Kill implements faults.Processes.
