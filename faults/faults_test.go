@@ -19,14 +19,18 @@ var cluster = faults.Topology{
 	MinISR:     2,
 }
 
-// beyond are the drawings that ask more than the protocol promises.
-var beyond = []string{"blackout"}
+// beyond are the drawings that ask more than the protocol promises, and
+// combined those in which a lossy fault meets others on purpose.
+var (
+	beyond   = []string{"blackout"}
+	combined = []string{"last-standing"}
+)
 
-// everything draws all that the protocol survives.
+// everything draws all that the protocol survives, each fault by itself.
 func everything() faults.Draw {
 	d := faults.Draw{Start: 2 * time.Second, HealBy: 90 * time.Second, Counts: faults.Counts{}}
 	for _, key := range d.Counts.Keys() {
-		if !slices.Contains(beyond, key) {
+		if !slices.Contains(beyond, key) && !slices.Contains(combined, key) {
 			d.Counts[key] = faults.Count{Min: 0, Max: 2}
 		}
 	}

@@ -3,7 +3,6 @@ package faults
 import (
 	"fmt"
 	"strings"
-	"sync"
 
 	"github.com/weirlab/weir/env"
 )
@@ -34,12 +33,12 @@ type kind struct {
 }
 
 // kinds is the vocabulary in the order of its documentation.
-var kinds = sync.OnceValue(func() []*kind {
-	return []*kind{
-		crash(), powerLoss(), restart(), pause(), partition(), messageDelay(), connectionReset(), slowLink(), lossyLink(),
-		slowDisk(), fullDisk(), diskError(), clockJump(),
-	}
-})
+func kinds() []*kind { return vocabulary }
+
+var vocabulary = []*kind{
+	crash(), powerLoss(), restart(), pause(), partition(), messageDelay(), connectionReset(), slowLink(), lossyLink(),
+	slowDisk(), fullDisk(), diskError(), clockJump(),
+}
 
 func (k Kind) known() *kind {
 	for _, known := range kinds() {
