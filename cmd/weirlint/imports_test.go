@@ -69,6 +69,7 @@ var layers = []layer{
 	{"reports/results", patterns{"env", "sim/...", "workloads/...", "reports/..."}},
 	{"reports", patterns{"linearizability/...", "reports/drawing"}},
 
+	{"deploy", nil},
 	{"cmd/weirlint", nil},
 	{"cmd", patterns{"env/...", "sim/...", "broker/...", "drawn", "faults/...", "linearizability/...", "scenarios", "workloads/...", "reports/..."}},
 }

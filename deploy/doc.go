@@ -1,0 +1,3 @@
+// Package deploy holds what runs campaigns on many machines: scripts and
+// manifests, and the tests that hold them to the program.
+package deploy
