@@ -40,6 +40,7 @@ func (t *fetchTarget) take(part *kmsg.FetchResponseTopicPartition) bool {
 		verdict = p.out[0].Kind
 	}
 	if verdict == OutAppend {
+		p.tellLab(p.out)
 		p.out = p.out[:0]
 		done, err := p.log.BeginAppendFollower(part.RecordBatches)
 		if err != nil {

@@ -20,6 +20,7 @@ import (
 	reportcampaign "github.com/weirlab/weir/reports/campaign"
 	"github.com/weirlab/weir/workloads"
 	"github.com/weirlab/weir/workloads/campaign"
+	"github.com/weirlab/weir/workloads/explore"
 	"github.com/weirlab/weir/workloads/scenario"
 )
 
@@ -118,6 +119,8 @@ type seedRunner struct {
 
 	mu   sync.Mutex
 	kept map[string]int // result directories, by signature
+
+	reached map[string]bool // states
 }
 
 func runCampaign(ctx context.Context, s streams, file string, f campaignFlags) error {
@@ -155,10 +158,13 @@ func runCampaign(ctx context.Context, s streams, file string, f campaignFlags) e
 		return err
 	}
 
-	runner := &seedRunner{scenario: sc, file: file, manifest: m, dir: dir, planted: planted, rerun: f.rerun, keep: f.keep, timeout: f.timeout, kept: map[string]int{}}
+	runner := &seedRunner{scenario: sc, file: file, manifest: m, dir: dir, planted: planted, rerun: f.rerun, keep: f.keep, timeout: f.timeout, kept: map[string]int{}, reached: map[string]bool{}}
 	for _, r := range journal.Before {
 		if r.Kept != "" {
 			runner.kept[r.Signature]++
+		}
+		for _, state := range r.NewStates {
+			runner.reached[state] = true
 		}
 	}
 	bar := newCountProgress(s.err, sc.Name, "seeds", len(mine(m)))
@@ -280,6 +286,7 @@ func (c *seedRunner) simulate(ctx context.Context, ordinal int) campaign.Result 
 		return r
 	}
 	r.TraceHash = fmt.Sprintf("%016x", o.Trace.Hash)
+	r.NewStates = c.newStates(o)
 	r.Events, r.Acked, r.Simulated, r.Excused = o.Trace.Steps, o.Acked, o.ClusterTime, len(o.Verdict.Excused)
 	for _, finding := range o.Verdict.Findings {
 		r.Findings = append(r.Findings, finding.Code+": "+finding.Sentence)
@@ -302,6 +309,19 @@ func (c *seedRunner) simulate(ctx context.Context, ordinal int) campaign.Result 
 		r.Signature = signature(o, r.Exit, r.Rerun)
 	}
 	return r
+}
+
+// newStates are the names of the states that no run before has reached.
+func (c *seedRunner) newStates(o *workloads.Outcome) (names []string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, s := range explore.Of(o) {
+		if name := s.String(); !c.reached[name] {
+			c.reached[name] = true
+			names = append(names, name)
+		}
+	}
+	return names
 }
 
 // claim says whether one more result directory of this signature is wanted.

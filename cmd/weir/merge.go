@@ -131,13 +131,22 @@ func campaignExit(m *campaign.Merged) int {
 	if len(m.Conflicts) > 0 && !slices.ContainsFunc(m.Results, func(r campaign.Result) bool { return r.Exit == exitFailed }) {
 		return exitNotDeterministic
 	}
-	for _, code := range []int{exitFailed, exitNotDeterministic, exitInternal, exitLiveness, exitUnknown} {
-		if slices.ContainsFunc(m.Results, func(r campaign.Result) bool { return r.Exit == code }) {
-			return code
-		}
+	if code := worstExit(m.Results); code != exitPassed {
+		return code
 	}
 	if !m.Whole() || len(m.Results) == 0 || (m.Manifest.Canary != nil && !m.Manifest.Canary.Found) {
 		return exitUnknown
+	}
+	return exitPassed
+}
+
+// worstExit is the worst of the results' exit codes: a broken promise first, then
+// a broken simulator, then what is not known.
+func worstExit(results []campaign.Result) int {
+	for _, code := range []int{exitFailed, exitNotDeterministic, exitInternal, exitLiveness, exitUnknown} {
+		if slices.ContainsFunc(results, func(r campaign.Result) bool { return r.Exit == code }) {
+			return code
+		}
 	}
 	return exitPassed
 }

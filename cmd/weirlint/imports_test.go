@@ -61,7 +61,7 @@ var layers = []layer{
 	// to do with Weir; comparisons run what they compare.
 	{"reports/drawing", nil},
 	{"reports/document", patterns{"reports/drawing"}},
-	{"reports/campaign", patterns{"workloads/campaign", "reports/document"}},
+	{"reports/campaign", patterns{"workloads/campaign", "workloads/explore", "reports/document"}},
 	{"reports/regress", patterns{"env/...", "broker/...", "workloads/...", "linearizability", "reports/document"}},
 	{"reports/compare", patterns{"env", "sim/...", "faults", "workloads/...", "linearizability", "reports/document"}},
 	{"reports/published", patterns{"env", "sim/...", "faults", "workloads/...", "linearizability", "reports/document"}},

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/weirlab/weir/reports/document"
 	"github.com/weirlab/weir/workloads/campaign"
+	"github.com/weirlab/weir/workloads/explore"
 )
 
 // Files of a campaign's directory that are for readers.
@@ -146,6 +148,9 @@ func Summary(m *campaign.Merged) string {
 	if c := m.Manifest.Canary; c != nil && c.Found {
 		line("canary: %s", canaryFact(m))
 	}
+	for _, told := range states(m) {
+		line("%s", told)
+	}
 	for _, g := range campaign.Groups(m.Results) {
 		line("\n%d seeds: %s", len(g.Seeds), g.Signature)
 		for _, f := range g.Fastest.Findings[:min(3, len(g.Fastest.Findings))] {
@@ -157,6 +162,21 @@ func Summary(m *campaign.Merged) string {
 		line("  smallest seed %s; reproduce the fastest: %s", g.Smallest.Seed, g.Fastest.Command)
 	}
 	return b.String()
+}
+
+// states says which states were reached and which never, nothing for a campaign
+// that did not note it.
+func states(m *campaign.Merged) []string {
+	reached := map[string]bool{}
+	for _, r := range m.Results {
+		for _, name := range r.NewStates {
+			reached[name] = true
+		}
+	}
+	if len(reached) == 0 {
+		return nil
+	}
+	return explore.Told(slices.Sorted(maps.Keys(reached)))
 }
 
 // Document is the page of a campaign.
@@ -177,6 +197,9 @@ func Document(m *campaign.Merged) *document.Document {
 		d.Facts = append(d.Facts, document.Fact{Name: "planted bugs", Value: strings.Join(m.Manifest.Planted, ", ")})
 	}
 	d.Sections = []document.Section{findings(m), shards(m), slowest(m)}
+	if told := states(m); told != nil {
+		d.Sections = append(d.Sections, document.Section{Title: "States reached", Text: told})
+	}
 	return d
 }
 

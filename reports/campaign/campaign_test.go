@@ -44,6 +44,22 @@ func merged(t *testing.T, n, seeds int, cut bool, failing ...int) *campaign.Merg
 	return m
 }
 
+// What every shard reached is reached; a campaign that noted nothing says nothing.
+func TestACampaignSaysWhichStatesWereNeverReached(t *testing.T) {
+	m := merged(t, 1, 4, false)
+	require.NotContains(t, Summary(m), "never reached")
+	m.Results[0].NewStates = []string{"answer: Produce, NONE", "rare: storage/roll-early"}
+	m.Results[1].NewStates = []string{"answer: Produce, NONE", "guard: eligible, leader"}
+	said := Summary(m)
+	require.Contains(t, said, "3 states reached; of ")
+	require.Contains(t, said, "storage/retain-more, storage/seal-late", "points that never fired")
+	require.NotContains(t, said, "storage/roll-early")
+	var page bytes.Buffer
+	require.NoError(t, Document(m).HTML(&page))
+	require.Contains(t, page.String(), "3 states reached; of ")
+	require.Contains(t, page.String(), "guard: batch-epoch, broker-epoch, divergence-first")
+}
+
 func TestACampaignIsToldInEveryForm(t *testing.T) {
 	dir := t.TempDir()
 	m := merged(t, 1, 10, false, 2, 5)

@@ -23,6 +23,9 @@ type Result struct {
 	Command   string        `json:"command,omitempty"` // that repeats it
 	Kept      string        `json:"kept,omitempty"`    // its result directory, within the campaign's
 	Error     string        `json:"error,omitempty"`
+	// NewStates are those that no seed before it had reached, on this machine:
+	// names as of package explore.
+	NewStates []string `json:"new_states,omitempty"`
 }
 
 // Passed says that the seed kept every promise.
