@@ -6,13 +6,13 @@ import (
 	"time"
 )
 
-// bigHistory is a fault-free run: n records in 6 partitions, read by 2 consumers.
-func bigHistory(n int) *Log {
+// bigHistory is a fault-free run: n records in some partitions, read by 2 consumers.
+func bigHistory(n, partitions int) *Log {
 	l := NewLog(nil)
-	l.AddTopic(Topic{Name: "orders", Partitions: 6, ReplicationFactor: 3, MinISR: 2})
-	var records [6][]ScanRecord
+	l.AddTopic(Topic{Name: "orders", Partitions: int32(partitions), ReplicationFactor: 3, MinISR: 2})
+	records := make([][]ScanRecord, partitions)
 	for i := range n {
-		p := i % 6
+		p := i % partitions
 		at := time.Duration(i) * time.Millisecond
 		k := l.Invoke(Op{Time: at, Process: int64(i % 8), F: Send, Topic: "orders", Partition: int32(p), Value: int64(i), Acks: -1, Idempotent: true})
 		off := int64(len(records[p]))
@@ -40,15 +40,21 @@ func bigHistory(n int) *Log {
 	return l
 }
 
-func BenchmarkJudge(b *testing.B) {
-	h := bigHistory(100_000).History()
+func BenchmarkJudge(b *testing.B) { benchmarkJudge(b, 100_000, 6) }
+
+// BenchmarkJudgeMillion judges a million sends, and the polls that read them
+// twice, in 100 partitions.
+func BenchmarkJudgeMillion(b *testing.B) { benchmarkJudge(b, 1_000_000, 100) }
+
+func benchmarkJudge(b *testing.B, records, partitions int) {
+	h := bigHistory(records, partitions).History()
 	b.ReportAllocs()
 	for b.Loop() {
 		if v := judge(h); v.Status != Pass {
 			b.Fatal(v.Findings)
 		}
 	}
-	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/100_000, "ns/record")
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(records), "ns/record")
 }
 
 func BenchmarkReadHistory(b *testing.B) {

@@ -69,9 +69,10 @@ func compareLogs(a, b []ScanRun, offset int64) (compared int64, x, y *ScanRecord
 	for len(a) > 0 && len(b) > 0 {
 		n := min(a[0].Count-i, b[0].Count-j)
 		for k := int64(0); k < n; k++ {
-			r, s := a[0].record(i+k), b[0].record(j+k)
-			if r != s {
-				return compared + k, &r, &s, false
+			if r, s := a[0].record(i+k), b[0].record(j+k); r != s {
+				x, y = new(ScanRecord), new(ScanRecord)
+				*x, *y = r, s
+				return compared + k, x, y, false
 			}
 			if k == 0 && (n == 1 || a[0].Stride == b[0].Stride) {
 				break // the others follow
