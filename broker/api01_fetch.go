@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"slices"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -26,16 +27,51 @@ import (
 //	v15 replica epoch (KIP-903)
 //	v16 endpoints of new leaders (KIP-951)
 //	v17 replica directory
-func (b *Broker) fetchAPI() protocol.API { return api(4, 17, b.fetch) }
+func (b *Broker) fetchAPI() protocol.API {
+	a := api(4, 17, b.fetch)
+	a.KeepsNothing = true // there are no byte fields
+	return a
+}
+
+// keptPartitions is how many partitions a fetch may have for a connection to keep
+// its memory.
+const keptPartitions = 256
+
+// fetchMemory is what a connection keeps from one fetch to the next.
+type fetchMemory struct {
+	parts      []replication.FetchPartition
+	fetch      replication.FetchMemory
+	topics     []kmsg.FetchResponseTopic
+	partitions []kmsg.FetchResponseTopicPartition
+	resp       kmsg.FetchResponse
+}
+
+// Release implements protocol.Kept.
+func (m *fetchMemory) Release() {
+	if cap(m.parts) > keptPartitions || cap(m.topics) > keptPartitions {
+		*m = fetchMemory{}
+		return
+	}
+	m.fetch.Release()
+	clear(m.parts)
+	clear(m.topics)
+	clear(m.partitions)
+	*m = fetchMemory{parts: m.parts[:0], fetch: m.fetch, topics: m.topics[:0], partitions: m.partitions[:0]}
+}
 
 func (b *Broker) fetch(call *protocol.Call, req *kmsg.FetchRequest) kmsg.Response {
 	if call.Listener&protocol.ControllerListener != 0 && isMetadataFetch(req) {
 		return b.controller.HandleFetch(req)
 	}
-	resp := kmsg.NewPtrFetchResponse()
+	mem, ok := call.Kept.(*fetchMemory)
+	if !ok {
+		mem = &fetchMemory{}
+		call.Kept = mem
+	}
+	mem.Release() // in tests of handlers nobody has
 	if continuesSession(req) {
-		resp.ErrorCode = kerr.FetchSessionIDNotFound.Code
-		return resp
+		mem.resp.ErrorCode = kerr.FetchSessionIDNotFound.Code
+		return &mem.resp
 	}
 	params := replication.FetchParams{
 		ReplicaID:     req.ReplicaID,
@@ -46,6 +82,7 @@ func (b *Broker) fetch(call *protocol.Call, req *kmsg.FetchRequest) kmsg.Respons
 		ReadCommitted: req.IsolationLevel == 1,
 		Lend:          call.Lend,
 		Reserve:       call.Reserve,
+		Memory:        &mem.fetch,
 	}
 	if req.Version >= 15 {
 		params.ReplicaID, params.ReplicaEpoch = req.ReplicaState.ID, req.ReplicaState.Epoch
@@ -54,13 +91,13 @@ func (b *Broker) fetch(call *protocol.Call, req *kmsg.FetchRequest) kmsg.Respons
 		call.FromReplica()
 	}
 	image := b.controller.Image()
-	parts := fetchParts(image, req)
-	results := b.replicas.Fetch(params, parts)
+	mem.fetchParts(image, req)
+	results := b.replicas.Fetch(params, mem.parts)
 	if !b.joined(image) { // an id that is not known yet: NOT_LEADER_OR_FOLLOWER, from the replica manager
 		image = nil
 	}
-	answerFetch(resp, req, parts, results, image)
-	return resp
+	mem.answer(req, results, image)
+	return &mem.resp
 }
 
 // continuesSession reports whether a fetch goes on with a session, of which there
@@ -82,12 +119,12 @@ func isMetadataFetch(req *kmsg.FetchRequest) bool {
 
 // fetchParts lists the request's partitions; a topic id that is not known
 // leaves the name empty.
-func fetchParts(image *metadata.Image, req *kmsg.FetchRequest) []replication.FetchPartition {
+func (m *fetchMemory) fetchParts(image *metadata.Image, req *kmsg.FetchRequest) {
 	n := 0
 	for i := range req.Topics {
 		n += len(req.Topics[i].Partitions)
 	}
-	parts := make([]replication.FetchPartition, 0, n)
+	parts := slices.Grow(m.parts[:0], n)
 	for i := range req.Topics {
 		t := &req.Topics[i]
 		name := topicName(image, t.Topic, t.TopicID)
@@ -110,18 +147,21 @@ func fetchParts(image *metadata.Image, req *kmsg.FetchRequest) []replication.Fet
 			parts = append(parts, part)
 		}
 	}
-	return parts
+	m.parts = parts
 }
 
-// answerFetch fills in the answer. image is nil if this broker knows too little to
+// answer fills in the answer. image is nil if this broker knows too little to
 // call a topic unknown.
-func answerFetch(resp *kmsg.FetchResponse, req *kmsg.FetchRequest, parts []replication.FetchPartition, results []replication.FetchResult, image *metadata.Image) {
-	resp.Topics = make([]kmsg.FetchResponseTopic, len(req.Topics))
+func (m *fetchMemory) answer(req *kmsg.FetchRequest, results []replication.FetchResult, image *metadata.Image) {
+	m.topics = slices.Grow(m.topics[:0], len(req.Topics))[:len(req.Topics)]
+	m.partitions = slices.Grow(m.partitions[:0], len(m.parts))[:len(m.parts)]
+	resp := &m.resp
+	resp.Topics = m.topics
 	at := 0
 	for i := range req.Topics {
 		t := &resp.Topics[i]
 		t.Topic, t.TopicID = req.Topics[i].Topic, req.Topics[i].TopicID
-		t.Partitions = make([]kmsg.FetchResponseTopicPartition, len(req.Topics[i].Partitions))
+		t.Partitions = m.partitions[at : at+len(req.Topics[i].Partitions)]
 		for j := range t.Partitions {
 			r := &results[at]
 			p := &t.Partitions[j]
@@ -136,7 +176,7 @@ func answerFetch(resp *kmsg.FetchResponse, req *kmsg.FetchRequest, parts []repli
 			if req.IsolationLevel == 1 { // null says that nobody asked
 				p.AbortedTransactions = []kmsg.FetchResponseTopicPartitionAbortedTransaction{}
 			}
-			if parts[at].TP.Topic == "" && image != nil {
+			if m.parts[at].TP.Topic == "" && image != nil {
 				p.ErrorCode = kerr.UnknownTopicID.Code
 			}
 			if r.Diverging {

@@ -6,7 +6,6 @@ import (
 	"net"
 	"time"
 
-	"github.com/twmb/franz-go/pkg/kbin"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/weirlab/weir/env"
@@ -105,11 +104,10 @@ func parseResponse(req kmsg.Request, correlation int32, frame []byte) (kmsg.Resp
 	resp.SetVersion(req.GetVersion())
 	body := frame[4:]
 	if resp.IsFlexible() && resp.Key() != keyAPIVersions {
-		b := kbin.Reader{Src: body}
-		if kmsg.SkipTags(&b); !b.Ok() {
+		var ok bool
+		if body, ok = skipTags(body); !ok {
 			return nil, fmt.Errorf("tagged fields of the answer's header end too early")
 		}
-		body = b.Src
 	}
 	if err := resp.ReadFrom(body); err != nil {
 		return nil, fmt.Errorf("answer does not decode: %w", err)

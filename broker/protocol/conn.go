@@ -182,7 +182,7 @@ func (c *connection) next(call *Call) (goOn bool, err error) {
 // whether the request's bytes are still referred to, and whether the
 // connection goes on.
 func (c *connection) do(call *Call, frame []byte) (kept, goOn bool, err error) {
-	h, body, err := ParseHeader(frame)
+	h, body, err := parseHeader(frame, call.ClientID)
 	if err != nil {
 		return false, false, err
 	}

@@ -147,12 +147,16 @@ const keyControlledShutdown = 7
 // ParseHeader splits a request frame into its header and the bytes after it.
 // For a flexible request the header's tagged fields still lead those bytes:
 // whether a request is flexible is known to its message, not to the header.
-func ParseHeader(frame []byte) (Header, []byte, error) {
+func ParseHeader(frame []byte) (Header, []byte, error) { return parseHeader(frame, "") }
+
+// parseHeader is ParseHeader, of a request whose client id is most often known.
+func parseHeader(frame []byte, known string) (Header, []byte, error) {
 	b := kbin.Reader{Src: frame}
 	h := Header{Key: b.Int16(), Version: b.Int16(), CorrelationID: b.Int32()}
 	if h.Key != keyControlledShutdown || h.Version != 0 {
-		if id := b.NullableString(); id != nil {
-			h.ClientID = *id
+		h.ClientID = known
+		if id := b.Span(max(0, int(b.Int16()))); string(id) != known {
+			h.ClientID = string(id)
 		}
 	}
 	if !b.Ok() {
@@ -188,11 +192,10 @@ func splitMessage(h Header, body []byte, s *schema) (message, error) {
 	m := message{req: kmsg.RequestForKey(h.Key)}
 	m.req.SetVersion(h.Version)
 	if m.req.IsFlexible() {
-		b := kbin.Reader{Src: body}
-		if kmsg.SkipTags(&b); !b.Ok() {
+		var ok bool
+		if body, ok = skipTags(body); !ok {
 			return m, fmt.Errorf("protocol: %s v%d: tagged fields of the header end too early", kmsg.NameForKey(h.Key), h.Version)
 		}
-		body = b.Src
 	}
 	m.body = body
 	var err error
@@ -200,6 +203,17 @@ func splitMessage(h Header, body []byte, s *schema) (message, error) {
 		return m, undecodable(h.Key, h.Version, body, err)
 	}
 	return m, nil
+}
+
+// skipTags returns what follows the tagged fields at the front of b. It reports
+// false if they end too early.
+func skipTags(b []byte) ([]byte, bool) {
+	if len(b) > 0 && b[0] == 0 { // none, as nearly always
+		return b[1:], true
+	}
+	r := kbin.Reader{Src: b}
+	kmsg.SkipTags(&r)
+	return r.Src, r.Ok()
 }
 
 func (m message) decode() (kmsg.Request, error) {

@@ -223,6 +223,9 @@ func (c *Call) FromReplica() {
 
 // takeBack ends the lending of a call.
 func (c *Call) takeBack() {
+	if c.Kept != nil {
+		c.Kept.Release()
+	}
 	for i, b := range c.borrowed {
 		c.conn.s.memory.pool.put(b)
 		c.borrowed[i] = nil

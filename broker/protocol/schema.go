@@ -263,10 +263,10 @@ func (w *walker) walkTags(known []taggedField) {
 		found := false
 		for i := range known {
 			if known[i].tag == tag {
-				inside := walker{src: value, version: w.version, flexible: w.flexible}
-				inside.walk(known[i].inner)
-				w.cost += inside.cost
-				w.bad = w.bad || inside.bad
+				after := w.src
+				w.src = value
+				w.walk(known[i].inner)
+				w.src = after
 				found = true
 			}
 		}

@@ -16,12 +16,23 @@ type Call struct {
 	Request  kmsg.Request
 	ClientID string
 
+	// Kept is of the handler that set it, for the next call of the connection:
+	// memory of its answers.
+	Kept Kept
+
 	authorizer Authorizer
 	access     Access
 	hangUp     error
 	conn       *connection // nil in tests of handlers
 	borrowed   [][]byte
 	reserved   int64 // of the answers' budget
+}
+
+// Kept is what a handler keeps from one call of a connection to the next.
+type Kept interface {
+	// Release is called once the answer is encoded. What it refers to, and what
+	// is too large to be kept by every idle connection, must be let go.
+	Release()
 }
 
 // Authorized reports whether the session may do what the request's API asks

@@ -123,6 +123,10 @@ type FetchParams struct {
 	// Lend, if set, gives the memory of the records in the results.
 	Lend func(n int) []byte
 
+	// Memory, if set, is where the results are, until it is released or lent to
+	// another fetch.
+	Memory *FetchMemory
+
 	// Reserve, if set, is asked once, before anything is read, for room for up to
 	// want bytes of records but at least least, and says how many there may be;
 	// 0 means none now. A first batch that is larger than least may exceed it.

@@ -58,6 +58,27 @@ type fetchRange struct {
 	bytes int64 // that this is, at most what the request takes of it; 0 if there is nothing
 }
 
+// FetchMemory is memory for one fetch after the other.
+type FetchMemory struct {
+	results []FetchResult
+	ranges  []fetchRange
+}
+
+func (m *FetchMemory) take(n int) ([]FetchResult, []fetchRange) {
+	if n > cap(m.results) {
+		m.results, m.ranges = make([]FetchResult, n), make([]fetchRange, n)
+	}
+	m.results, m.ranges = m.results[:n], m.ranges[:n]
+	return m.results, m.ranges
+}
+
+// Release lets go of what the latest results refer to.
+func (m *FetchMemory) Release() {
+	clear(m.results)
+	clear(m.ranges)
+	m.results, m.ranges = m.results[:0], m.ranges[:0]
+}
+
 func (p *FetchParams) follower() bool { return p.ReplicaID >= 0 }
 
 // noRoomPause is how long a fetch waits that finds no room for its answer.
@@ -68,7 +89,10 @@ const noRoomPause = 20 * time.Millisecond
 // until it is enough, and then read once.
 func (m *Manager) Fetch(params FetchParams, parts []FetchPartition) []FetchResult {
 	params.MaxBytes = min(params.MaxBytes, m.cfg.FetchMaxBytes)
-	results, ranges := make([]FetchResult, len(parts)), make([]fetchRange, len(parts))
+	if params.Memory == nil {
+		params.Memory = &FetchMemory{}
+	}
+	results, ranges := params.Memory.take(len(parts))
 	deadline := m.e.Now() + params.MaxWait
 	round := fetchRound{m: m, params: &params, first: true, wait: params.MaxWait > 0 && params.MinBytes > 0}
 	for {
