@@ -172,3 +172,18 @@ func TestExcuseOfWhoIsElectedTwice(t *testing.T) {
 		require.Equal(t, excused, len(s.final(2, rec(0, 5, 1)).judge().Findings) == 0, "leader %d", leader)
 	}
 }
+
+// A record of which the retry was appended in a later epoch of the same broker is
+// no hole in the earlier one, which the client still believed in.
+func TestARetryMayBeOfALaterEpochOfItsBroker(t *testing.T) {
+	for at, excused := range map[int]bool{5: true, 30: false} { // when broker 1 leads again
+		s := newStory(t, Topic{ReplicationFactor: 3, MinISR: 1, UncleanElection: true}).
+			state(0, 1, 0, []int32{1}).acked(2, 0, 1, 0, 1).acked(3, 1, 1, 0, 1).acked(4, 2, 1, 0, 1).
+			state(at, 1, 2, []int32{1})
+		n := s.l.Invoke(Op{Time: 4 * second, Process: 8, F: Send, Topic: "orders", Value: 99, Acks: 1})
+		s.l.Complete(n, Op{Time: 10 * second, Type: OK, Offset: 1, LeaderEpoch: 0, Broker: 1, Attempts: 3})
+		s.state(max(at, 20), 2, 3, []int32{2}).began(1, 0, 0).began(1, 0, 0, 2, 1).began(2, 0, 0, 3, 3)
+		v := s.final(2, rec(0, 2, 0), rec(1, 3, 0), rec(2, 4, 0)).judge()
+		require.Equal(t, excused, !slices.Contains(codes(v), "K2"), "%+v", v.Findings)
+	}
+}

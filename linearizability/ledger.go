@@ -106,11 +106,28 @@ func (p *partition) survivorBehind(s *SendOp, offset int64) string {
 			p.ledger.ends[r.LeaderEpoch] = max(p.ledger.ends[r.LeaderEpoch], r.end()-1)
 		}
 	}
-	epoch := p.epochOf(s)
-	if last := p.ledger.ends[epoch]; last > offset {
-		return fmt.Sprintf("offset %d of the same leader epoch %d, behind it, is still there: what a log loses is a suffix", last, epoch)
+	hole := ""
+	for _, epoch := range p.epochsOf(s) { // in whichever it was appended
+		last := p.ledger.ends[epoch]
+		if last <= offset {
+			return ""
+		}
+		hole = fmt.Sprintf("offset %d of the same leader epoch %d, behind it, is still there: what a log loses is a suffix", last, epoch)
 	}
-	return ""
+	return hole
+}
+
+// epochsOf are the leader epochs in which an acknowledged record may have been
+// appended: those that the broker which answered led until then, from the one the
+// client believed in. A client that retries may have believed in an old one.
+func (p *partition) epochsOf(s *SendOp) []int32 {
+	all := []int32{p.epochOf(s)}
+	for _, st := range p.states {
+		if st.LeaderEpoch > all[len(all)-1] && st.Time <= s.Return+lateness && (s.Broker == None || st.Leader == s.Broker) {
+			all = append(all, st.LeaderEpoch)
+		}
+	}
+	return all
 }
 
 // excuseLeaderOnly decides about a record acknowledged with acks=1: its promise
