@@ -6,7 +6,7 @@ var controllerBugs = []Bug{{
 	About:  "the controller keeps no eligible leader replicas: the last member of an ISR leads again, whatever a loss of power took from it",
 	Wrong:  "others have what it lost, and must cut it to follow",
 	Sees:   "acknowledged records are gone on every replica",
-	Checks: []string{"K2"},
+	Checks: []string{"K2", "K12"},
 }, {
 	ID: "B17b", Name: "trust-every-registration", Source: "KIP-966", Starred: true,
 	About:  "a broker that registers after it may have lost records stays in the ISR and among the eligible leader replicas",

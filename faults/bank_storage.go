@@ -42,7 +42,7 @@ var storageBugs = []Bug{{
 	About:  "after a failed write the log goes on behind the half of a batch that was written",
 	Wrong:  "recovery stops at the damage and drops all that stands behind it",
 	Sees:   "acknowledged records are gone after a restart",
-	Checks: []string{"K2", "K10"},
+	Checks: []string{"K2", "K10", "K11"},
 }, {
 	ID: "B33", Name: "forget-duplicates", Source: "Redpanda #3038, #3039", Starred: true,
 	About:  "a retry of a batch that is in the log is answered OUT_OF_ORDER_SEQUENCE_NUMBER instead of with the offset it got",
