@@ -29,11 +29,23 @@ func (k *claim) describe(offset int64) string {
 	return fmt.Sprintf("value %d (%s %d%s)", k.Run.at(offset-k.Offset), k.by, k.id, when(k.at))
 }
 
+// sightings is how many runs of records were seen at most.
+func (p *partition) sightings() int {
+	n := len(p.log.runs)
+	for _, b := range p.sends {
+		n += len(b.Runs)
+	}
+	for i := range p.polls {
+		n += len(p.polls[i].runs)
+	}
+	return n
+}
+
 // agreement is K1: an offset holds one record, for everybody and for ever,
 // except where the loss of the record that was there first is excused. It also
 // finds records that nobody sent.
 func (c *court) agreement(p *partition) {
-	var claims []claim
+	claims := slices.Grow(c.claims[:0], p.sightings())
 	for _, b := range p.sends {
 		if b.Outcome != OK || b.Offset == None {
 			continue
@@ -63,6 +75,7 @@ func (c *court) agreement(p *partition) {
 		c.cur.Inputs += claims[i].Count
 	}
 	slices.SortStableFunc(claims, func(a, b claim) int { return cmp.Compare(a.Offset, b.Offset) })
+	c.claims = claims
 	told := map[int64]bool{}
 	acked := func(a, b *claim) bool { return a.by == ackedTo || b.by == ackedTo }
 	c.compareClaims(p, claims, told, acked)

@@ -170,7 +170,8 @@ type court struct {
 	index  int // of cur
 	groups map[groupKey]int
 	parts  []*partition
-	held   Counts // of the history
+	held   Counts  // of the history
+	claims []claim // memory, from one partition to the next
 }
 
 // groupKey is what makes two violations the same finding.

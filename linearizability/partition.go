@@ -88,10 +88,12 @@ func (c *court) partitions() []*partition {
 		s := &h.Sends[i]
 		runs[i] = Run{Offset: s.Offset, Value: s.Value, Count: 1}
 		batches[i] = BatchOp{SendOp: *s, Runs: runs[i : i+1 : i+1]}
-		get(s.TP).send(&batches[i])
+		p := get(s.TP)
+		p.sends = append(p.sends, &batches[i])
 	}
 	for i := range h.Batches {
-		get(h.Batches[i].TP).send(&h.Batches[i])
+		p := get(h.Batches[i].TP)
+		p.sends = append(p.sends, &h.Batches[i])
 	}
 	var read []Run
 	for i := range h.Polls {
@@ -143,19 +145,23 @@ func (c *court) partitions() []*partition {
 	return all
 }
 
-func (p *partition) send(b *BatchOp) {
-	p.sends = append(p.sends, b)
-	for _, r := range b.Runs {
-		p.sent.add(valueRow{Run: r, batch: b, rank: len(p.sends)})
-	}
-}
-
 // finish works out what follows from what was collected.
 func (p *partition) finish() {
 	slices.SortFunc(p.starts, func(a, b EpochStart) int {
 		return cmp.Or(cmp.Compare(a.LeaderEpoch, b.LeaderEpoch), cmp.Compare(a.StartOffset, b.StartOffset))
 	})
 	p.log = chooseFinal(p.logs)
+	runs := 0
+	for _, b := range p.sends {
+		runs += len(b.Runs)
+	}
+	p.sent.rows = make([]valueRow, 0, runs)
+	for i, b := range p.sends {
+		for _, r := range b.Runs {
+			p.sent.add(valueRow{Run: r, batch: b, rank: i + 1})
+		}
+	}
+	p.stored.rows = make([]valueRow, 0, len(p.log.runs))
 	for i := range p.log.runs {
 		p.stored.add(valueRow{Run: p.log.runs[i].Run, found: &p.log.runs[i]})
 	}

@@ -3,6 +3,7 @@ package linearizability
 import (
 	"cmp"
 	"slices"
+	"sort"
 )
 
 // valueIndex finds runs by the values in them.
@@ -39,8 +40,8 @@ func (x *valueIndex) sort() {
 
 // find returns the row that holds a value and the value's place in it, or nil.
 func (x *valueIndex) find(value int64) (*valueRow, int64) {
-	i, exact := slices.BinarySearchFunc(x.rows, value, func(r valueRow, v int64) int { return cmp.Compare(r.Value, v) })
-	if !exact {
+	i := sort.Search(len(x.rows), func(i int) bool { return x.rows[i].Value >= value })
+	if i == len(x.rows) || x.rows[i].Value > value {
 		i--
 	}
 	for ; i >= 0 && x.reach[i] >= value; i-- {
@@ -170,8 +171,8 @@ func (p *partition) appended() []appended {
 		row   *valueRow
 		place int64
 	}
-	var all []appended
-	placed := map[part]bool{}
+	all := make([]appended, 0, len(p.log.runs))
+	placed := make(map[part]bool, len(p.log.runs))
 	for _, r := range p.log.runs {
 		p.sent.each(r.Run, func(piece Run, row *valueRow, place int64) {
 			a := appended{offset: piece.Offset, records: piece.Count}
