@@ -6,6 +6,9 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 )
 
+// replicaKinds are the kinds of states of replicas, by role.
+var replicaKinds = [...]string{RoleNone: "replica none", RoleFollower: "replica follower", RoleLeader: "replica leader"}
+
 // tellLab tells a laboratory which rules decided and what the State asks for.
 // mu is held.
 func (p *partition) tellLab(out []Output) {
@@ -13,16 +16,16 @@ func (p *partition) tellLab(out []Output) {
 	if lab == nil {
 		return
 	}
-	role := p.state.Role().String()
+	role := p.state.Role()
 	for g := p.state.Decided(); g != 0; g &= g - 1 {
-		lab.Reached("guard", guardNames[bits.TrailingZeros32(uint32(g))], role)
+		lab.Reached("guard", guardNames[bits.TrailingZeros32(uint32(g))], role.String())
 	}
 	for i := range out {
 		detail := ""
 		if out[i].Code != 0 {
 			detail = codeName(out[i].Code)
 		}
-		lab.Reached("replica "+role, out[i].Kind.String(), detail)
+		lab.Reached(replicaKinds[role], out[i].Kind.String(), detail)
 	}
 }
 
