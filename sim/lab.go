@@ -49,21 +49,30 @@ func (l *laboratory) init(o Options) {
 	l.points, l.states = map[string]*Point{}, map[stateName]*int64{}
 }
 
-// point finds a point. Whether it is in this run, and its rate, are functions
-// of the seed and its name alone, so that a point more in the programs leaves
-// those of all others as they are.
+// point finds a point. Whether it is in this run, and its rate, are functions of
+// the seed and its name alone, so that a point more in the programs leaves those
+// of all others as they are.
 func (l *laboratory) point(name string) *Point {
 	p := l.points[name]
 	if p != nil {
 		return p
 	}
 	p = &Point{Name: name}
-	r := env.NewRand(l.seed, "buggify", name)
-	if l.on && r.Chance(1, pointOneIn) {
-		p.OneIn = 1 << (leastRareLog2 + r.Intn(mostRareLog2-leastRareLog2+1))
+	if l.on {
+		p.OneIn = PointOneIn(l.seed, name)
 	}
 	l.points[name] = p
 	return p
+}
+
+// PointOneIn is at how many of its visits a point has something rare happen in
+// the world of a seed, on average: at one in so many, or 0 for none.
+func PointOneIn(seed uint64, name string) int64 {
+	r := env.NewRand(seed, "buggify", name)
+	if !r.Chance(1, pointOneIn) {
+		return 0
+	}
+	return 1 << (leastRareLog2 + r.Intn(mostRareLog2-leastRareLog2+1))
 }
 
 // hand is the laboratory's hand in one process.

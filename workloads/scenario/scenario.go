@@ -243,7 +243,7 @@ func (s *Scenario) Resolve() *Scenario {
 			r.Topics = append(r.Topics, t)
 		}
 	}
-	r.Load = s.Load.draw(seed, r.Topics)
+	r.Load = s.Load.draw(seed, r.TopicsUnderLoad())
 	r.Simulation = s.Simulation.draw(seed)
 	r.settle(s)
 	if draw := s.Faults.Draw; draw != nil {

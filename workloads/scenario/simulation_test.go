@@ -78,3 +78,20 @@ func TestMistakesInTheSimulatorsSettings(t *testing.T) {
 	require.NoError(t, err)
 	require.Contains(t, strings.Join(strings.Fields(string(again)), " "), "tape: 12 1:2 7")
 }
+
+// Programs may name the only topic as they name one of several.
+func TestProgramsOfTheOnlyTopicStay(t *testing.T) {
+	s, err := scenario.Parse("one.yaml", []byte(`
+name: one
+seed: 1
+cluster: {brokers: 1}
+topic: {name: orders, partitions: 1..4, replication.factor: 1}
+load:
+  duration: 5s
+  programs:
+    - producers: {topic: orders, count: 2, rate: 60, record-size: 200}
+    - consumers: {topic: orders, count: 1}
+`))
+	require.NoError(t, err)
+	require.Len(t, s.Resolve().Load.Programs, 2)
+}
