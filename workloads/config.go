@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/weirlab/weir/compression"
 	"github.com/weirlab/weir/workloads/client"
 	"github.com/weirlab/weir/workloads/program"
 	"github.com/weirlab/weir/workloads/scenario"
@@ -95,6 +96,7 @@ func producerConfig(p scenario.Properties) (client.ProducerConfig, error) {
 	c.MaxBlock = zeroable(p, "max.block.ms", c.MaxBlock)
 	c.MaxRequestBytes = int32(p.Int("max.request.size", int64(c.MaxRequestBytes)))
 	c.MaxInFlight = int(p.Int("max.in.flight.requests.per.connection", int64(c.MaxInFlight)))
+	c.Compression, _ = compression.Parse(p.Text("compression.type", "none")) // the scenario was checked
 	c.ResendUnderNewEpoch = p.Bool("weir.resend.under.new.epoch", false)
 	c.DeliveryTimeout = p.Millis("delivery.timeout.ms", c.DeliveryTimeout)
 	if retries, ok := p["retries"]; ok {

@@ -142,7 +142,7 @@ func readLog(log *storage.Log) (all []Record, err error) {
 func recordOf(b storage.Batch, r storage.Record) Record {
 	out := Record{Offset: r.Offset, Timestamp: time.UnixMilli(r.TimestampMillis).UTC(), Key: slices.Clone(r.Key), Value: slices.Clone(r.Value), Headers: r.Headers,
 		LeaderEpoch: b.LeaderEpoch(), BatchOffset: b.BaseOffset(), ProducerID: b.ProducerID(), ProducerEpoch: b.ProducerEpoch(), Sequence: -1,
-		Compression: b.Compression(), Transactional: b.IsTransactional(), Control: b.IsControl()}
+		Compression: int8(b.Compression()), Transactional: b.IsTransactional(), Control: b.IsControl()}
 	if b.BaseSequence() >= 0 {
 		out.Sequence = b.BaseSequence() + int32(r.Offset-b.BaseOffset())
 	}

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"hash/crc32"
 	"iter"
+
+	"github.com/weirlab/weir/compression"
 )
 
 // HeaderBytes is the size of a record batch before its records.
@@ -96,7 +98,9 @@ func (b Batch) BaseSequence() int32 { return int32(binary.BigEndian.Uint32(b[atB
 func (b Batch) NumRecords() int32 { return int32(binary.BigEndian.Uint32(b[atNumRecords:])) }
 
 // Compression is the codec of the records: 0 none, 1 gzip, 2 snappy, 3 lz4, 4 zstd.
-func (b Batch) Compression() int8 { return int8(b[atAttributes+1] & attrCompression) }
+func (b Batch) Compression() compression.Codec {
+	return compression.Codec(b[atAttributes+1] & attrCompression)
+}
 
 // IsLogAppendTime reports whether the timestamp is the broker's.
 func (b Batch) IsLogAppendTime() bool { return b[atAttributes+1]&attrLogAppendTime != 0 }

@@ -6,9 +6,7 @@ import (
 	"hash/crc32"
 	"testing"
 
-	"github.com/klauspost/compress/s2"
 	"github.com/stretchr/testify/require"
-	"pgregory.net/rapid"
 )
 
 // What compression.type makes of a batch is the same bytes on every machine:
@@ -32,22 +30,4 @@ func TestRecodedBytesAreTheSameOnEveryMachine(t *testing.T) {
 		"lz4":    "28668 bytes, fd49833d",
 		"zstd":   "18242 bytes, 5ca1d75e",
 	}, got)
-}
-
-func TestSnappyBlocksAreReadBack(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		var src []byte
-		for range rapid.IntRange(0, 40).Draw(t, "pieces") {
-			piece := rapid.SliceOfN(rapid.Byte(), 0, 300).Draw(t, "piece")
-			src = append(src, bytes.Repeat(piece, rapid.IntRange(1, 9).Draw(t, "times"))...)
-		}
-		src = src[:min(len(src), snappyBlockBytes)]
-		got, err := s2.Decode(nil, appendSnappy(nil, src))
-		require.NoError(t, err)
-		require.True(t, bytes.Equal(src, got))
-	})
-	full := bytes.Repeat([]byte{7}, snappyBlockBytes)
-	got, err := s2.Decode(nil, appendSnappy(nil, full))
-	require.NoError(t, err)
-	require.True(t, bytes.Equal(full, got))
 }

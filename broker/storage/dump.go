@@ -5,6 +5,7 @@ import (
 	"io"
 	"path"
 
+	"github.com/weirlab/weir/compression"
 	"github.com/weirlab/weir/env"
 )
 
@@ -39,7 +40,7 @@ type DumpedBatch struct {
 	ProducerID             int64
 	ProducerEpoch          int16
 	BaseSequence           int32
-	Compression            int8
+	Compression            compression.Codec
 	Transactional, Control bool
 }
 

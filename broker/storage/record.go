@@ -95,7 +95,7 @@ func BuildBatch(dst []byte, opts BatchOptions, records []Record) []byte {
 // Call Verify first: Records trusts the header.
 func (b Batch) Records() iter.Seq2[Record, error] {
 	return func(yield func(Record, error) bool) {
-		body, err := decompress(b.Compression(), b[HeaderBytes:])
+		body, err := b.Compression().Decompress(b[HeaderBytes:], maxDecompressedBytes)
 		if err != nil {
 			yield(Record{}, err)
 			return

@@ -8,6 +8,8 @@ import (
 	"math"
 
 	"github.com/twmb/franz-go/pkg/kerr"
+
+	"github.com/weirlab/weir/compression"
 )
 
 // RecordError says which record of a batch was refused and why (KIP-467).
@@ -44,6 +46,10 @@ func maxDecompressed(maxMessageBytes int32) int64 {
 }
 
 const minDecompressedLimit = 64 << 20
+
+// maxDecompressedBytes bounds what one batch may grow to: a few bytes of a
+// hostile batch could otherwise claim all memory.
+const maxDecompressedBytes = 256 << 20
 
 // batch checks one batch, makes its largest timestamp what its records say, and
 // returns it: another one if the topic wants another codec.
@@ -87,8 +93,8 @@ func (v *validation) header(b Batch) *AppendError {
 		return refuse(kerr.InvalidRecord.Code, "the batch holds no record")
 	case b.LastOffsetDelta() != n-1:
 		return refuse(kerr.InvalidRecord.Code, "last offset delta is %d for %d records", b.LastOffsetDelta(), n)
-	case b.Compression() > codecZstd:
-		return refuse(kerr.UnsupportedCompressionType.Code, "compression codec %d is not known", b.Compression())
+	case b.Compression() > compression.Zstd:
+		return refuse(kerr.UnsupportedCompressionType.Code, "compression codec %d is not known", int8(b.Compression()))
 	case b.IsControl() && !v.opts.ControlBatches:
 		return refuse(kerr.InvalidRecord.Code, "a client may not append control records")
 	case b.ProducerID() < 0 && b.IsTransactional():
@@ -107,9 +113,9 @@ func (v *validation) header(b Batch) *AppendError {
 func (v *validation) records(b Batch, recoded *encoder) (largest int64, _ *AppendError) {
 	s := recordScanner{buf: b[HeaderBytes:]}
 	if b.Compression() != 0 {
-		src, closer, err := decompressor(b.Compression(), b[HeaderBytes:], v.maxDecompressed)
+		src, closer, err := b.Compression().NewReader(b[HeaderBytes:], v.maxDecompressed)
 		if err != nil {
-			return 0, refuse(kerr.InvalidRecord.Code, "the records are not what compression codec %d makes: %v", b.Compression(), err)
+			return 0, refuse(kerr.InvalidRecord.Code, "the records are not what compression codec %d makes: %v", int8(b.Compression()), err)
 		}
 		defer closer()
 		s = recordScanner{src: src, left: v.maxDecompressed}
@@ -229,7 +235,7 @@ func (s *recordScanner) more() bool {
 		}
 	}
 	if s.left -= int64(m); s.left < 0 {
-		s.err = fmt.Errorf("the batch decompresses to more bytes than are allowed: %w", errTooLarge)
+		s.err = fmt.Errorf("the batch decompresses to more bytes than are allowed: %w", compression.ErrTooLarge)
 		m = 0
 	}
 	if s.tee != nil && m > 0 {

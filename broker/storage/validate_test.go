@@ -17,6 +17,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/weirlab/weir/compression"
 	"github.com/weirlab/weir/env"
 )
 
@@ -44,7 +45,7 @@ var testCodecs = []func([]byte) []byte{
 
 // testXerial is snappy as the Java client frames it, in two blocks.
 func testXerial(p []byte) []byte {
-	out := append(bytes.Clone(xerialMagic), 0, 0, 0, 1, 0, 0, 0, 1)
+	out := append([]byte("\x82SNAPPY\x00"), 0, 0, 0, 1, 0, 0, 0, 1)
 	for _, part := range [][]byte{p[:10], p[10:]} {
 		block := s2.EncodeSnappy(nil, part)
 		out = append(binary.BigEndian.AppendUint32(out, uint32(len(block))), block...)
@@ -135,7 +136,7 @@ func TestPoisonRecordsAreRefused(t *testing.T) {
 				want  *kerr.Error
 			}{recoded(testBatch("one", "two"), byte(codec), bytes.Clone), kerr.InvalidRecord}
 		}
-		if codec > int(codecZstd) {
+		if codec > int(compression.Zstd) {
 			continue
 		}
 		for name, c := range bodies {
@@ -272,7 +273,7 @@ func TestBatchesAreKeptWithTheTopicsCodec(t *testing.T) {
 				require.NoError(t, b.Verify())
 				want := Batch(sources[source]).Compression()
 				if parsed != CompressionProducer {
-					want = int8(kind) - 1
+					want = compression.Codec(kind) - 1
 				}
 				require.Equal(t, want, b.Compression())
 				require.EqualValues(t, 3, b.ProducerID())
@@ -299,7 +300,7 @@ func TestBatchesAreKeptWithTheTopicsCodec(t *testing.T) {
 func TestDecompressionIsBounded(t *testing.T) {
 	zeros := rawRecord(append([]byte{0, 0, 0, 1}, make([]byte, minDecompressedLimit+1)...))
 	for codec, compress := range testCodecs {
-		if compress == nil || codec == int(codecSnappy) {
+		if compress == nil || codec == int(compression.Snappy) {
 			continue // a snappy block holds at most 64 times its bytes
 		}
 		bomb := recoded(withBody(1, zeros), byte(codec), compress)
@@ -315,14 +316,14 @@ func TestDecompressionIsBounded(t *testing.T) {
 		}
 	}
 	claims := Batch(append(bytes.Clone(testBatch("x")[:HeaderBytes]), binary.AppendUvarint(nil, 1<<31)...))
-	claims[atAttributes+1] |= byte(codecSnappy)
+	claims[atAttributes+1] |= byte(compression.Snappy)
 	l := mustOpen(t, newMemEnv(t), Config{})
 	_, err := l.AppendLeader(sealed(claims), 0, AppendOptions{})
 	require.ErrorIs(t, err, kerr.InvalidRecord)
 }
 
 func TestRecodedBatchTooLargeIsRefused(t *testing.T) {
-	b := recoded(testBatch(string(make([]byte, 5000))), byte(codecZstd), testCodecs[codecZstd])
+	b := recoded(testBatch(string(make([]byte, 5000))), byte(compression.Zstd), testCodecs[compression.Zstd])
 	for kind, want := range map[CompressionType]error{CompressionNone: kerr.MessageTooLarge, CompressionGzip: nil, CompressionProducer: nil} {
 		l := mustOpen(t, newMemEnv(t), Config{MaxMessageBytes: 500, CompressionType: kind})
 		_, err := l.AppendLeader(bytes.Clone(b), 0, AppendOptions{})

@@ -1,9 +1,12 @@
 package client
 
 import (
+	"bytes"
 	"encoding/binary"
 	"hash/crc32"
 	"time"
+
+	"github.com/weirlab/weir/compression"
 )
 
 // Layout of a record batch, magic 2 (https://kafka.apache.org/documentation/#recordbatch):
@@ -152,19 +155,40 @@ func (b *batch) holds(size int, batchBytes int32) bool {
 	return len(b.buf)+size+varintLen(int64(size)) <= int(batchBytes)
 }
 
-// seal completes all of the header but what number fills in.
-func (b *batch) seal() {
+// seal completes all of the header but what number fills in, and compresses the
+// records.
+func (b *batch) seal(codec compression.Codec) {
+	b.buf = pack(codec, b.buf)
 	p := b.buf
 	binary.BigEndian.PutUint64(p[batchBaseOffset:], 0)
 	binary.BigEndian.PutUint32(p[batchLength:], uint32(len(p)-batchOverhead))
 	binary.BigEndian.PutUint32(p[batchLeaderEpoch:], 0xffffffff) // -1: the broker's to set
 	p[batchMagic] = 2
-	binary.BigEndian.PutUint16(p[batchAttributes:], 0)
+	binary.BigEndian.PutUint16(p[batchAttributes:], uint16(codec))
 	binary.BigEndian.PutUint32(p[batchLastOffsetDelta:], uint32(b.count-1))
 	binary.BigEndian.PutUint64(p[batchFirstTimestamp:], uint64(b.firstTS))
 	binary.BigEndian.PutUint64(p[batchMaxTimestamp:], uint64(b.maxTS))
 	binary.BigEndian.PutUint32(p[batchCount:], uint32(b.count))
 	b.sealed = true
+}
+
+// pack is the batch with its records compressed.
+func pack(codec compression.Codec, p []byte) []byte {
+	if codec == compression.None {
+		return p
+	}
+	packed := bytes.NewBuffer(append(make([]byte, 0, len(p)), p[:batchHeaderBytes]...))
+	w, err := codec.NewWriter(packed)
+	if err == nil {
+		_, err = w.Write(p[batchHeaderBytes:])
+	}
+	if err == nil {
+		err = w.Close()
+	}
+	if err != nil {
+		panic("client: " + codec.String() + " cannot compress: " + err.Error()) // to memory it can
+	}
+	return packed.Bytes()
 }
 
 // number gives a sealed batch its producer fields (-1 each without

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/weirlab/weir/compression"
 )
 
 // Config is what every part of a Client shares. The zero value of each field
@@ -101,6 +103,10 @@ type ProducerConfig struct {
 	// BatchBytes is the size at which a batch is closed (batch.size).
 	// Default 16,384. A record larger than that gets a batch of its own.
 	BatchBytes int32
+
+	// Compression is how batches are compressed (compression.type). BatchBytes
+	// and BufferBytes count records as they are before.
+	Compression compression.Codec
 
 	// BufferBytes bounds the memory of records not yet answered; Produce
 	// blocks while it is exhausted (buffer.memory). Default 32 MiB.
@@ -264,6 +270,8 @@ func (cfg ProducerConfig) withDefaults() (ProducerConfig, error) {
 		return cfg, fmt.Errorf("client: enable.idempotence needs max.in.flight.requests.per.connection of at most 5, not %d: brokers remember five batches", cfg.MaxInFlight)
 	case cfg.Idempotent && cfg.Retries < 0:
 		return cfg, errors.New("client: enable.idempotence needs retries of at least 1: a lost batch would block the partition's sequence")
+	case cfg.Compression < compression.None || cfg.Compression > compression.Zstd:
+		return cfg, fmt.Errorf("client: there is no compression codec %d", int8(cfg.Compression))
 	case cfg.MaxInFlight < 0 || cfg.BatchBytes < 0 || cfg.BufferBytes < 0 || cfg.MaxRequestBytes < 0 || cfg.Linger < 0:
 		return cfg, errors.New("client: sizes, counts and linger.ms of a producer must not be negative")
 	}

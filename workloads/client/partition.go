@@ -57,7 +57,7 @@ func (pt *partition) open() *batch {
 // complete seals an open batch that is full: it lingers no longer. The lock is
 // held.
 func (pt *partition) complete(b *batch) {
-	b.seal()
+	b.seal(pt.p.cfg.Compression)
 	b.ripe = 0
 	pt.activate()
 }
@@ -206,7 +206,7 @@ func (pt *partition) take(now time.Duration, k *conn, r *produceRequest) *batch 
 	pt.inflight = append(pt.inflight, b)
 	pt.via = k
 	if !b.sealed {
-		b.seal()
+		b.seal(pt.p.cfg.Compression)
 	}
 	if !b.numbered {
 		if pt.p.cfg.Idempotent {

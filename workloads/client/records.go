@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+
+	"github.com/weirlab/weir/compression"
 )
 
 // ErrCorrupt is the reason of a PartitionError for data that is not what was
@@ -36,6 +38,9 @@ type recordBatch struct {
 }
 
 func (b *recordBatch) is(attribute int16) bool { return b.attributes&attribute != 0 }
+
+// maxDecompressed bounds what a batch may decompress to, in bytes.
+const maxDecompressed = 256 << 20
 
 // readBatch decodes and checks the batch at the front of p. It reports false
 // without an error if p ends before the batch does, as the last batch of a
@@ -76,8 +81,11 @@ func readBatch(p []byte, sound bool) (recordBatch, bool, error) {
 	if b.base < 0 || b.last < b.base || b.count < 0 {
 		return b, false, fmt.Errorf("%w at offset %d: last offset %d, %d records", ErrCorrupt, b.base, b.last, b.count)
 	}
-	if codec := b.attributes & attributeCodec; codec != 0 && b.count > 0 {
-		return b, false, fmt.Errorf("batch at offset %d is compressed (codec %d), which this client does not read yet: produce with compression.type=none", b.base, codec)
+	if codec := compression.Codec(b.attributes & attributeCodec); codec != compression.None && b.count > 0 {
+		var err error
+		if b.records, err = codec.Decompress(b.records, maxDecompressed); err != nil {
+			return b, false, fmt.Errorf("%w at offset %d: %w", ErrCorrupt, b.base, err)
+		}
 	}
 	return b, true, nil
 }

@@ -8,8 +8,10 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
+	"github.com/weirlab/weir/compression"
 	"github.com/weirlab/weir/linearizability"
 )
 
@@ -24,7 +26,7 @@ func testBatch(topic string, index int32, values ...string) *batch {
 		}
 		b.add(r, ts, recordBytes(r, ts-first, b.count), nil)
 	}
-	b.seal()
+	b.seal(compression.None)
 	b.number(7, 2, 40)
 	return b
 }
@@ -107,7 +109,7 @@ func TestReadCommittedHidesAborted(t *testing.T) {
 		b := newBatch(&partition{}, 10)
 		r := &Record{Key: []byte{0, 0, 0, kind}, Value: []byte{}}
 		b.add(r, 0, recordBytes(r, 0, 0), nil)
-		b.seal()
+		b.seal(compression.None)
 		b.buf[batchBaseOffset+7] = byte(base)
 		b.buf[batchAttributes+1] = attributeTransactional | attributeControl
 		b.number(pid, 0, -1)

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/weirlab/weir/broker/config"
+	"github.com/weirlab/weir/compression"
 	"github.com/weirlab/weir/drawn"
 )
 
@@ -122,6 +123,7 @@ var producerProperties = map[string]kind{
 	"acks":                                  oneOf("all", "-1", "0", "1"),
 	"enable.idempotence":                    boolean,
 	"linger.ms":                             number(0, mostMillis),
+	"compression.type":                      oneOf(compression.Names()...),
 	"batch.size":                            number(1, math.MaxInt32),
 	"buffer.memory":                         number(1, math.MaxInt64),
 	"max.block.ms":                          number(0, mostMillis),

@@ -1,4 +1,4 @@
-package storage
+package compression
 
 import (
 	"bytes"
@@ -13,28 +13,25 @@ import (
 	"github.com/pierrec/lz4/v4"
 )
 
-// maxDecompressedBytes bounds what one batch may grow to: a few bytes of a
-// hostile batch could otherwise claim all memory.
-const maxDecompressedBytes = 256 << 20
+// ErrTooLarge is the error of what decompresses to more bytes than allowed.
+var ErrTooLarge = errors.New("it decompresses to too many bytes")
 
-var errTooLarge = fmt.Errorf("it decompresses to too many bytes")
-
-// decompress returns the records of a batch; codec is Batch.Compression.
-func decompress(codec int8, src []byte) ([]byte, error) {
-	if codec == codecNone {
+// Decompress returns what src holds, limit bytes at most.
+func (c Codec) Decompress(src []byte, limit int64) ([]byte, error) {
+	if c == None {
 		return src, nil
 	}
-	r, closer, err := decompressor(codec, src, maxDecompressedBytes)
+	r, closer, err := c.NewReader(src, limit)
 	var out []byte
 	if err == nil {
 		defer closer()
-		out, err = io.ReadAll(io.LimitReader(r, maxDecompressedBytes+1))
+		out, err = io.ReadAll(io.LimitReader(r, limit+1))
 	}
-	if err == nil && len(out) > maxDecompressedBytes {
-		err = errTooLarge
+	if err == nil && int64(len(out)) > limit {
+		err = ErrTooLarge
 	}
 	if err != nil {
-		return nil, fmt.Errorf("compression codec %d: %w", codec, err)
+		return nil, fmt.Errorf("compression codec %d: %w", int8(c), err)
 	}
 	return out, nil
 }
@@ -45,22 +42,21 @@ var xerialMagic = []byte("\x82SNAPPY\x00")
 
 const xerialHeaderBytes = 16
 
-// decompressor reads the records of a compressed batch, limit bytes of them if
-// need be. It holds a few hundred KiB, but for snappy a block, which is at most 64
+// NewReader reads what src holds, limit bytes of it if need be. It holds a few hundred KiB, but for snappy a block, which is at most 64
 // times src, and for zstd up to 16 MiB; a zstd frame that asks for a window
 // beyond 8 MiB may not decompress to more than that. Call closer when done.
-func decompressor(codec int8, src []byte, limit int64) (_ io.Reader, closer func(), err error) {
+func (c Codec) NewReader(src []byte, limit int64) (_ io.Reader, closer func(), err error) {
 	none := func() {}
-	switch codec {
-	case codecGzip:
+	switch c {
+	case Gzip:
 		r, err := gzip.NewReader(bytes.NewReader(src))
 		return r, none, err
-	case codecSnappy:
+	case Snappy:
 		r, err := newSnappyReader(src, limit)
 		return r, none, err
-	case codecLz4:
+	case Lz4:
 		return lz4.NewReader(bytes.NewReader(src)), none, nil
-	case codecZstd:
+	case Zstd:
 		return newZstdReader(src, limit)
 	}
 	return nil, none, errors.New("no such codec")
@@ -125,7 +121,7 @@ func (r *snappyReader) decode(block []byte) error {
 		return err
 	}
 	if int64(n) > r.limit || int64(n) > maxSnappyRatio*int64(len(block)) {
-		return errTooLarge
+		return ErrTooLarge
 	}
 	r.mem, err = s2.Decode(r.mem[:cap(r.mem)], block)
 	r.block = r.mem

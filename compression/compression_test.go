@@ -1,0 +1,71 @@
+package compression
+
+import (
+	"bytes"
+	"errors"
+	"testing"
+
+	"github.com/klauspost/compress/s2"
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+)
+
+func compress(t require.TestingT, c Codec, pieces ...[]byte) []byte {
+	var out bytes.Buffer
+	w, err := c.NewWriter(&out)
+	require.NoError(t, err)
+	for _, p := range pieces {
+		_, err := w.Write(p)
+		require.NoError(t, err)
+	}
+	require.NoError(t, w.Close())
+	return out.Bytes()
+}
+
+func TestWhatIsCompressedIsReadBack(t *testing.T) {
+	require.Equal(t, []string{"none", "gzip", "snappy", "lz4", "zstd"}, Names())
+	for i, name := range Names() {
+		c, ok := Parse(name)
+		require.True(t, ok)
+		require.Equal(t, Codec(i), c)
+		rapid.Check(t, func(t *rapid.T) {
+			piece := rapid.SliceOfN(rapid.Byte(), 0, 300)
+			pieces := [][]byte{piece.Draw(t, "one"), bytes.Repeat(piece.Draw(t, "often"), rapid.IntRange(0, 300).Draw(t, "times"))}
+			want := bytes.Join(pieces, nil)
+			packed := compress(t, c, pieces...)
+			got, err := c.Decompress(packed, 1<<20)
+			require.NoError(t, err)
+			require.True(t, bytes.Equal(want, got))
+			if len(want) > 0 && c != None {
+				_, err = c.Decompress(packed, int64(len(want))-1)
+				require.Error(t, err, "no more than the limit")
+				half, err := c.Decompress(packed[:len(packed)/2], 1<<20)
+				require.False(t, err == nil && bytes.Equal(want, half))
+			}
+		})
+	}
+	_, ok := Parse("brotli")
+	require.False(t, ok)
+	_, err := Codec(5).NewWriter(nil)
+	require.Error(t, err)
+	_, err = Gzip.Decompress(compress(t, Gzip, make([]byte, 1000)), 999)
+	require.True(t, errors.Is(err, ErrTooLarge))
+}
+
+func TestSnappyBlocksAreReadBack(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		var src []byte
+		for range rapid.IntRange(0, 40).Draw(t, "pieces") {
+			piece := rapid.SliceOfN(rapid.Byte(), 0, 300).Draw(t, "piece")
+			src = append(src, bytes.Repeat(piece, rapid.IntRange(1, 9).Draw(t, "times"))...)
+		}
+		src = src[:min(len(src), snappyBlockBytes)]
+		got, err := s2.Decode(nil, appendSnappy(nil, src))
+		require.NoError(t, err)
+		require.True(t, bytes.Equal(src, got))
+	})
+	full := bytes.Repeat([]byte{7}, snappyBlockBytes)
+	got, err := s2.Decode(nil, appendSnappy(nil, full))
+	require.NoError(t, err)
+	require.True(t, bytes.Equal(full, got))
+}
