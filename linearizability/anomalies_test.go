@@ -157,6 +157,10 @@ func TestAnomaliesHaveTheirNames(t *testing.T) {
 			h.Assignments[1].Member, h.Assignments[1].Partitions = "b", []int32{0}
 		}, checkOwnership, "generation 1 of group readers gives orders-0 to two members: to a at"},
 		{"a member is taken back to an old generation", func(h *History) { h.Assignments[0].Generation = 2 }, checkOwnership, "was taken back from generation 2 to 1"},
+		{"a member commits in a generation that is over", func(h *History) {
+			h.Offsets[0].Generation = 1
+			h.Assignments = append(h.Assignments, Assignment{Group: "g", Generation: 2, Member: "b", Topic: "orders", Time: secondsOf(11)})
+		}, checkFencing, "client 6 committed offset 3 for orders-0 at 12.000 s as a member of generation 1 of group g, but b had its part in generation 2 at 11.000 s already"},
 		{"a send that is never answered", func(h *History) {
 			s := h.sendOf(4)
 			s.Outcome, s.Offset, s.Return, s.Ended, s.Attempts = Info, None, Never, Never, 4

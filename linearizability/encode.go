@@ -200,6 +200,10 @@ func (l *Log) writeOp(op *Op, invoke int64) {
 				b.field("seq", int64(r.Sequence))
 				b.raw(`}`)
 			}
+		case Commit:
+			if op.Session > 0 {
+				b.field("session", op.Session)
+			}
 		case ListOffsets:
 			b.field("epoch", int64(op.LeaderEpoch))
 		case Poll:

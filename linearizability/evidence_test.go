@@ -43,7 +43,7 @@ func wholeRun(t *testing.T) []byte {
 	}
 	for i, f := range []Function{Commit, FetchOffset} {
 		n := l.Invoke(Op{Time: time.Duration(12+2*i) * second, Process: 6, F: f, Group: "g", Topic: "orders", Offset: 3})
-		l.Complete(n, Op{Time: time.Duration(13+2*i) * second, Type: OK, Offset: 3})
+		l.Complete(n, Op{Time: time.Duration(13+2*i) * second, Type: OK, Offset: 3, Session: int64(1 - i)})
 	}
 	l.AddFault(Fault{Kind: Pause, Brokers: []int32{3}, Start: 2 * second, End: 3 * second})
 	for p := range int32(2) {

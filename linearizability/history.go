@@ -107,7 +107,8 @@ type OffsetOp struct {
 	Process      int64
 	Call, Return time.Duration
 	Offset       int64
-	Write        bool // a commit
+	Write        bool  // a commit
+	Generation   int64 // in which a member committed, 0 if no member did
 	Outcome      Type
 	Error        string
 }

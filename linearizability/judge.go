@@ -66,6 +66,8 @@ var (
 		needs: ofOffsets, uses: ofLedger, whole: (*court).registers}
 	checkOwnership = check{code: "K9", name: "a partition has one owner in each generation of a group", unit: "partitions assigned",
 		needs: ofAssignments, uses: ofLedger | ofMarks, whole: (*court).ownership}
+	checkFencing = check{code: "K9", name: "old members of a group commit nothing", unit: "offsets committed by members",
+		needs: ofAssignments, uses: ofOffsets | ofLedger, whole: (*court).fencing}
 	checkDress = check{code: "K1", name: "keys, headers and timestamps are those sent", unit: "records",
 		needs: ofDress, each: (*court).dress}
 	checkWhole = check{code: "–", name: "the history is whole", unit: "lines"}
@@ -74,7 +76,7 @@ var (
 // checks are what the judge performs, in the order of the verdict.
 func checks() []check {
 	return []check{checkSurvival, checkAgreement, checkRead, checkDuplicates, checkRefusals, checkSequence, checkFIFO, checkHonesty,
-		checkSessions, checkWatermark, checkLog, checkEnds, checkLeaders, checkReplicas, checkUnseen, checkResolved, checkRegister, checkOwnership, checkDress}
+		checkSessions, checkWatermark, checkLog, checkEnds, checkLeaders, checkReplicas, checkUnseen, checkResolved, checkRegister, checkOwnership, checkFencing, checkDress}
 }
 
 // Judge checks a history against what Kafka promises. A check whose evidence is

@@ -169,6 +169,9 @@ func (l *Log) Complete(number int64, op Op) {
 		if !o.Write && op.Type == OK {
 			o.Offset = op.Offset
 		}
+		if o.Write {
+			o.Generation = op.Session
+		}
 		op.Process, op.Group, op.Offset = o.Process, o.Group, o.Offset
 		op.Topic, op.Partition = o.TP.Topic, o.TP.Partition
 		if l.out != nil {

@@ -46,7 +46,7 @@ const None = -1
 //	            on Invoke                           on OK
 //	Send        Topic Partition Value Acks          Offset (None with acks=0), Broker, producer fields
 //	Poll        Topic Partition Offset Session      Records (Session may be left out)
-//	Commit      Group Topic Partition Offset        –
+//	Commit      Group Topic Partition Offset        Session
 //	FetchOffset Group Topic Partition               Offset (None if the group has none)
 //	ListOffsets Topic Partition                     Offset
 //	SendBatch   as Send, of the first record        Runs, and as Send, of the first record
@@ -93,7 +93,8 @@ type Op struct {
 	// Attempts is how many Produce requests carried the record.
 	Attempts int32
 
-	// Session changes whenever a consumer's position is set other than by
+	// Session of a Commit is the generation of the group in which a member
+	// committed, 0 if no member did. That of a Poll changes whenever a consumer's position is set other than by
 	// reading on: assign, seek, rebalance, offset reset.
 	Session int64
 	// Records read, in the order received.

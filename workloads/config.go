@@ -60,6 +60,12 @@ func workload(s *scenario.Scenario, bootstrap []string) (program.Config, error) 
 			cfg.Programs = append(cfg.Programs, &program.Consume{
 				Topic: topic.Name, Consumers: c.Clients(), Group: c.Group, Consumer: consumerConfig(c.Properties), ListOffsetsEvery: time.Second,
 			})
+		case *scenario.Members:
+			cfg.Programs = append(cfg.Programs, &program.Members{
+				Consume: program.Consume{Topic: topic.Name, Consumers: c.Clients(), Group: c.Group, Consumer: consumerConfig(c.Properties)},
+				Stay:    program.Bounds{Min: c.Stay.Min, Max: c.Stay.Max}, Away: program.Bounds{Min: c.Away.Min, Max: c.Away.Max},
+				Static: c.Static.Set(),
+			})
 		case *scenario.Committers:
 			cfg.Programs = append(cfg.Programs, &program.Register{
 				Topic: topic.Name, Registers: c.Clients(), Group: scenario.CommittersGroup(committers),
@@ -116,6 +122,9 @@ func consumerConfig(p scenario.Properties) client.ConsumerConfig {
 		MaxBytes:          int32(p.Int("fetch.max.bytes", 0)),
 		PartitionMaxBytes: int32(p.Int("max.partition.fetch.bytes", 0)),
 		MaxPollRecords:    int(p.Int("max.poll.records", 0)),
+		SessionTimeout:    p.Millis("session.timeout.ms", 0),
+		HeartbeatInterval: p.Millis("heartbeat.interval.ms", 0),
+		RebalanceTimeout:  p.Millis("max.poll.interval.ms", 0),
 	}
 }
 

@@ -271,6 +271,9 @@ func settings(s *scenario.Scenario) []reports.Setting {
 	set("", "producers", scenario.Count[*scenario.Producers](s.Load))
 	set("", "consumers", scenario.Count[*scenario.Consumers](s.Load))
 	set("", "committers", scenario.Count[*scenario.Committers](s.Load))
+	if n := scenario.Count[*scenario.Members](s.Load); n > 0 {
+		set("", "members who come and go", n)
+	}
 	producers := scenario.Of[*scenario.Producers](s.Load)
 	for i, p := range producers {
 		which := programOf(producers, i, "producers", "")

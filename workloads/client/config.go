@@ -209,6 +209,11 @@ type ConsumerConfig struct {
 	HeartbeatInterval time.Duration
 	RebalanceTimeout  time.Duration
 
+	// Silent leaves the group at Close without a word, as a process that dies
+	// (internal.leave.group.on.close=false): others get its partitions when its
+	// session has timed out.
+	Silent bool
+
 	// OnAssigned and OnRevoked are told of changes to the group assignment,
 	// by the task that runs the membership. They may commit offsets but must
 	// not Poll. OnRevoked runs before the group goes on; lost is true when the

@@ -358,24 +358,33 @@ func (k *Consumer) Commit(offsets []OffsetCommit, timeout time.Duration) CommitR
 		who = k.group.who
 	}
 	k.mu.Unlock()
-	return k.c.commit(k.cfg.Group, who, offsets, timeout)
+	r := k.c.commit(k.cfg.Group, who, offsets, timeout)
+	r.Generation = max(0, who.generation)
+	return r
 }
 
 // CommitPositions commits the positions of all assigned partitions: that is,
 // everything Poll has returned.
 func (k *Consumer) CommitPositions(timeout time.Duration) CommitResult {
+	offsets := k.Positions()
+	if len(offsets) == 0 {
+		return CommitResult{Outcome: OutcomeOK, Broker: -1}
+	}
+	return k.Commit(offsets, timeout)
+}
+
+// Positions are those of all assigned partitions that are known: what
+// CommitPositions commits.
+func (k *Consumer) Positions() []OffsetCommit {
 	k.mu.Lock()
+	defer k.mu.Unlock()
 	var offsets []OffsetCommit
 	for _, pt := range k.parts {
 		if pt.stage >= wantValid && pt.next >= 0 {
 			offsets = append(offsets, OffsetCommit{TopicPartition: pt.tp, Offset: pt.next, LeaderEpoch: pt.nextEpoch})
 		}
 	}
-	k.mu.Unlock()
-	if len(offsets) == 0 {
-		return CommitResult{Outcome: OutcomeOK, Broker: -1}
-	}
-	return k.Commit(offsets, timeout)
+	return offsets
 }
 
 // Close stops reading and leaves the group. It does not commit.

@@ -20,6 +20,7 @@ type membership struct {
 	task   env.Task
 	who    member
 	held   []TopicPartition // assigned and not revoked
+	deaf   time.Duration    // until when it does nothing: see Stall
 }
 
 // Subscribe joins the group and reads the partitions it assigns. Positions
@@ -61,6 +62,7 @@ var errLost = errors.New("expelled from the group")
 func (m *membership) run() {
 	k := m.k
 	for failures := int32(0); !m.closing(); {
+		m.stall()
 		err := m.generation()
 		if m.closing() {
 			break
@@ -116,6 +118,27 @@ func (m *membership) sleep(d time.Duration) {
 	}
 }
 
+// stall waits out what Stall has asked for.
+func (m *membership) stall() {
+	m.k.mu.Lock()
+	left := m.deaf - m.k.e.Now()
+	m.k.mu.Unlock()
+	if left > 0 {
+		m.sleep(left)
+	}
+}
+
+// Stall keeps the member from sending heartbeats and from joining again for d,
+// as a long pause of its process does. It goes on believing in its assignment
+// meanwhile. A caller that wants the whole process to stall does not Poll.
+func (k *Consumer) Stall(d time.Duration) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.group != nil {
+		k.group.deaf = k.e.Now() + d
+	}
+}
+
 // generation joins, takes the assignment and sends heartbeats until that ends.
 func (m *membership) generation() error {
 	k := m.k
@@ -143,6 +166,7 @@ func (m *membership) beat(node int32) error {
 	pause := k.cfg.HeartbeatInterval
 	for failures := int32(1); ; {
 		m.sleep(pause)
+		m.stall()
 		if m.closing() {
 			return nil
 		}
@@ -347,7 +371,7 @@ func (m *membership) revoke(lost bool) {
 // does it otherwise.
 func (m *membership) leave() {
 	k := m.k
-	if m.who.id == "" || m.who.instance != nil {
+	if m.who.id == "" || m.who.instance != nil || k.cfg.Silent {
 		return
 	}
 	node, err := k.c.findCoordinator(k.cfg.Group, k.c.cfg.RetryBackoffMax)

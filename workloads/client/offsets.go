@@ -25,6 +25,9 @@ type CommitResult struct {
 	Outcome Outcome
 	Err     error // of the first partition that was not committed
 	Broker  int32 // that was asked, -1 if none was
+	// Generation of the group as whose member a consumer has committed, 0 if as
+	// none.
+	Generation int32
 }
 
 // member is who commits: the zero value with generation -1 is nobody.
@@ -47,7 +50,7 @@ func (c *Client) CommitOffsets(group string, offsets []OffsetCommit, timeout tim
 func (c *Client) commit(group string, who member, offsets []OffsetCommit, timeout time.Duration) CommitResult {
 	node, err := c.findCoordinator(group, timeout)
 	if err != nil {
-		return CommitResult{OutcomeFail, fmt.Errorf("committing offsets of group %q: %w", group, err), -1}
+		return CommitResult{Outcome: OutcomeFail, Err: fmt.Errorf("committing offsets of group %q: %w", group, err), Broker: -1}
 	}
 	req := kmsg.NewPtrOffsetCommitRequest()
 	req.Group = group
@@ -76,7 +79,7 @@ func (c *Client) commit(group string, who member, offsets []OffsetCommit, timeou
 		if errors.Is(err, errNotSent) {
 			outcome = OutcomeFail
 		}
-		return CommitResult{outcome, err, node}
+		return CommitResult{Outcome: outcome, Err: err, Broker: node}
 	}
 	result := commitResult(resp.(*kmsg.OffsetCommitResponse), len(offsets))
 	result.Broker = node

@@ -58,7 +58,10 @@ func (p *Consume) Promise(m *linearizability.Manifest) {
 	m.Consumers += p.Consumers
 	m.Read = append(m.Read, p.Topic)
 	m.Probes = m.Probes || p.ListOffsetsEvery > 0
-	m.Group = m.Group || p.Group != ""
+	if p.Group != "" {
+		m.Group = true
+		m.Registers += p.Consumers
+	}
 }
 
 func (p *Consume) join(w *Workload, _ int) error {
@@ -92,6 +95,11 @@ type consuming struct {
 	c     *client.Client
 	k     *client.Consumer
 	index int
+
+	// Of members of a group that come and go.
+	life   int64         // how many consumers this client was before
+	static string        // the id under which it is a static member, "" if it is none
+	until  time.Duration // when to stop reading although there may be more; 0 is never
 
 	// Of pollBatches.
 	runs     []linearizability.Run
@@ -150,6 +158,9 @@ func (r *consuming) assigned(parts []client.TopicPartition) {
 	}
 	a := linearizability.Assignment{Group: r.p.Group, Process: r.p.process(r.index, 0), Topic: r.p.Topic, Time: r.e.Now()}
 	a.Member, a.Generation = r.k.Member()
+	if r.static != "" { // its member id is another one each time
+		a.Member = r.static
+	}
 	for _, tp := range parts {
 		a.Partitions = append(a.Partitions, tp.Partition)
 	}
@@ -172,7 +183,10 @@ func (r *consuming) read() {
 		now := r.e.Now()
 		if r.p.Group != "" && now-committed >= commitEvery {
 			committed = now
-			r.k.CommitPositions(w.requestTimeout())
+			r.commit()
+		}
+		if r.until > 0 && now >= r.until && !w.over(r.e) {
+			return
 		}
 		deadline := w.end() + w.cfg.Drain
 		if w.now(r.e) >= deadline {
@@ -194,7 +208,6 @@ func (r *consuming) read() {
 // learns them. A member of a group answers for the whole group, by what is
 // committed: in the middle of a rebalance its own partitions are none.
 func (r *consuming) caughtUp(ends map[client.TopicPartition]int64) bool {
-	w := r.w
 	parts := r.k.Assigned()
 	if r.p.Group != "" {
 		parts = r.p.topic.every(0, 1)
@@ -215,9 +228,9 @@ func (r *consuming) caughtUp(ends map[client.TopicPartition]int64) bool {
 			positions[i], _ = r.k.Position(tp)
 		}
 	} else {
-		r.k.CommitPositions(w.requestTimeout())
-		committed, _, err := r.c.FetchOffsets(r.p.Group, parts, probeTimeout)
-		if err != nil {
+		r.commit()
+		committed, ok := r.fetchCommitted(parts)
+		if !ok {
 			return false
 		}
 		positions = committed
@@ -228,6 +241,64 @@ func (r *consuming) caughtUp(ends map[client.TopicPartition]int64) bool {
 		}
 	}
 	return true
+}
+
+// commit commits what polls have returned and takes that down: of each
+// partition by itself, as the register that it is.
+func (r *consuming) commit() {
+	positions := r.k.Positions()
+	if len(positions) == 0 {
+		return
+	}
+	w := r.w
+	numbers := make([]int64, len(positions))
+	for i, o := range positions {
+		numbers[i] = w.rec.Invoke(linearizability.Op{
+			Time: r.e.Now(), Process: r.p.process(r.index, o.Partition), F: linearizability.Commit, Group: r.p.Group,
+			Topic: o.Topic, Partition: o.Partition, Offset: o.Offset,
+			Broker: linearizability.None, LeaderEpoch: linearizability.None,
+		})
+	}
+	res := r.k.Commit(positions, w.requestTimeout())
+	for _, n := range numbers {
+		w.rec.Complete(n, linearizability.Op{
+			Time: r.e.Now(), Type: ended(res.Outcome), Session: int64(res.Generation), Broker: res.Broker,
+			LeaderEpoch: linearizability.None, Error: reason(res.Err),
+		})
+	}
+}
+
+// fetchCommitted reads what the group has committed, and takes it down.
+func (r *consuming) fetchCommitted(parts []client.TopicPartition) (offsets []int64, ok bool) {
+	w := r.w
+	numbers := make([]int64, len(parts))
+	for i, tp := range parts {
+		numbers[i] = w.rec.Invoke(linearizability.Op{
+			Time: r.e.Now(), Process: r.p.process(r.index, tp.Partition), F: linearizability.FetchOffset, Group: r.p.Group,
+			Topic: tp.Topic, Partition: tp.Partition, Offset: linearizability.None,
+			Broker: linearizability.None, LeaderEpoch: linearizability.None,
+		})
+	}
+	offsets, broker, err := r.c.FetchOffsets(r.p.Group, parts, probeTimeout)
+	for i, n := range numbers {
+		done := linearizability.Op{Time: r.e.Now(), Type: linearizability.OK, Broker: broker, LeaderEpoch: linearizability.None}
+		if err != nil {
+			done.Type, done.Error, done.Offset = linearizability.Fail, reason(err), linearizability.None
+		} else {
+			done.Offset = offsets[i]
+		}
+		w.rec.Complete(n, done)
+	}
+	return offsets, err == nil
+}
+
+// session is the number of a consumer's session, which is unique among all
+// that the client was.
+func (r *consuming) session(s int64) int64 {
+	if s < 0 {
+		return s
+	}
+	return r.life<<32 + s
 }
 
 // record takes down what a poll that began at started has returned.
@@ -252,7 +323,7 @@ func (r *consuming) record(batch *client.Batch, started time.Duration) {
 			}
 		}
 		w.consumed.Add(int64(len(records)))
-		n := r.invokePoll(started, p.TopicPartition, p.Position, p.Session)
+		n := r.invokePoll(started, p.TopicPartition, p.Position, r.session(p.Session))
 		epoch := int32(linearizability.None)
 		if k := len(p.Records); k > 0 {
 			epoch = p.Records[k-1].LeaderEpoch

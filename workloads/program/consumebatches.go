@@ -50,7 +50,7 @@ func (r *consuming) pollBatches() {
 		} else {
 			op.Records = records
 		}
-		w.rec.Complete(r.invokePoll(started, p.TopicPartition, p.Position, p.Session), op)
+		w.rec.Complete(r.invokePoll(started, p.TopicPartition, p.Position, r.session(p.Session)), op)
 	}
 	r.recordErrors(got.Errors, started, now)
 }

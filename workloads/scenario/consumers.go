@@ -17,13 +17,15 @@ func (c *Consumers) Clients() int { return int(c.Count.Max) }
 
 func (c *Consumers) least() int64 { return c.Count.Min }
 
+func (c *Consumers) group() string { return c.Group }
+
 // On implements Clients.
 func (c *Consumers) On() string { return c.Topic }
 
 func (c *Consumers) draw(seed uint64, path string) Program {
 	r := *c
 	r.Count = c.Count.Draw(stream(seed, path+".count"))
-	r.Properties = c.Properties.draw(seed, path+".properties")
+	r.Properties = c.Properties.draw(seed, path+".properties").inOrder(c.Properties, consumerOrder, func(name string) int64 { return consumerDefaults[name] })
 	return Program{Consumers: &r}
 }
 

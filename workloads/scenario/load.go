@@ -47,6 +47,7 @@ type Program struct {
 	Producers  *Producers  `yaml:"producers,omitempty"`
 	Consumers  *Consumers  `yaml:"consumers,omitempty"`
 	Committers *Committers `yaml:"committers,omitempty"`
+	Members    *Members    `yaml:"members,omitempty"`
 }
 
 // Clients is a kind of program: settings of clients that do the same.
@@ -63,6 +64,9 @@ type Clients interface {
 	draw(seed uint64, path string) Program
 }
 
+// grouped are programs whose clients may be members of a consumer group.
+type grouped interface{ group() string }
+
 // each lists what is set.
 func (p Program) each() (kinds []string, all []Clients) {
 	add := func(kind string, set bool, c Clients) {
@@ -73,6 +77,7 @@ func (p Program) each() (kinds []string, all []Clients) {
 	add("producers", p.Producers != nil, p.Producers)
 	add("consumers", p.Consumers != nil, p.Consumers)
 	add("committers", p.Committers != nil, p.Committers)
+	add("members", p.Members != nil, p.Members)
 	return kinds, all
 }
 
@@ -187,11 +192,11 @@ func (s *Scenario) checkPrograms() (string, error) {
 		if _, ok := s.TopicOf(c.On()); !ok && (c.On() != "" || c.Clients() > 0) {
 			return join(path, "topic"), s.noTopic(c.On())
 		}
-		if k, ok := c.(*Consumers); ok && k.Group != "" {
-			if before, taken := groups[k.Group]; taken {
-				return join(path, "group"), fmt.Errorf("%s use the group %q already; name another", before, k.Group)
+		if k, ok := c.(grouped); ok && k.group() != "" {
+			if before, taken := groups[k.group()]; taken {
+				return join(path, "group"), fmt.Errorf("%s use the group %q already; name another", before, k.group())
 			}
-			groups[k.Group] = path
+			groups[k.group()] = path
 		}
 		return "", nil
 	}

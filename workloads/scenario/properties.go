@@ -141,6 +141,9 @@ var consumerProperties = map[string]kind{
 	"fetch.max.bytes":           number(1, math.MaxInt32),
 	"max.partition.fetch.bytes": number(1, math.MaxInt32),
 	"max.poll.records":          number(1, math.MaxInt32),
+	"session.timeout.ms":        number(1, math.MaxInt32),
+	"heartbeat.interval.ms":     number(1, math.MaxInt32),
+	"max.poll.interval.ms":      number(1, math.MaxInt32),
 	"isolation.level":           oneOf("read_uncommitted", "read_committed"),
 }
 

@@ -87,6 +87,17 @@ var clientOrder = []order{{"retry.backoff.ms", 1, "retry.backoff.max.ms"}}
 // clientDefaults are Kafka's, of the settings in clientOrder.
 var clientDefaults = map[string]int64{"retry.backoff.ms": 100, "retry.backoff.max.ms": 1000}
 
+// consumerOrder are the settings of consumers that depend on each other.
+var consumerOrder = []order{
+	{"heartbeat.interval.ms", 3, "session.timeout.ms"},
+	{"fetch.min.bytes", 1, "fetch.max.bytes"},
+}
+
+// consumerDefaults are Kafka's, of the settings in consumerOrder.
+var consumerDefaults = map[string]int64{
+	"heartbeat.interval.ms": 3000, "session.timeout.ms": 45_000, "fetch.min.bytes": 1, "fetch.max.bytes": 50 << 20,
+}
+
 // inOrder cuts the lesser setting of each order to what the greater one allows,
 // if one of them was drawn.
 func (p Properties) inOrder(was Properties, orders []order, def func(string) int64) Properties {
