@@ -32,7 +32,7 @@ func (c *court) fencing(context.Context) {
 			continue
 		}
 		if p := coordinatorOf(c.parts, c.h.topic(OffsetsTopic), o.Group); p != nil {
-			if losses := p.losses(newer.Time); len(losses) > 0 {
+			if losses := p.losses(-1); len(losses) > 0 && losses[0].at <= o.Return {
 				c.excused(&partition{tp: o.TP}, max(0, o.Offset), "generations of groups live in "+p.tp.String()+": "+losses[0].reason)
 				continue
 			}

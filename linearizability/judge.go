@@ -67,7 +67,7 @@ var (
 	checkOwnership = check{code: "K9", name: "a partition has one owner in each generation of a group", unit: "partitions assigned",
 		needs: ofAssignments, uses: ofLedger | ofMarks, whole: (*court).ownership}
 	checkFencing = check{code: "K9", name: "old members of a group commit nothing", unit: "offsets committed by members",
-		needs: ofAssignments, uses: ofOffsets | ofLedger, whole: (*court).fencing}
+		needs: ofAssignments, uses: ofOffsets | ofLedger | ofMarks, whole: (*court).fencing}
 	checkDress = check{code: "K1", name: "keys, headers and timestamps are those sent", unit: "records",
 		needs: ofDress, each: (*court).dress}
 	checkWhole = check{code: "–", name: "the history is whole", unit: "lines"}
