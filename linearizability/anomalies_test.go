@@ -161,6 +161,8 @@ func TestAnomaliesHaveTheirNames(t *testing.T) {
 			h.Offsets[0].Generation = 1
 			h.Assignments = append(h.Assignments, Assignment{Group: "g", Generation: 2, Member: "b", Topic: "orders", Time: secondsOf(11)})
 		}, checkFencing, "client 6 committed offset 3 for orders-0 at 12.000 s as a member of generation 1 of group g, but b had its part in generation 2 at 11.000 s already"},
+		{"what was done is not", func(h *History) { h.Administrations[0].Wrong = "it was created although it was there" }, checkAdministration,
+			"administrator 8 asked to create (topic own) at 4.000 s, and at 5.000 s it was created although it was there"},
 		{"a send that is never answered", func(h *History) {
 			s := h.sendOf(4)
 			s.Outcome, s.Offset, s.Return, s.Ended, s.Attempts = Info, None, Never, Never, 4

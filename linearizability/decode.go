@@ -382,6 +382,8 @@ func (rd *reader) fact(l *fileLine) error {
 		err = appendFact(&h.Assignments, l.Value)
 	case "flaw":
 		err = appendFact(&h.Flaws, l.Value)
+	case "administration":
+		err = appendFact(&h.Administrations, l.Value)
 	case "topic":
 		err = appendFact(&h.Topics, l.Value)
 	case "fault":

@@ -96,10 +96,11 @@
 // linearizable, which the offsets allow to be checked exactly in linear time,
 // and ListOffsets knows what its leader acknowledged (LIN). A committed offset
 // is a linearizable register, for which Porcupine is used (K8). A partition has
-// one owner in each generation of a group, and members of older ones commit nothing
-// (K9), and a leader epoch one leader
-// (K12). Once all has healed, sends are answered and consumers get everything
-// (K10), and in the end all replicas agree, those of internal topics too (K11).
+// one owner in each generation of a group, and members of older ones commit
+// nothing (K9). A leader epoch has one leader (K12). What an administrator was
+// told is done is done (K15). Once all has healed, sends are answered and
+// consumers get everything (K10), and in the end all replicas agree, those of
+// internal topics too (K11).
 //
 // # Excuses
 //

@@ -11,20 +11,21 @@ type evidence uint32
 const (
 	ofSends evidence = 1 << iota
 	ofPolls
-	ofEnds        // ListOffsets
-	ofOffsets     // of groups
-	ofAssignments // of partitions to members of groups
-	ofTopics      // their settings
-	ofFaults      // with what they took
-	ofStates      // of partitions, as the controllers committed them
-	ofElections   // all of them
-	ofEpochs      // where they began
-	ofMarks       // high watermarks
-	ofLog         // the log that each partition ended with
-	ofReplicas    // the logs that all its replicas ended with
-	ofDrain       // consumers that read to the end
-	ofHealing     // when the faults were over
-	ofDress       // keys, headers and timestamps that follow from the values
+	ofEnds           // ListOffsets
+	ofOffsets        // of groups
+	ofAssignments    // of partitions to members of groups
+	ofTopics         // their settings
+	ofFaults         // with what they took
+	ofStates         // of partitions, as the controllers committed them
+	ofElections      // all of them
+	ofEpochs         // where they began
+	ofMarks          // high watermarks
+	ofLog            // the log that each partition ended with
+	ofReplicas       // the logs that all its replicas ended with
+	ofDrain          // consumers that read to the end
+	ofHealing        // when the faults were over
+	ofDress          // keys, headers and timestamps that follow from the values
+	ofAdministration // what administrators were answered
 
 	// What decides about excuses.
 	ofLedger = ofTopics | ofFaults | ofStates | ofEpochs
@@ -71,6 +72,7 @@ var evidences = []struct {
 		}
 		return "the records have no keys, headers and timestamps to check"
 	}},
+	{ofAdministration, []string{"administration"}, func(h *History) string { return noneOf(h.Manifest.Administrators, "administrator") }},
 	{ofHealing, nil, func(h *History) string {
 		if h.Closing.Patience > 0 {
 			return ""

@@ -18,7 +18,7 @@ func wholeRun(t *testing.T) []byte {
 	var file bytes.Buffer
 	l := NewLog(&file)
 	facts := []Fact{FactStates, FactElections, FactEpochStarts, FactBeginnings, FactWatermarks, FactReplicas, FactLive}
-	l.Begin(Manifest{Facts: facts, Producers: 1, Consumers: 1, Registers: 1, Probes: true, Group: true, Dressed: true})
+	l.Begin(Manifest{Facts: facts, Producers: 1, Consumers: 1, Registers: 1, Administrators: 1, Probes: true, Group: true, Dressed: true})
 	l.AddTopic(Topic{Name: "orders", Partitions: 2, ReplicationFactor: 3, MinISR: 2, ELR: true})
 	var logs [2][]ScanRecord
 	for p := range int32(2) {
@@ -45,6 +45,7 @@ func wholeRun(t *testing.T) []byte {
 		n := l.Invoke(Op{Time: time.Duration(12+2*i) * second, Process: 6, F: f, Group: "g", Topic: "orders", Offset: 3})
 		l.Complete(n, Op{Time: time.Duration(13+2*i) * second, Type: OK, Offset: 3, Session: int64(1 - i)})
 	}
+	l.AddAdministration(Administration{Process: 8, Op: "create", Topic: "own", Call: 4 * second, Return: 5 * second})
 	l.AddFault(Fault{Kind: Pause, Brokers: []int32{3}, Start: 2 * second, End: 3 * second})
 	for p := range int32(2) {
 		for b := int32(1); b <= 3; b++ {

@@ -38,14 +38,15 @@ type History struct {
 	Manifest *Manifest
 	Closing  *End
 
-	Topics         []Topic
-	Faults         []Fault
-	States         []PartitionState
-	Epochs         []EpochStart
-	HighWatermarks []HighWatermark
-	Scans          []Scan
-	Assignments    []Assignment
-	Flaws          []Flaw
+	Topics          []Topic
+	Faults          []Fault
+	States          []PartitionState
+	Epochs          []EpochStart
+	HighWatermarks  []HighWatermark
+	Scans           []Scan
+	Assignments     []Assignment
+	Flaws           []Flaw
+	Administrations []Administration
 
 	// Live are verdicts on what was watched while the run went on.
 	Live []Verdict

@@ -68,6 +68,8 @@ var (
 		needs: ofAssignments, uses: ofLedger | ofMarks, whole: (*court).ownership}
 	checkFencing = check{code: "K9", name: "old members of a group commit nothing", unit: "offsets committed by members",
 		needs: ofAssignments, uses: ofOffsets | ofLedger | ofMarks, whole: (*court).fencing}
+	checkAdministration = check{code: "K15", name: "what administrators were told was done is done", unit: "answers",
+		needs: ofAdministration, whole: (*court).administration}
 	checkDress = check{code: "K1", name: "keys, headers and timestamps are those sent", unit: "records",
 		needs: ofDress, each: (*court).dress}
 	checkWhole = check{code: "–", name: "the history is whole", unit: "lines"}
@@ -76,7 +78,7 @@ var (
 // checks are what the judge performs, in the order of the verdict.
 func checks() []check {
 	return []check{checkSurvival, checkAgreement, checkRead, checkDuplicates, checkRefusals, checkSequence, checkFIFO, checkHonesty,
-		checkSessions, checkWatermark, checkLog, checkEnds, checkLeaders, checkReplicas, checkUnseen, checkResolved, checkRegister, checkOwnership, checkFencing, checkDress}
+		checkSessions, checkWatermark, checkLog, checkEnds, checkLeaders, checkReplicas, checkUnseen, checkResolved, checkRegister, checkOwnership, checkFencing, checkAdministration, checkDress}
 }
 
 // Judge checks a history against what Kafka promises. A check whose evidence is

@@ -38,6 +38,8 @@ type Manifest struct {
 	Producers int `json:"producers"`
 	Consumers int `json:"consumers"`
 	Registers int `json:"registers"`
+	// Administrators are clients that take down what administering came to.
+	Administrators int `json:"administrators,omitempty"`
 	// Read names the topics that consumers read to their ends; all of them if
 	// it is empty.
 	Read []string `json:"read,omitempty"`
@@ -131,6 +133,7 @@ func (h *History) Counts() Counts {
 	fact("scan", len(h.Scans))
 	fact("live", len(h.Live))
 	fact("flaw", len(h.Flaws))
+	fact("administration", len(h.Administrations))
 	for i := range h.Scans {
 		fact("records scanned", int(c["records scanned"])+len(h.Scans[i].Records)+len(h.Scans[i].Runs))
 	}

@@ -66,6 +66,8 @@ func workload(s *scenario.Scenario, bootstrap []string) (program.Config, error) 
 				Stay:    program.Bounds{Min: c.Stay.Min, Max: c.Stay.Max}, Away: program.Bounds{Min: c.Away.Min, Max: c.Away.Max},
 				Static: c.Static.Set(),
 			})
+		case *scenario.Administrators:
+			cfg.Programs = append(cfg.Programs, &program.Administer{Topic: topic.Name, Administrators: c.Clients(), Every: c.Every.Value()})
 		case *scenario.Committers:
 			cfg.Programs = append(cfg.Programs, &program.Register{
 				Topic: topic.Name, Registers: c.Clients(), Group: scenario.CommittersGroup(committers),

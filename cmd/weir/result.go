@@ -274,6 +274,9 @@ func settings(s *scenario.Scenario) []reports.Setting {
 	if n := scenario.Count[*scenario.Members](s.Load); n > 0 {
 		set("", "members who come and go", n)
 	}
+	if n := scenario.Count[*scenario.Administrators](s.Load); n > 0 {
+		set("", "administrators", n)
+	}
 	producers := scenario.Of[*scenario.Producers](s.Load)
 	for i, p := range producers {
 		which := programOf(producers, i, "producers", "")

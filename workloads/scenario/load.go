@@ -44,10 +44,11 @@ func Histories() []string { return []string{HistoryRecords, HistoryBatches, Hist
 // Program is what some of the clients do: exactly one of its fields is set. A
 // kind of program is a file with its settings, and a line here and in each.
 type Program struct {
-	Producers  *Producers  `yaml:"producers,omitempty"`
-	Consumers  *Consumers  `yaml:"consumers,omitempty"`
-	Committers *Committers `yaml:"committers,omitempty"`
-	Members    *Members    `yaml:"members,omitempty"`
+	Producers      *Producers      `yaml:"producers,omitempty"`
+	Consumers      *Consumers      `yaml:"consumers,omitempty"`
+	Committers     *Committers     `yaml:"committers,omitempty"`
+	Members        *Members        `yaml:"members,omitempty"`
+	Administrators *Administrators `yaml:"administrators,omitempty"`
 }
 
 // Clients is a kind of program: settings of clients that do the same.
@@ -78,6 +79,7 @@ func (p Program) each() (kinds []string, all []Clients) {
 	add("consumers", p.Consumers != nil, p.Consumers)
 	add("committers", p.Committers != nil, p.Committers)
 	add("members", p.Members != nil, p.Members)
+	add("administrators", p.Administrators != nil, p.Administrators)
 	return kinds, all
 }
 

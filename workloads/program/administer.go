@@ -1,0 +1,327 @@
+package program
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
+	"github.com/weirlab/weir/env"
+	"github.com/weirlab/weir/linearizability"
+	"github.com/weirlab/weir/workloads/client"
+)
+
+// Administer is the program of administrators. Each has a topic of its own, which
+// it creates, grows, configures, writes to, cuts, reads, deletes and creates again
+// under the same name, and so knows what is to be there. Where an answer does not
+// come, what was asked for may still be done at any time: the administrator goes
+// on with a topic of another name. Besides it looks around
+// in the cluster and does to the topic under load what harms nobody: preferred
+// elections and changes of its configuration.
+//
+// Every answer is taken down ([linearizability.Administration]) with what is
+// wrong with it. Errors are never wrong, but for one that says that the broker
+// does not know what went wrong: a controller that has been replaced may answer
+// by what it knows. What has been answered without an error holds.
+type Administer struct {
+	Topic          string
+	Administrators int
+	Every          time.Duration // pause between the operations of one of them
+
+	w       *Workload
+	topic   *topic
+	process int64
+}
+
+// Kind implements Program.
+func (p *Administer) Kind() string { return "administrator" }
+
+// Clients implements Program.
+func (p *Administer) Clients() int { return p.Administrators }
+
+// On implements Program.
+func (p *Administer) On() string { return p.Topic }
+
+// Groups implements Program.
+func (p *Administer) Groups() []string { return nil }
+
+// Promise implements Program: everything that is answered.
+func (p *Administer) Promise(m *linearizability.Manifest) { m.Administrators += p.Administrators }
+
+func (p *Administer) join(w *Workload, _ int) error {
+	topic, err := w.topic(p.Topic)
+	if err != nil {
+		return err
+	}
+	if p.Every <= 0 {
+		return fmt.Errorf("%s between the operations of an administrator: it must be above zero", p.Every)
+	}
+	p.w, p.topic, p.process = w, topic, w.claim(int64(p.Administrators))
+	return nil
+}
+
+// administering is one administrator's run.
+type administering struct {
+	p    *Administer
+	w    *Workload
+	e    env.Env
+	c    *client.Client
+	rand *env.Rand
+	who  string // name of the client
+
+	process int64
+	name    string // of its topic and of its group
+	topics  int    // that it had, of different names
+	present bool   // the topic is there
+	// partitions of the topic; life counts its creations.
+	partitions int32
+	life       int64
+	written    map[record]bool // acknowledged at the first attempt
+}
+
+// record is what is in a record of an administrator's topic.
+type record struct{ life, number int64 }
+
+func (p *Administer) run(e env.Env, name string, i int) error {
+	w := p.w
+	c, err := w.connect(e, name)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	r := &administering{p: p, w: w, e: e, c: c, rand: e.Rand("administration", name), who: name, process: p.process + int64(i)}
+	r.renew()
+	if wait := w.cfg.Start - w.now(e) + time.Duration(r.rand.Int64n(int64(p.Every)+1)); wait > 0 {
+		e.Sleep(wait)
+	}
+	// The client learns of the brokers with a topic that it has use for.
+	_, _, _ = c.Admin().ListOffset(p.topic.partition(0), client.TimestampLatest, w.requestTimeout())
+	for !w.over(e) {
+		r.act()
+		e.Sleep(p.Every)
+	}
+	r.settle()
+	return nil
+}
+
+// act does one thing.
+func (r *administering) act() {
+	if r.rand.Chance(1, 3) {
+		r.look()
+		return
+	}
+	switch {
+	case r.present:
+		[]func(){r.grow, r.configure, r.write, r.write, r.cut, r.delete, r.create}[r.rand.Intn(7)]()
+	case r.rand.Chance(7, 8):
+		r.create()
+	default:
+		r.delete()
+	}
+}
+
+// renew goes on with a topic of a name that was never used.
+func (r *administering) renew() {
+	r.topics++
+	r.name = fmt.Sprintf("%s-%d", r.who, r.topics)
+	r.present, r.partitions, r.written = false, 0, map[record]bool{}
+}
+
+// ask sends a request and takes down what came of it. wrong says what is wrong
+// with an answer that came, "" if nothing is.
+func (r *administering) ask(what string, req kmsg.Request, wrong func(kmsg.Response) string) (kmsg.Response, error) {
+	broker := int32(-1)
+	if r.rand.Chance(1, 2) {
+		broker = int32(1 + r.rand.Intn(len(r.w.cfg.Client.Bootstrap)))
+	}
+	call := r.e.Now()
+	resp, err := r.c.Request(broker, req, r.w.requestTimeout())
+	said := ""
+	if err == nil {
+		if said = wrong(resp); said == "" && hasCode(resp, kerr.UnknownServerError.Code) {
+			said = "the answer has the error code UNKNOWN_SERVER_ERROR"
+		}
+	}
+	r.tell(what, call, err, said)
+	return resp, err
+}
+
+// tell takes down an operation.
+func (r *administering) tell(what string, call time.Duration, err error, wrong string) {
+	if log, ok := r.w.rec.(interface {
+		AddAdministration(linearizability.Administration)
+	}); ok {
+		log.AddAdministration(linearizability.Administration{
+			Process: r.process, Op: what, Topic: r.name, Call: call, Return: r.e.Now(), Error: reason(err), Wrong: wrong,
+		})
+	}
+}
+
+// change asks for a change of the administrator's topic, of whose outcome code
+// tells, and reports whether it was made. wrong says what is wrong if it was.
+func (r *administering) change(what string, req kmsg.Request, code func(kmsg.Response) int16, wrong string) (made bool) {
+	resp, err := r.ask(what, req, func(resp kmsg.Response) string {
+		if code(resp) == 0 {
+			return wrong
+		}
+		return ""
+	})
+	answered := kerr.UnknownServerError.Code
+	if err == nil {
+		answered = code(resp)
+	}
+	switch answered {
+	case kerr.RequestTimedOut.Code, kerr.UnknownServerError.Code, kerr.NotController.Code:
+		r.renew()
+	}
+	return answered == 0
+}
+
+func (r *administering) create() {
+	req := kmsg.NewPtrCreateTopicsRequest()
+	req.TimeoutMillis = int32(r.w.requestTimeout() / time.Millisecond)
+	topic := kmsg.NewCreateTopicsRequestTopic()
+	topic.Topic, topic.NumPartitions = r.name, int32(1+r.rand.Intn(3))
+	topic.ReplicationFactor = r.p.topic.ReplicationFactor
+	req.Topics = append(req.Topics, topic)
+	wrong := ""
+	if r.present {
+		wrong = "it was created although it was there"
+	}
+	if r.change("create", req, func(resp kmsg.Response) int16 {
+		return one(resp.(*kmsg.CreateTopicsResponse).Topics, func(t *kmsg.CreateTopicsResponseTopic) int16 { return t.ErrorCode })
+	}, wrong) {
+		r.present, r.partitions = true, topic.NumPartitions
+		r.life++
+	}
+}
+
+func (r *administering) delete() {
+	req := kmsg.NewPtrDeleteTopicsRequest()
+	req.TimeoutMillis = int32(r.w.requestTimeout() / time.Millisecond)
+	req.TopicNames = []string{r.name}
+	topic := kmsg.NewDeleteTopicsRequestTopic()
+	topic.Topic = kmsg.StringPtr(r.name)
+	req.Topics = append(req.Topics, topic)
+	wrong := ""
+	if !r.present {
+		wrong = "it was deleted although it was not there"
+	}
+	if r.change("delete", req, func(resp kmsg.Response) int16 {
+		return one(resp.(*kmsg.DeleteTopicsResponse).Topics, func(t *kmsg.DeleteTopicsResponseTopic) int16 { return t.ErrorCode })
+	}, wrong) {
+		r.present, r.partitions = false, 0
+	}
+}
+
+func (r *administering) grow() {
+	if r.partitions >= 6 {
+		return
+	}
+	req := kmsg.NewPtrCreatePartitionsRequest()
+	req.TimeoutMillis = int32(r.w.requestTimeout() / time.Millisecond)
+	topic := kmsg.NewCreatePartitionsRequestTopic()
+	topic.Topic, topic.Count = r.name, r.partitions+1
+	req.Topics = append(req.Topics, topic)
+	if r.change("grow", req, func(resp kmsg.Response) int16 {
+		return one(resp.(*kmsg.CreatePartitionsResponse).Topics, func(t *kmsg.CreatePartitionsResponseTopic) int16 { return t.ErrorCode })
+	}, "") {
+		r.partitions++
+	}
+}
+
+// one is the code of the only answer there should be.
+func one[T any](answers []T, code func(*T) int16) int16 {
+	if len(answers) != 1 {
+		return kerr.UnknownServerError.Code
+	}
+	return code(&answers[0])
+}
+
+// write writes some records to the topic and reads a partition: what is there
+// was written since the topic was created.
+func (r *administering) write() {
+	call := r.e.Now()
+	c, err := r.w.connect(r.e, r.name+"-records")
+	if err != nil {
+		return
+	}
+	defer c.Close()
+	cfg := client.DefaultProducerConfig()
+	cfg.DeliveryTimeout, cfg.MaxBlock = 5*time.Second, 3*time.Second
+	to, err := c.NewProducer(cfg)
+	if err != nil {
+		return
+	}
+	partition := int32(r.rand.Intn(int(r.partitions)))
+	for n := range int64(1 + r.rand.Intn(5)) {
+		rec := record{r.life, call.Nanoseconds() + n}
+		value := binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(nil, uint64(rec.life)), uint64(rec.number))
+		to.Produce(&client.Record{Topic: r.name, Partition: partition, Value: value, TimestampMillis: r.e.Wall().UnixMilli()}, func(_ *client.Record, res client.Result) {
+			if res.Outcome == client.OutcomeOK && res.Attempts == 1 {
+				r.written[rec] = true
+			}
+		})
+	}
+	to.Close(10 * time.Second)
+	k, err := c.NewConsumer(client.ConsumerConfig{OffsetReset: client.ResetEarliest, MaxWait: 100 * time.Millisecond})
+	if err != nil {
+		return
+	}
+	defer k.Close()
+	k.Assign([]client.TopicPartition{{Topic: r.name, Partition: partition}})
+	wrong := ""
+	for range 2 {
+		batch := k.Poll(pollTimeout)
+		for i := range batch.Partitions {
+			for _, got := range batch.Partitions[i].Records {
+				if len(got.Value) != 16 {
+					continue
+				}
+				rec := record{int64(binary.BigEndian.Uint64(got.Value)), int64(binary.BigEndian.Uint64(got.Value[8:]))}
+				if rec.life != r.life && r.written[rec] {
+					wrong = fmt.Sprintf("offset %d of %s-%d holds a record that was acknowledged before the topic was deleted and created again", got.Offset, r.name, partition)
+				}
+			}
+		}
+	}
+	r.tell("write and read", call, nil, wrong)
+}
+
+// settle waits until the metadata says what is known of the topic: it has to
+// once everything is healed.
+func (r *administering) settle() {
+	call := r.e.Now()
+	deadline := r.w.end() + r.w.cfg.Drain
+	for {
+		why := r.unlike()
+		switch {
+		case why == "":
+			r.tell("describe at the end", call, nil, "")
+			return
+		case r.w.now(r.e) >= deadline:
+			r.tell("describe at the end", call, nil, why)
+			return
+		}
+		r.e.Sleep(200 * time.Millisecond)
+	}
+}
+
+// unlike says in what the metadata differs from what is known, "" in nothing.
+func (r *administering) unlike() string {
+	topic, err := r.c.Admin().DescribeTopic(r.name, 2*time.Second)
+	gone := errors.Is(err, kerr.UnknownTopicOrPartition)
+	switch {
+	case err != nil && !gone:
+		return "it cannot be described: " + err.Error()
+	case gone && r.present:
+		return "it was created and not deleted, but is not there"
+	case !gone && !r.present:
+		return "it was deleted and not created since, but is there"
+	case r.present && len(topic.Partitions) != int(r.partitions):
+		return fmt.Sprintf("it was given %d partitions and has %d", r.partitions, len(topic.Partitions))
+	}
+	return ""
+}
