@@ -17,7 +17,8 @@ import (
 // it creates, grows, configures, writes to, cuts, reads, deletes and creates again
 // under the same name, and so knows what is to be there. Where an answer does not
 // come, what was asked for may still be done at any time: the administrator goes
-// on with a topic of another name. Besides it looks around
+// on with a topic of another name. So it does where the answer is a surprise: a
+// broker that forwards a request may have sent it twice. Besides it looks around
 // in the cluster and does to the topic under load what harms nobody: preferred
 // elections and changes of its configuration.
 //
@@ -168,15 +169,7 @@ func (r *administering) change(what string, req kmsg.Request, code func(kmsg.Res
 		}
 		return ""
 	})
-	answered := kerr.UnknownServerError.Code
-	if err == nil {
-		answered = code(resp)
-	}
-	switch answered {
-	case kerr.RequestTimedOut.Code, kerr.UnknownServerError.Code, kerr.NotController.Code:
-		r.renew()
-	}
-	return answered == 0
+	return err == nil && code(resp) == 0
 }
 
 func (r *administering) create() {
@@ -190,11 +183,14 @@ func (r *administering) create() {
 	if r.present {
 		wrong = "it was created although it was there"
 	}
+	was := r.present
 	if r.change("create", req, func(resp kmsg.Response) int16 {
 		return one(resp.(*kmsg.CreateTopicsResponse).Topics, func(t *kmsg.CreateTopicsResponseTopic) int16 { return t.ErrorCode })
 	}, wrong) {
 		r.present, r.partitions = true, topic.NumPartitions
 		r.life++
+	} else if !was {
+		r.renew()
 	}
 }
 
@@ -209,10 +205,13 @@ func (r *administering) delete() {
 	if !r.present {
 		wrong = "it was deleted although it was not there"
 	}
+	was := r.present
 	if r.change("delete", req, func(resp kmsg.Response) int16 {
 		return one(resp.(*kmsg.DeleteTopicsResponse).Topics, func(t *kmsg.DeleteTopicsResponseTopic) int16 { return t.ErrorCode })
 	}, wrong) {
 		r.present, r.partitions = false, 0
+	} else if was {
+		r.renew()
 	}
 }
 
@@ -229,6 +228,8 @@ func (r *administering) grow() {
 		return one(resp.(*kmsg.CreatePartitionsResponse).Topics, func(t *kmsg.CreatePartitionsResponseTopic) int16 { return t.ErrorCode })
 	}, "") {
 		r.partitions++
+	} else {
+		r.renew()
 	}
 }
 

@@ -141,6 +141,12 @@ func (w *Workload) scan(e env.Env, c *client.Client, t *topic, end time.Duration
 		}
 		batch := k.PollBatches(min(left, pollTimeout))
 		for _, failed := range batch.Errors {
+			if errors.Is(failed.Err, client.ErrOutOfRange) {
+				if err := w.deletedMeanwhile(admin, k, &scans[failed.Partition], end-e.Now()); err != nil {
+					return nil, err
+				}
+				continue
+			}
 			return nil, fmt.Errorf("reading %s-%d: %w", failed.Topic, failed.Partition, failed.Err)
 		}
 		for i := range batch.Partitions {
@@ -160,6 +166,22 @@ func (w *Workload) scan(e env.Env, c *client.Client, t *topic, end time.Duration
 		parts = unfinished
 	}
 	return scans, nil
+}
+
+// deletedMeanwhile begins again at the new start of a log of which retention has
+// removed the beginning while it was read.
+func (w *Workload) deletedMeanwhile(admin *client.Admin, k *client.Consumer, s *linearizability.Scan, timeout time.Duration) error {
+	tp := client.TopicPartition{Topic: s.Topic, Partition: s.Partition}
+	start, _, err := admin.ListOffset(tp, client.TimestampEarliest, timeout)
+	if err != nil {
+		return err
+	}
+	if start <= s.LogStart {
+		return fmt.Errorf("reading %s-%d: %w, but the log begins at %d as before", s.Topic, s.Partition, client.ErrOutOfRange, start)
+	}
+	s.LogStart, s.Records, s.Runs = start, nil, nil
+	k.Seek(tp, start)
+	return nil
 }
 
 // keepScanned adds a batch's records to a scan.
