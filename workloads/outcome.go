@@ -52,8 +52,15 @@ type Options struct {
 	// its first arguments, to which those of "weir broker" are appended.
 	Broker []string
 
-	// Dir is where the local target keeps broker data and logs.
+	// Dir is where brokers that are processes of this machine keep data and logs.
 	Dir string
+
+	// KafkaLibs is where the jars of Apache Kafka are, if that is the target.
+	KafkaLibs string
+
+	// Bootstrap are brokers of the cluster that somebody else runs, if that is
+	// the target.
+	Bootstrap []string
 }
 
 // Sink is told of a run while it goes on. Times count from the start of the

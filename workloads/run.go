@@ -9,6 +9,7 @@ import (
 	"github.com/weirlab/weir/linearizability"
 	"github.com/weirlab/weir/workloads/scenario"
 	"github.com/weirlab/weir/workloads/target"
+	"github.com/weirlab/weir/workloads/target/kafka"
 	"github.com/weirlab/weir/workloads/target/local"
 	"github.com/weirlab/weir/workloads/target/sim"
 )
@@ -30,6 +31,22 @@ func RunSim(ctx context.Context, o Options) (*Outcome, error) {
 func RunLocal(ctx context.Context, o Options) (*Outcome, error) {
 	return run(ctx, o, func(tell target.Listener) (target.Cluster, error) {
 		return local.New(o.Scenario, local.Options{Broker: o.Broker, Dir: o.Dir}, tell)
+	})
+}
+
+// RunApacheKafka is RunLocal with brokers of Apache Kafka.
+func RunApacheKafka(ctx context.Context, o Options) (*Outcome, error) {
+	return run(ctx, o, func(tell target.Listener) (target.Cluster, error) {
+		return local.NewKafka(o.Scenario, local.KafkaOptions{Libs: o.KafkaLibs, Dir: o.Dir}, tell)
+	})
+}
+
+// RunKafka runs a scenario against a cluster that somebody else runs and judges
+// what its clients saw. No fault happens, and the outcome says so.
+func RunKafka(ctx context.Context, o Options) (*Outcome, error) {
+	o.Scenario = kafka.Explicit(o.Scenario)
+	return run(ctx, o, func(tell target.Listener) (target.Cluster, error) {
+		return kafka.New(o.Scenario, o.Bootstrap, tell)
 	})
 }
 

@@ -183,7 +183,13 @@ func newRun(s *scenario.Scenario, target string, started time.Time, planted []fa
 	}
 	for i, name := range s.BrokerNames() {
 		b := reports.Broker{ID: int32(i + 1), Name: name, Machine: "a process on this machine"}
-		if target == targetSim {
+		switch target {
+		case targetLocal:
+		case targetApacheKafka:
+			b.Machine = "a process of Apache Kafka on this machine"
+		default:
+			b.Machine = "not known"
+		case targetSim:
 			b.Machine, b.Storage = "simulated", simtarget.StorageName(s.Cluster)
 			if s.Cluster.Machine != "" {
 				b.Machine = "simulated " + s.Cluster.Machine

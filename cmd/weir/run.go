@@ -30,13 +30,8 @@ type runFlags struct {
 	json   bool
 	verify bool
 	tape   bool
+	kafka  kafkaFlags
 }
-
-// Targets of a run.
-const (
-	targetSim   = "sim"
-	targetLocal = "local"
-)
 
 func runCommand(s streams) *cobra.Command {
 	var f runFlags
@@ -47,8 +42,9 @@ func runCommand(s streams) *cobra.Command {
 			"The scenario is drawn from its seed into an explicit plan, run, judged and\n" +
 			"reported. Everything goes into a result directory of its own; weir-out/latest\n" +
 			"leads to the newest.",
-		Example: "  weir run\n  weir run --seed 0x2a\n  weir run scenarios/quickstart.yaml --target local",
-		Args:    cobra.MaximumNArgs(1),
+		Example: "  weir run\n  weir run --seed 0x2a\n  weir run scenarios/quickstart.yaml --target local\n" +
+			"  weir run --target apache-kafka\n  weir run --target kafka://localhost:9092,localhost:9093",
+		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			file := ""
 			if len(args) == 1 {
@@ -59,7 +55,8 @@ func runCommand(s streams) *cobra.Command {
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&f.seed, "seed", "", "seed, decimal or 0x…; by default the scenario's own")
-	flags.StringVar(&f.target, "target", targetSim, "what to run against: sim, or local for real broker processes on this machine")
+	flags.StringVar(&f.target, "target", targetSim, "what to run against: "+targetNames)
+	f.kafka.add(flags)
 	flags.StringVar(&f.out, "out", "weir-out", "directory for result directories")
 	flags.StringSliceVar(&f.plant, "plant", nil, "plant a bug in the broker, such as B1 (needs a build made by \"make faultbuild\")")
 	flags.BoolVar(&f.json, "json", false, "print run.json instead of the summary")
@@ -87,20 +84,14 @@ func runScenario(cmd *cobra.Command, s streams, file string, f runFlags) error {
 	if err != nil {
 		return err
 	}
-	if f.target != targetSim && f.target != targetLocal {
-		return fmt.Errorf("--target %q is not known; use sim or local", f.target)
-	}
-	if f.target == targetLocal && len(f.plant) > 0 {
-		return errors.New("--plant works with --target sim only: brokers of the local target are processes of their own")
-	}
-	if f.target == targetLocal && f.tape {
-		return errors.New("--tape works with --target sim only: nobody chooses in which order real processes run")
+	if err := f.checkTarget(); err != nil {
+		return err
 	}
 	planted, err := faults.Plant(f.plant)
 	if err != nil {
 		return err
 	}
-	dir, code, err := recordRun(cmd.Context(), s, sc.Resolve(), file, f, planted)
+	dir, code, err := recordRun(cmd.Context(), s, f.plan(sc), file, f, planted)
 	if err != nil {
 		return err
 	}
@@ -129,16 +120,7 @@ func recordRun(ctx context.Context, s streams, explicit *scenario.Scenario, file
 	if f.tape {
 		options.Tape = &sim.Tape{}
 	}
-	var outcome *workloads.Outcome
-	switch f.target {
-	case targetSim:
-		outcome, err = workloads.RunSim(ctx, options)
-	default:
-		if options.Broker, err = ownBroker(); err == nil {
-			options.Dir = filepath.Join(res.dir, "brokers")
-			outcome, err = workloads.RunLocal(ctx, options)
-		}
-	}
+	outcome, err := f.lead(ctx, options, filepath.Join(res.dir, "brokers"))
 	bar.done()
 	if err != nil {
 		record.Interrupted = err.Error()

@@ -6,7 +6,10 @@
 //     is a function of the scenario.
 //   - target/local starts broker processes on this machine and breaks them with
 //     signals. Brokers are black boxes until the run is over, when their log
-//     directories are read.
+//     directories are read. It also starts brokers of Apache Kafka
+//     (local.NewKafka), whose directories are not.
+//   - target/kafka is a cluster that somebody else runs: Weir is its client and
+//     can break nothing.
 //
 // What a target cannot do it says: faults ask for the interfaces they need
 // (package faults), the judge is told which facts it will get

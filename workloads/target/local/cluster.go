@@ -15,14 +15,10 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/twmb/franz-go/pkg/kmsg"
-
-	"github.com/weirlab/weir/broker/metadata"
 	"github.com/weirlab/weir/env"
 	"github.com/weirlab/weir/env/osenv"
 	"github.com/weirlab/weir/faults"
 	"github.com/weirlab/weir/linearizability"
-	"github.com/weirlab/weir/workloads/client"
 	"github.com/weirlab/weir/workloads/scenario"
 	"github.com/weirlab/weir/workloads/target"
 )
@@ -36,12 +32,10 @@ type Cluster struct {
 	e           env.Env
 	addrs       []string
 	processes   []*process
-	client      *client.Client
-
-	mu     sync.Mutex
-	asked  time.Duration // when the partitions were asked for last
-	states []linearizability.PartitionState
-	judged map[metadata.TopicID]linearizability.Topic // topics that are judged, as far as they were seen
+	asker       *target.Asker
+	// readable says that the brokers' logs are Weir's, to be read after the run.
+	readable bool
+	name     string
 }
 
 // process is one broker process.
@@ -64,7 +58,6 @@ type process struct {
 // Patience with processes that were asked to end.
 const (
 	stopPatience = 30 * time.Second
-	askTimeout   = time.Second
 )
 
 // Options say how brokers are started.
@@ -81,6 +74,16 @@ func New(s *scenario.Scenario, o Options, tell target.Listener) (target.Cluster,
 	if len(o.Broker) == 0 || o.Dir == "" {
 		return nil, errors.New("local target: it is not said how to start a broker, or where it keeps its data")
 	}
+	return newCluster(s, o.Dir, tell, func(c *Cluster, i int, controllers []string, p *process) error {
+		c.name, c.readable = "the local target", true
+		p.args = append(slices.Clone(o.Broker), brokerArgs(s, i, c.addrs, controllers, p.dir, p.events)...)
+		return nil
+	})
+}
+
+// newCluster finds addresses for the brokers and has prepare say how each is
+// started.
+func newCluster(s *scenario.Scenario, dir string, tell target.Listener, prepare func(c *Cluster, i int, controllers []string, p *process) error) (*Cluster, error) {
 	e, err := osenv.New(osenv.Options{Node: "director"})
 	if err != nil {
 		return nil, err
@@ -91,16 +94,18 @@ func New(s *scenario.Scenario, o Options, tell target.Listener) (target.Cluster,
 		return nil, err
 	}
 	addrs, controllers := addrs[:n], addrs[n:]
-	c := &Cluster{s: s, tell: tell, started: time.Now().Add(-e.Now()), e: e, addrs: addrs, asked: -time.Hour, judged: map[metadata.TopicID]linearizability.Topic{}}
+	c := &Cluster{s: s, tell: tell, started: time.Now().Add(-e.Now()), e: e, addrs: addrs}
 	for i := range addrs {
 		p := &process{name: target.BrokerName(i)}
-		if p.dir, p.events, p.log, err = makeDirs(o.Dir, p.name); err != nil {
+		if p.dir, p.events, p.log, err = makeDirs(dir, p.name); err != nil {
 			return nil, err
 		}
-		p.args = append(slices.Clone(o.Broker), brokerArgs(s, i, addrs, controllers, p.dir, p.events)...)
 		c.processes = append(c.processes, p)
+		if err := prepare(c, i, controllers, p); err != nil {
+			return nil, err
+		}
 	}
-	c.client, err = client.New(e, client.Config{Bootstrap: addrs, ClientID: "weir-director", RequestTimeout: askTimeout, DialTimeout: askTimeout})
+	c.asker, err = target.NewAsker(e, s, addrs)
 	return c, err
 }
 
@@ -174,7 +179,7 @@ func (c *Cluster) Close() {
 
 // shutDown ends all processes in good order, side by side.
 func (c *Cluster) shutDown() {
-	c.client.Close()
+	c.asker.Close()
 	var wg sync.WaitGroup
 	for _, p := range c.processes {
 		wg.Go(func() { p.end(syscall.SIGTERM) })
@@ -236,77 +241,19 @@ func (c *Cluster) StartClient(name string, fn func(env.Env)) env.Task {
 	return c.e.Go(name, func() { fn(c.e) })
 }
 
-// Partitions implements target.Cluster: it asks a broker, unless that was just done.
-func (c *Cluster) Partitions(e env.Env) []linearizability.PartitionState {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if e.Now() < c.asked+observeEvery/2 {
-		return c.states
-	}
-	var states []linearizability.PartitionState
-	for _, judged := range target.JudgedTopics(c.s) {
-		topic, err := c.client.Admin().DescribeTopic(judged.Name, askTimeout)
-		if err != nil {
-			break
-		}
-		c.judged[topic.ID] = judged
-		for _, p := range topic.Partitions {
-			states = append(states, c.newest(linearizability.PartitionState{
-				Topic: topic.Name, Partition: p.Partition, Time: e.Now(), Replicas: p.Replicas,
-				Leader: p.Leader, LeaderEpoch: p.LeaderEpoch, ISR: p.ISR,
-			}))
-		}
-	}
-	c.asked = e.Now()
-	if len(states) >= len(c.states) {
-		c.states = states
-	}
-	return c.states
-}
-
-// newest is the newer of what is known of a partition and what a broker has
-// said now. Metadata carries no partition epoch; changes seen are counted
-// instead. A broker that is behind is not believed.
-func (c *Cluster) newest(s linearizability.PartitionState) linearizability.PartitionState {
-	for _, before := range c.states {
-		if before.Topic != s.Topic || before.Partition != s.Partition {
-			continue
-		}
-		s.PartitionEpoch = before.PartitionEpoch + 1
-		if s.LeaderEpoch > before.LeaderEpoch || s.LeaderEpoch == before.LeaderEpoch && (s.Leader != before.Leader || !slices.Equal(s.ISR, before.ISR)) {
-			return s
-		}
-		return before
-	}
-	return s
-}
-
 // Lost implements target.Cluster: the machine keeps its power, and its page
 // cache what a process that was killed had written.
 func (c *Cluster) Lost([]int32) ([]linearizability.Recovered, bool) { return nil, true }
 
-// Controller implements target.Cluster.
-func (c *Cluster) Controller(env.Env) (int, bool) {
-	req := kmsg.NewPtrDescribeQuorumRequest()
-	req.Topics = []kmsg.DescribeQuorumRequestTopic{{Topic: "__cluster_metadata", Partitions: []kmsg.DescribeQuorumRequestTopicPartition{{}}}}
-	resp, err := c.client.Request(-1, req, askTimeout)
-	if err != nil {
-		return 0, false
-	}
-	topics := resp.(*kmsg.DescribeQuorumResponse).Topics
-	if len(topics) != 1 || len(topics[0].Partitions) != 1 {
-		return 0, false
-	}
-	leader := topics[0].Partitions[0].LeaderID
-	return int(leader) - 1, leader >= 1 && int(leader) <= len(c.processes)
+// Partitions implements target.Cluster: it asks a broker, unless that was just done.
+func (c *Cluster) Partitions(e env.Env) []linearizability.PartitionState {
+	return c.asker.Partitions(e)
 }
 
-func (c *Cluster) metadata() (*kmsg.MetadataResponse, error) {
-	resp, err := c.client.Request(-1, kmsg.NewPtrMetadataRequest(), askTimeout)
-	if err != nil {
-		return nil, err
-	}
-	return resp.(*kmsg.MetadataResponse), nil
+// Controller implements target.Cluster.
+func (c *Cluster) Controller(env.Env) (int, bool) {
+	id, ok := c.asker.Controller()
+	return int(id) - 1, ok && id >= 1 && int(id) <= len(c.processes)
 }
 
 // Unready implements target.Cluster.
@@ -316,14 +263,7 @@ func (c *Cluster) Unready(env.Env) string {
 			return p.name + " does not run; its log is " + p.log.Name()
 		}
 	}
-	resp, err := c.metadata()
-	switch {
-	case err != nil:
-		return "no broker answers: " + err.Error()
-	case len(resp.Brokers) < len(c.processes):
-		return fmt.Sprintf("only %d of %d brokers are registered", len(resp.Brokers), len(c.processes))
-	}
-	return ""
+	return c.asker.Unready(len(c.processes))
 }
 
 // Unsettled implements target.Cluster.
@@ -331,18 +271,7 @@ func (c *Cluster) Unsettled(e env.Env) string {
 	if why := c.Unready(e); why != "" {
 		return why
 	}
-	for _, t := range c.s.TopicsUnderLoad() {
-		topic, err := c.client.Admin().DescribeTopic(t.Name, askTimeout)
-		if err != nil {
-			return err.Error()
-		}
-		for _, p := range topic.Partitions {
-			if p.Leader < 0 || len(p.ISR) < len(p.Replicas) {
-				return fmt.Sprintf("%s-%d has leader %d and ISR %v, its replicas are %v", topic.Name, p.Partition, p.Leader, p.ISR, p.Replicas)
-			}
-		}
-	}
-	return ""
+	return c.asker.Unsettled()
 }
 
 // tellEvents tells the sink what the brokers logged, in order of time, and

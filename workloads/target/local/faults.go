@@ -13,7 +13,7 @@ import (
 )
 
 // TargetName implements faults.Machines.
-func (c *Cluster) TargetName() string { return "the local target" }
+func (c *Cluster) TargetName() string { return c.name }
 
 // Kill implements faults.Processes.
 func (c *Cluster) Kill(_ env.Env, broker int) (*faults.Strike, error) {
@@ -50,12 +50,12 @@ func (c *Cluster) Cut(_ env.Env, between, and []int, _ bool) (*faults.Strike, er
 
 // Worsen implements faults.Links.
 func (c *Cluster) Worsen(env.Env, []int, []int, bool, time.Duration, int64) (*faults.Strike, error) {
-	return nil, errors.New("brokers of the local target reach each other without anything between them that could be slow")
+	return nil, errors.New("brokers on this machine reach each other without anything between them that could be slow")
 }
 
 // Reset implements faults.Links.
 func (c *Cluster) Reset(env.Env, []int, []int) (*faults.Strike, error) {
-	return nil, errors.New("brokers of the local target reach each other without anything between them that could reset connections")
+	return nil, errors.New("brokers on this machine reach each other without anything between them that could reset connections")
 }
 
 func (p *process) strikeDown(sig syscall.Signal, detail string) (*faults.Strike, error) {

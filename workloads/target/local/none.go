@@ -20,3 +20,14 @@ type Options struct {
 func New(*scenario.Scenario, Options, target.Listener) (target.Cluster, error) {
 	return nil, errors.New("local target: there is none on " + runtime.GOOS + "; use the simulator")
 }
+
+// KafkaOptions say where Apache Kafka is.
+type KafkaOptions struct {
+	Libs string
+	Dir  string
+}
+
+// NewKafka needs signals, as New does.
+func NewKafka(*scenario.Scenario, KafkaOptions, target.Listener) (target.Cluster, error) {
+	return nil, errors.New("target apache-kafka: there is none on " + runtime.GOOS + "; use the simulator")
+}

@@ -22,9 +22,6 @@ import (
 	"github.com/weirlab/weir/workloads/target"
 )
 
-// observeEvery is how often real brokers are asked about their partitions.
-const observeEvery = 100 * time.Millisecond
-
 // Direct implements target.Cluster.
 func (c *Cluster) Direct(ctx context.Context, lead func(env.Env)) (interrupted string, err error) {
 	for _, p := range c.processes {
@@ -57,10 +54,13 @@ func (c *Cluster) Direct(ctx context.Context, lead func(env.Env)) (interrupted s
 }
 
 // ObserveEvery implements target.Cluster.
-func (c *Cluster) ObserveEvery() time.Duration { return observeEvery }
+func (c *Cluster) ObserveEvery() time.Duration { return target.AskEvery }
 
 // Facts implements target.Cluster.
 func (c *Cluster) Facts() []linearizability.Fact {
+	if !c.readable {
+		return []linearizability.Fact{linearizability.FactStates, linearizability.FactLive}
+	}
 	return []linearizability.Fact{linearizability.FactStates, linearizability.FactReplicas, linearizability.FactLive}
 }
 
@@ -74,14 +74,14 @@ func (c *Cluster) Committed(linearizability.TopicPartition, int64, int32, time.D
 // clients still talk to them.
 func (c *Cluster) Remains(whole bool, from, to time.Duration, used []target.Usage) (target.Remains, error) {
 	r := target.Remains{
-		Now: c.e.Now(), Blind: "the local target sees nothing inside running brokers",
+		Now: c.e.Now(), Blind: c.name + " sees nothing inside running brokers",
 		Watched: linearizability.Verdict{Status: linearizability.Pass},
 	}
 	if r.Running = c.interrupted; r.Running {
 		return r, nil
 	}
 	c.shutDown()
-	if whole {
+	if whole && c.readable {
 		scans, err := c.replicas()
 		if err != nil {
 			r.Findings = append(r.Findings, target.Unreadable(err, c.e.Now()))
@@ -108,7 +108,7 @@ func (c *Cluster) replicas() ([]linearizability.Scan, error) {
 			if !ok {
 				continue
 			}
-			topic, ok := c.judged[id]
+			topic, ok := c.asker.Judged(id)
 			if !ok {
 				continue
 			}
