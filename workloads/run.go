@@ -44,7 +44,11 @@ func RunApacheKafka(ctx context.Context, o Options) (*Outcome, error) {
 // RunKafka runs a scenario against a cluster that somebody else runs and judges
 // what its clients saw. No fault happens, and the outcome says so.
 func RunKafka(ctx context.Context, o Options) (*Outcome, error) {
-	o.Scenario = kafka.Explicit(o.Scenario)
+	prepared, err := kafka.Prepare(o.Scenario, o.Bootstrap)
+	if err != nil {
+		return nil, err
+	}
+	o.Scenario = prepared
 	return run(ctx, o, func(tell target.Listener) (target.Cluster, error) {
 		return kafka.New(o.Scenario, o.Bootstrap, tell)
 	})

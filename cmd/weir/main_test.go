@@ -46,7 +46,7 @@ func TestMistakesOnTheCommandLine(t *testing.T) {
 	for want, args := range map[string][]string{
 		`there is no scenario file nowhere.yaml; built in are gp2-credits, harsh, quickstart`:          {"run", "nowhere.yaml"},
 		`bad.yaml:2: topic.replication.factor: 5 replicas need as many brokers, but the cluster has 3`: {"run", bad},
-		`--target "moon" is not known; use sim or local`:                                               {"run", "--target", "moon"},
+		`--target "moon" is not known; use sim; local for`:                                             {"run", "--target", "moon"},
 		`--seed: seed "banana" is not a whole number`:                                                  {"run", "--seed", "banana"},
 		`unknown flag: --sead; see weir run --help`:                                                    {"run", "--sead", "1"},
 		`make faultbuild`:                          {"run", "--plant", "B1"},

@@ -91,7 +91,11 @@ func runScenario(cmd *cobra.Command, s streams, file string, f runFlags) error {
 	if err != nil {
 		return err
 	}
-	dir, code, err := recordRun(cmd.Context(), s, f.plan(sc), file, f, planted)
+	explicit, err := f.plan(sc)
+	if err != nil {
+		return err
+	}
+	dir, code, err := recordRun(cmd.Context(), s, explicit, file, f, planted)
 	if err != nil {
 		return err
 	}

@@ -54,12 +54,12 @@ func (f *runFlags) checkTarget() error {
 }
 
 // plan is the explicit scenario for the target.
-func (f *runFlags) plan(sc *scenario.Scenario) *scenario.Scenario {
+func (f *runFlags) plan(sc *scenario.Scenario) (*scenario.Scenario, error) {
 	explicit := sc.Resolve()
-	if _, ours := kafka.Addresses(f.target); ours {
-		return kafka.Explicit(explicit)
+	if addrs, ours := kafka.Addresses(f.target); ours {
+		return kafka.Prepare(explicit, addrs)
 	}
-	return explicit
+	return explicit, nil
 }
 
 // lead runs the scenario against the target. dir is for brokers of this machine.

@@ -108,13 +108,22 @@ func (a *Asker) Controller() (int32, bool) {
 	return topics[0].Partitions[0].LeaderID, true
 }
 
+// Brokers is how many brokers are registered.
+func (a *Asker) Brokers() (int, error) {
+	resp, err := a.client.Request(-1, kmsg.NewPtrMetadataRequest(), askTimeout)
+	if err != nil {
+		return 0, err
+	}
+	return len(resp.(*kmsg.MetadataResponse).Brokers), nil
+}
+
 // Unready says why fewer than n brokers serve, "" if they do.
 func (a *Asker) Unready(n int) string {
-	resp, err := a.client.Request(-1, kmsg.NewPtrMetadataRequest(), askTimeout)
+	registered, err := a.Brokers()
 	if err != nil {
 		return "no broker answers: " + err.Error()
 	}
-	if registered := len(resp.(*kmsg.MetadataResponse).Brokers); registered < n {
+	if registered < n {
 		return fmt.Sprintf("only %d of %d brokers are registered", registered, n)
 	}
 	return ""
@@ -139,12 +148,27 @@ func (a *Asker) Unsettled() string {
 
 // Exists says whether the cluster has a topic.
 func (a *Asker) Exists(topic string) (bool, error) {
-	req := kmsg.NewPtrMetadataRequest()
-	resp, err := a.client.Request(-1, req, askTimeout)
+	resp, err := a.client.Request(-1, kmsg.NewPtrMetadataRequest(), askTimeout)
 	if err != nil {
 		return false, err
 	}
 	return slices.ContainsFunc(resp.(*kmsg.MetadataResponse).Topics, func(t kmsg.MetadataResponseTopic) bool {
 		return t.Topic != nil && *t.Topic == topic
 	}), nil
+}
+
+// Offsets says how many partitions and replicas the topic of committed offsets
+// has. A cluster makes it when it is first asked for a group's coordinator.
+func (a *Asker) Offsets() (partitions, replicas int, err error) {
+	if _, _, err := a.client.FetchOffsets("weir-director", nil, askTimeout); err != nil {
+		return 0, 0, err
+	}
+	topic, err := a.client.Admin().DescribeTopic(linearizability.OffsetsTopic, askTimeout)
+	if err != nil {
+		return 0, 0, err
+	}
+	for _, p := range topic.Partitions {
+		replicas = max(replicas, len(p.Replicas))
+	}
+	return len(topic.Partitions), replicas, nil
 }

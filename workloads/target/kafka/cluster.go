@@ -6,7 +6,6 @@ package kafka
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -33,15 +32,67 @@ func Addresses(name string) ([]string, bool) {
 	return strings.Split(strings.TrimSuffix(list, "/"), ","), true
 }
 
-// Explicit writes into the settings of the scenario's topics what it leaves to
-// brokers, since somebody's brokers have defaults of their own.
-func Explicit(s *scenario.Scenario) *scenario.Scenario {
-	own := *s
-	settle := func(t scenario.Topic) scenario.Topic {
-		configs := scenario.Properties{}
-		for _, name := range t.Configs.Names() {
-			configs[name] = t.Configs[name]
+// Prepare looks at the cluster and returns the explicit scenario with what it
+// leaves to brokers written out, since somebody's brokers have defaults of their
+// own. It is an error if no broker answers or if a topic of the scenario exists:
+// what others have written cannot be judged.
+func Prepare(s *scenario.Scenario, bootstrap []string) (*scenario.Scenario, error) {
+	e, err := osenv.New(osenv.Options{Node: "director"})
+	if err != nil {
+		return nil, err
+	}
+	asker, err := target.NewAsker(e, s, bootstrap)
+	if err != nil {
+		return nil, err
+	}
+	defer asker.Close()
+	own := explicit(s)
+	e.Go("preflight", func() { err = look(e, asker, own) }).Wait()
+	if err != nil {
+		return nil, fmt.Errorf("%s%s: %w", Scheme, strings.Join(bootstrap, ","), err)
+	}
+	return own, nil
+}
+
+// offsetsPatience is how long a cluster may take to make its offsets topic.
+const offsetsPatience = 30 * time.Second
+
+// look learns what the scenario must say of the cluster.
+func look(e env.Env, asker *target.Asker, s *scenario.Scenario) error {
+	brokers, err := asker.Brokers()
+	if err != nil {
+		return fmt.Errorf("no broker answers: %w", err)
+	}
+	s.Cluster.Brokers = scenario.Exactly(int64(brokers))
+	for _, t := range s.TopicsUnderLoad() {
+		exists, err := asker.Exists(t.Name)
+		if err != nil {
+			return err
 		}
+		if exists {
+			return fmt.Errorf("topic %s exists already: Weir judges what it has written itself; delete the topic, or give another name in the scenario", t.Name)
+		}
+	}
+	end := e.Now() + offsetsPatience
+	for {
+		partitions, replicas, err := asker.Offsets()
+		if err == nil {
+			s.Cluster.Properties["offsets.topic.num.partitions"] = fmt.Sprint(partitions)
+			s.Cluster.Properties["offsets.topic.replication.factor"] = fmt.Sprint(replicas)
+			return nil
+		}
+		if e.Now() >= end {
+			return err
+		}
+		e.Sleep(target.AskEvery)
+	}
+}
+
+func explicit(s *scenario.Scenario) *scenario.Scenario {
+	own := *s
+	own.Cluster.Properties = copied(s.Cluster.Properties)
+	settle := func(t scenario.Topic) scenario.Topic {
+		configs := copied(t.Configs)
 		for _, name := range []string{"min.insync.replicas", "unclean.leader.election.enable"} {
 			if _, set := configs[name]; set {
 				continue
@@ -65,51 +116,34 @@ func Explicit(s *scenario.Scenario) *scenario.Scenario {
 	return &own
 }
 
-// Cluster is somebody's cluster. It implements target.Cluster.
-type Cluster struct {
-	s         *scenario.Scenario
-	tell      target.Listener
-	e         env.Env
-	addrs     []string
-	asker     *target.Asker
-	running   bool // clients were left
-	preflight error
+func copied(p scenario.Properties) scenario.Properties {
+	own := scenario.Properties{}
+	for _, name := range p.Names() {
+		own[name] = p[name]
+	}
+	return own
 }
 
-// New looks at the cluster. It is an error if none answers or if a topic of the
-// scenario exists: what others have written cannot be judged.
+// Cluster is somebody's cluster. It implements target.Cluster.
+type Cluster struct {
+	tell    target.Listener
+	e       env.Env
+	addrs   []string
+	asker   *target.Asker
+	running bool // clients were left
+}
+
+// New makes a target of the cluster. The scenario is one that Prepare returned.
 func New(s *scenario.Scenario, bootstrap []string, tell target.Listener) (target.Cluster, error) {
 	e, err := osenv.New(osenv.Options{Node: "director"})
 	if err != nil {
 		return nil, err
 	}
-	c := &Cluster{s: s, tell: tell, e: e, addrs: bootstrap}
-	if c.asker, err = target.NewAsker(e, s, bootstrap); err != nil {
+	asker, err := target.NewAsker(e, s, bootstrap)
+	if err != nil {
 		return nil, err
 	}
-	looked := e.Go("preflight", func() { c.preflight = c.look() })
-	looked.Wait()
-	if c.preflight != nil {
-		c.asker.Close()
-		return nil, fmt.Errorf("%s%s: %w", Scheme, strings.Join(bootstrap, ","), c.preflight)
-	}
-	return c, nil
-}
-
-func (c *Cluster) look() error {
-	if why := c.asker.Unready(1); why != "" {
-		return errors.New(why)
-	}
-	for _, t := range c.s.TopicsUnderLoad() {
-		exists, err := c.asker.Exists(t.Name)
-		if err != nil {
-			return err
-		}
-		if exists {
-			return fmt.Errorf("topic %s exists already: Weir judges what it has written itself; delete the topic, or give another name in the scenario", t.Name)
-		}
-	}
-	return nil
+	return &Cluster{tell: tell, e: e, addrs: bootstrap, asker: asker}, nil
 }
 
 // TargetName implements faults.Machines.
