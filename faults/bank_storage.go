@@ -26,7 +26,7 @@ var storageBugs = []Bug{{
 	Sees:   "different records at one offset",
 	Checks: []string{"K1", "K11", "K12", "K10"},
 }, {
-	ID: "B21d", Name: "producer-snapshot-unsynced", Source: "KAFKA-9892", Starred: true,
+	ID: "B21d", Name: "producer-snapshot-unsynced", Source: "KAFKA-9892",
 	About:  "snapshots of producers are not synced",
 	Wrong:  "after a loss of power retries are not known, once the records they were made from are gone",
 	Sees:   "duplicates",

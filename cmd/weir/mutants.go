@@ -221,7 +221,10 @@ func saveScore(f *mutantsFlags, score *mutants.Score) error {
 	}
 	d := results.Mutants(score)
 	d.Schema = document.Schema
-	d.Facts = append(d.Facts, document.Fact{Name: "command", Value: fmt.Sprintf("weir mutants --seeds %d", f.seeds)}, document.Fact{Name: "commit", Value: provenance().Commit})
+	d.Facts = append(d.Facts, document.Fact{Name: "command", Value: fmt.Sprintf("weir mutants --seeds %d", f.seeds)})
+	if commit := provenance().Commit; commit != "" {
+		d.Facts = append(d.Facts, document.Fact{Name: "commit", Value: commit})
+	}
 	page, err := json.MarshalIndent(d, "", " ")
 	if err != nil {
 		return err
