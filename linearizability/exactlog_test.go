@@ -1,6 +1,7 @@
 package linearizability
 
 import (
+	"context"
 	"math"
 	"slices"
 	"testing"
@@ -128,17 +129,36 @@ func TestRegisterWindowsAgreeWithTheWhole(t *testing.T) {
 			ops = append(ops, o)
 		}
 		all := registerOps(ops)
-		whole := checkRegisterOps(window{None, all}, time.Minute)
+		whole := checkRegisterOps(window{None, all}, plenty())
 		cut := porcupine.Ok
 		for _, w := range windowsOf(all, 1) {
-			if checkRegisterOps(w, time.Minute) == porcupine.Illegal {
+			if checkRegisterOps(w, plenty()) == porcupine.Illegal {
 				cut = porcupine.Illegal
 			}
 		}
 		require.Equal(t, whole, cut)
 		// Dropping commits that nobody saw changes no answer either.
-		require.Equal(t, checkRegisterOps(window{None, ops}, time.Minute), whole)
+		require.Equal(t, checkRegisterOps(window{None, ops}, plenty()), whole)
 	})
+}
+
+// plenty of steps for Porcupine.
+func plenty() *int64 {
+	steps := int64(1 << 40)
+	return &steps
+}
+
+// What Porcupine has not proved within its steps is unknown, on every machine alike.
+func TestRegistersHaveABudgetOfSteps(t *testing.T) {
+	for steps, status := range map[int64]Status{1: Unknown, 1000: Failed} {
+		s := clean(t).final(1, cleanLog()...)
+		commitAndFetch(s)
+		v := Judge(context.Background(), sealed(s.l.History()), Options{Steps: steps})
+		require.Equal(t, status, checkNamed(t, v, checkRegister).Status)
+		if status == Unknown {
+			require.Contains(t, checkNamed(t, v, checkRegister).Note, "Porcupine had taken its 1 steps at group g, orders-0")
+		}
+	}
 }
 
 func TestRegisterExcusedByLossOfTheOffsetsTopic(t *testing.T) {

@@ -9,9 +9,10 @@ import (
 
 // Options bound what Judge may spend.
 type Options struct {
-	// Budget is the wall time that Porcupine may use in total; what is not
-	// proved by then is Unknown. 0 means 20 s.
-	Budget time.Duration
+	// Steps is how many steps Porcupine may take in total; what is not proved by
+	// then is Unknown. Steps and not seconds: a verdict does not depend on how
+	// busy the machine is. 0 means 5 million; runs of quickstart take some thousand.
+	Steps int64
 	// MaxEvidence caps the lines of evidence of one finding. 0 means 12.
 	MaxEvidence int
 }
@@ -86,7 +87,7 @@ func checks() []check {
 // has none of is Skipped. Judge stops early, with Unknown for what is left,
 // when ctx ends.
 func Judge(ctx context.Context, h *History, o Options) Verdict {
-	o.Budget = cmp.Or(o.Budget, 20*time.Second)
+	o.Steps = cmp.Or(o.Steps, 5_000_000)
 	o.MaxEvidence = cmp.Or(o.MaxEvidence, 12)
 	c := &court{o: o, h: h, groups: map[groupKey]int{}}
 	unfit := h.unfit()

@@ -25,12 +25,15 @@ type registerInput struct {
 	value int64
 }
 
-// registerModel is a register of one committed offset. initial lists the
-// values it may hold at the start.
-func registerModel(initial int64) porcupine.Model {
+// registerModel is a register of one committed offset, which holds initial at the
+// start. Each step is taken from steps; when there are none left, no step is legal.
+func registerModel(initial int64, steps *int64) porcupine.Model {
 	return porcupine.Model{
 		Init: func() any { return initial },
 		Step: func(state, input, output any) (bool, any) {
+			if *steps--; *steps < 0 {
+				return false, state
+			}
 			in := input.(registerInput)
 			if in.write {
 				return true, in.value
@@ -66,39 +69,38 @@ func (c *court) registers(ctx context.Context) {
 	slices.SortFunc(keys, func(a, b key) int {
 		return cmp.Or(cmp.Compare(a.group, b.group), cmp.Compare(a.tp.Topic, b.tp.Topic), cmp.Compare(a.tp.Partition, b.tp.Partition))
 	})
-	deadline := time.Now().Add(c.o.Budget)
+	steps := c.o.Steps
 	for _, k := range keys {
 		ops := registerOps(byKey[k])
 		c.cur.Inputs += int64(len(ops))
 		for _, w := range windows(ops) {
-			if !c.registerWindow(ctx, k.group, k.tp, w, deadline) {
+			if !c.registerWindow(ctx, k.group, k.tp, w, &steps) {
 				break
 			}
 		}
-		if ctx.Err() != nil || time.Until(deadline) <= 0 {
+		if ctx.Err() != nil || steps < 0 {
 			return
 		}
 	}
 }
 
 // registerWindow checks one window and reports whether to go on with the next.
-func (c *court) registerWindow(ctx context.Context, group string, tp TopicPartition, w window, deadline time.Time) bool {
+func (c *court) registerWindow(ctx context.Context, group string, tp TopicPartition, w window, steps *int64) bool {
 	p := coordinatorOf(c.parts, c.h.topic(OffsetsTopic), group)
 	var losses []*ruling
 	for known, used := false, 0; ; used++ {
-		left := time.Until(deadline)
-		if left <= 0 || ctx.Err() != nil {
-			c.giveUp(fmt.Sprintf("the time ran out at group %s, %s", group, tp))
+		if ctx.Err() != nil {
+			c.giveUp(fmt.Sprintf("interrupted at group %s, %s", group, tp))
 			return false
 		}
-		switch checkRegisterOps(w, left) {
+		switch checkRegisterOps(w, steps) {
 		case porcupine.Ok:
 			return true
 		case porcupine.Unknown:
-			c.giveUp(fmt.Sprintf("Porcupine did not finish %d operations on group %s, %s in time", len(w.ops), group, tp))
+			c.giveUp(fmt.Sprintf("Porcupine had taken its %d steps at group %s, %s, with %d operations", c.o.Steps, group, tp, len(w.ops)))
 			return false
 		}
-		culprit, end := w.culprit(min(left, 5*time.Second))
+		culprit, end := w.culprit(*steps / 4)
 		if !known && p != nil {
 			losses, known = p.losses(w.ops[0].Call), true
 		}
@@ -184,7 +186,7 @@ func windowsOf(ops []*OffsetOp, size int) []window {
 	return append(all, w)
 }
 
-func checkRegisterOps(w window, timeout time.Duration) porcupine.CheckResult {
+func checkRegisterOps(w window, steps *int64) porcupine.CheckResult {
 	in := make([]porcupine.Operation, len(w.ops))
 	for i, o := range w.ops {
 		in[i] = porcupine.Operation{ClientId: int(o.Process), Input: registerInput{o.Write, o.Offset},
@@ -193,13 +195,17 @@ func checkRegisterOps(w window, timeout time.Duration) porcupine.CheckResult {
 			in[i].Return = math.MaxInt64
 		}
 	}
-	return porcupine.CheckOperationsTimeout(registerModel(w.initial), in, timeout)
+	result := porcupine.CheckOperationsTimeout(registerModel(w.initial, steps), in, 0)
+	if *steps < 0 {
+		return porcupine.Unknown
+	}
+	return result
 }
 
 // culprit is the operation whose answer makes a window illegal, and when it
 // came. Linearizability is closed under prefixes: the search is for the
-// shortest one that is not legal.
-func (w window) culprit(timeout time.Duration) (culprit *OffsetOp, end time.Duration) {
+// shortest one that is not legal. It takes no more than so many steps.
+func (w window) culprit(steps int64) (culprit *OffsetOp, end time.Duration) {
 	var ends []time.Duration
 	for _, o := range w.ops {
 		if o.Return != Never {
@@ -208,7 +214,8 @@ func (w window) culprit(timeout time.Duration) (culprit *OffsetOp, end time.Dura
 	}
 	slices.Sort(ends)
 	n, _ := slices.BinarySearchFunc(ends, true, func(end time.Duration, _ bool) int {
-		if checkRegisterOps(w.until(end), timeout/16) == porcupine.Illegal {
+		left := steps / 16
+		if checkRegisterOps(w.until(end), &left) == porcupine.Illegal {
 			return 1
 		}
 		return -1

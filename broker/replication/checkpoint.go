@@ -33,8 +33,21 @@ func (m *Manager) readCheckpoint() map[replicaKey]int64 {
 	return marks
 }
 
+// markFell writes the checkpoint because a high watermark is lower than it was:
+// the log has lost its end, or was cut by an unclean leader. The log that grows
+// from here on is another one, of which the old mark would tell the next process
+// that more is committed than is.
+func (m *Manager) markFell() {
+	m.mu.Lock()
+	m.owed = m.owed || m.loading
+	m.mu.Unlock()
+	_ = m.writeCheckpoint()
+}
+
 // writeCheckpoint writes the high watermarks if any has changed.
 func (m *Manager) writeCheckpoint() error {
+	m.checkpointing.Lock()
+	defer m.checkpointing.Unlock()
 	m.mu.Lock()
 	if m.loading { // and what parts lacks must not be forgotten
 		m.mu.Unlock()

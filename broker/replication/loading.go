@@ -61,6 +61,9 @@ func (m *Manager) openMissing(image *metadata.Image, tps []metadata.TopicPartiti
 			opened[i] = m.open(image, part, marks)
 		}
 	})
+	fell := slices.ContainsFunc(opened, func(p *partition) bool {
+		return p != nil && p.state.HighWatermark() < marks[replicaKey{p.topicID, p.tp.Partition}]
+	})
 	m.replaceParts(func(parts map[metadata.TopicPartition]*partition) {
 		for _, p := range opened {
 			if p != nil {
@@ -70,7 +73,12 @@ func (m *Manager) openMissing(image *metadata.Image, tps []metadata.TopicPartiti
 	})
 	m.mu.Lock()
 	m.loading = m.stopping.IsSet()
+	fell = fell || m.owed
+	m.owed = false
 	m.mu.Unlock()
+	if fell {
+		m.markFell()
+	}
 }
 
 // open opens or creates a partition's log and makes a replica of it, nil if the

@@ -37,6 +37,9 @@ type Manager struct {
 	mu         env.Mutex
 	loading    bool                 // parts lacks replicas whose logs are yet to be opened
 	checkpoint map[replicaKey]int64 // as last written or read; replaced, never changed
+	owed       bool                 // a high watermark fell while logs were opened
+
+	checkpointing env.Mutex // held while the checkpoint is written
 
 	removals removals
 	stopped  atomic.Bool
@@ -55,7 +58,7 @@ type leadershipChange struct {
 func NewManager(e env.Env, cfg Config, deps Deps) *Manager {
 	m := &Manager{
 		e: e, lab: e.Lab(), cfg: cfg.withDefaults(), deps: deps,
-		applying: e.NewMutex(), mu: e.NewMutex(), removals: removals{mu: e.NewMutex()}, loading: true, fetchers: map[int32][]*fetcher{}, lifes: map[int32]int64{}, stopping: e.NewSignal(),
+		applying: e.NewMutex(), mu: e.NewMutex(), checkpointing: e.NewMutex(), removals: removals{mu: e.NewMutex()}, loading: true, fetchers: map[int32][]*fetcher{}, lifes: map[int32]int64{}, stopping: e.NewSignal(),
 	}
 	m.parts.Store(&partitions{})
 	m.proposer = newProposer(m)

@@ -143,6 +143,11 @@ func (p *partition) cut(name string, how func() error, out []Output) []Output {
 	err := how()
 	p.mu.Lock()
 	out = p.changed("truncate", err, out)
+	if p.state.HighWatermark() < mark {
+		p.mu.Unlock()
+		p.m.markFell()
+		p.mu.Lock()
+	}
 	if to := p.log.EndOffset(); to != from {
 		p.m.e.Event(name, env.Text("topic", p.tp.Topic), env.Int("partition", p.tp.Partition), env.Int("from", from),
 			env.Int("to", to), env.Int("hw", mark), env.Int("epoch", p.state.LeaderEpoch()))
