@@ -47,6 +47,7 @@ func (h *History) elect(at int, leader, epoch int32, start int64, isr ...int32) 
 // well, is found by the check that is there for it.
 func TestAnomaliesHaveTheirNames(t *testing.T) {
 	whole := wholeRun(t)
+	planted := map[string]bool{}
 	for _, c := range []struct {
 		name  string
 		plant func(h *History)
@@ -176,6 +177,7 @@ func TestAnomaliesHaveTheirNames(t *testing.T) {
 				What: Undress(2, []byte("other"), nil, 0, false)})
 		}, checkDress, "offset 2 of orders-0 (value 2), as read by client 9 at 4.000 s, is not what was sent: its key is 6f74686572, not 0000000000000002"},
 	} {
+		planted[c.check.name] = true
 		t.Run(c.name, func(t *testing.T) {
 			h, err := ReadHistory(bytes.NewReader(whole))
 			require.NoError(t, err)
@@ -192,6 +194,9 @@ func TestAnomaliesHaveTheirNames(t *testing.T) {
 			}
 			require.Contains(t, said, c.says)
 		})
+	}
+	for _, k := range checks() {
+		require.True(t, planted[k.name], "nothing is planted for %q", k.name)
 	}
 }
 

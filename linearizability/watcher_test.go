@@ -71,6 +71,7 @@ func TestWatcherOfAHealthyCluster(t *testing.T) {
 
 // Each case shows a healthy picture at 0 s, the damaged one at 1 s and 2 s.
 func TestWatcherFindsWhatIsPlanted(t *testing.T) {
+	planted := map[int]bool{}
 	for _, c := range []struct {
 		name   string
 		damage func(v *ClusterView)
@@ -155,6 +156,7 @@ func TestWatcherFindsWhatIsPlanted(t *testing.T) {
 			v.Controllers[0].Log, v.Controllers[1].Log = batches{{0, 49, 1, 7}}, batches{{0, 49, 1, 8}}
 		}, wQuorumMatching, "below the high watermark, the metadata log differs"},
 	} {
+		planted[c.check] = true
 		t.Run(c.name, func(t *testing.T) {
 			w := newWatcher()
 			w.Observe(cluster(0))
@@ -173,6 +175,9 @@ func TestWatcherFindsWhatIsPlanted(t *testing.T) {
 			}
 			require.Contains(t, said, c.says)
 		})
+	}
+	for i, k := range watcherChecks {
+		require.True(t, planted[i], "nothing is planted for %q", k.name)
 	}
 }
 
