@@ -35,6 +35,8 @@ type Fault struct {
 	Message Message       `yaml:"message,omitempty" json:"message,omitempty"` // which messages
 	By      time.Duration `yaml:"by,omitempty" json:"by,omitempty"`           // how much later
 	Count   int64         `yaml:"count,omitempty" json:"count,omitempty"`     // how many, 0 for all
+	Files   Files         `yaml:"files,omitempty" json:"files,omitempty"`     // of which class, "" for all
+	Calls   Calls         `yaml:"calls,omitempty" json:"calls,omitempty"`     // which calls fail
 }
 
 // End is when the fault is over, if the event that it waits for comes at once.
@@ -60,6 +62,12 @@ func (f Fault) String() string {
 		fmt.Fprintf(&b, " between %s and %s", joinWords(f.Between), joinWords(f.And))
 	case f.Node != "":
 		fmt.Fprintf(&b, " of %s", f.Node)
+	}
+	if f.Calls != "" {
+		fmt.Fprintf(&b, " for %s calls", f.Calls)
+	}
+	if f.Files != "" {
+		fmt.Fprintf(&b, " on %s files", f.Files)
 	}
 	if f.Message != "" {
 		fmt.Fprintf(&b, " of %s", counted(f.Count, string(f.Message)))
@@ -119,7 +127,30 @@ func absDuration(d time.Duration) time.Duration {
 type Topology struct {
 	Brokers    []string // host names, "broker-1" …
 	Partitions []string // "orders-0" …
+	RackOf     []string // of each broker, "rack-1" …; none if there are no racks
 	MinISR     int      // effective min.insync.replicas of the topics under load
+}
+
+// Racks lists the racks that brokers are in.
+func (t Topology) Racks() []string {
+	var all []string
+	for _, rack := range t.RackOf {
+		if !slices.Contains(all, rack) {
+			all = append(all, rack)
+		}
+	}
+	return all
+}
+
+// InRack lists the brokers in a rack, counted from 0.
+func (t Topology) InRack(rack string) []int {
+	var all []int
+	for i, r := range t.RackOf {
+		if r == rack {
+			all = append(all, i)
+		}
+	}
+	return all
 }
 
 // Validate says what is wrong with the fault, naming the key and the remedy.

@@ -14,7 +14,8 @@ import (
 )
 
 var cluster = faults.Topology{
-	Brokers:    []string{"broker-1", "broker-2", "broker-3"},
+	Brokers:    []string{"broker-1", "broker-2", "broker-3", "broker-4"},
+	RackOf:     []string{"rack-1", "rack-2", "rack-1", "rack-2"},
 	Partitions: []string{"orders-0", "orders-1", "orders-2", "orders-3"},
 	MinISR:     2,
 }
@@ -22,8 +23,8 @@ var cluster = faults.Topology{
 // beyond are the drawings that ask more than the protocol promises, and
 // combined those in which a lossy fault meets others on purpose.
 var (
-	beyond   = []string{"blackout"}
-	combined = []string{"last-standing"}
+	beyond   = []string{"blackout", "rack-loss", "site-loss", "lying-sync", "lost-write", "torn-write", "misdirected-write", "bit-rot"}
+	combined = []string{"last-standing", "power-loss-while-down"}
 )
 
 // everything draws all that the protocol survives, each fault by itself.
@@ -71,7 +72,9 @@ func TestGeneratedPlansKeepTheAtlas(t *testing.T) {
 			}
 		}
 	}
-	require.Len(t, seen, len(faults.Kinds()), "kinds drawn: %v", seen)
+	for _, k := range faults.Kinds() {
+		require.Equal(t, !slices.Contains(beyond, string(k)), seen[k], "%s", k)
+	}
 	require.Greater(t, lossy, 1000)
 }
 
@@ -157,7 +160,7 @@ func TestCascadesFollowElections(t *testing.T) {
 func TestTargets(t *testing.T) {
 	for target, role := range map[faults.Target]faults.Role{
 		"broker-2": faults.ByName, "controller": faults.Controller,
-		"leader of orders-1": faults.Leader, "follower of orders-1": faults.Follower, "it": faults.Concerned, "all": faults.Everyone,
+		"leader of orders-1": faults.Leader, "follower of orders-1": faults.Follower, "it": faults.Concerned, "all": faults.Everyone, "rack-2": faults.Rack,
 		faults.Join("controller", "leader of orders-1"): faults.Joined,
 	} {
 		got, _ := target.Parse()
@@ -189,6 +192,65 @@ func TestFaultsSayWhatIsWrongWithThem(t *testing.T) {
 		"\"it\" is the broker that an event is about; say after:": {Kind: faults.Crash, For: second, Node: faults.It},
 	} {
 		require.ErrorContains(t, f.Validate(cluster), want)
+	}
+}
+
+// Every file of a broker belongs to one class of those that do not overlap, and
+// what takes its place when it is whole to the same.
+func TestClassesOfFiles(t *testing.T) {
+	for name, want := range map[string]faults.Files{
+		"orders-0.AAAA/00000000000000000000.log":        faults.LogFiles,
+		"orders-0.AAAA/00000000000000000000.index":      faults.IndexFiles,
+		"orders-0.AAAA/00000000000000000000.timeindex":  faults.IndexFiles,
+		"orders-0.AAAA/00000000000000000042.snapshot":   faults.SnapshotFiles,
+		"orders-0.AAAA/log-state":                       faults.Checkpoints,
+		"last-life":                                     faults.Checkpoints,
+		"replication-offset-checkpoint":                 faults.Checkpoints,
+		"quorum-state":                                  faults.QuorumState,
+		"__cluster_metadata-0/00000000000000000000.log": faults.MetadataLog,
+		"__cluster_metadata-0/log-state":                faults.MetadataLog,
+	} {
+		for _, name := range []string{name, name + ".tmp"} {
+			for _, class := range faults.FileClasses() {
+				if class != faults.TopicFiles {
+					require.Equal(t, class == want, class.Has(name), "%s in %s", name, class)
+				}
+			}
+			require.Equal(t, want != faults.QuorumState && want != faults.MetadataLog, faults.TopicFiles.Has(name), name)
+			require.True(t, faults.AnyFiles.Has(name))
+		}
+	}
+}
+
+// A bridge is the only broker that reaches both halves; in a ring each reaches
+// two others.
+func TestShapesOfPartitions(t *testing.T) {
+	for key, reaches := range map[string][]int{"bridge": {1, 2, 2, 3}, "ring": {2, 2, 2, 2}} {
+		d := faults.Draw{Start: 0, HealBy: 30 * time.Second, Counts: faults.Counts{key: {Min: 1, Max: 1}}}
+		require.NoError(t, d.Validate(cluster))
+		small := cluster
+		small.Brokers = small.Brokers[:3]
+		require.ErrorContains(t, d.Validate(small), "needs at least four brokers")
+		for seed := range uint64(50) {
+			count := map[faults.Target]int{}
+			for _, b := range cluster.Brokers {
+				count[faults.Target(b)] = len(cluster.Brokers) - 1
+			}
+			for _, f := range faults.Generate(seed, d, cluster) {
+				for _, b := range f.Between {
+					count[b] -= len(f.And)
+				}
+				for _, b := range f.And {
+					count[b] -= len(f.Between)
+				}
+			}
+			var got []int
+			for _, b := range cluster.Brokers {
+				got = append(got, count[faults.Target(b)])
+			}
+			slices.Sort(got)
+			require.Equal(t, reaches, got, "%s, seed %d", key, seed)
+		}
 	}
 }
 

@@ -49,8 +49,10 @@ type Count = drawn.Number
 type drawing struct {
 	name   string // its key in Draw
 	what   string
-	lossy  bool // as its kind is
+	lossy  bool // as its kind is, or what it is drawn with
 	peers  bool // it needs two brokers
+	many   bool // it needs four
+	racks  bool // it needs racks
 	beyond bool // it asks more than the protocol promises
 	draw   func(*env.Rand, Draw, Topology) Plan
 }
@@ -61,7 +63,7 @@ func drawings() []drawing {
 	var lossy, others []drawing
 	for _, k := range kinds() {
 		for _, d := range k.draws {
-			if d.lossy = k.lossy; d.lossy {
+			if d.lossy = d.lossy || k.lossy; d.lossy {
 				lossy = append(lossy, d)
 			} else {
 				others = append(others, d)
@@ -101,8 +103,20 @@ func (d Draw) Validate(t Topology) error {
 		if w.peers && len(t.Brokers) < 2 {
 			return fmt.Errorf("%s: needs at least two brokers", w.name)
 		}
+		if w.many && len(t.Brokers) < 4 {
+			return fmt.Errorf("%s: needs at least four brokers", w.name)
+		}
+		if w.racks && len(t.Racks()) == 0 {
+			return fmt.Errorf("%s: needs racks; give cluster.racks", w.name)
+		}
 	}
 	return nil
+}
+
+// fits reports whether the topology has what the drawing needs.
+func (w drawing) fits(t Topology) bool {
+	n := len(t.Brokers)
+	return (!w.peers || n >= 2) && (!w.many || n >= 4) && (!w.racks || len(t.Racks()) > 0)
 }
 
 // Generate draws the plan that seed stands for. How often something happens
@@ -114,7 +128,7 @@ func Generate(seed uint64, d Draw, t Topology) Plan {
 	beyond := d.BeyondAtlas.Draw(env.NewRand(seed, "fault", "beyond-atlas")).Set()
 	waiting := d.Triggered.Draw(env.NewRand(seed, "fault", "triggered")).Value()
 	for _, w := range drawings() {
-		if !beyond && (w.beyond || w.lossy && t.MinISR < 2) || w.peers && len(t.Brokers) < 2 {
+		if !beyond && (w.beyond || w.lossy && t.MinISR < 2) || !w.fits(t) {
 			continue
 		}
 		n := d.Counts[w.name].Draw(env.NewRand(seed, "fault-count", w.name)).Value()

@@ -36,8 +36,10 @@ type kind struct {
 func kinds() []*kind { return vocabulary }
 
 var vocabulary = []*kind{
-	crash(), powerLoss(), restart(), pause(), partition(), messageDelay(), connectionReset(), slowLink(), lossyLink(),
-	slowDisk(), fullDisk(), diskError(), clockJump(),
+	crash(), crashLoop(), powerLoss(), restart(), pause(), slowCPU(),
+	partition(), messageDelay(), connectionReset(), slowLink(), lossyLink(),
+	slowDisk(), fullDisk(), diskError(), shortWrite(), lyingSync(), lostWrite(), tornWrite(), misdirectedWrite(), bitRot(), diskWiped(), volumeMoved(),
+	clockJump(), clockDrift(),
 }
 
 func (k Kind) known() *kind {

@@ -16,6 +16,8 @@ const (
 	takesMessage
 	takesBy
 	takesCount
+	takesFiles
+	takesCalls
 )
 
 // parameter is one of them.
@@ -35,6 +37,8 @@ func allParameters() []parameter {
 		{takesJump, "jump", func(f Fault) bool { return f.Jump != 0 }, "remove it"},
 		{takesMessage, "message", func(f Fault) bool { return f.Message != "" }, "remove it"},
 		{takesBy, "by", func(f Fault) bool { return f.By != 0 }, "remove it"},
+		{takesFiles, "files", func(f Fault) bool { return f.Files != "" }, "remove it"},
+		{takesCalls, "calls", func(f Fault) bool { return f.Calls != "" }, "remove it"},
 		{takesCount, "count", func(f Fault) bool { return f.Count != 0 }, "remove it"},
 	}
 }

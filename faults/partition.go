@@ -26,7 +26,13 @@ func partition() *kind {
 		strike: with(func(l Links, e env.Env, f Fault, h Hit) (*Strike, error) {
 			return l.Cut(e, h.Between, h.And, f.OneWay)
 		}),
-		draws: []drawing{{name: "partition", what: "full, partial or one-way", peers: true, draw: drawPartition}},
+		draws: []drawing{{
+			name: "partition", what: "full, partial or one-way", peers: true, draw: drawPartition,
+		}, {
+			name: "bridge", what: "two halves that only one broker reaches both of", many: true, draw: drawBridge,
+		}, {
+			name: "ring", what: "every broker reaches its two neighbours only", many: true, draw: drawRing,
+		}},
 	}
 }
 
@@ -51,4 +57,38 @@ func drawPartition(r *env.Rand, d Draw, t Topology) Plan {
 		}
 	}
 	return Plan{f}
+}
+
+// drawBridge draws two halves of the brokers that do not reach each other, and
+// one broker in neither, which reaches all.
+func drawBridge(r *env.Rand, d Draw, t Topology) Plan {
+	at, length := d.span(r, shortest, 10*time.Second)
+	f := Fault{Kind: Partition, At: at, For: length}
+	for n, i := range r.Perm(len(t.Brokers))[1:] {
+		if n%2 == 0 {
+			f.Between = append(f.Between, Target(t.Brokers[i]))
+		} else {
+			f.And = append(f.And, Target(t.Brokers[i]))
+		}
+	}
+	return Plan{f}
+}
+
+// drawRing draws brokers in a circle, each of which reaches the two beside it.
+func drawRing(r *env.Rand, d Draw, t Topology) Plan {
+	at, length := d.span(r, shortest, 10*time.Second)
+	order := r.Perm(len(t.Brokers))
+	var plan Plan
+	for i := range order {
+		f := Fault{Kind: Partition, At: at, For: length, Between: []Target{Target(t.Brokers[order[i]])}}
+		for j := i + 2; j < len(order); j++ {
+			if i > 0 || j < len(order)-1 {
+				f.And = append(f.And, Target(t.Brokers[order[j]]))
+			}
+		}
+		if len(f.And) > 0 {
+			plan = append(plan, f)
+		}
+	}
+	return plan
 }

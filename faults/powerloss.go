@@ -14,8 +14,8 @@ func powerLoss() *kind {
 		name: PowerLoss,
 		what: "the machine loses power and what was not synced",
 		ends: "a boot",
-		survives: "min.insync.replicas-1 at a time: a broker that lost power is struck from ISR and ELR " +
-			"until it is back in sync (KIP-966)",
+		survives: "min.insync.replicas-1 at a time, whether or not their processes run: a broker that lost power is struck " +
+			"from ISR and ELR until it is back in sync (KIP-966); with flush.messages=1 any number lose nothing of a topic",
 		lossy: true,
 		stops: true,
 		takes: takesNode,
@@ -24,6 +24,14 @@ func powerLoss() *kind {
 		}),
 		draws: []drawing{{
 			name: "power-loss", what: "any broker", draw: drawOn(PowerLoss, time.Second, 4*time.Second),
+		}, {
+			name: "power-flicker", what: "any broker, 5 ms to 900 ms", draw: drawOn(PowerLoss, 5*time.Millisecond, 900*time.Millisecond),
+		}, {
+			name: "power-loss-while-down", what: "any broker, whose process has crashed before", draw: drawPowerLossWhileDown,
+		}, {
+			name: "rack-loss", what: "all brokers of a rack", beyond: true, racks: true, draw: drawRackLoss,
+		}, {
+			name: "site-loss", what: "all brokers at the same moment", beyond: true, draw: drawSiteLoss,
 		}, {
 			name: "last-standing", what: "the leader of a partition, after its followers have fallen away", peers: true, draw: drawLastStanding,
 		}, {
@@ -61,4 +69,25 @@ func drawLastStanding(r *env.Rand, d Draw, t Topology) Plan {
 		plan = append(plan, Fault{Kind: kinds[r.Intn(len(kinds))], At: at + begin, For: between(60, 95) - begin, Node: FollowerOf(partition)})
 	}
 	return append(plan, Fault{Kind: PowerLoss, At: at + between(40, 60), For: between(2, 20), Node: LeaderOf(partition)})
+}
+
+// drawPowerLossWhileDown draws a process that dies and, before another is
+// started, the power of its machine: the page cache that the broker would have
+// trusted is gone.
+func drawPowerLossWhileDown(r *env.Rand, d Draw, t Topology) Plan {
+	at, length := d.span(r, time.Second, 5*time.Second)
+	node := Target(pick(r, t.Brokers))
+	off := r.Between(length/8, length/2).Round(time.Millisecond)
+	back := r.Between(5*time.Millisecond, length-off).Round(time.Millisecond)
+	return Plan{{Kind: Crash, At: at, For: length, Node: node}, {Kind: PowerLoss, At: at + off, For: back, Node: node}}
+}
+
+func drawRackLoss(r *env.Rand, d Draw, t Topology) Plan {
+	at, length := d.span(r, 10*time.Millisecond, 4*time.Second)
+	return Plan{{Kind: PowerLoss, At: at, For: length, Node: Target(pick(r, t.Racks()))}}
+}
+
+func drawSiteLoss(r *env.Rand, d Draw, t Topology) Plan {
+	at, length := d.span(r, 10*time.Millisecond, 4*time.Second)
+	return Plan{{Kind: PowerLoss, At: at, For: length, Node: All}}
 }

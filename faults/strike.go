@@ -24,7 +24,9 @@ func (h Hit) node() int { return h.Nodes[0] }
 
 // Strike is a fault that is happening.
 type Strike struct {
-	Lossy  bool
+	Lossy bool
+	// Broken says that what was lost had been synced: the disk broke its promise.
+	Broken bool
 	Detail string // what the target could only imitate, or ""
 	// Undo ends the fault and says what it was seen to do.
 	Undo func(env.Env) (effect string)
@@ -35,7 +37,7 @@ type Strike struct {
 
 // Machines are the brokers' machines as a target has them. What faults can do
 // to them is said by the interfaces that the value implements beside this one:
-// [Processes], [Power], [Links], [Disks], [Clocks]. Their methods are called
+// [Processes], [Power], [Links], [Messages], [Disks], [BadDisks], [Clocks]. Their methods are called
 // from tasks and may block; an error says why the fault cannot happen at this
 // moment, such as to a broker that is down already.
 type Machines interface {
@@ -91,14 +93,36 @@ type Disks interface {
 	SlowDown(e env.Env, broker int, factor int64) (*Strike, error)
 	// FillUp lets writes fail with ENOSPC.
 	FillUp(e env.Env, broker int) (*Strike, error)
-	// FailWrites lets writes and syncs fail with EIO.
-	FailWrites(e env.Env, broker int) (*Strike, error)
+	// Fail lets calls on files of a class fail with EIO: all of them if count is
+	// 0, else the first so many.
+	Fail(e env.Env, broker int, calls Calls, files Files, count int64) (*Strike, error)
+}
+
+// BadDisks do not do what they say, or lose what they had.
+type BadDisks interface {
+	// CutWrites lets writes fail with EIO after some of their bytes: all of them
+	// if count is 0, else the first so many.
+	CutWrites(e env.Env, broker int, files Files, count int64) (*Strike, error)
+	// Lie lets syncs succeed that make nothing durable.
+	Lie(e env.Env, broker int, files Files) (*Strike, error)
+	// BetrayWrites lets writes succeed that do not reach the device, or not all
+	// of them, or at the wrong place: a LostWrite, TornWrite or MisdirectedWrite.
+	BetrayWrites(e env.Env, broker int, files Files, count int64, how Kind) (*Strike, error)
+	// Rot turns over count bits of what is stored.
+	Rot(e env.Env, broker int, files Files, count int64) (*Strike, error)
+	// Wipe takes the machine's power and all files of a class. Undo boots it.
+	Wipe(e env.Env, broker int, files Files) (*Strike, error)
+	// MoveVolume kills the process and gives its disk, with all that was written,
+	// to another machine. Undo starts a process there.
+	MoveVolume(e env.Env, broker int) (*Strike, error)
 }
 
 // Clocks can be wrong.
 type Clocks interface {
 	// SetClock puts the wall clock off by d.
 	SetClock(e env.Env, broker int, d time.Duration) (*Strike, error)
+	// DriftClock lets the wall clock gain ppm millionths of the time that passes.
+	DriftClock(e env.Env, broker int, ppm int64) (*Strike, error)
 }
 
 // with is a strike that needs T of a target. One that has no T cannot make it.
@@ -151,7 +175,7 @@ func (s *several) strike() (*Strike, error) {
 	all := &Strike{}
 	var details []string
 	for _, one := range s.strikes {
-		all.Lossy = all.Lossy || one.Lossy
+		all.Lossy, all.Broken = all.Lossy || one.Lossy, all.Broken || one.Broken
 		if one.Detail != "" && !slices.Contains(details, one.Detail) {
 			details = append(details, one.Detail)
 		}

@@ -9,7 +9,8 @@ import (
 // Target says which broker a fault hits: by name ("broker-2"), or by the part
 // it plays when the fault begins ("controller", "leader of orders-0",
 // "follower of orders-0": the first replica in sync that does not lead; "it":
-// the broker that the event is about which the fault has waited for; "all").
+// the broker that the event is about which the fault has waited for; "all";
+// "rack-1": all in that rack).
 // Several are joined: "broker-1 and leader of orders-0".
 type Target string
 
@@ -44,6 +45,7 @@ const (
 	Follower
 	Concerned
 	Everyone
+	Rack
 	Joined // several targets; see Each
 )
 
@@ -65,6 +67,8 @@ func (t Target) Parse() (Role, string) {
 		return Everyone, ""
 	case strings.Contains(s, joint):
 		return Joined, ""
+	case strings.HasPrefix(s, "rack-"):
+		return Rack, s
 	case strings.HasPrefix(s, leaderPrefix):
 		return Leader, strings.TrimPrefix(s, leaderPrefix)
 	case strings.HasPrefix(s, followerPrefix):
@@ -87,6 +91,10 @@ func (t Target) Validate(topology Topology) error {
 		if !slices.Contains(topology.Brokers, name) {
 			return fmt.Errorf("there is no broker %q; the brokers are %s, and controller, leader of <partition>, follower of <partition> and all also name some",
 				name, summary(topology.Brokers))
+		}
+	case Rack:
+		if !slices.Contains(topology.RackOf, name) {
+			return fmt.Errorf("there is no rack %q; give cluster.racks, of which the scenario has %d", name, len(topology.Racks()))
 		}
 	case Joined:
 		for _, one := range t.Each() {

@@ -62,6 +62,9 @@ type Fault struct {
 	// Lossy says that bytes which had been written were in fact lost or
 	// changed: a power loss that found nothing unsynced is not lossy.
 	Lossy bool `json:"lossy,omitempty"`
+	// Broken says that what was lost had been synced: the disk had promised to
+	// keep it.
+	Broken bool `json:"broken,omitempty"`
 	// Detail tells a person the rest ("from broker 2 to broker 3").
 	Detail string `json:"detail,omitempty"`
 	// Effect is what it was observed to do ("12 packets dropped"), "" if

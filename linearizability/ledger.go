@@ -322,9 +322,9 @@ func (p *partition) relied(since time.Duration, e *election) []int32 {
 // struck says whether f was of a kind that takes what is stored, and hit r: the
 // replica cannot be trusted from then on, however little it lost in fact. With
 // flush.messages=1 everything that counts has been synced, so that a power loss
-// takes nothing.
+// takes nothing, unless the disk broke its promise.
 func (p *partition) struck(f *Fault, r int32) bool {
-	if !slices.Contains(f.Brokers, r) || f.Kind == PowerLoss && p.topic.FlushMessages == 1 {
+	if !slices.Contains(f.Brokers, r) || f.Kind == PowerLoss && p.topic.FlushMessages == 1 && !f.Broken {
 		return false
 	}
 	return f.Lossy || f.Exact && (f.Kind == PowerLoss || f.Kind == DiskGone || f.Kind == DiskFailed || f.Kind == Corruption)

@@ -126,7 +126,7 @@ func (d *director) run(e env.Env) {
 		return
 	}
 	on := newTriggers(e, d.cluster.Soon)
-	inj := newInjector(e, d.cluster, on, d.tellFault)
+	inj := newInjector(e, d.cluster, d.s.Topology(), on, d.tellFault)
 	watching := e.NewSignal()
 	watcher := e.Go("observer", func() { d.watchPartitions(e, on, watching) })
 

@@ -23,21 +23,22 @@ const (
 // time, finds its target, strikes, and ends the fault when its time is over or
 // when everything is to heal.
 type injector struct {
-	e       env.Env
-	cluster target.Cluster
-	tell    func(linearizability.Fault, bool) // a fault begins (true) or has ended (false)
-	on      *triggers
-	origin  time.Duration
-	heal    env.Signal
-	tasks   []env.Task
+	e        env.Env
+	cluster  target.Cluster
+	tell     func(linearizability.Fault, bool) // a fault begins (true) or has ended (false)
+	topology faults.Topology
+	on       *triggers
+	origin   time.Duration
+	heal     env.Signal
+	tasks    []env.Task
 
 	mu     env.Mutex
 	done   []linearizability.Fault
 	missed []string // faults that did not happen, and why
 }
 
-func newInjector(e env.Env, c target.Cluster, on *triggers, tell func(linearizability.Fault, bool)) *injector {
-	return &injector{e: e, cluster: c, on: on, tell: tell, heal: e.NewSignal(), mu: e.NewMutex()}
+func newInjector(e env.Env, c target.Cluster, t faults.Topology, on *triggers, tell func(linearizability.Fault, bool)) *injector {
+	return &injector{e: e, cluster: c, topology: t, on: on, tell: tell, heal: e.NewSignal(), mu: e.NewMutex()}
 }
 
 // start begins the plan; its times count from origin.
@@ -97,7 +98,7 @@ func (i *injector) carryOut(f faults.Fault) {
 		i.miss(f, err.Error())
 		return
 	}
-	record.Lossy = s.Lossy
+	record.Lossy, record.Broken = s.Lossy, s.Broken
 	record.Recovered, record.Exact = i.cluster.Lost(record.Brokers)
 	if s.Detail != "" {
 		record.Detail += "; " + s.Detail
@@ -173,6 +174,8 @@ func (i *injector) lookUp(t faults.Target, it int) []int {
 	switch role {
 	case faults.Concerned:
 		return []int{it}
+	case faults.Rack:
+		return i.topology.InRack(name)
 	case faults.Everyone:
 		var all []int
 		for b := range i.cluster.Bootstrap() {

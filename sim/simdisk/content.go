@@ -73,6 +73,8 @@ type inode struct {
 
 	ahead readAhead
 
+	betrayed betrayed
+
 	mark uint64 // rolling checksum of the writes, noted in the trace by Sync
 }
 

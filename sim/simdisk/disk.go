@@ -107,6 +107,9 @@ type Stats struct {
 	KeptNames   int64
 	LostCuts    int64 // unsynced truncations that it undid
 
+	Betrayed    int64 // writes and syncs that did not do what they said
+	BrokenBytes int64 // that a loss of power took although a sync had promised them
+
 	FaultsHit int64
 	NoSpace   int64 // calls that failed because the disk was full
 }

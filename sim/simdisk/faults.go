@@ -30,6 +30,12 @@ type Fault struct {
 	// path.Match; "dir/**" means everything below a directory, "" everything.
 	Pattern string
 
+	// Match, if set, says which names are meant instead of Pattern.
+	Match func(name string) bool
+
+	// Does is what happens instead of the call failing with Err.
+	Does Betrayal
+
 	Skip  int64 // this many matching calls succeed first
 	Count int64 // so many fail after that; 0 means all
 	Err   error // what they return, usually syscall.EIO
@@ -49,8 +55,8 @@ func (d *Disk) Inject(f Fault) (*Injection, error) {
 	if _, err := path.Match(f.Pattern, ""); err != nil {
 		return nil, fmt.Errorf("simdisk: fault pattern %q: %w", f.Pattern, err)
 	}
-	if f.Err == nil || f.Ops == 0 {
-		return nil, fmt.Errorf("simdisk: a fault needs Ops and Err, have %+v", f)
+	if f.Err == nil && f.Does.fails() || f.Ops == 0 {
+		return nil, fmt.Errorf("simdisk: a fault needs Ops and Err, have Ops %b, Err %v", f.Ops, f.Err)
 	}
 	i := &Injection{d: d, f: f}
 	d.faults = append(d.faults, i)
@@ -72,6 +78,9 @@ func (i *Injection) Clear() {
 }
 
 func (i *Injection) matches(name string) bool {
+	if i.f.Match != nil {
+		return i.f.Match(name)
+	}
 	p := i.f.Pattern
 	if p == "" {
 		return true
@@ -86,11 +95,21 @@ func (i *Injection) matches(name string) bool {
 // fault is the error of the first fault in force that fails this call, or
 // nil. Callbacks of the kernel are not touched by faults.
 func (d *Disk) fault(op Op, name string) error {
+	if i := d.meets(op, name, func(b Betrayal) bool { return b == Fails }); i != nil {
+		d.stats.FaultsHit++
+		return i.f.Err
+	}
+	return nil
+}
+
+// meets is the first fault in force of one of some kinds that this call meets,
+// or nil.
+func (d *Disk) meets(op Op, name string, kind func(Betrayal) bool) *Injection {
 	if len(d.faults) == 0 || !d.timed() {
 		return nil
 	}
 	for _, i := range d.faults {
-		if i.f.Ops&op == 0 || !i.matches(name) {
+		if i.f.Ops&op == 0 || !kind(i.f.Does) || !i.matches(name) {
 			continue
 		}
 		i.seen++
@@ -98,8 +117,7 @@ func (d *Disk) fault(op Op, name string) error {
 			continue
 		}
 		i.hits++
-		d.stats.FaultsHit++
-		return i.f.Err
+		return i
 	}
 	return nil
 }

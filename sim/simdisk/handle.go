@@ -65,7 +65,19 @@ func (h *handle) WriteAt(p []byte, off int64) (int, error) {
 	if len(p) == 0 {
 		return 0, nil
 	}
-	n, err := h.d.write(h.f, p, off)
+	whole, short := p, error(nil)
+	if len(h.d.faults) > 0 {
+		var n int
+		n, short = h.d.cutShort(h.name, len(p))
+		whole = p[:n]
+	}
+	n, err := h.d.write(h.f, whole, off)
+	if len(h.d.faults) > 0 || len(h.f.betrayed.phantom) > 0 {
+		h.d.betray(h, whole[:n], off)
+	}
+	if err == nil {
+		err = short
+	}
 	if err != nil {
 		err = h.d.failure("write", h.name, err)
 	}
@@ -129,11 +141,15 @@ func (h *handle) Sync() error {
 	if err := h.usable("fdatasync"); err != nil {
 		return err
 	}
-	if err := h.d.fault(OpSync, h.name); err != nil {
+	switch err := h.d.fault(OpSync, h.name); {
+	case err != nil:
 		h.d.forget(h.f)
 		h.f.failed.set(err)
-	} else {
+	case h.d.lies(h.name):
+		h.f.betrayed.lied = true
+	default:
 		h.d.sync(h.f)
+		h.f.betrayed.lied = false
 	}
 	if err := h.f.failed.tell(&h.told); err != nil {
 		return h.d.failure("fdatasync", h.name, err)

@@ -398,6 +398,9 @@ func (d *Disk) SyncDir(name string) error {
 		return d.failure("syncdir", name, err)
 	}
 	d.stats.SyncDirs++
+	if d.lies(name) {
+		return nil
+	}
 	if !slices.ContainsFunc(d.pending, func(s nameStep) bool { return s.touchesDir(dir) }) {
 		return nil
 	}

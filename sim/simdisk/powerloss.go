@@ -129,6 +129,10 @@ func (d *Disk) loseBytes(name string, f *inode) {
 	}
 	d.stats.KeptBytes += kept
 	d.stats.LostBytes += total - kept
+	if f.betrayed.lied {
+		d.stats.BrokenBytes += total - kept
+	}
+	d.stats.BrokenBytes += f.disclose()
 
 	f.dirty, f.writes, f.forgotten, f.old = nil, nil, nil, nil
 	f.queued, f.earlier, f.later = false, nil, nil

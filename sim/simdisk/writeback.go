@@ -45,7 +45,7 @@ func (w *writeback) HandleEvent(uint64) {
 		f.durableSize = max(f.durableSize, min(s.to, f.size))
 		f.refreshOld(s.from, s.to)
 	}
-	if len(f.dirty) == 0 && len(f.writes) == 0 && len(f.forgotten) == 0 {
+	if len(f.dirty) == 0 && len(f.writes) == 0 && len(f.forgotten) == 0 && len(f.betrayed.phantom) == 0 {
 		clear(f.old)
 	}
 	n := w.spans.bytes()
@@ -78,11 +78,26 @@ func (f *inode) refreshOld(from, to int64) {
 			if int64(len(old)) < at+n {
 				old = append(old, make([]byte, at+n-int64(len(old)))...)
 			}
-			f.copyOut(old[at:at+n], pos)
+			f.refresh(old[at:at+n], pos)
 			f.old[ci] = old
 		}
 		pos += n
 	}
+}
+
+// refresh makes old, kept bytes from pos on, what memory has, but for what the
+// device never gets.
+func (f *inode) refresh(old []byte, pos int64) {
+	var never [][]byte
+	f.betrayed.phantom.within(pos, pos+int64(len(old)), func(from, to int64) {
+		never = append(never, slices.Clone(old[from-pos:to-pos]))
+	})
+	f.copyOut(old, pos)
+	i := 0
+	f.betrayed.phantom.within(pos, pos+int64(len(old)), func(from, _ int64) {
+		copy(old[from-pos:], never[i])
+		i++
+	})
 }
 
 // sync makes a file's content and length durable.

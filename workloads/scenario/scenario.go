@@ -202,10 +202,24 @@ func (s *Scenario) BrokerNames() []string {
 	return names
 }
 
+// RackOf is the rack of a broker, counted from 0: "rack-1" and up, which the
+// brokers take turns in, or "" if there are none.
+func (s *Scenario) RackOf(broker int) string {
+	if racks := int(s.Cluster.Racks.Value()); racks > 0 {
+		return fmt.Sprintf("rack-%d", broker%racks+1)
+	}
+	return ""
+}
+
 // Topology is what the fault plan refers to. It is exact once the scenario is
 // explicit.
 func (s *Scenario) Topology() faults.Topology {
 	t := faults.Topology{Brokers: s.BrokerNames()}
+	for i := range t.Brokers {
+		if rack := s.RackOf(i); rack != "" {
+			t.RackOf = append(t.RackOf, rack)
+		}
+	}
 	for i, topic := range s.TopicsUnderLoad() {
 		if minISR := s.MinISR(topic); i == 0 || minISR < t.MinISR {
 			t.MinISR = minISR

@@ -17,9 +17,7 @@ func BrokerConfig(s *scenario.Scenario, index int, voters []broker.Voter, addr s
 	c.NodeID = int32(index + 1)
 	c.Listen = addr
 	c.Voters = voters
-	if racks := int(s.Cluster.Racks.Value()); racks > 0 {
-		c.Rack = fmt.Sprintf("rack-%d", index%racks+1)
-	}
+	c.Rack = s.RackOf(index)
 	for _, name := range p.Names() {
 		if err := c.Set(name, p[name]); err != nil {
 			return c, fmt.Errorf("scenario: cluster.properties: %w", err)

@@ -60,7 +60,7 @@ type server struct {
 	logsOf *broker.Broker                            // whose they are
 	// what the last fault took from its logs
 	recovered []linearizability.Recovered
-	keptBy    *faults.Strike   // the fault that keeps it from running, nil if none
+	keptBy    []*faults.Strike // the faults that keep it from running
 	failure   string           // why a process last ended by itself, since the last fault of the disk
 	told      target.BrokerRow // counters at the last row
 }
@@ -227,7 +227,7 @@ func (c *Cluster) diskFailed(b *server) {
 
 func (c *Cluster) supervise(b *server) {
 	c.k.After(restartDelay, "supervisor", func() {
-		if !b.node.Alive() && b.keptBy == nil {
+		if !b.node.Alive() && len(b.keptBy) == 0 {
 			c.start(b)
 		}
 	})

@@ -2,12 +2,11 @@ package sim
 
 import (
 	"fmt"
-	"syscall"
+	"slices"
 	"time"
 
 	"github.com/weirlab/weir/env"
 	"github.com/weirlab/weir/faults"
-	"github.com/weirlab/weir/sim/simdisk"
 )
 
 // TargetName implements faults.Machines.
@@ -62,28 +61,23 @@ func (c *Cluster) FillUp(_ env.Env, broker int) (*faults.Strike, error) {
 	return s, nil
 }
 
-// FailWrites implements faults.Disks.
-func (c *Cluster) FailWrites(_ env.Env, broker int) (*faults.Strike, error) {
-	b := c.brokers[broker]
-	injection, err := b.disk.Inject(simdisk.Fault{Ops: simdisk.OpWrite | simdisk.OpSync, Err: syscall.EIO})
-	if err != nil {
-		return nil, err
-	}
-	b.failure = ""
-	s := &faults.Strike{}
-	s.Undo = func(env.Env) string {
-		injection.Clear()
-		s.Idle = injection.Hits() == 0
-		return fmt.Sprintf("%d calls failed, broker: %s", injection.Hits(), orFine(b.failure))
-	}
-	return s, nil
-}
-
 // SetClock implements faults.Clocks.
 func (c *Cluster) SetClock(_ env.Env, broker int, d time.Duration) (*faults.Strike, error) {
 	node := c.brokers[broker].node
 	node.SetWallOffset(d)
 	return &faults.Strike{Undo: func(env.Env) string { node.SetWallOffset(0); return "" }}, nil
+}
+
+// DriftClock implements faults.Clocks.
+func (c *Cluster) DriftClock(_ env.Env, broker int, ppm int64) (*faults.Strike, error) {
+	node := c.brokers[broker].node
+	began := c.k.Now()
+	node.SetWallDrift(ppm)
+	return &faults.Strike{Undo: func(env.Env) string {
+		node.SetWallDrift(0)
+		node.SetWallOffset(0)
+		return fmt.Sprintf("off by %v at the end", time.Duration(int64((c.k.Now()-began)/time.Microsecond)*ppm/1000))
+	}}, nil
 }
 
 func orFine(failure string) string {
@@ -121,37 +115,54 @@ func (c *Cluster) ShutDown(e env.Env, broker int) (*faults.Strike, error) {
 	return c.stop(broker, func(b *server, _ *faults.Strike) string { return c.shutDown(e, b) })
 }
 
-// CutPower implements faults.Power.
+// CutPower implements faults.Power. A machine whose process is down already has
+// a page cache to lose all the same.
 func (c *Cluster) CutPower(_ env.Env, broker int) (*faults.Strike, error) {
-	return c.stop(broker, func(b *server, s *faults.Strike) string {
+	b := c.brokers[broker]
+	if !b.node.Powered() {
+		return nil, fmt.Errorf("%s has no power already", b.name)
+	}
+	return c.keep(b, func(s *faults.Strike) string {
 		before := b.disk.Stats()
 		ends := b.logEnds()
 		b.node.PowerOff()
 		b.recovered = c.recovered(b, ends)
 		after := b.disk.Stats()
-		s.Lossy = after.LostBytes > before.LostBytes || after.LostNames > before.LostNames || after.LostCuts > before.LostCuts
-		return fmt.Sprintf("%d unsynced bytes and %d unsynced names lost", after.LostBytes-before.LostBytes, after.LostNames-before.LostNames)
-	})
+		broken := after.BrokenBytes - before.BrokenBytes
+		s.Lossy = after.LostBytes > before.LostBytes || after.LostNames > before.LostNames || after.LostCuts > before.LostCuts || broken > 0
+		s.Broken = broken > 0
+		effect := fmt.Sprintf("%d unsynced bytes and %d unsynced names lost", after.LostBytes-before.LostBytes, after.LostNames-before.LostNames)
+		if broken > 0 {
+			effect += fmt.Sprintf(", and %d bytes that had been synced", broken)
+		}
+		return effect
+	}), nil
 }
 
 // stop ends a broker's process with end, which says what that was seen to do,
 // and keeps it from running for as long as the fault lasts.
 func (c *Cluster) stop(broker int, end func(*server, *faults.Strike) (effect string)) (*faults.Strike, error) {
 	b := c.brokers[broker]
-	if b.keptBy != nil || !b.node.Alive() {
+	if len(b.keptBy) > 0 || !b.node.Alive() {
 		return nil, fmt.Errorf("%s is down already", b.name)
 	}
+	return c.keep(b, func(s *faults.Strike) string { return end(b, s) }), nil
+}
+
+// keep keeps a broker's process, which end ends if it runs, from running for as
+// long as the fault lasts. Of several faults that do the last one to end lets it.
+func (c *Cluster) keep(b *server, end func(*faults.Strike) (effect string)) *faults.Strike {
 	s := &faults.Strike{}
-	b.keptBy = s
-	effect := end(b, s)
+	b.keptBy = append(b.keptBy, s)
+	effect := end(s)
 	s.Undo = func(env.Env) string {
-		b.keptBy = nil
-		if !b.node.Alive() {
+		b.keptBy = slices.DeleteFunc(b.keptBy, func(o *faults.Strike) bool { return o == s })
+		if len(b.keptBy) == 0 && !b.node.Alive() {
 			c.start(b)
 		}
 		return effect
 	}
-	return s, nil
+	return s
 }
 
 // shutDown stops the broker in good order, giving it a while to do so.

@@ -1,15 +1,12 @@
 package sim
 
 import (
-	"encoding/binary"
 	"path"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/weirlab/weir/broker/replication"
 	"github.com/weirlab/weir/linearizability"
-	"github.com/weirlab/weir/sim/simdisk"
 )
 
 // The simulated disk knows which bytes a loss of power took. Here that becomes
@@ -42,10 +39,14 @@ func (b *server) seeLogs(replicas []replication.ReplicaView) {
 	}
 }
 
-// logEnds is where the open logs of a broker end, by directory.
+// logEnds is where the logs of a broker end, by directory: those that its
+// process has open, or, without one, those that its files hold.
 func (b *server) logEnds() map[string]int64 {
+	if b.b == nil {
+		return b.fileEnds()
+	}
 	ends := map[string]int64{}
-	if b.b == nil || b.logsOf != b.b {
+	if b.logsOf != b.b {
 		return ends
 	}
 	for dir, log := range b.logs {
@@ -62,30 +63,19 @@ func (c *Cluster) recovered(b *server, ends map[string]int64) []linearizability.
 	var all []linearizability.Recovered
 	at := map[string]int{} // in all, by directory
 	for _, l := range b.disk.Losses() {
-		dir, file := path.Split(l.Name)
-		dir = path.Clean(dir)
-		id, partition, ok := replication.ParseLogDir(path.Base(dir))
-		topic := c.image.TopicByID(id)
-		base, err := strconv.ParseInt(strings.TrimSuffix(file, segmentSuffix), 10, 64)
-		if !ok || topic == nil || err != nil || !strings.HasSuffix(file, segmentSuffix) {
+		r, ok := c.damaged(b, l, ends)
+		if !ok {
 			continue
 		}
-		end := base
-		if !l.Gone {
-			end = intactEnd(b.disk, l.Name, base, l.From)
-		}
+		dir := path.Dir(l.Name)
 		i, seen := at[dir]
 		if !seen {
-			i = len(all)
-			at[dir] = i
-			lostEnd, known := ends[dir]
-			if !known {
-				lostEnd = linearizability.None
-			}
-			all = append(all, linearizability.Recovered{Broker: int32(b.index + 1), Topic: topic.Name, Partition: partition, LogEnd: end, LostEnd: lostEnd})
+			at[dir] = len(all)
+			all = append(all, r)
+			continue
 		}
-		all[i].LogEnd = min(all[i].LogEnd, end)
-		all[i].LostBytes += l.SizeBytes - l.From
+		all[i].LogEnd = min(all[i].LogEnd, r.LogEnd)
+		all[i].LostBytes += r.LostBytes
 	}
 	slices.SortFunc(all, func(x, y linearizability.Recovered) int {
 		if d := strings.Compare(x.Topic, y.Topic); d != 0 {
@@ -94,24 +84,4 @@ func (c *Cluster) recovered(b *server, ends map[string]int64) []linearizability.
 		return int(x.Partition - y.Partition)
 	})
 	return all
-}
-
-// intactEnd is the offset behind the last record batch that lies within the
-// first bytes of a segment, whose first offset is base.
-func intactEnd(d *simdisk.Disk, name string, base, bytes int64) int64 {
-	const header = 27 // up to the last offset delta
-	var h [header]byte
-	end := base
-	for pos := int64(0); pos+header <= bytes; {
-		if n, err := d.Peek(name, h[:], pos); err != nil || n < header {
-			break
-		}
-		size := 12 + int64(int32(binary.BigEndian.Uint32(h[8:])))
-		if size < header || pos+size > bytes {
-			break
-		}
-		end = int64(binary.BigEndian.Uint64(h[:])) + int64(int32(binary.BigEndian.Uint32(h[23:]))) + 1
-		pos += size
-	}
-	return end
 }
