@@ -45,9 +45,16 @@ const (
 	// (it was full or broken): what it had written is not trusted any more.
 	DiskFailed FaultKind = "disk-failed"
 	Corruption FaultKind = "corruption" // stored bytes changed
-	Pause      FaultKind = "pause"
-	Partition  FaultKind = "partition"
-	ClockJump  FaultKind = "clock-jump"
+	// DiskWiped is a machine that comes back without some or all of its files,
+	// BitRot is stored bits that turned over.
+	DiskWiped FaultKind = "disk-wiped"
+	BitRot    FaultKind = "bit-rot"
+	// VolumeMoved is a disk that another machine has taken over. It lost nothing,
+	// but the broker cannot know.
+	VolumeMoved FaultKind = "volume-moved"
+	Pause       FaultKind = "pause"
+	Partition   FaultKind = "partition"
+	ClockJump   FaultKind = "clock-jump"
 )
 
 // Fault is something that was done to the cluster.

@@ -327,7 +327,7 @@ func (p *partition) struck(f *Fault, r int32) bool {
 	if !slices.Contains(f.Brokers, r) || f.Kind == PowerLoss && p.topic.FlushMessages == 1 && !f.Broken {
 		return false
 	}
-	return f.Lossy || f.Exact && (f.Kind == PowerLoss || f.Kind == DiskGone || f.Kind == DiskFailed || f.Kind == Corruption)
+	return f.Lossy || f.Exact && f.distrusted(r)
 }
 
 // lost says whether f took the record at offset from broker r, or, where the

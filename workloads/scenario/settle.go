@@ -157,6 +157,7 @@ func ebs() []string {
 func (s *Scenario) largest() *Scenario {
 	l := *s
 	l.Cluster.Brokers = drawn.Exactly(s.Cluster.Brokers.Max)
+	l.Cluster.Racks = drawn.Exactly(s.Cluster.Racks.Max)
 	l.Topic = s.Topic.largest()
 	l.Topics = slices.Clone(s.Topics)
 	for i := range l.Topics {

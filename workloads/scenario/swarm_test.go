@@ -62,6 +62,10 @@ func TestWhatASwarmDrawsFitsTogether(t *testing.T) {
 	}
 	require.Len(t, brokers, 7)
 	for _, kind := range faults.Kinds() {
+		switch kind {
+		case faults.LyingSync, faults.LostWrite, faults.TornWrite, faults.MisdirectedWrite, faults.BitRot, faults.DiskWiped:
+			continue // what they leave may refuse to be read, or needs the plan's judgement
+		}
 		require.NotZero(t, kinds[kind], "%s is never drawn", kind)
 		require.Less(t, kinds[kind], seeds*9/10, "%s is hardly ever absent", kind)
 	}
