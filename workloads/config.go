@@ -68,6 +68,10 @@ func workload(s *scenario.Scenario, bootstrap []string) (program.Config, error) 
 			})
 		case *scenario.Administrators:
 			cfg.Programs = append(cfg.Programs, &program.Administer{Topic: topic.Name, Administrators: c.Clients(), Every: c.Every.Value()})
+		case *scenario.Seekers:
+			cfg.Programs = append(cfg.Programs, &program.Seek{
+				Consume: program.Consume{Topic: topic.Name, Consumers: c.Clients(), Consumer: consumerConfig(c.Properties)}, Slow: c.Slow.Value(),
+			})
 		case *scenario.Committers:
 			cfg.Programs = append(cfg.Programs, &program.Register{
 				Topic: topic.Name, Registers: c.Clients(), Group: scenario.CommittersGroup(committers),

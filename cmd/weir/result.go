@@ -280,6 +280,9 @@ func settings(s *scenario.Scenario) []reports.Setting {
 	if n := scenario.Count[*scenario.Members](s.Load); n > 0 {
 		set("", "members who come and go", n)
 	}
+	if n := scenario.Count[*scenario.Seekers](s.Load); n > 0 {
+		set("", "seekers", n)
+	}
 	if n := scenario.Count[*scenario.Administrators](s.Load); n > 0 {
 		set("", "administrators", n)
 	}

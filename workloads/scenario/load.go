@@ -49,6 +49,7 @@ type Program struct {
 	Committers     *Committers     `yaml:"committers,omitempty"`
 	Members        *Members        `yaml:"members,omitempty"`
 	Administrators *Administrators `yaml:"administrators,omitempty"`
+	Seekers        *Seekers        `yaml:"seekers,omitempty"`
 }
 
 // Clients is a kind of program: settings of clients that do the same.
@@ -80,6 +81,7 @@ func (p Program) each() (kinds []string, all []Clients) {
 	add("committers", p.Committers != nil, p.Committers)
 	add("members", p.Members != nil, p.Members)
 	add("administrators", p.Administrators != nil, p.Administrators)
+	add("seekers", p.Seekers != nil, p.Seekers)
 	return kinds, all
 }
 
