@@ -21,9 +21,10 @@ type Lab struct{ hand Hand }
 
 // Hand is what is behind a [Lab]. It must not block.
 type Hand interface {
-	// Strike draws whether something rare happens at point, now. The stream
-	// that it returns decides how much of it; nil is no.
-	Strike(point string) *Rand
+	// Strike draws whether something rare happens at point, now, at one in times
+	// of the point's rate. The stream that it returns decides how much of it;
+	// nil is no.
+	Strike(point string, times int64) *Rand
 
 	// Reached is told a state: see [Lab.Reached].
 	Reached(kind, state, detail string)
@@ -33,7 +34,18 @@ type Hand interface {
 func NewLab(h Hand) *Lab { return &Lab{h} }
 
 // Rare reports whether the rare thing happens at point, now.
-func (l *Lab) Rare(point string) bool { return l != nil && l.hand.Strike(point) != nil }
+func (l *Lab) Rare(point string) bool { return l != nil && l.hand.Strike(point, 1) != nil }
+
+// Seldom is Rare, a sixteenth as often: for what costs whoever meets it much, such
+// as a connection or a time-out.
+func (l *Lab) Seldom(point string) bool { return l != nil && l.seldom(point) }
+
+func (l *Lab) seldom(point string) bool {
+	return l.hand.Strike(point, seldom) != nil
+}
+
+// seldom is how many times rarer Seldom is than Rare.
+const seldom = 16
 
 // Late is how long the rare delay at point is, at most most; mostly 0. The
 // caller sleeps.
@@ -45,7 +57,7 @@ func (l *Lab) Late(point string, most time.Duration) time.Duration {
 }
 
 func (l *Lab) late(point string, most time.Duration) time.Duration {
-	r := l.hand.Strike(point)
+	r := l.hand.Strike(point, 1)
 	if r == nil || most < 1 {
 		return 0
 	}
@@ -66,7 +78,7 @@ func (l *Lab) fewer(point string, n int64) int64 {
 	if n < 2 {
 		return n
 	}
-	r := l.hand.Strike(point)
+	r := l.hand.Strike(point, 1)
 	if r == nil {
 		return n
 	}

@@ -8,15 +8,20 @@ import (
 
 	"github.com/weirlab/weir/env"
 	"github.com/weirlab/weir/env/osenv"
+	"github.com/weirlab/weir/env/osenv/osenvtest"
 )
 
 // always is a hand that says yes every time.
 type always struct {
 	r       *env.Rand
+	times   int64 // of the last question
 	reached []string
 }
 
-func (a *always) Strike(string) *env.Rand { return a.r }
+func (a *always) Strike(_ string, times int64) *env.Rand {
+	a.times = times
+	return a.r
+}
 
 func (a *always) Reached(kind, state, detail string) {
 	a.reached = append(a.reached, kind+" "+state+" "+detail)
@@ -25,6 +30,7 @@ func (a *always) Reached(kind, state, detail string) {
 func TestNoLabWantsNothing(t *testing.T) {
 	var l *env.Lab
 	require.False(t, l.Rare("test/a"))
+	require.False(t, l.Seldom("test/a"))
 	require.Zero(t, l.Late("test/a", time.Second))
 	require.EqualValues(t, 7, l.Fewer("test/a", 7))
 	l.Reached("test", "a", "b")
@@ -35,6 +41,9 @@ func TestWhatALabDrawsIsWithinBounds(t *testing.T) {
 	a := &always{r: env.NewRand(1, "test", "")}
 	l := env.NewLab(a)
 	require.True(t, l.Rare("test/a"))
+	require.EqualValues(t, 1, a.times)
+	require.True(t, l.Seldom("test/a"))
+	require.EqualValues(t, 16, a.times)
 	few, late := map[int64]bool{}, map[time.Duration]bool{}
 	for range 10_000 {
 		n := l.Fewer("test/a", 5)
@@ -57,9 +66,7 @@ func TestWhatALabDrawsIsWithinBounds(t *testing.T) {
 // What points cost where there is no laboratory: "kept" where a program keeps
 // the *Lab, "asked" where it asks its Env each time.
 func BenchmarkRareOnTheOperatingSystem(b *testing.B) {
-	var e env.Env
-	e, err := osenv.New(osenv.Options{})
-	require.NoError(b, err)
+	var e env.Env = osenvtest.New(b, osenv.Options{})
 	b.Run("kept", func(b *testing.B) {
 		lab := e.Lab()
 		for b.Loop() {

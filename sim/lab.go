@@ -101,7 +101,7 @@ func (h *hand) outside() bool {
 }
 
 // Strike implements env.Hand.
-func (h *hand) Strike(name string) *env.Rand {
+func (h *hand) Strike(name string, times int64) *env.Rand {
 	if h.outside() {
 		return nil
 	}
@@ -117,7 +117,7 @@ func (h *hand) Strike(name string) *env.Rand {
 		h.streams[name] = at
 	}
 	at.Asked++
-	if at.OneIn == 0 || !at.r.Chance(1, at.OneIn) {
+	if at.OneIn == 0 || !at.r.Chance(1, at.OneIn*times) {
 		return nil
 	}
 	at.Fired++

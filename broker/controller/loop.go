@@ -153,7 +153,7 @@ func (l *loop) dispatch(event any) {
 // command lets the machine judge a request and proposes what it wants written.
 func (l *loop) command(c *call) {
 	// As one does that has just lost its term; whoever asked asks again.
-	if !l.active || l.n.lab.Rare("controller/command-refused") {
+	if !l.active || l.n.lab.Seldom("controller/command-refused") {
 		c.answer(notController(c.req))
 		return
 	}

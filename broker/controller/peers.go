@@ -78,12 +78,12 @@ func (n *Node) exchangeOnce(m quorum.Message, over bool) {
 	if d := n.lab.Late("controller/send-late", 100*time.Millisecond); d > 0 {
 		n.e.Sleep(d)
 	}
-	lost := !over && n.lab.Rare("controller/send-lost")
+	lost := !over && n.lab.Seldom("controller/send-lost")
 	var answer quorum.Message
 	if !lost {
 		var err error
 		answer, err = n.exchange(m, over)
-		lost = err != nil || n.lab.Rare("controller/answer-lost")
+		lost = err != nil || n.lab.Seldom("controller/answer-lost")
 	}
 	if lost {
 		n.post(quorum.SendFailed{Msg: m})

@@ -154,7 +154,7 @@ func (r *Runtime[M, O]) ask(partition int32, enqueue func(s *shard[M, O], ref Re
 	case s.loading, r.lab.Rare("coordinator/not-loaded"): // as in the moment before: it is asked again
 		s.mu.Unlock()
 		return none, kerr.CoordinatorLoadInProgress.Code
-	case r.lab.Rare("coordinator/not-here"): // as a leader that has just lost the partition; it is looked for, and found here
+	case r.lab.Seldom("coordinator/not-here"): // as a leader that has just lost the partition; it is looked for, and found here
 		s.mu.Unlock()
 		return none, kerr.NotCoordinator.Code
 	}

@@ -172,7 +172,7 @@ func (s *shard[M, O]) take(t Turn[O]) {
 		h.deadline = s.r.env.Now() + s.r.cfg.AnswerTimeout
 		// Whoever hears of a time-out knows as little as after a real one. The
 		// deadlines of the list must not go back.
-		if len(s.held) == 0 && s.r.lab.Rare("coordinator/answer-times-out") {
+		if len(s.held) == 0 && s.r.lab.Seldom("coordinator/answer-times-out") {
 			h.deadline = s.r.env.Now()
 		}
 		s.held = append(s.held, h)
@@ -184,7 +184,7 @@ func (s *shard[M, O]) take(t Turn[O]) {
 
 // append writes records to the local log and makes them count.
 func (s *shard[M, O]) append(records []storage.Record, applied func(base int64)) (end int64, code int16) {
-	if s.r.lab.Rare("coordinator/append-refused") {
+	if s.r.lab.Seldom("coordinator/append-refused") {
 		return 0, kerr.NotEnoughReplicas.Code // as from a log whose ISR is small for a moment
 	}
 	batch := storage.BuildBatch(nil, storage.NoProducer(), records)

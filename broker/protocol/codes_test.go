@@ -13,7 +13,7 @@ import (
 // listener is a laboratory that only listens.
 type listener map[string]int
 
-func (l listener) Strike(string) *env.Rand { return nil }
+func (l listener) Strike(string, int64) *env.Rand { return nil }
 
 func (l listener) Reached(kind, state, detail string) { l[kind+" "+state+" "+detail]++ }
 

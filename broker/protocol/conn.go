@@ -142,7 +142,7 @@ func (c *connection) readRequests() error {
 		if c.s.opts.MaxIdle > 0 {
 			c.idleBy.set(c.s.e.Now() + c.s.opts.MaxIdle)
 		}
-		if c.s.lab.Rare("protocol/connection-ended") {
+		if c.s.lab.Seldom("protocol/connection-ended") {
 			return nil // a connection may end at any time, between requests too
 		}
 		goOn, err := c.next(&call)
@@ -404,7 +404,7 @@ func (c *connection) writeReserved(reply []byte, reserved int64) bool {
 		return true
 	}
 	// The answer gets lost with the connection: what was done, was done.
-	if c.s.lab.Rare("protocol/answer-lost") {
+	if c.s.lab.Seldom("protocol/answer-lost") {
 		return false
 	}
 	if d := c.s.lab.Late("protocol/answer-late", 50*time.Millisecond); d > 0 {

@@ -104,7 +104,7 @@ func (p *partition) append(part *AppendPartition, acks int16, pa *PendingAppend,
 		return
 	}
 	// Nothing was appended, and the ISR may be small for a moment that nobody sees.
-	if acks == acksAll && !part.Internal && p.m.lab.Rare("replication/append-refused") {
+	if acks == acksAll && !part.Internal && p.m.lab.Seldom("replication/append-refused") {
 		*result = appendError(kerr.NotEnoughReplicas.Code, "the ISR of "+p.tp.String()+" is taken for smaller than min.insync.replicas")
 		return
 	}
@@ -250,7 +250,7 @@ func (pa *PendingAppend) Done() bool { return pa.open.Load() == 0 }
 // the partitions. Call it once.
 func (pa *PendingAppend) Wait(timeout time.Duration) []AppendResult {
 	// Whoever gets a time-out knows as little as after a real one.
-	if len(pa.waiting) > 0 && pa.waiting[0].p.m.lab.Rare("replication/append-times-out") {
+	if len(pa.waiting) > 0 && pa.waiting[0].p.m.lab.Seldom("replication/append-times-out") {
 		timeout = 0
 	}
 	if pa.Done() || pa.decided.Wait(max(timeout, 0)) {

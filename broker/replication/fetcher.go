@@ -271,7 +271,7 @@ func (f *fetcher) connect() (Peer, error) {
 
 // exchange sends the request and waits for its answer.
 func (f *fetcher) exchange() (*kmsg.FetchResponse, error) {
-	if f.m.lab.Rare("replication/reconnect") {
+	if f.m.lab.Seldom("replication/reconnect") {
 		f.reconnect() // a connection may end at any time
 	}
 	f.mu.Lock()

@@ -100,7 +100,7 @@ func (s *proposer) bring(batch []queuedProposal) {
 		a := ProposalAnswer{Proposal: q.proposal, Code: kerr.RequestTimedOut.Code}
 		switch {
 		case err != nil || !ok:
-		case s.m.lab.Rare("replication/proposal-answer-lost"): // as an answer that did not come: it is asked again
+		case s.m.lab.Seldom("replication/proposal-answer-lost"): // as an answer that did not come: it is asked again
 		case answers.ErrorCode != 0:
 			a.Code = kerr.RequestTimedOut.Code
 		default:

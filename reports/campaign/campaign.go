@@ -148,8 +148,8 @@ func Summary(m *campaign.Merged) string {
 	if c := m.Manifest.Canary; c != nil && c.Found {
 		line("canary: %s", canaryFact(m))
 	}
-	for _, told := range states(m) {
-		line("%s", told)
+	if names := states(m); names != nil {
+		line("%s (%s lists them)", explore.Count(names), PageFile)
 	}
 	for _, g := range campaign.Groups(m.Results) {
 		line("\n%d seeds: %s", len(g.Seeds), g.Signature)
@@ -164,8 +164,8 @@ func Summary(m *campaign.Merged) string {
 	return b.String()
 }
 
-// states says which states were reached and which never, nothing for a campaign
-// that did not note it.
+// states are the names of the states that were reached, nil for a campaign that
+// did not note them.
 func states(m *campaign.Merged) []string {
 	reached := map[string]bool{}
 	for _, r := range m.Results {
@@ -176,7 +176,7 @@ func states(m *campaign.Merged) []string {
 	if len(reached) == 0 {
 		return nil
 	}
-	return explore.Told(slices.Sorted(maps.Keys(reached)))
+	return slices.Sorted(maps.Keys(reached))
 }
 
 // Document is the page of a campaign.
@@ -197,8 +197,8 @@ func Document(m *campaign.Merged) *document.Document {
 		d.Facts = append(d.Facts, document.Fact{Name: "planted bugs", Value: strings.Join(m.Manifest.Planted, ", ")})
 	}
 	d.Sections = []document.Section{findings(m), shards(m), slowest(m)}
-	if told := states(m); told != nil {
-		d.Sections = append(d.Sections, document.Section{Title: "States reached", Text: told})
+	if names := states(m); names != nil {
+		d.Sections = append(d.Sections, document.Section{Title: "States reached", Text: explore.Told(names)})
 	}
 	return d
 }
