@@ -18,7 +18,7 @@
 //     another thing (package faults).
 //   - A point fires at most now and then: no point may stand in the way of
 //     progress for ever, so none says yes every time, and a delay is short
-//     beside the time-outs of whoever waits for it. What costs a connection or a
+//     beside the time-outs of whoever waits for it. What costs a connection, a sync or a
 //     time-out is asked for with [env.Lab.Seldom]: a follower that loses one of
 //     four answers, and pauses after each, never catches up.
 //   - A point draws nothing but from its own stream. A name once given stays:

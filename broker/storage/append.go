@@ -394,7 +394,7 @@ func (l *Log) write(records []byte, batches []Batch, result AppendResult) (Appen
 	// What stands behind records that wait for a sync waits with them.
 	waits := l.end.Load() < result.BaseOffset
 	flush := l.cfg.FlushMessages > 0 && l.unflushed >= l.cfg.FlushMessages ||
-		l.lab.Rare("storage/flush-now") // flush.messages is an upper bound
+		l.lab.Seldom("storage/flush-now") // flush.messages is an upper bound
 	result.Unsynced = waits || flush
 	if !result.Unsynced || planted.Is("answer-before-sync") {
 		result.Unsynced = false

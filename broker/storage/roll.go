@@ -19,7 +19,7 @@ func (l *Log) rollNeeded(seg *segment, records []byte, batches []Batch) bool {
 	switch {
 	case seg.size+int64(len(records)) > l.cfg.SegmentBytes:
 		return true
-	case l.lab.Rare("storage/roll-early"):
+	case l.lab.Seldom("storage/roll-early"):
 		return true // segment.bytes is an upper bound
 	case last.LastOffset()-seg.base > math.MaxInt32:
 		return true // index entries hold 32 bits
