@@ -18,6 +18,7 @@ import (
 	"github.com/weirlab/weir/faults"
 	"github.com/weirlab/weir/linearizability"
 	reportcampaign "github.com/weirlab/weir/reports/campaign"
+	"github.com/weirlab/weir/reports/rundir"
 	"github.com/weirlab/weir/workloads"
 	"github.com/weirlab/weir/workloads/campaign"
 	"github.com/weirlab/weir/workloads/explore"
@@ -228,7 +229,7 @@ func manifest(sc *scenario.Scenario, f campaignFlags, shard campaign.Shard, plan
 		return nil, err
 	}
 	m := &campaign.Manifest{
-		Schema: campaign.Schema, Campaign: f.name, Scenario: sc.Name, Text: string(text), Binary: binary, Commit: provenance().Commit,
+		Schema: campaign.Schema, Campaign: f.name, Scenario: sc.Name, Text: string(text), Binary: binary, Commit: rundir.Provenance().Commit,
 		From: sc.Seed.String(), Seeds: f.seeds, Of: shard.Of, Shards: []int{shard.Index}, Started: now().UTC(), Ended: []string{""},
 	}
 	if m.Campaign == "" {
@@ -291,7 +292,7 @@ func (c *seedRunner) simulate(ctx context.Context, ordinal int) campaign.Result 
 	for _, finding := range o.Verdict.Findings {
 		r.Findings = append(r.Findings, finding.Code+": "+finding.Sentence)
 	}
-	record := newRun(explicit, targetSim, started, c.planted)
+	record := rundir.NewRun(explicit, targetSim, started, c.planted)
 	record.Command = reproduce(c.file, one.Seed, targetSim, c.planted)
 	if exit := exitCode(record.Run, o); exit != exitPassed || (c.rerun > 0 && ordinal%c.rerun == 0) {
 		again := c.again(ctx, &r, record, explicit, exit != exitPassed && c.claim(signature(o, exit, "")))
@@ -334,7 +335,7 @@ func (c *seedRunner) claim(signature string) bool {
 
 // again runs a seed once more, with everything written down if it is to be
 // kept, and returns its trace hash, "" if it did not come to its end.
-func (c *seedRunner) again(ctx context.Context, r *campaign.Result, record runRecord, explicit *scenario.Scenario, keep bool) string {
+func (c *seedRunner) again(ctx context.Context, r *campaign.Result, record rundir.Record, explicit *scenario.Scenario, keep bool) string {
 	if !keep {
 		o, err := workloads.RunSim(ctx, workloads.Options{Scenario: explicit, Unjudged: true})
 		if err != nil || ctx.Err() != nil {
@@ -344,17 +345,17 @@ func (c *seedRunner) again(ctx context.Context, r *campaign.Result, record runRe
 	}
 	started := now()
 	kept := filepath.Join(campaign.FailDir, r.Seed)
-	res, err := newResult(filepath.Join(c.dir, kept), explicit, started)
+	res, err := rundir.Create(filepath.Join(c.dir, kept), explicit, started)
 	if err != nil {
 		r.Error = err.Error()
 		return ""
 	}
-	o, err := workloads.RunSim(ctx, workloads.Options{Scenario: explicit, Sink: res, History: res.history})
+	o, err := workloads.RunSim(ctx, workloads.Options{Scenario: explicit, Sink: res, History: res.History})
 	if err != nil || ctx.Err() != nil {
-		r.Error = errors.Join(err, res.close(), record.Save(res.dir)).Error()
+		r.Error = errors.Join(err, res.Close(), record.Save(res.Dir)).Error()
 		return ""
 	}
-	if err := res.finish(record, o, now().Sub(started)); err != nil {
+	if err := res.Finish(record, o, now().Sub(started)); err != nil {
 		r.Error = err.Error()
 		return ""
 	}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/weirlab/weir/reports/compare"
 	"github.com/weirlab/weir/reports/document"
+	"github.com/weirlab/weir/reports/rundir"
 	"github.com/weirlab/weir/workloads/scenario"
 )
 
@@ -172,7 +173,7 @@ func writeCompare(dir string, r *compare.Result) error {
 
 // madeBy is how a document was made that begins now.
 func madeBy(started time.Time) []document.Fact {
-	p := provenance()
+	p := rundir.Provenance()
 	facts := []document.Fact{
 		{Name: "command", Value: strings.Join(append([]string{"weir"}, os.Args[1:]...), " ")},
 		{Name: "date", Value: started.UTC().Format("2006-01-02 15:04 UTC")},

@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/weirlab/weir/reports/rundir"
 	"github.com/weirlab/weir/workloads"
 	"github.com/weirlab/weir/workloads/campaign"
 	"github.com/weirlab/weir/workloads/explore"
@@ -147,7 +148,7 @@ func simulatePlan(ctx context.Context, plan *scenario.Scenario) ([]explore.State
 			return explore.Of(o), r, nil
 		}
 	}
-	if r.Exit = exitCode(newRun(plan, targetSim, time.Time{}, nil).Run, o); r.Exit != exitPassed {
+	if r.Exit = exitCode(rundir.NewRun(plan, targetSim, time.Time{}, nil).Run, o); r.Exit != exitPassed {
 		r.Signature = signature(o, r.Exit, "")
 	}
 	return explore.Of(o), r, nil

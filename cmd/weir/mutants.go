@@ -19,6 +19,7 @@ import (
 	"github.com/weirlab/weir/faults"
 	"github.com/weirlab/weir/reports/document"
 	"github.com/weirlab/weir/reports/results"
+	"github.com/weirlab/weir/reports/rundir"
 	"github.com/weirlab/weir/workloads"
 	"github.com/weirlab/weir/workloads/calibrate"
 	"github.com/weirlab/weir/workloads/mutants"
@@ -222,7 +223,7 @@ func saveScore(f *mutantsFlags, score *mutants.Score) error {
 	d := results.Mutants(score)
 	d.Schema = document.Schema
 	d.Facts = append(d.Facts, document.Fact{Name: "command", Value: fmt.Sprintf("weir mutants --seeds %d", f.seeds)})
-	if commit := provenance().Commit; commit != "" {
+	if commit := rundir.Provenance().Commit; commit != "" {
 		d.Facts = append(d.Facts, document.Fact{Name: "commit", Value: commit})
 	}
 	page, err := json.MarshalIndent(d, "", " ")

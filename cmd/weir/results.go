@@ -19,6 +19,7 @@ import (
 	"github.com/weirlab/weir/reports/document"
 	"github.com/weirlab/weir/reports/published"
 	"github.com/weirlab/weir/reports/results"
+	"github.com/weirlab/weir/reports/rundir"
 	"github.com/weirlab/weir/reports/versus"
 	"github.com/weirlab/weir/sim/machine"
 	"github.com/weirlab/weir/workloads/calibrate"
@@ -122,7 +123,7 @@ func runResults(ctx context.Context, s streams, f *resultsFlags) error {
 
 // made is how a part came about that was begun at a time and is ready now.
 func made(root, command string, begun time.Time) results.Made {
-	p := provenance()
+	p := rundir.Provenance()
 	if p.Commit == "" {
 		p.Commit = commitOf(root)
 	}

@@ -10,16 +10,26 @@ import (
 	"path"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/weirlab/weir/faults"
+	"github.com/weirlab/weir/linearizability"
 	"github.com/weirlab/weir/reports"
+	"github.com/weirlab/weir/reports/rundir"
 	"github.com/weirlab/weir/scenarios"
 	"github.com/weirlab/weir/sim"
 	"github.com/weirlab/weir/workloads"
 	"github.com/weirlab/weir/workloads/scenario"
 )
+
+const (
+	statusFailed  = linearizability.Failed
+	statusUnknown = linearizability.Unknown
+)
+
+func now() time.Time { return time.Now() }
 
 // runFlags are the flags of "weir run".
 type runFlags struct {
@@ -109,31 +119,31 @@ func runScenario(cmd *cobra.Command, s streams, file string, f runFlags) error {
 // result directory. It returns the exit code that stands for what came of it.
 func recordRun(ctx context.Context, s streams, explicit *scenario.Scenario, file string, f runFlags, planted []faults.Bug) (dir string, code int, err error) {
 	started := now()
-	res, err := newResult(resultDir(f.out, explicit, started), explicit, started)
+	res, err := rundir.Create(rundir.Path(f.out, explicit, started), explicit, started)
 	if err != nil {
 		return "", 0, internal(err)
 	}
-	record := newRun(explicit, f.target, started, planted)
+	record := rundir.NewRun(explicit, f.target, started, planted)
 	record.Command = reproduce(file, explicit.Seed, f.target, planted)
-	if err := record.Save(res.dir); err != nil {
+	if err := record.Save(res.Dir); err != nil {
 		return "", 0, internal(err)
 	}
 
 	bar := newProgress(s.err, explicit.Name+" "+explicit.Seed.String())
-	options := workloads.Options{Scenario: explicit, Sink: res, History: res.history, Progress: bar.update}
+	options := workloads.Options{Scenario: explicit, Sink: res, History: res.History, Progress: bar.update}
 	if f.tape {
 		options.Tape = &sim.Tape{}
 	}
-	outcome, err := f.lead(ctx, options, filepath.Join(res.dir, "brokers"))
+	outcome, err := f.lead(ctx, options, filepath.Join(res.Dir, "brokers"))
 	bar.done()
 	if err != nil {
 		record.Interrupted = err.Error()
-		return "", 0, internal(errors.Join(err, res.close(), record.Save(res.dir)))
+		return "", 0, internal(errors.Join(err, res.Close(), record.Save(res.Dir)))
 	}
 	if f.target == targetSim && outcome.Complete && (f.verify || failed(outcome)) {
 		again, err := workloads.RunSim(ctx, workloads.Options{Scenario: explicit, Unjudged: true})
 		if err != nil {
-			return "", 0, internal(errors.Join(err, res.close()))
+			return "", 0, internal(errors.Join(err, res.Close()))
 		}
 		record.Rerun = "same"
 		if again.Trace.Hash != outcome.Trace.Hash {
@@ -142,17 +152,17 @@ func recordRun(ctx context.Context, s streams, explicit *scenario.Scenario, file
 		}
 	}
 	if f.tape {
-		if err := keepTape(res.dir, explicit, options.Tape); err != nil {
+		if err := keepTape(res.Dir, explicit, options.Tape); err != nil {
 			return "", 0, internal(err)
 		}
 	}
-	if err := res.finish(record, outcome, now().Sub(started)); err != nil {
+	if err := res.Finish(record, outcome, now().Sub(started)); err != nil {
 		return "", 0, internal(err)
 	}
-	if err := point(f.out, res.dir); err != nil {
+	if err := point(f.out, res.Dir); err != nil {
 		return "", 0, internal(err)
 	}
-	return res.dir, exitCode(record.Run, outcome), nil
+	return res.Dir, exitCode(record.Run, outcome), nil
 }
 
 // firstDifference repeats a simulation until it can show the first event in

@@ -5,6 +5,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/weirlab/weir/reports/rundir"
 	"github.com/weirlab/weir/workloads/scenario"
 )
 
@@ -15,7 +16,7 @@ func TestSettingsSayWhoseTheyAre(t *testing.T) {
 		s, err := scenario.Parse("s.yaml", []byte("name: s\nseed: 1\n"+text))
 		require.NoError(t, err)
 		set := map[string]string{}
-		for _, one := range settings(s) {
+		for _, one := range rundir.Settings(s) {
 			require.NotContains(t, set, one.Name)
 			set[one.Name] = one.Value
 		}

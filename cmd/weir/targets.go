@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"github.com/weirlab/weir/reports/rundir"
 	"github.com/weirlab/weir/workloads"
 	"github.com/weirlab/weir/workloads/scenario"
 	"github.com/weirlab/weir/workloads/target/kafka"
@@ -19,9 +20,9 @@ import (
 
 // Targets of a run; kafka.Scheme begins those that somebody else runs.
 const (
-	targetSim         = "sim"
-	targetLocal       = "local"
-	targetApacheKafka = "apache-kafka"
+	targetSim         = rundir.TargetSim
+	targetLocal       = rundir.TargetLocal
+	targetApacheKafka = rundir.TargetApacheKafka
 )
 
 const targetNames = "sim; local for real broker processes on this machine; apache-kafka for processes of Apache Kafka; or kafka://host:port,… for a cluster that somebody else runs"
