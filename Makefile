@@ -39,6 +39,10 @@ test-stress: ## every test STRESS_COUNT (20) times at -cpu 1,2,4, in quiet and b
 	stress loaded; \
 	if [ -n "$$bad" ]; then echo "failed:$$bad"; exit 1; fi
 
+.PHONY: outside
+outside: ## build and test docs/examples/outside, a module of somebody else that uses simtest and brokertest
+	cd docs/examples/outside && $(GO) vet ./... && $(GO) test -count=1 -timeout 5m ./...
+
 .PHONY: vet
 vet: ## go vet and weirlint, the analyzer that keeps simulated code deterministic
 	$(GO) vet ./...

@@ -23,7 +23,8 @@ type director struct {
 	meter    *meter
 	sink     Sink
 
-	brief    bool // nothing is read back
+	programs func() []program.Program // beside the scenario's; nil for none
+	brief    bool                     // nothing is read back
 	progress func(Progress)
 
 	mu        sync.Mutex // of what clients change and progress displays read, on the local target
@@ -50,7 +51,7 @@ const (
 )
 
 func newDirector(o Options) *director {
-	d := &director{s: o.Scenario, sink: o.Sink, brief: o.Brief, progress: o.Progress, phase: "starting the cluster", states: map[linearizability.TopicPartition]linearizability.PartitionState{}}
+	d := &director{s: o.Scenario, sink: o.Sink, programs: o.Programs, brief: o.Brief, progress: o.Progress, phase: "starting the cluster", states: map[linearizability.TopicPartition]linearizability.PartitionState{}}
 	if d.sink == nil {
 		d.sink = noSink{}
 	}
@@ -66,6 +67,9 @@ func (d *director) takeOn(c target.Cluster) error {
 	cfg, err := workload(d.s, c.Bootstrap())
 	if err != nil {
 		return err
+	}
+	if d.programs != nil {
+		cfg.Programs = append(cfg.Programs, d.programs()...)
 	}
 	d.workload, err = program.New(cfg, d.log, d.meter)
 	return err
@@ -153,6 +157,9 @@ func (d *director) run(e env.Env) {
 	d.faults, d.missed = inj.results()
 
 	ended := d.awaitClients(e, clients)
+	if ended {
+		d.complain()
+	}
 	settled := d.awaitSettled(e)
 	watching.Set()
 	watcher.Wait()
@@ -248,6 +255,15 @@ func (d *director) awaitClients(e env.Env, clients []env.Task) bool {
 		}
 	}
 	return true
+}
+
+// complain makes findings of what custom programs ended with.
+func (d *director) complain() {
+	for _, c := range d.workload.Complaints() {
+		d.findings = append(d.findings, linearizability.Finding{
+			Code: target.CodeProgram, Sentence: fmt.Sprintf("%s ended with an error: %v", c.Client, c.Err), Offset: linearizability.None, Time: c.At, Count: 1,
+		})
+	}
 }
 
 // awaitSettled waits until every broker is up and every replica in sync.

@@ -8,6 +8,7 @@ import (
 	"github.com/weirlab/weir/linearizability"
 	"github.com/weirlab/weir/sim"
 	"github.com/weirlab/weir/sim/machine"
+	"github.com/weirlab/weir/workloads/program"
 	"github.com/weirlab/weir/workloads/scenario"
 	"github.com/weirlab/weir/workloads/target"
 )
@@ -16,6 +17,10 @@ import (
 type Options struct {
 	// Scenario must be explicit; see scenario.Resolve.
 	Scenario *scenario.Scenario
+
+	// Programs, if set, makes programs that run beside those of the scenario. It is
+	// called for every run, since a program serves one.
+	Programs func() []program.Program
 
 	// Sink is told what happens; nil if nobody listens.
 	Sink Sink

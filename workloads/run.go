@@ -109,7 +109,7 @@ func (d *director) judge(ctx context.Context, out *Outcome, watched linearizabil
 	if d.trouble != nil {
 		return nil, d.trouble
 	}
-	progress := linearizability.Check{Code: target.CodeProgress, Name: "the cluster recovers after healing and no task panics", Status: linearizability.Pass, Inputs: 1, Unit: "run"}
+	progress := linearizability.Check{Code: target.CodeProgress, Name: "the cluster recovers after healing, no task panics and no program of the caller's fails", Status: linearizability.Pass, Inputs: 1, Unit: "run"}
 	if !d.scanned {
 		progress.Status, progress.Note = linearizability.Unknown, "the run did not come to the point where everything is read back"
 	}

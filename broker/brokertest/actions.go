@@ -1,6 +1,7 @@
 package brokertest
 
 import (
+	"slices"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -28,6 +29,12 @@ func (o *On) fail(does string, err *kerr.Error, done bool) *Fault {
 		o.cluster.fatalf("brokertest: an answer to %s cannot carry an error", o.key.Name())
 	}
 	f := o.fault(does)
+	if o.key == kmsg.Metadata { // an answer that is about brokers only has no place for an error
+		f.on.when = append(slices.Clip(f.on.when), func(_ int32, call *protocol.Call) bool {
+			topics := call.Request.(*kmsg.MetadataRequest).Topics
+			return topics == nil || len(topics) > 0
+		})
+	}
 	f.act = func(r request) protocol.Pending {
 		if produce, ok := r.call.Request.(*kmsg.ProduceRequest); ok && produce.Acks == 0 {
 			if done {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/weirlab/weir/broker"
 	"github.com/weirlab/weir/broker/metadata"
+	"github.com/weirlab/weir/broker/replication"
 )
 
 // MoveLeader makes another in-sync replica the leader of a partition, and returns
@@ -64,8 +65,10 @@ func (c *Cluster) ShrinkISR(topic string, partition int32, n int) *Fault {
 		return !slices.Contains(kept, replicaOf(req.(*kmsg.FetchRequest)))
 	}).Fail(kerr.UnknownServerError)
 	err := c.await(fmt.Sprintf("the in-sync replicas %v", kept), func() bool {
-		now := c.Partition(topic, partition)
-		if now.Leader == p.Leader && len(now.ISR) == n {
+		// The leader must know it too: what it appends before that is answered when
+		// it learns it, and is in its log.
+		tp := metadata.TopicPartition{Topic: topic, Partition: partition}
+		if r := c.replica(p.Leader, tp); r != nil && r.Role == replication.RoleLeader && len(r.ISR) == n && len(r.MaximalISR) == n {
 			return true
 		}
 		c.proposeISR(topic, partition, p.Leader, kept)

@@ -16,6 +16,9 @@
 // by a kind of its own in package scenario, and package workloads turns one into
 // the other.
 //
+// [Custom] is a program of which somebody else writes what its clients do: the
+// way for programs that are not part of Weir (package simtest).
+//
 // # Open loop
 //
 // Producers send on a schedule fixed beforehand, not when the last answer has

@@ -155,6 +155,8 @@ type LoggedEvent struct {
 const (
 	CodeProgress = "K10"   // no progress in bounded time after healing
 	CodePanic    = "PANIC" // a task of a broker or client panicked
+
+	CodeProgram = "PROGRAM" // a program of the caller's own ended with an error
 )
 
 // BrokerName is what a broker is called, and its host in simulation.
