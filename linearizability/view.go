@@ -79,8 +79,11 @@ type BatchID struct {
 type ControllerView struct {
 	Node    int32
 	Running bool
-	Leader  bool
-	Epoch   int32
+	// Unseen says that the voter may take part although it cannot be looked at:
+	// nothing else here is known, and Running is not set.
+	Unseen bool
+	Leader bool
+	Epoch  int32
 	// Cut are the voters to which or from which nothing gets through.
 	Cut []int32
 	// LogStart, HighWatermark and LogEnd of the metadata log. What is before its

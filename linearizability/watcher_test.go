@@ -449,6 +449,10 @@ func TestWatcherDoesNotCryWolf(t *testing.T) {
 			v.Controllers[0].Cut = []int32{2, 3}
 			v.Controllers[0].Running = v.Time > second
 		},
+		"a voter that cannot be looked at": func(_ *Watcher, v *ClusterView) {
+			v.Controllers[0].Cut = []int32{3}
+			v.Controllers[1] = ControllerView{Node: 2, Unseen: true}
+		},
 		"a controller that has one voter": func(_ *Watcher, v *ClusterView) { v.Controllers[0].Cut = []int32{3} },
 		"a controller that begins": func(_ *Watcher, v *ClusterView) {
 			v.Controllers[0].Leader = false

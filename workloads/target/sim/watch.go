@@ -220,12 +220,18 @@ func (w *watch) picture() {
 		known := c.image.Broker(int32(i + 1))
 		one := linearizability.BrokerView{Broker: int32(i + 1), Running: running && w.latest[i] != nil,
 			Fenced: known == nil || known.Fenced, Incarnation: b.node.Epoch()}
+		if b.b != nil { // also of a broker that is busy: it takes part in the quorum
+			var q controller.View
+			c.k.Inspect(func() { _, q = b.b.Metadata() })
+			voter := w.voter(i, q)
+			voter.Log = w.readable(q.Log)
+			v.Controllers = append(v.Controllers, voter)
+		} else if running { // it starts, or shuts down
+			v.Controllers = append(v.Controllers, linearizability.ControllerView{Node: int32(i + 1), Unseen: true})
+		}
 		if view := w.latest[i]; view != nil {
 			b.seeLogs(view.Replicas)
 			one.Registered = registered(c.image, view)
-			voter := w.voter(i, view.Quorum)
-			voter.Log = w.readable(view.Quorum.Log)
-			v.Controllers = append(v.Controllers, voter)
 			for _, r := range view.Replicas {
 				if w.watched(r) {
 					v.Replicas = append(v.Replicas, w.replica(int32(i+1), r))
