@@ -6,6 +6,7 @@ GO ?= go
 FUZZTIME ?= 60s
 SEEDS ?= 200
 REGRESS_RUNS ?= 20
+KAFKA_RUNS ?= 10
 STRESS_COUNT ?= 20
 STRESS_PACKAGES ?= ./...
 
@@ -68,6 +69,13 @@ fuzz: ## the fuzz targets, FUZZTIME (60s) each
 .PHONY: hostile
 hostile: ## hostile input against a running broker, as much of it as docs/operations.md speaks of
 	$(GO) test ./cmd/weir -run '^TestABrokerOutlives' -v -count=1 -timeout 20m -args -hostile
+
+.PHONY: apache-kafka
+apache-kafka: build ## brokers of Apache Kafka (Maven, JDK) killed and held KAFKA_RUNS (10) times: nothing may be lost; then with acks=1: each loss excused
+	for seed in $$(seq $(KAFKA_RUNS)); do \
+		bin/weir run signals --seed $$seed --target apache-kafka; \
+		bin/weir run signals-lossy --seed $$seed --target apache-kafka; \
+	done
 
 .PHONY: bench
 bench: ## simulation speed

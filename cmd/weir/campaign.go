@@ -352,7 +352,7 @@ func (c *seedRunner) again(ctx context.Context, r *campaign.Result, record rundi
 	}
 	o, err := workloads.RunSim(ctx, workloads.Options{Scenario: explicit, Sink: res, History: res.History})
 	if err != nil || ctx.Err() != nil {
-		r.Error = errors.Join(err, res.Close(), record.Save(res.Dir)).Error()
+		r.Error = errors.Join(err, ctx.Err(), res.Close(), record.Save(res.Dir)).Error()
 		return ""
 	}
 	if err := res.Finish(record, o, now().Sub(started)); err != nil {

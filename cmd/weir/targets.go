@@ -101,7 +101,7 @@ func (f *kafkaFlags) fetch(ctx context.Context) (string, error) {
 	}
 	maven, err := exec.LookPath("mvn")
 	if err != nil {
-		return "", fmt.Errorf("Apache Kafka %s: give --kafka-libs, the directory \"libs\" of a distribution, or install Maven (Debian: maven), which fetches it: %w", f.version, err)
+		return "", fmt.Errorf("jars of Apache Kafka %s: give --kafka-libs, the directory \"libs\" of a distribution, or install Maven (Debian: maven), which fetches it: %w", f.version, err)
 	}
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return "", err
@@ -114,7 +114,7 @@ func (f *kafkaFlags) fetch(ctx context.Context) (string, error) {
 	cmd := exec.CommandContext(ctx, maven, "-q", "-B", "-f", pom, "dependency:copy-dependencies", "-DincludeScope=runtime", "-DoutputDirectory="+libs+".new")
 	cmd.Stdout, cmd.Stderr = &text, &text
 	if err := cmd.Run(); err != nil {
-		return "", fmt.Errorf("Apache Kafka %s: mvn -f %s: %w: %s", f.version, pom, err, strings.TrimSpace(text.String()))
+		return "", fmt.Errorf("jars of Apache Kafka %s: mvn -f %s: %w: %s", f.version, pom, err, strings.TrimSpace(text.String()))
 	}
 	return libs, os.Rename(libs+".new", libs)
 }

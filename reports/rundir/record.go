@@ -49,13 +49,13 @@ func NewRun(s *scenario.Scenario, target string, started time.Time, planted []fa
 		case TargetLocal:
 		case TargetApacheKafka:
 			b.Machine = "a process of Apache Kafka on this machine"
-		default:
-			b.Machine = "not known"
 		case TargetSim:
 			b.Machine, b.Storage = "simulated", simtarget.StorageName(s.Cluster)
 			if s.Cluster.Machine != "" {
 				b.Machine = "simulated " + s.Cluster.Machine
 			}
+		default:
+			b.Machine = "not known"
 		}
 		r.Brokers = append(r.Brokers, b)
 	}

@@ -53,7 +53,7 @@ func TestEachSeedIsRunOnceWhateverTheShards(t *testing.T) {
 		for i := 1; i <= of; i++ {
 			dir, err := os.MkdirTemp("", "campaign")
 			require.NoError(t, err)
-			defer os.RemoveAll(dir)
+			defer func() { _ = os.RemoveAll(dir) }()
 			m := manifest(seeds, i, of)
 			ended, err := Run(t.Context(), open(t, dir, m, false), Options{Workers: workers, Simulate: simulated(&m, 3, 7)})
 			require.NoError(t, err)
@@ -131,7 +131,7 @@ func TestAKilledCampaignGoesOnWhereItWas(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		dir, err := os.MkdirTemp("", "campaign")
 		require.NoError(t, err)
-		defer os.RemoveAll(dir)
+		defer func() { _ = os.RemoveAll(dir) }()
 		m := manifest(20, 1, 1)
 		ctx, cancel := context.WithCancel(t.Context())
 		stop := rapid.IntRange(0, 20).Draw(t, "stop")

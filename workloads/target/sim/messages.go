@@ -127,7 +127,7 @@ func (r *reader) Carry(pieces [][]byte) (keep time.Duration, snap bool) {
 // message judges the message whose head has been read.
 func (r *reader) message() (keep time.Duration, snap bool) {
 	h := r.head[lengthBytes:]
-	key := int16(-1)
+	var key int16
 	if r.asks {
 		key = int16(binary.BigEndian.Uint16(h))
 		r.t.waiting = append(r.t.waiting, asked{int32(binary.BigEndian.Uint32(h[4:])), key})
