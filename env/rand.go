@@ -9,6 +9,7 @@ import "time"
 type Rand struct {
 	key     uint64
 	counter uint64
+	salt    *uint64 // changes what is drawn from when it changes; nil for none
 }
 
 // NewRand returns the stream for (seed, purpose, entity).
@@ -19,10 +20,22 @@ func NewRand(seed uint64, purpose, entity string) *Rand {
 	return &Rand{key: key}
 }
 
+// Salted is the stream with what salt points to mixed in: with 0 it is the same
+// stream, and from when the salt changes on it is another. A world that is to be
+// the same up to a time, and then not, has one salt for all its streams.
+func (r *Rand) Salted(salt *uint64) *Rand {
+	r.salt = salt
+	return r
+}
+
 // Uint64 draws 64 random bits.
 func (r *Rand) Uint64() uint64 {
 	r.counter++
-	return Mix64(r.key + r.counter*0x9e3779b97f4a7c15)
+	key := r.key
+	if r.salt != nil {
+		key ^= *r.salt
+	}
+	return Mix64(key + r.counter*0x9e3779b97f4a7c15)
 }
 
 // Int64n draws from [0, n). It panics if n <= 0.

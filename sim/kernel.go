@@ -45,6 +45,9 @@ type Options struct {
 	// trace hash. 0 means 4096.
 	CheckpointSteps uint64
 
+	// Fork has the world draw everything anew from a time on.
+	Fork Fork
+
 	// Window, if set, receives the trace events of a range of steps.
 	Window *Window
 
@@ -80,6 +83,7 @@ type Kernel struct {
 	workers   []*worker // idle coroutines
 	tasksLive int64
 
+	salt     uint64 // of all random streams; 0 until the fork
 	lab      laboratory
 	preempts bool     // tasks may have to give way
 	tapeAt   tapeHead // on Options.Tape or Options.Record
@@ -159,6 +163,7 @@ func NewKernel(opts Options) *Kernel {
 	k.trace.init(opts)
 	k.lab.init(opts)
 	k.watch.init(k)
+	k.forkLater()
 	return k
 }
 
@@ -172,7 +177,7 @@ func (k *Kernel) Now() time.Duration { return k.now }
 // networks, disks and fault plans. It is a new stream from its beginning at
 // every call; nodes draw from streams of their own.
 func (k *Kernel) Rand(purpose, entity string) *env.Rand {
-	return env.NewRand(k.opts.Seed, "world/"+purpose, entity)
+	return env.NewRand(k.opts.Seed, "world/"+purpose, entity).Salted(&k.salt)
 }
 
 // Stats counts what happened so far.

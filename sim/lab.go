@@ -112,7 +112,7 @@ func (h *hand) Strike(name string, times int64) *env.Rand {
 		}
 		at = &pointOf{Point: h.l.point(name)}
 		if at.OneIn > 0 {
-			at.r = env.NewRand(h.l.seed, "buggify/"+name, fmt.Sprintf("%s#%d", h.p.node.name, h.p.epoch))
+			at.r = env.NewRand(h.l.seed, "buggify/"+name, fmt.Sprintf("%s#%d", h.p.node.name, h.p.epoch)).Salted(&h.p.k.salt)
 		}
 		h.streams[name] = at
 	}

@@ -78,7 +78,7 @@ func (k *Kernel) NewNode(name string) *Node {
 		id:       len(k.nodes),
 		key:      env.Mix64(env.HashString(name)),
 		schedKey: env.NewRand(k.opts.Seed, "schedule", name).Uint64(),
-		preempt:  env.NewRand(k.opts.Seed, "preempt", name),
+		preempt:  env.NewRand(k.opts.Seed, "preempt", name).Salted(&k.salt),
 		changes:  newChangePoints(k.opts, name),
 		powered:  true,
 	}

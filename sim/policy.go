@@ -157,7 +157,7 @@ func (k *Kernel) heir(n *Node, waiters *WaitList) int {
 	switch k.opts.Policy {
 	case Shuffle:
 		n.schedDraws++
-		skip = int(env.Mix64(n.schedKey+n.schedDraws*golden) % uint64(waiters.count))
+		skip = int(env.Mix64((n.schedKey^k.salt)+n.schedDraws*golden) % uint64(waiters.count))
 	case PCT:
 		best := waiters.head
 		for i, t := 0, waiters.head; t != nil; i, t = i+1, t.next {

@@ -161,7 +161,7 @@ func (p *process) Rand(purpose, entity string) *env.Rand {
 	r := p.rands[name]
 	if r == nil {
 		// A restarted process must not repeat the draws of the one before.
-		r = env.NewRand(p.k.opts.Seed, "node/"+purpose, fmt.Sprintf("%s#%d/%s", p.node.name, p.epoch, entity))
+		r = env.NewRand(p.k.opts.Seed, "node/"+purpose, fmt.Sprintf("%s#%d/%s", p.node.name, p.epoch, entity)).Salted(&p.k.salt)
 		if p.rands == nil {
 			p.rands = make(map[streamName]*env.Rand)
 		}

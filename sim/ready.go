@@ -43,7 +43,7 @@ func (k *Kernel) makeReady(t *Task, later bool) {
 	case Shuffle:
 		n := t.proc.node
 		n.schedDraws++
-		item.priority = env.Mix64(n.schedKey + n.schedDraws*golden)
+		item.priority = env.Mix64((n.schedKey ^ k.salt) + n.schedDraws*golden)
 	case PCT:
 		item.priority = t.rank
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/weirlab/weir/workloads/program"
 	"github.com/weirlab/weir/workloads/scenario"
 	"github.com/weirlab/weir/workloads/target"
+	simtarget "github.com/weirlab/weir/workloads/target/sim"
 )
 
 // Options say what to run and who is told about it.
@@ -48,6 +49,12 @@ type Options struct {
 	// Tape, if set, receives every choice of the simulator's scheduler. A
 	// scenario with that tape and schedule: tape has the same run.
 	Tape *sim.Tape
+
+	// Fork has a simulation draw everything anew from a time on.
+	Fork sim.Fork
+
+	// Probe, if set, looks closely at one partition of a simulation.
+	Probe *simtarget.Probe
 
 	// Machine is what simulated brokers run on, if it is in no file that the
 	// scenario could name.

@@ -20,7 +20,7 @@ import (
 // failed.
 func RunSim(ctx context.Context, o Options) (*Outcome, error) {
 	return run(ctx, o, func(tell target.Listener) (target.Cluster, error) {
-		return sim.New(o.Scenario, sim.Options{Machine: o.Machine, Window: o.Window, Tape: o.Tape, Unwatched: o.Brief}, tell)
+		return sim.New(o.Scenario, sim.Options{Machine: o.Machine, Window: o.Window, Tape: o.Tape, Unwatched: o.Brief, Fork: o.Fork, Probe: o.Probe}, tell)
 	})
 }
 

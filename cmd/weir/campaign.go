@@ -23,6 +23,7 @@ import (
 	"github.com/weirlab/weir/workloads/campaign"
 	"github.com/weirlab/weir/workloads/explore"
 	"github.com/weirlab/weir/workloads/scenario"
+	simtarget "github.com/weirlab/weir/workloads/target/sim"
 )
 
 type campaignFlags struct {
@@ -355,7 +356,11 @@ func (c *seedRunner) again(ctx context.Context, r *campaign.Result, record rundi
 		r.Error = errors.Join(err, ctx.Err(), res.Close(), record.Save(res.Dir)).Error()
 		return ""
 	}
-	if err := res.Finish(record, o, now().Sub(started)); err != nil {
+	var probe *simtarget.Probe
+	if f := o.Verdict.Gravest(); f != nil {
+		probe, _, _ = rundir.LookClosely(ctx, explicit, f) // without it the story is poorer
+	}
+	if err := res.Finish(record, o, probe, now().Sub(started)); err != nil {
 		r.Error = err.Error()
 		return ""
 	}

@@ -103,6 +103,7 @@ func newRoot(s streams) *cobra.Command {
 		return fmt.Errorf("%w; see %s --help", err, cmd.CommandPath())
 	})
 	root.AddCommand(
+		explainCommand(s),
 		runCommand(s), withCoverage(s, withExplore(s, campaignCommand(s))), checkCommand(s), reportCommand(s), faultsCommand(s), buggifyCommand(s),
 		coverageCommand(s), mutantsCommand(s), shrinkCommand(s), mergeCommand(s), historyCommand(s),
 		calibrateCommand(s), echoCommand(s), versusCommand(s),

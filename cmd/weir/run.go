@@ -22,6 +22,7 @@ import (
 	"github.com/weirlab/weir/sim"
 	"github.com/weirlab/weir/workloads"
 	"github.com/weirlab/weir/workloads/scenario"
+	simtarget "github.com/weirlab/weir/workloads/target/sim"
 )
 
 const (
@@ -129,6 +130,7 @@ func recordRun(ctx context.Context, s streams, explicit *scenario.Scenario, file
 		return "", 0, internal(err)
 	}
 
+	var probe *simtarget.Probe
 	bar := newProgress(s.err, explicit.Name+" "+explicit.Seed.String())
 	options := workloads.Options{Scenario: explicit, Sink: res, History: res.History, Progress: bar.update}
 	if f.tape {
@@ -141,10 +143,16 @@ func recordRun(ctx context.Context, s streams, explicit *scenario.Scenario, file
 		return "", 0, internal(errors.Join(err, res.Close(), record.Save(res.Dir)))
 	}
 	if f.target == targetSim && outcome.Complete && (f.verify || failed(outcome)) {
-		again, err := workloads.RunSim(ctx, workloads.Options{Scenario: explicit, Unjudged: true})
+		// A failing run is looked at closely the second time: that changes nothing.
+		finding := outcome.Verdict.Gravest()
+		if finding == nil {
+			finding = &linearizability.Finding{}
+		}
+		closely, again, err := rundir.LookClosely(ctx, explicit, finding)
 		if err != nil {
 			return "", 0, internal(errors.Join(err, res.Close()))
 		}
+		probe = closely
 		record.Rerun = "same"
 		if again.Trace.Hash != outcome.Trace.Hash {
 			record.Rerun = "different"
@@ -156,7 +164,7 @@ func recordRun(ctx context.Context, s streams, explicit *scenario.Scenario, file
 			return "", 0, internal(err)
 		}
 	}
-	if err := res.Finish(record, outcome, now().Sub(started)); err != nil {
+	if err := res.Finish(record, outcome, probe, now().Sub(started)); err != nil {
 		return "", 0, internal(err)
 	}
 	if err := point(f.out, res.Dir); err != nil {

@@ -71,7 +71,7 @@ var layers = []layer{
 	{"reports/published", patterns{"env", "sim/...", "faults", "workloads/...", "linearizability", "reports/document"}},
 	{"reports/versus", patterns{"env", "sim/...", "faults", "workloads/...", "linearizability", "reports/document"}},
 	{"reports/results", patterns{"env", "sim/...", "workloads/...", "reports/..."}},
-	{"reports/rundir", patterns{"env", "faults", "linearizability", "workloads/...", "reports"}},
+	{"reports/rundir", patterns{"env", "faults", "linearizability/...", "workloads/...", "reports"}},
 	{"reports", patterns{"linearizability/...", "reports/drawing"}},
 
 	{"deploy", nil},

@@ -15,6 +15,7 @@ import (
 	"github.com/weirlab/weir/workloads"
 	"github.com/weirlab/weir/workloads/scenario"
 	"github.com/weirlab/weir/workloads/target"
+	simtarget "github.com/weirlab/weir/workloads/target/sim"
 )
 
 // Directory is a result directory being written. It is the run's Sink.
@@ -131,10 +132,19 @@ func (r *Directory) Close() error {
 }
 
 // Finish writes what the run came to, and the report.
-func (r *Directory) Finish(record Record, o *workloads.Outcome, wall time.Duration) error {
+func (r *Directory) Finish(record Record, o *workloads.Outcome, probe *simtarget.Probe, wall time.Duration) error {
 	record.fill(o, wall)
 	if err := errors.Join(r.Close(), record.Save(r.Dir)); err != nil {
 		return err
+	}
+	if len(o.Verdict.Findings) > 0 {
+		e, err := Explanation(r.Dir, probe)
+		if err == nil {
+			err = reports.SaveExplanation(r.Dir, e)
+		}
+		if err != nil {
+			return err
+		}
 	}
 	if err := reports.Write(r.Dir); err != nil {
 		return fmt.Errorf("report: %w", err)

@@ -282,6 +282,9 @@ func (c *Conn) writeAll(bufs [][]byte, from origin) (int64, error) {
 				n = int(room)
 			}
 			c.out.add(c.w, b[:n], from, of)
+			if c.w.observer != nil {
+				c.w.observer.Written(c.flow(), c.w.k.Now(), b[:n])
+			}
 			c.outstanding += int64(n)
 			total += int64(n)
 			b = b[n:]

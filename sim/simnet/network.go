@@ -119,6 +119,7 @@ type Network struct {
 	stats Stats
 
 	couriers func(name string, from, to Addr) Courier // nil: nobody looks
+	observer Observer                                 // nil if nobody looks
 }
 
 // New returns a network without hosts.

@@ -386,11 +386,15 @@ func (c *Conn) deliver(flight []segment) {
 		}
 		return
 	}
+	before := to.readyBytes
 	for i := range flight {
 		if n := len(flight[i].bytes); n > 0 {
 			to.ready.push(flight[i])
 			to.readyBytes += int64(n)
 		}
+	}
+	if n := to.readyBytes - before; n > 0 && c.w.observer != nil {
+		c.w.observer.Arrived(c.flow(), c.w.k.Now(), n)
 	}
 	switch {
 	case last&flagRst != 0:

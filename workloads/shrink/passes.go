@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"go.yaml.in/yaml/v4"
+
+	"github.com/weirlab/weir/workloads/scenario"
 )
 
 // pass is one way to make plans smaller.
@@ -28,6 +30,7 @@ func passes() []pass {
 		{"leaving out brokers", brokers},
 		{"leaving out replicas", func(s *search) { s.smaller("replication.factor") }},
 		{"sending less", func(s *search) { s.smaller("rate", "record-size", "ramp-from") }},
+		{"making the schedule plain", plain},
 		{"leaving out settings", func(s *search) { s.leaveOut(optional) }},
 		{"leaving out parts of faults", func(s *search) { s.leaveOut(partsOfFaults) }},
 		{"waiting for less", delays},
@@ -81,6 +84,9 @@ func optional(c *candidate) []path {
 		if _, err := strconv.Atoi(p[len(p)-1]); err == nil || n.Kind != yaml.ScalarNode || slices.Equal(p, path{"cluster", "brokers"}) {
 			return // without a number of brokers there are three
 		}
+		if n.Value == scenario.ScheduleFIFO && p[0] == "simulation" {
+			return // it is plainer than none
+		}
 		all = append(all, p)
 	})
 	return all
@@ -114,6 +120,28 @@ func (s *search) leaveOut(list func(*candidate) []path) {
 			from += kept * size
 		}
 	}
+}
+
+// plain takes away how the simulation goes about it, and then has tasks run in
+// the order in which they can: such a plan depends on no order that was drawn.
+func plain(s *search) {
+	const simulation, schedule = "simulation", "schedule"
+	if text(at(s.best.root, simulation, schedule)) != scenario.ScheduleFIFO {
+		s.first([]edit{dropAll([]path{{simulation}})})
+	}
+	s.first([]edit{func(root *yaml.Node) bool {
+		if at(root, simulation, schedule) != nil {
+			return set(path{simulation, schedule}, scenario.ScheduleFIFO)(root)
+		}
+		word := func(text string) *yaml.Node { return &yaml.Node{Kind: yaml.ScalarNode, Value: text} }
+		in := at(root, simulation)
+		if in == nil {
+			in = &yaml.Node{Kind: yaml.MappingNode}
+			root.Content = append(root.Content, word(simulation), in)
+		}
+		in.Content = append(in.Content, word(schedule), word(scenario.ScheduleFIFO))
+		return true
+	}})
 }
 
 // shorter cuts the end off the load, with the faults that come later.

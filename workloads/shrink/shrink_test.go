@@ -124,6 +124,8 @@ faults:
     at: 1.8s
     for: 200ms
     node: leader of orders-0
+simulation:
+  schedule: fifo
 `, text)
 }
 

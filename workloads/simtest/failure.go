@@ -13,9 +13,11 @@ import (
 	"time"
 
 	"github.com/weirlab/weir/reports"
+	"github.com/weirlab/weir/linearizability"
 	"github.com/weirlab/weir/reports/rundir"
 	"github.com/weirlab/weir/workloads"
 	"github.com/weirlab/weir/workloads/scenario"
+	simtarget "github.com/weirlab/weir/workloads/target/sim"
 	"github.com/weirlab/weir/workloads/shrink"
 )
 
@@ -42,7 +44,11 @@ func (r *runner) keep(t *testing.T, plan *scenario.Scenario, command string, fir
 	if err := record.Save(d.Dir); err != nil {
 		return "", errors.Join(err, d.Close())
 	}
-	again, err := r.simulate(t.Context(), workloads.Options{Scenario: plan, Sink: d, History: d.History})
+	var probe *simtarget.Probe // for the story: it changes nothing of the run
+	if f := first.Verdict.Gravest(); f != nil {
+		probe = &simtarget.Probe{Of: linearizability.TopicPartition{Topic: f.Topic, Partition: f.Partition}}
+	}
+	again, err := r.simulate(t.Context(), workloads.Options{Scenario: plan, Sink: d, History: d.History, Probe: probe})
 	if err != nil {
 		return "", errors.Join(err, d.Close())
 	}
@@ -51,7 +57,7 @@ func (r *runner) keep(t *testing.T, plan *scenario.Scenario, command string, fir
 		record.Rerun = "different"
 		t.Errorf("simtest: the same plan ran differently the second time (traces %016x and %016x): something in it does not come from its env, such as the order of a map, the clock, or a goroutine; docs/determinism.md says how to find it", first.Trace.Hash, again.Trace.Hash)
 	}
-	return d.Dir, d.Finish(record, again, time.Since(started))
+	return d.Dir, d.Finish(record, again, probe, time.Since(started))
 }
 
 // shrink looks for the smallest plan that fails in the same way, and tells of it.

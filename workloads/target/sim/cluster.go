@@ -30,6 +30,7 @@ type Cluster struct {
 	tell    target.Listener
 	k       *kernel.Kernel
 	watch   *watch
+	probe   *Probe // nil if nothing is looked at closely
 	net     *simnet.Network
 	post    *post // nil unless faults are about messages
 	brokers []*server
@@ -82,6 +83,10 @@ type Options struct {
 	Window *kernel.Window
 	// Tape, if set, receives every choice of the scheduler.
 	Tape *kernel.Tape
+	// Fork has the world draw everything anew from a time on.
+	Fork kernel.Fork
+	// Probe, if set, looks closely at a partition.
+	Probe *Probe
 	// Unwatched leaves out the invariants over the brokers' inner states.
 	Unwatched bool
 }
@@ -100,6 +105,10 @@ func New(s *scenario.Scenario, o Options, tell target.Listener) (*Cluster, error
 	c := &Cluster{s: s, tell: tell, k: k, net: simnet.New(k, simnet.Options{}), leader: -1, judged: target.JudgedTopics(s), waited: waitedFor(s.Faults.Plan)}
 	c.watchMessages()
 	c.watch = newWatch(c, o.Unwatched)
+	if o.Probe != nil {
+		c.probe = o.Probe
+		c.probe.begin(c)
+	}
 	var voters []broker.Voter
 	for i := range int(s.Cluster.Brokers.Value()) {
 		voters = append(voters, broker.Voter{ID: int32(i + 1), Host: target.BrokerName(i), Port: controllerPort})
@@ -134,7 +143,7 @@ func New(s *scenario.Scenario, o Options, tell target.Listener) (*Cluster, error
 func kernelOptions(s *scenario.Scenario, o Options) kernel.Options {
 	m := s.Simulation
 	return kernel.Options{
-		Seed: uint64(s.Seed), Buggify: m.Buggify.Set(), Window: o.Window, Record: o.Tape,
+		Seed: uint64(s.Seed), Buggify: m.Buggify.Set(), Window: o.Window, Record: o.Tape, Fork: o.Fork,
 		Policy: policies[m.Schedule], Tape: m.Tape, PreemptOneIn: m.PreemptOneIn.Value(),
 		Depth: int(m.PCTDepth.Value()), Points: uint64(m.PCTPoints.Value()),
 	}

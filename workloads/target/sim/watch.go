@@ -74,8 +74,11 @@ func (w *watch) HandleEvent(uint64) {
 		w.again(idleLook)
 		return
 	}
-	if w.looks%int(pictureEvery/imageEvery) == 0 {
+	switch {
+	case w.looks%int(pictureEvery/imageEvery) == 0:
 		w.picture()
+	case w.c.probe != nil:
+		w.c.probe.see(w.c)
 	}
 	w.again(imageEvery)
 }
@@ -212,6 +215,9 @@ func (w *watch) statesOf(image *metadata.Image) []linearizability.PartitionState
 // is settled.
 func (w *watch) picture() {
 	c := w.c
+	if c.probe != nil {
+		c.probe.see(c)
+	}
 	w.lookInside()
 	v := linearizability.ClusterView{Time: c.k.Now(), Partitions: c.states, Replicas: w.replicas[:0],
 		Voters: len(c.brokers), StepDown: stepDownPeriods * c.brokers[0].cfg.QuorumFetchTimeout}
