@@ -18,17 +18,19 @@ import (
 
 	"github.com/HdrHistogram/hdrhistogram-go"
 
+	"github.com/weirlab/weir/linearizability/story"
 	"github.com/weirlab/weir/reports/drawing"
 )
 
 // result is a result directory as read.
 type result struct {
-	run     *Run
-	series  table
-	latency []interval
-	events  []Event
-	missing []string // what could not be read, one sentence each
-	files   []fileInfo
+	run       *Run
+	series    table
+	latency   []interval
+	events    []Event
+	explained *story.Explanation // nil if there is none
+	missing   []string           // what could not be read, one sentence each
+	files     []fileInfo
 }
 
 type fileInfo struct {
@@ -60,6 +62,9 @@ func read(dir string) (*result, error) {
 	r.take(dir, SeriesFile, func(f io.Reader) (err error) { r.series, err = readSeries(f); return })
 	r.take(dir, LatencyFile, func(f io.Reader) (err error) { r.latency, err = readLatency(f); return })
 	r.take(dir, EventsFile, func(f io.Reader) (err error) { r.events, err = readEvents(f); return })
+	if r.explained, err = LoadExplanation(dir); err != nil {
+		r.missing = append(r.missing, err.Error())
+	}
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return nil, err

@@ -43,6 +43,7 @@ type page struct {
 	Faults                      []pageFault
 	Counters, Provenance, Files []pageRow
 	Data                        pageData
+	Why                         *pageWhy // nil if there is nothing to explain
 	Style                       template.CSS
 	Script                      template.JS
 }
@@ -113,8 +114,9 @@ type dataFault struct {
 
 var parsedPage = template.Must(template.New("report").Parse(pageTemplate))
 
-// html renders the page. figures and their SVG documents are parallel.
-func (r *result) html(figures []*drawing.Figure, docs [][]byte) ([]byte, error) {
+// html renders the page. figures and their SVG documents are parallel; the first
+// of them, as many as why, are of the explanation.
+func (r *result) html(figures []*drawing.Figure, docs [][]byte, why int) ([]byte, error) {
 	run := r.run
 	p := page{
 		Run:             run,
@@ -131,6 +133,7 @@ func (r *result) html(figures []*drawing.Figure, docs [][]byte) ([]byte, error) 
 		Counters:        r.counters(),
 		Provenance:      r.provenance(),
 		Data:            r.crosshair(),
+		Why:             r.why(),
 		Style:           template.CSS(drawing.Style + pageStyle), //nolint:gosec // our own file
 		Script:          template.JS(pageScript),                 //nolint:gosec // our own file
 	}
@@ -146,7 +149,9 @@ func (r *result) html(figures []*drawing.Figure, docs [][]byte) ([]byte, error) 
 	for i, f := range figures {
 		pf := pageFigure{f.Name, f.Title, f.About, f.Legend, f.Time, int(f.Width),
 			template.HTML(drawing.InlineSVG(docs[i], f.Title)), r.basis()} //nolint:gosec // drawn here; texts are escaped by the canvas
-		if f.Width < drawing.FullWidth {
+		if i < why {
+			p.Why.Figures = append(p.Why.Figures, pf)
+		} else if f.Width < drawing.FullWidth {
 			p.Small = append(p.Small, pf)
 		} else {
 			p.Figures = append(p.Figures, pf)

@@ -30,7 +30,8 @@ func Write(dir string) error {
 	if err != nil {
 		return err
 	}
-	figures := r.figures()
+	why := r.whyFigures()
+	figures := append(why, r.figures()...)
 	docs := make([][]byte, len(figures))
 	for i, f := range figures {
 		if docs[i], err = f.SVG(); err != nil {
@@ -47,7 +48,7 @@ func Write(dir string) error {
 			return err
 		}
 	}
-	html, err := r.html(figures, docs)
+	html, err := r.html(figures, docs, len(why))
 	if err != nil {
 		return err
 	}

@@ -2,6 +2,7 @@ package story
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 	"time"
 
@@ -11,6 +12,7 @@ import (
 // Bounds of what an explanation keeps.
 const (
 	mostMessages  = 60
+	mostAlike     = 3 // messages that only say that something is wrong
 	mostSightings = 3000
 	mostTicks     = 1500 // sightings of records that come, outside of what matters
 	around        = 500 * time.Millisecond
@@ -45,8 +47,13 @@ func matter(all []Message, s *Story, from, to time.Duration) []Message {
 		rank int
 	}
 	var kept []ranked
-	first := map[string]bool{} // who has asked for what is behind the record
+	alike := map[string]int{}    // of messages that only show trouble
+	first := map[string]bool{}   // who has asked for what is behind the record
+	last := map[string]Message{} // Produce request
 	for _, m := range all {
+		if m.API == "Produce" && !m.Answer {
+			last[m.From+m.To] = m
+		}
 		if m.Sent < from || m.Sent > to {
 			continue
 		}
@@ -58,6 +65,9 @@ func matter(all []Message, s *Story, from, to time.Duration) []Message {
 		case s.Offset == linearizability.None:
 		case m.API == "Produce" && m.Answer && m.Offset == s.Offset:
 			rank = 5
+			if asked, ok := last[m.To+m.From]; ok {
+				kept = append(kept, ranked{asked, rank})
+			}
 		case m.API == "Fetch" && m.Answer && m.Offset != linearizability.None && m.Offset <= s.Offset && m.End > s.Offset:
 			rank = 4
 		case m.API == "Fetch" && !m.Answer && m.Offset > s.Offset && !first[m.From+m.To]:
@@ -71,6 +81,12 @@ func matter(all []Message, s *Story, from, to time.Duration) []Message {
 		}
 		if rank == 0 && m.Error != "" {
 			rank = 1
+		}
+		if rank == 1 || rank == 2 {
+			key := fmt.Sprint(m.API, m.Answer, m.From, m.To, m.Error)
+			if alike[key]++; alike[key] > mostAlike {
+				rank = 0
+			}
 		}
 		if rank > 0 {
 			kept = append(kept, ranked{m, rank})
