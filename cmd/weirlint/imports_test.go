@@ -58,7 +58,7 @@ var layers = []layer{
 	{"workloads/program", patterns{"env", "workloads/client/...", "linearizability"}},
 	{"workloads/scenario", patterns{"env", "drawn", "compression", "sim", "broker/config", "faults", "scenarios"}},
 	{"workloads/campaign", patterns{"workloads/scenario"}},
-	{"workloads/target", patterns{"env/...", "sim/...", "broker/...", "drawn", "faults", "linearizability", "workloads/scenario", "workloads/client", "workloads/target"}},
+	{"workloads/target", patterns{"env/...", "sim/...", "broker/...", "drawn", "faults", "linearizability/...", "workloads/scenario", "workloads/client", "workloads/target"}},
 	{"workloads", patterns{"env/...", "sim/...", "broker/...", "compression", "drawn", "faults/...", "linearizability/...", "scenarios"}},
 
 	// Reports read result directories. What a document looks like has nothing
