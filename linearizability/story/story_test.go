@@ -158,6 +158,20 @@ func joinedTooEarly() Case {
 	return c
 }
 
+// askedForAndPassed is KIP-497: the high watermark passes what a replica lacks
+// that the leader has asked to take into the ISR.
+func askedForAndPassed() Case {
+	states := []linearizability.PartitionState{state(0, 1, 1, 0, []int32{1}, nil)}
+	c := Case{Finding: finding("K12", 1100, 4, "broker 2 follows leader 1 of orders-0, which waits for it, with its log ending at offset 4"),
+		History: &linearizability.History{States: states, Sends: []linearizability.SendOp{sent(4, 1000, 1120, 1)}}, Events: lines(states),
+		Messages: []Message{{Sent: ms(900), Arrived: Never, From: "broker-1", To: "broker-3", API: "AlterPartition", Offset: -1, High: -1, End: -1, ISR: []int32{1, 2}, Text: "ISR [1 2], leader epoch 1, partition epoch 0"}}}
+	one := replica{s: Sighting{Broker: 1, Up: true, Leader: true, LeaderEpoch: 1, End: 4, High: 4, Epochs: []Span{{1, 0}}}, all: &c.Replicas}
+	one.at(0, func(*Sighting) {}).at(900, func(s *Sighting) { s.ISR = []int32{1, 2} }).at(1100, func(s *Sighting) { s.End, s.High = 9, 9 })
+	two := replica{s: Sighting{Broker: 2, Up: true, LeaderEpoch: 1, End: 4, High: 4, Epochs: []Span{{1, 0}}}, all: &c.Replicas}
+	two.at(0, func(*Sighting) {})
+	return c
+}
+
 func told(s Story) string {
 	var b strings.Builder
 	for _, step := range s.Steps {
@@ -176,7 +190,7 @@ func told(s Story) string {
 
 // The stories of bugs that are known, read by a person who knows them.
 func TestStoriesOfKnownBugs(t *testing.T) {
-	for name, c := range map[string]Case{"B1": cutToItsOwnMark(), "B17": lastOneStanding(), "B7": divergenceCounted(), "B13": joinedTooEarly()} {
+	for name, c := range map[string]Case{"B1": cutToItsOwnMark(), "B17": lastOneStanding(), "B7": divergenceCounted(), "B13": joinedTooEarly(), "B14": askedForAndPassed()} {
 		t.Run(name, func(t *testing.T) {
 			s := Tell(c)
 			require.True(t, s.Told(), told(s))

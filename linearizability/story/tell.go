@@ -72,7 +72,11 @@ func Tell(c Case) Story {
 		t.record()
 	}
 	t.cluster()
-	t.add(essential, max(t.end, c.Finding.Time), "the judge", c.Finding.Sentence, 0).order = judging
+	end := max(t.end, c.Finding.Time)
+	for _, s := range t.steps {
+		end = max(end, s.At)
+	}
+	t.add(essential, end, "the judge", c.Finding.Sentence, 0).order = judging
 	return Story{Offset: t.offset, Epoch: t.epoch, Steps: t.chosen(), Lost: t.lost}
 }
 
@@ -352,15 +356,14 @@ func (t *teller) tellCommit() {
 			leader = b
 		}
 	}
-	var with, without, down []int32
+	var with, without []int32
+	asked := t.at(leader, t.committed).ISR // with a proposed expansion
 	for _, b := range t.brokers {
 		s := t.at(b, t.committed)
 		switch {
 		case s.holds(t.offset, t.epoch):
 			with = append(with, b)
-		case slices.Contains(isr, b) && !s.Up:
-			down = append(down, b)
-		case slices.Contains(isr, b):
+		case s.Up && (slices.Contains(isr, b) || slices.Contains(asked, b)):
 			without = append(without, b)
 		}
 	}
@@ -376,15 +379,33 @@ func (t *teller) tellCommit() {
 	var why []string
 	for _, b := range without {
 		s := t.at(b, t.committed)
+		how := "which is in it"
+		if !slices.Contains(isr, b) {
+			how = fmt.Sprintf("which the leader has asked to take in (%v)", asked)
+			t.tellAsking(leader, b)
+		}
 		switch epoch := s.epochAt(t.offset); {
 		case epoch != linearizability.None:
-			why = append(why, fmt.Sprintf("broker %d, which is in it, holds a record of epoch %d there", b, epoch))
+			why = append(why, fmt.Sprintf("broker %d, %s, holds a record of epoch %d there", b, how, epoch))
 		default:
-			why = append(why, fmt.Sprintf("the log of broker %d, which is in it, ends at %d", b, s.End))
+			why = append(why, fmt.Sprintf("the log of broker %d, %s, ends at %d", b, how, s.End))
 		}
 	}
 	t.wrong(t.committed, name(leader), text+", but "+strings.Join(why, ", and "), 0)
 	t.tellProgress(without)
+}
+
+// tellAsking tells how a leader asked for a replica to be taken into the ISR.
+func (t *teller) tellAsking(leader, replica int32) {
+	var last *Message
+	for i := range t.Messages {
+		if m := &t.Messages[i]; m.API == "AlterPartition" && !m.Answer && m.From == name(leader) && m.Sent <= t.committed && slices.Contains(m.ISR, replica) {
+			last = m
+		}
+	}
+	if last != nil {
+		t.add(causal, last.Sent, last.From, fmt.Sprintf("broker %d asks the controller to take broker %d into the ISR (%s)", leader, replica, last.Text), 0)
+	}
 }
 
 // tellProgress tells what of a replica's fetches the leader may have taken for
