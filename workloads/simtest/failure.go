@@ -12,13 +12,13 @@ import (
 	"testing"
 	"time"
 
-	"github.com/weirlab/weir/reports"
 	"github.com/weirlab/weir/linearizability"
+	"github.com/weirlab/weir/reports"
 	"github.com/weirlab/weir/reports/rundir"
 	"github.com/weirlab/weir/workloads"
 	"github.com/weirlab/weir/workloads/scenario"
-	simtarget "github.com/weirlab/weir/workloads/target/sim"
 	"github.com/weirlab/weir/workloads/shrink"
+	simtarget "github.com/weirlab/weir/workloads/target/sim"
 )
 
 const (
