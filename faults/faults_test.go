@@ -9,8 +9,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/weirlab/weir/drawn"
 	"github.com/weirlab/weir/faults"
+	"github.com/weirlab/weir/faults/drawn"
 )
 
 var cluster = faults.Topology{

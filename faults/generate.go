@@ -4,8 +4,8 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/weirlab/weir/drawn"
 	"github.com/weirlab/weir/env"
+	"github.com/weirlab/weir/faults/drawn"
 )
 
 // Draw bounds what Generate may draw.

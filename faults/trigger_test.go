@@ -7,8 +7,8 @@ import (
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
-	"github.com/weirlab/weir/drawn"
 	"github.com/weirlab/weir/faults"
+	"github.com/weirlab/weir/faults/drawn"
 )
 
 // A trigger is read back as it was written.

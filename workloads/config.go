@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/weirlab/weir/compression"
+	"github.com/weirlab/weir/broker/compression"
 	"github.com/weirlab/weir/workloads/client"
 	"github.com/weirlab/weir/workloads/program"
 	"github.com/weirlab/weir/workloads/scenario"

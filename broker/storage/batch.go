@@ -7,7 +7,7 @@ import (
 	"hash/crc32"
 	"iter"
 
-	"github.com/weirlab/weir/compression"
+	"github.com/weirlab/weir/broker/compression"
 )
 
 // HeaderBytes is the size of a record batch before its records.

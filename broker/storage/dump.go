@@ -5,7 +5,7 @@ import (
 	"io"
 	"path"
 
-	"github.com/weirlab/weir/compression"
+	"github.com/weirlab/weir/broker/compression"
 	"github.com/weirlab/weir/env"
 )
 

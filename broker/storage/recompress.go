@@ -8,7 +8,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kerr"
 
-	"github.com/weirlab/weir/compression"
+	"github.com/weirlab/weir/broker/compression"
 )
 
 // CompressionType says how a topic's batches are compressed, whatever its

@@ -35,31 +35,31 @@ var layers = []layer{
 	// people's tests also starts real ones.
 	{"broker/brokertest", patterns{"env/...", "broker/..."}},
 	{"broker/config", patterns{"env"}},
-	{"broker/storage", patterns{"env", "compression", "env/planted"}},
+	{"broker/compression", nil},
+	{"broker/storage", patterns{"env", "broker/compression", "env/planted"}},
 	{"broker/metadata", patterns{"env", "broker/config"}},
 	{"broker/protocol", patterns{"env"}},
 	{"broker/coordinator", patterns{"env", "env/planted", "broker/storage"}},
 	{"broker/group", patterns{"env", "env/planted", "broker/config", "broker/storage", "broker/metadata", "broker/coordinator"}},
-	{"broker", patterns{"env", "compression", "env/planted"}},
+	{"broker", patterns{"env", "env/planted"}},
 
 	// The judge knows histories only, so that it can judge anyone's.
 	{"linearizability", nil},
 
-	{"drawn", patterns{"env"}},
-	{"compression", nil},
-	{"faults", patterns{"env", "env/planted", "drawn"}},
+	{"faults/drawn", patterns{"env"}},
+	{"faults", patterns{"env", "env/planted"}},
 	{"scenarios", nil},
 
 	// Its failing runs leave result directories.
 	{"workloads/simtest", patterns{"env/...", "sim/...", "broker/...", "faults/...", "linearizability/...", "scenarios", "workloads/...", "reports", "reports/rundir"}},
 
 	// The client is a program like the broker; it knows only the wire.
-	{"workloads/client", patterns{"env", "compression"}},
+	{"workloads/client", patterns{"env", "broker/compression"}},
 	{"workloads/program", patterns{"env", "workloads/client/...", "linearizability"}},
-	{"workloads/scenario", patterns{"env", "drawn", "compression", "sim", "broker/config", "faults", "scenarios"}},
+	{"workloads/scenario", patterns{"env", "sim", "broker/config", "broker/compression", "faults/...", "scenarios"}},
 	{"workloads/campaign", patterns{"workloads/scenario"}},
-	{"workloads/target", patterns{"env/...", "sim/...", "broker/...", "drawn", "faults", "linearizability/...", "workloads/scenario", "workloads/client", "workloads/target"}},
-	{"workloads", patterns{"env/...", "sim/...", "broker/...", "compression", "drawn", "faults/...", "linearizability/...", "scenarios"}},
+	{"workloads/target", patterns{"env/...", "sim/...", "broker/...", "faults/...", "linearizability/...", "workloads/scenario", "workloads/client", "workloads/target"}},
+	{"workloads", patterns{"env/...", "sim/...", "broker/...", "faults/...", "linearizability/...", "scenarios"}},
 
 	// Reports read result directories. What a document looks like has nothing
 	// to do with Weir; comparisons run what they compare.
@@ -76,7 +76,7 @@ var layers = []layer{
 
 	{"deploy", nil},
 	{"cmd/weirlint", nil},
-	{"cmd", patterns{"env/...", "sim/...", "broker/...", "drawn", "faults/...", "linearizability/...", "scenarios", "workloads/...", "reports/..."}},
+	{"cmd", patterns{"env/...", "sim/...", "broker/...", "faults/...", "linearizability/...", "scenarios", "workloads/...", "reports/..."}},
 }
 
 func layerOf(pkg string) (layer, bool) {

@@ -6,7 +6,7 @@ import (
 	"hash/crc32"
 	"time"
 
-	"github.com/weirlab/weir/compression"
+	"github.com/weirlab/weir/broker/compression"
 )
 
 // Layout of a record batch, magic 2 (https://kafka.apache.org/documentation/#recordbatch):

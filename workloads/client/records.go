@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"hash/crc32"
 
-	"github.com/weirlab/weir/compression"
+	"github.com/weirlab/weir/broker/compression"
 )
 
 // ErrCorrupt is the reason of a PartitionError for data that is not what was

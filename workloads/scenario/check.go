@@ -5,7 +5,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/weirlab/weir/drawn"
+	"github.com/weirlab/weir/faults/drawn"
 )
 
 // check finds the first value that cannot work. path is where it is.

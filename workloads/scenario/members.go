@@ -3,7 +3,7 @@ package scenario
 import (
 	"fmt"
 
-	"github.com/weirlab/weir/drawn"
+	"github.com/weirlab/weir/faults/drawn"
 )
 
 // Members are consumers in a group who join, leave, die and stall all the time,

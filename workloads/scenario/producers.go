@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/weirlab/weir/drawn"
+	"github.com/weirlab/weir/faults/drawn"
 )
 
 // Values of Producers.Arrivals.

@@ -9,9 +9,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/weirlab/weir/broker/compression"
 	"github.com/weirlab/weir/broker/config"
-	"github.com/weirlab/weir/compression"
-	"github.com/weirlab/weir/drawn"
+	"github.com/weirlab/weir/faults/drawn"
 )
 
 // Properties are Kafka settings by their Kafka names. A value "a | b" leaves

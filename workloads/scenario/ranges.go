@@ -4,8 +4,8 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/weirlab/weir/drawn"
 	"github.com/weirlab/weir/env"
+	"github.com/weirlab/weir/faults/drawn"
 )
 
 // Number is a whole number, or what the seed draws it from.

@@ -12,8 +12,8 @@ import (
 
 	"go.yaml.in/yaml/v4"
 
-	"github.com/weirlab/weir/drawn"
 	"github.com/weirlab/weir/faults"
+	"github.com/weirlab/weir/faults/drawn"
 )
 
 // Scenario is one scenario file.

@@ -5,7 +5,7 @@ import (
 	"strconv"
 
 	"github.com/weirlab/weir/broker/config"
-	"github.com/weirlab/weir/drawn"
+	"github.com/weirlab/weir/faults/drawn"
 )
 
 // What is drawn must fit together. Each value is drawn by itself, so that a

@@ -3,7 +3,7 @@ package scenario
 import (
 	"fmt"
 
-	"github.com/weirlab/weir/drawn"
+	"github.com/weirlab/weir/faults/drawn"
 	"github.com/weirlab/weir/sim"
 )
 

@@ -8,8 +8,8 @@ import (
 	"go.yaml.in/yaml/v4"
 	"pgregory.net/rapid"
 
-	"github.com/weirlab/weir/drawn"
 	"github.com/weirlab/weir/env"
+	"github.com/weirlab/weir/faults/drawn"
 )
 
 func number(t require.TestingT, text string) drawn.Number {
