@@ -42,7 +42,7 @@ func scoreWords(s *mutants.Score, rows []*mutants.Row) string {
 		found, len(rows), 100*found/max(len(rows), 1), mutants.Found(starred), len(starred), s.Seeds, s.Scenario, mutants.MedianSeeds(rows),
 		(s.BaseCPU + cpu).Round(time.Second))
 	if len(s.Alarms) > 0 {
-		words += fmt.Sprintf(" In %d seeds something was found without any bug; they are left out.", len(s.Alarms))
+		words += fmt.Sprintf(" Seeds left out since something was found in them without any bug: %d.", len(s.Alarms))
 	}
 	return words
 }

@@ -203,7 +203,7 @@ func TestPlantedBugsHaveAPageOfTheirOwn(t *testing.T) {
 	text, err := os.ReadFile(filepath.Join(root, "RESULTS.md"))
 	require.NoError(t, err)
 	require.Contains(t, string(text), "1 of 2 planted bugs are found (50%), 1 of the 2 starred ones, by at most 40 seeds of the scenario swarm; the median of those found takes 7 seeds.")
-	require.Contains(t, string(text), "In 1 seeds something was found without any bug")
+	require.Contains(t, string(text), "Seeds left out since something was found in them without any bug: 1.")
 	require.NotContains(t, string(text), "truncates too much")
 	page, err := os.ReadFile(filepath.Join(root, "docs", "results", "mutants.md"))
 	require.NoError(t, err)
