@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/weirlab/weir/broker"
+	"github.com/weirlab/weir/broker/compression"
 	"github.com/weirlab/weir/broker/config"
 )
 
@@ -68,7 +69,7 @@ var smallSegments = map[string]string{"internal.segment.bytes": "2000"}
 // topicProbes are by the names of topic settings.
 var topicProbes = map[string]probe{
 	"cleanup.policy": {value: "compact", topic: map[string]string{"internal.segment.bytes": "2000", "retention.ms": "3600000"}, observe: old, plain: 1, set: 2},
-	"compression.type": {value: "gzip", plain: int8(0), set: int8(1), observe: func(w *world, topic string) any {
+	"compression.type": {value: "gzip", plain: compression.None, set: compression.Gzip, observe: func(w *world, topic string) any {
 		w.mustProduce(topic, w.batchOf(0, "some", "records"))
 		return w.batches(topic)[0].Compression()
 	}},
