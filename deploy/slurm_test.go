@@ -143,12 +143,38 @@ func startSlurm(t *testing.T, dir string) func(t *testing.T, name string, args .
 	host, err := os.Hostname()
 	require.NoError(t, err)
 	host, _, _ = strings.Cut(host, ".")
-	for _, sub := range []string{"state", "spool"} {
-		require.NoError(t, os.MkdirAll(filepath.Join(dir, "slurm", sub), 0o755))
-	}
 	at := filepath.Join(dir, "slurm")
+	var config string
+	for { // a port that was free may be taken before the daemon binds it
+		config = configure(t, at, host)
+		if start(t, config, at) {
+			break
+		}
+		require.NoError(t, os.RemoveAll(at))
+	}
+	call := func(t *testing.T, name string, args ...string) string {
+		t.Helper()
+		cmd := exec.Command(name, args...)
+		cmd.Env = append(os.Environ(), "SLURM_CONF="+config)
+		text, err := cmd.CombinedOutput()
+		if err != nil {
+			log, _ := os.ReadFile(filepath.Join(at, "d.log"))
+			require.NoError(t, err, "%s\n%s", text, log)
+		}
+		return string(text)
+	}
+	return call
+}
+
+// configure writes slurm.conf for one node, with ports that nobody listens on.
+func configure(t *testing.T, at, host string) string {
+	t.Helper()
+	for _, sub := range []string{"state", "spool"} {
+		require.NoError(t, os.MkdirAll(filepath.Join(at, sub), 0o755))
+	}
+	one, other := freePorts(t)
 	config := filepath.Join(at, "slurm.conf")
-	require.NoError(t, os.WriteFile(config, []byte(fmt.Sprintf(`ClusterName=weir
+	require.NoError(t, os.WriteFile(config, fmt.Appendf(nil, `ClusterName=weir
 SlurmctldHost=%[1]s(127.0.0.1)
 SlurmUser=root
 SlurmdUser=root
@@ -170,42 +196,62 @@ SlurmctldLogFile=%[2]s/ctld.log
 SlurmdLogFile=%[2]s/d.log
 NodeName=%[1]s NodeAddr=127.0.0.1 State=UNKNOWN
 PartitionName=all Nodes=ALL Default=YES MaxTime=INFINITE State=UP OverSubscribe=FORCE:4
-`, host, at, freePort(t), freePort(t))), 0o644))
-	for _, daemon := range []string{"slurmctld", "slurmd"} {
+`, host, at, one, other), 0o644))
+	return config
+}
+
+// start starts both daemons and waits until the node takes jobs. It is false if
+// one of them found its port taken.
+func start(t *testing.T, config, at string) bool {
+	t.Helper()
+	ended := make(chan string, 2)
+	var running []*exec.Cmd
+	stop := func() {
+		for _, cmd := range running {
+			_ = cmd.Process.Signal(os.Interrupt) // it may be gone
+		}
+		for range running {
+			<-ended
+		}
+	}
+	for daemon, log := range map[string]string{"slurmctld": "ctld.log", "slurmd": "d.log"} {
 		cmd := exec.Command(daemon, "-D", "-f", config)
 		cmd.Env = append(os.Environ(), "SLURM_CONF="+config)
 		require.NoError(t, cmd.Start())
-		t.Cleanup(func() {
-			_ = cmd.Process.Signal(os.Interrupt) // it may be gone
-			_ = cmd.Wait()
-		})
-	}
-	call := func(t *testing.T, name string, args ...string) string {
-		t.Helper()
-		cmd := exec.Command(name, args...)
-		cmd.Env = append(os.Environ(), "SLURM_CONF="+config)
-		text, err := cmd.CombinedOutput()
-		if err != nil {
-			log, _ := os.ReadFile(filepath.Join(at, "d.log"))
-			require.NoError(t, err, "%s\n%s", text, log)
-		}
-		return string(text)
+		running = append(running, cmd)
+		go func() {
+			_ = cmd.Wait()                                 // how it ended is in its log
+			text, _ := os.ReadFile(filepath.Join(at, log)) // there is none if it ended at once
+			ended <- daemon + ": " + string(text)
+		}()
 	}
 	for {
 		cmd := exec.Command("sinfo", "--noheader", "--format=%T")
 		cmd.Env = append(os.Environ(), "SLURM_CONF="+config)
 		if text, err := cmd.Output(); err == nil && strings.TrimSpace(string(text)) == "idle" {
-			return call
+			t.Cleanup(stop)
+			return true
 		}
-		require.NoError(t, t.Context().Err())
-		time.Sleep(50 * time.Millisecond)
+		select {
+		case text := <-ended:
+			ended <- text
+			stop()
+			require.Contains(t, text, "Address already in use")
+			return false
+		case <-time.After(50 * time.Millisecond):
+		}
 	}
 }
 
-func freePort(t *testing.T) int {
+// freePorts are two ports that nobody listens on.
+func freePorts(t *testing.T) (one, other int) {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	defer func() { _ = l.Close() }()
-	return l.Addr().(*net.TCPAddr).Port
+	var ports []int
+	for range 2 {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		require.NoError(t, err)
+		defer func() { _ = l.Close() }()
+		ports = append(ports, l.Addr().(*net.TCPAddr).Port)
+	}
+	return ports[0], ports[1]
 }
