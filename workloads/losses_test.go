@@ -104,7 +104,13 @@ name: test
 seed: 4
 cluster: {brokers: 3, properties: {min.insync.replicas: 2, offsets.topic.num.partitions: 2, group.initial.rebalance.delay.ms: 0}}
 topic: {name: orders, partitions: 2, replication.factor: 3}
-load: {duration: 8s, producers: {count: 2, rate: 50, record-size: 100, properties: {acks: all}}, consumers: {count: 2, group: readers}, committers: {count: 1, every: 200ms}}
+load:
+  duration: 8s
+  programs:
+    - producers: {count: 2, rate: 50, record-size: 100, properties: {acks: all}}
+    - consumers: {count: 2, group: readers}
+    - committers: {count: 1, every: 200ms}
+    - administrators: {count: 1, every: 200ms}
 faults: {plan: [{kind: pause, at: 3s, for: 1s, node: broker-2}]}
 recovery: 60s
 `))
@@ -131,7 +137,7 @@ recovery: 60s
 	again := judge(func(string) bool { return true })
 	require.Equal(t, o.Verdict, again, "judged again, the verdict is the same")
 	for _, kind := range []string{"manifest", "topic", "send", "poll", "list-offsets", "commit", "fetch-offset", "fault", "partition-state",
-		"epoch-start", "high-watermark", "assignment", "live", "end"} {
+		"epoch-start", "high-watermark", "assignment", "administration", "live", "end"} {
 		require.Contains(t, file.String(), fmt.Sprintf(`"f":%q`, kind))
 		v := judge(func(line string) bool { return !strings.Contains(line, fmt.Sprintf(`"f":%q`, kind)) })
 		require.Equal(t, linearizability.Unknown, v.Status, "without %s: %v", kind, v.Findings)
