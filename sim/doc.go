@@ -38,7 +38,7 @@
 // [Node.SetFS]; packages simnet and simdisk make them. They rest on the lower
 // half of this package's API: [Kernel.Schedule], [Kernel.Park], [Kernel.Wake],
 // [WaitList], [Kernel.RouseAll], [Kernel.Note], [Kernel.CallerDead],
-// [Node.OnCrash].
+// [Node.OnCrash]. Error numbers that they return to programs go through [Errno].
 //
 // # The world
 //

@@ -153,7 +153,7 @@ func (d *Disk) Usage() (totalBytes, freeBytes int64, err error) {
 
 // failure is an error that names machine and file.
 func (d *Disk) failure(op, name string, err error) error {
-	return &fs.PathError{Op: op, Path: d.node.Name() + ":" + name, Err: err}
+	return &fs.PathError{Op: op, Path: d.node.Name() + ":" + name, Err: sim.Errno(err)}
 }
 
 // timed reports whether the caller is a task, for which things take time, and

@@ -325,6 +325,10 @@ func TestInjectedFaults(t *testing.T) {
 		assert.Zero(t, got)
 		assert.ErrorIs(t, err, syscall.EIO)
 		assert.ErrorContains(t, err, "m:logs/t-0/1")
+		var failed *fs.PathError
+		if assert.ErrorAs(t, err, &failed) {
+			assert.Equal(t, sim.Errno(syscall.EIO), failed.Err, "its text is the same on every system")
+		}
 		write(t, f, 10, 20)
 	})
 	require.EqualValues(t, 1, third.Hits())

@@ -90,7 +90,7 @@ func opError(op string, source, addr net.Addr, err error) error {
 		if op == "dial" {
 			call = "connect"
 		}
-		err = os.NewSyscallError(call, errno)
+		err = os.NewSyscallError(call, sim.Errno(errno))
 	}
 	return &net.OpError{Op: op, Net: "tcp", Source: source, Addr: addr, Err: err}
 }

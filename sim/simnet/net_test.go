@@ -152,6 +152,9 @@ func TestListenErrors(t *testing.T) {
 		require.Equal(t, "a:9092", l.Addr().String())
 		_, err = e.Listen("a:9092")
 		require.ErrorIs(t, err, syscall.EADDRINUSE)
+		var failed *os.SyscallError
+		require.ErrorAs(t, err, &failed)
+		require.Equal(t, sim.Errno(syscall.EADDRINUSE), failed.Err, "its text is the same on every system")
 		_, err = e.Listen("b:1")
 		require.ErrorIs(t, err, syscall.EADDRNOTAVAIL)
 		_, err = e.Listen("nonsense")
