@@ -2,6 +2,7 @@ package compression
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"testing"
 
@@ -68,4 +69,23 @@ func TestSnappyBlocksAreReadBack(t *testing.T) {
 	got, err := s2.Decode(nil, appendSnappy(nil, full))
 	require.NoError(t, err)
 	require.True(t, bytes.Equal(full, got))
+}
+
+// Errors go into answers and events, and what a decoder notices first depends
+// on the machine.
+func TestDamageIsToldTheSameOnEveryMachine(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		piece := rapid.SliceOfN(rapid.Byte(), 1, 300).Draw(t, "piece")
+		packed := compress(t, Zstd, bytes.Repeat(piece, rapid.IntRange(1, 100).Draw(t, "times")))
+		packed[rapid.IntRange(0, len(packed)-1).Draw(t, "at")] ^= 1 << rapid.IntRange(0, 7).Draw(t, "bit")
+		if _, err := Zstd.Decompress(packed, 1<<20); !errors.Is(err, ErrTooLarge) && err != nil {
+			require.ErrorIs(t, err, errZstd)
+		}
+	})
+	_, err := Zstd.Decompress([]byte("no frame"), 1<<20)
+	require.ErrorIs(t, err, errZstd)
+	for _, length := range []uint64{1 << 30, 1<<31 - 1, 1 << 31, 1<<32 - 1} {
+		_, err := Snappy.Decompress(append(binary.AppendUvarint(nil, length), 0, 'x'), 1<<20)
+		require.ErrorIs(t, err, ErrTooLarge)
+	}
 }
