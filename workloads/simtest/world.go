@@ -59,7 +59,7 @@ func (w *World) Strike(e env.Env, fault string) (heal func(), err error) {
 		return nil, fmt.Errorf("simtest: fault %q: %w", fault, err)
 	}
 	if f.At != 0 || f.For != 0 {
-		return nil, fmt.Errorf("simtest: fault %q: it begins now and ends when it is told to; leave out at: and for:", fault)
+		return nil, fmt.Errorf("simtest: fault %q: it begins now and ends when it is told to; leave out the keys at and for", fault)
 	}
 	heal, err = w.s.Strike(e, f)
 	if err != nil {
