@@ -135,7 +135,7 @@ func TestFaultsThatCannotHappenAreErrors(t *testing.T) {
 		for fault, complaint := range map[string]string{
 			"kind: meteor, node: broker-1":                         "is not a fault",
 			"kind: crash, node: broker-9":                          "broker-9",
-			"kind: crash, node: broker-1, for: 2s":                 "leave out at: and for:",
+			"kind: crash, node: broker-1, for: 2s":                 "leave out the keys at and for",
 			"kind: crash, node: broker-1, nod: x":                  "nod",
 			"kind: pause, node: it, after: election of controller": "waits for nothing",
 		} {
