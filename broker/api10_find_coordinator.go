@@ -7,7 +7,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/weirlab/weir/broker/config"
-	"github.com/weirlab/weir/broker/group"
+	"github.com/weirlab/weir/broker/coordinator"
 	"github.com/weirlab/weir/broker/metadata"
 	"github.com/weirlab/weir/broker/protocol"
 	"github.com/weirlab/weir/env"
@@ -59,7 +59,7 @@ func (b *Broker) coordinatorOf(image *metadata.Image, key string, kind int8) kms
 		out.ErrorCode = kerr.CoordinatorNotAvailable.Code
 		return out
 	}
-	partition := image.Partition(metadata.TopicPartition{Topic: topic.Name, Partition: group.PartitionFor(key, int32(len(topic.Partitions)))})
+	partition := image.Partition(metadata.TopicPartition{Topic: topic.Name, Partition: coordinator.PartitionFor(key, int32(len(topic.Partitions)))})
 	leader := image.Broker(partition.Leader)
 	if leader == nil || leader.Fenced {
 		out.ErrorCode = kerr.CoordinatorNotAvailable.Code

@@ -7,7 +7,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
-	"github.com/weirlab/weir/broker/group"
+	"github.com/weirlab/weir/broker/coordinator"
 	"github.com/weirlab/weir/broker/metadata"
 	"github.com/weirlab/weir/broker/replication"
 	"github.com/weirlab/weir/broker/storage"
@@ -191,7 +191,7 @@ func (c *Cluster) Coordinator(name string) int32 {
 	if b := c.newest(); b != nil {
 		image, _ := b.Metadata()
 		if t := image.Topic(metadata.ConsumerOffsetsTopic); t != nil {
-			return t.Partitions[group.PartitionFor(name, int32(len(t.Partitions)))].Leader
+			return t.Partitions[coordinator.PartitionFor(name, int32(len(t.Partitions)))].Leader
 		}
 	}
 	return -1

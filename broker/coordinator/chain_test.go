@@ -41,7 +41,9 @@ type (
 
 var errNoLink = errors.New("no link")
 
-func (c *chain) Replay(rec storage.Record) error {
+func (c *chain) ReplayMarker(storage.Marker) {}
+
+func (c *chain) Replay(rec storage.Record, _ coordinator.Producer) error {
 	switch string(rec.Key) {
 	case "link":
 		c.seen = c.add(rec.Value)
@@ -82,7 +84,7 @@ func look(c *chain, _ coordinator.At) seen { return c.seen }
 func newRuntime(e env.Env, log coordinator.Log, tick time.Duration) *runtime {
 	return coordinator.New(e, coordinator.Config[*chain, seen]{
 		Name:    "chain",
-		Machine: func(int32) *chain { return &chain{tick: tick} },
+		Machine: func(_, _ int32) *chain { return &chain{tick: tick} },
 		Barrier: func(wall int64) storage.Record {
 			return storage.Record{TimestampMillis: wall, Key: []byte("barrier")}
 		},

@@ -33,6 +33,10 @@
 //   - Reads. [Runtime.Read] has a record of no meaning appended first. It can
 //     only be committed while nobody else leads, so what is read is the newest
 //     there is. Reads that wait at the same time share one.
+//   - Transactions. The records of a turn may be part of a producer's
+//     transaction, and a turn may end one by a marker. What is pending is the
+//     machine's to know: it sees records and markers in the order of the log,
+//     as they are applied and as they are replayed.
 //   - Fencing. A shard belongs to one leader epoch. Its appends are refused in
 //     any other, and when the epoch is over everyone who waits is told
 //     NOT_COORDINATOR.

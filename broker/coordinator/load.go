@@ -19,7 +19,7 @@ const (
 func (s *shard[M, O]) load() bool {
 	e, name := s.r.env, s.r.cfg.Name
 	for {
-		l := loading[M, O]{s: s, machine: s.r.cfg.Machine(s.partition)}
+		l := loading[M, O]{s: s, machine: s.r.cfg.Machine(s.partition, s.epoch)}
 		// Loading takes time, and what was loaded is the same if it is loaded again.
 		if d := s.r.lab.Late("coordinator/load-late", time.Second); d > 0 && s.over.Wait(d) {
 			return false
@@ -61,13 +61,20 @@ type loading[M Machine[O], O any] struct {
 func (l *loading[M, O]) batch(b storage.Batch) {
 	l.end = b.NextOffset()
 	if b.IsControl() {
+		if marker, ok := b.Marker(); ok {
+			l.machine.ReplayMarker(marker)
+		}
 		return
+	}
+	var by Producer
+	if b.IsTransactional() {
+		by = Producer{ID: b.ProducerID(), Epoch: b.ProducerEpoch(), Transactional: true}
 	}
 	next := b.BaseOffset()
 	for rec, err := range b.Records() {
 		if err == nil {
 			next = rec.Offset
-			err = l.machine.Replay(rec)
+			err = l.machine.Replay(rec, by)
 		}
 		l.records++
 		if err != nil {

@@ -35,10 +35,24 @@ type Outcome struct {
 	Appended bool
 }
 
+// Producer is who a transaction belongs to. The zero Producer is nobody.
+type Producer struct {
+	ID            int64
+	Epoch         int16
+	Transactional bool // false for nobody
+}
+
 // Turn is what a step wants done. The zero Turn wants nothing.
 type Turn[O any] struct {
 	// Records go to the log as one batch.
 	Records []storage.Record
+
+	// Producer, unless nobody, has the records as part of its transaction: they
+	// are in the log, and count once the marker does that commits it.
+	Producer Producer
+
+	// Marker, in place of Records, ends a producer's transaction.
+	Marker *storage.Marker
 
 	// Applied is called once the records are in the log, the first of them at
 	// offset base, and makes them count. It is not called if they are refused.
@@ -64,9 +78,13 @@ type Turn[O any] struct {
 // Machine is the state of one shard. Its methods, and the steps that work on
 // it, are called by one task at a time. They neither wait nor do I/O.
 type Machine[O any] interface {
-	// Replay takes in a record as the log is loaded. An error says that the
-	// record cannot be read; it has changed nothing then, and is stepped over.
-	Replay(rec storage.Record) error
+	// Replay takes in a record as the log is loaded, which may be part of a
+	// transaction. An error says that the record cannot be read; it has changed
+	// nothing then, and is stepped over.
+	Replay(rec storage.Record, by Producer) error
+
+	// ReplayMarker takes in the end of a producer's transaction.
+	ReplayMarker(marker storage.Marker)
 
 	// Loaded is called after the last Replay, before the first step.
 	Loaded(at At) Turn[O]

@@ -15,8 +15,9 @@ type Config[M Machine[O], O any] struct {
 	// Name is what tasks and events are called after: "group".
 	Name string
 
-	// Machine makes the machine of a shard that is about to be loaded.
-	Machine func(partition int32) M
+	// Machine makes the machine of a shard that is about to be loaded, of the
+	// partition that this broker leads in epoch.
+	Machine func(partition, epoch int32) M
 
 	// Barrier is a record of no meaning to the machine.
 	Barrier func(wallMillis int64) storage.Record
@@ -172,13 +173,21 @@ func (r *Runtime[M, O]) ask(partition int32, enqueue func(s *shard[M, O], ref Re
 // does not wait for it.
 func (r *Runtime[M, O]) Each(step func(m M, at At) Turn[O]) {
 	for _, p := range r.Partitions() {
-		if s := r.shard(p); s != nil {
-			s.mu.Lock()
-			if !s.gone {
-				s.queue = append(s.queue, func(at At) Turn[O] { return step(s.machine, at) })
-				s.work.Signal()
-			}
-			s.mu.Unlock()
-		}
+		r.Tell(p, step)
+	}
+}
+
+// Tell takes a step on the machine of a partition, if there is one, and does not
+// wait for it.
+func (r *Runtime[M, O]) Tell(partition int32, step func(m M, at At) Turn[O]) {
+	s := r.shard(partition)
+	if s == nil {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.gone {
+		s.queue = append(s.queue, func(at At) Turn[O] { return step(s.machine, at) })
+		s.work.Signal()
 	}
 }

@@ -153,8 +153,8 @@ func (s *shard[M, O]) tick() (At, bool) {
 // take does what a turn wants.
 func (s *shard[M, O]) take(t Turn[O]) {
 	after := t.After
-	if len(t.Records) > 0 {
-		end, code := s.append(t.Records, t.Applied)
+	if len(t.Records) > 0 || t.Marker != nil {
+		end, code := s.append(t)
 		if code != 0 {
 			s.give(t.Answers, code)
 			if t.Then != nil {
@@ -182,12 +182,12 @@ func (s *shard[M, O]) take(t Turn[O]) {
 	}
 }
 
-// append writes records to the local log and makes them count.
-func (s *shard[M, O]) append(records []storage.Record, applied func(base int64)) (end int64, code int16) {
+// append writes what a turn has for the local log and makes it count.
+func (s *shard[M, O]) append(t Turn[O]) (end int64, code int16) {
 	if s.r.lab.Seldom("coordinator/append-refused") {
 		return 0, kerr.NotEnoughReplicas.Code // as from a log whose ISR is small for a moment
 	}
-	batch := storage.BuildBatch(nil, storage.NoProducer(), records)
+	batch := s.batch(t)
 	base, code := s.r.log.Append(s.partition, s.epoch, batch)
 	if s.r.lab != nil {
 		s.r.lab.Reached("coordinator "+s.r.cfg.Name, "append", codeName(code))
@@ -198,15 +198,28 @@ func (s *shard[M, O]) append(records []storage.Record, applied func(base int64))
 	if code != 0 {
 		return 0, code
 	}
-	if applied != nil {
-		applied(base)
+	if t.Applied != nil {
+		t.Applied(base)
 	}
-	end = base + int64(len(records))
+	end = base + max(1, int64(len(t.Records)))
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.written = end
 	s.behind.Signal()
 	return end, 0
+}
+
+// batch is what a turn has for the log. As Kafka's coordinators do, it numbers
+// no batches of a producer: they are one coordinator's, in the order of its turns.
+func (s *shard[M, O]) batch(t Turn[O]) storage.Batch {
+	if t.Marker != nil {
+		return storage.BuildMarker(nil, *t.Marker, s.r.env.Wall().UnixMilli())
+	}
+	opts := storage.NoProducer()
+	if t.Producer.Transactional {
+		opts.ProducerID, opts.ProducerEpoch, opts.BaseSequence, opts.Transactional = t.Producer.ID, t.Producer.Epoch, 0, true
+	}
+	return storage.BuildBatch(nil, opts, t.Records)
 }
 
 // codeName is what Kafka calls an error code.

@@ -29,7 +29,7 @@ func NewCoordinator(e env.Env, cfg Config, log coordinator.Log, image func() *me
 	c := &Coordinator{cfg: cfg, lab: e.Lab(), image: image}
 	c.shards = coordinator.New(e, coordinator.Config[*machine, Output]{
 		Name: "group",
-		Machine: func(int32) *machine {
+		Machine: func(_, _ int32) *machine {
 			m := newMachine(&c.cfg, func(topic string) bool { return c.image().Topic(topic) != nil },
 				func(name string, attrs []env.Attr) { e.Event(name, attrs...) })
 			m.lab = c.lab
@@ -76,7 +76,7 @@ func (c *Coordinator) partitionOf(group string) (int32, int16) {
 	if n < 1 || c.lab.Rare("group/unavailable") {
 		return -1, kerr.CoordinatorNotAvailable.Code
 	}
-	return PartitionFor(group, n), 0
+	return coordinator.PartitionFor(group, n), 0
 }
 
 // do takes a step on the machine that has a group, and waits for the answer.

@@ -9,17 +9,6 @@ import (
 	"pgregory.net/rapid"
 )
 
-func TestPartitionForIsJavas(t *testing.T) {
-	// "group".hashCode() is 98629247, "é𐍈".hashCode() counts three UTF-16 units.
-	require.EqualValues(t, 98629247%50, PartitionFor("group", 50))
-	require.EqualValues(t, ((0xe9*31+0xd800)*31+0xdf48)%50, PartitionFor("é𐍈", 50))
-	require.EqualValues(t, 0, PartitionFor("", 50))
-	for i := range 1000 {
-		p := PartitionFor(fmt.Sprintf("some-longer-name-%d", i), 7)
-		require.True(t, p >= 0 && p < 7)
-	}
-}
-
 // TestGroupInvariants does random things to a group and checks what must hold
 // whatever happens.
 func TestGroupInvariants(t *testing.T) {

@@ -106,7 +106,7 @@ func (s *shard) ticks() {
 func (s *shard) replay() *machine {
 	m := newMachine(s.m.cfg, everyTopic, func(string, []env.Attr) {})
 	for _, rec := range s.log {
-		require.NoError(s.t, m.Replay(rec))
+		require.NoError(s.t, m.Replay(rec, coordinator.Producer{}))
 	}
 	require.Empty(s.t, m.Loaded(s.at()).Records)
 	return m

@@ -7,6 +7,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/weirlab/weir/broker/coordinator"
 	"github.com/weirlab/weir/broker/storage"
 	"github.com/weirlab/weir/env/planted"
 )
@@ -121,7 +122,7 @@ func (g *Group) restore(v *kmsg.GroupMetadataValue) {
 
 // Replay takes one record of the log. Records of kinds that are not known are
 // left alone, as other coordinators may write them.
-func (m *machine) Replay(rec storage.Record) error {
+func (m *machine) Replay(rec storage.Record, _ coordinator.Producer) error {
 	if len(rec.Key) < 2 {
 		return fmt.Errorf("a key of %d bytes says no version", len(rec.Key))
 	}
@@ -133,6 +134,9 @@ func (m *machine) Replay(rec storage.Record) error {
 	}
 	return nil
 }
+
+// ReplayMarker ends a transaction, of which there is none.
+func (m *machine) ReplayMarker(storage.Marker) {}
 
 func (m *machine) replayOffset(rec storage.Record) error {
 	var k kmsg.OffsetCommitKey

@@ -63,9 +63,9 @@ func (t *producerTable) check(b Batch) (dup *producerBatch, err *AppendError) {
 			"producer %d has epoch %d, the batch has epoch %d", b.ProducerID(), st.epoch, epoch)
 	}
 	if b.IsControl() {
-		if m, ok := b.endMarker(); ok && m.coordinatorEpoch < st.coordinatorEpoch {
+		if m, ok := b.Marker(); ok && m.CoordinatorEpoch < st.coordinatorEpoch {
 			return nil, refuse(kerr.TransactionCoordinatorFenced.Code,
-				"the marker is of coordinator epoch %d, producer %d has had one of epoch %d", m.coordinatorEpoch, b.ProducerID(), st.coordinatorEpoch)
+				"the marker is of coordinator epoch %d, producer %d has had one of epoch %d", m.CoordinatorEpoch, b.ProducerID(), st.coordinatorEpoch)
 		}
 		return nil, nil
 	}
@@ -118,16 +118,16 @@ func (t *producerTable) update(b Batch, now time.Duration) (aborted AbortedTrans
 	}
 	st.lastTimestamp, st.seen = b.MaxTimestamp(), now
 	if b.IsControl() {
-		m, isEnd := b.endMarker()
+		m, isEnd := b.Marker()
 		if !isEnd {
 			return AbortedTransaction{}, false
 		}
-		st.coordinatorEpoch = m.coordinatorEpoch
+		st.coordinatorEpoch = m.CoordinatorEpoch
 		if st.txnFirst < 0 {
 			return AbortedTransaction{}, false
 		}
 		st.txnFirst = -1
-		return t.txns.end(id, b.LastOffset(), m.abort)
+		return t.txns.end(id, b.LastOffset(), !m.Commit)
 	}
 	if b.IsTransactional() && st.txnFirst < 0 {
 		st.txnFirst = b.BaseOffset()

@@ -125,36 +125,6 @@ func (l *Log) noteBatch(seg *segment, b Batch) {
 	}
 }
 
-// endMarker is the content of the control record that ends a transaction
-// (Kafka's EndTransactionMarker).
-type endMarker struct {
-	abort            bool
-	coordinatorEpoch int32
-}
-
-// Types of control records, in their keys.
-const (
-	controlAbort  = 0
-	controlCommit = 1
-)
-
-// endMarker reads the batch's control record, false if it ends no transaction.
-func (b Batch) endMarker() (m endMarker, ok bool) {
-	if !b.IsControl() || !b.IsTransactional() {
-		return m, false
-	}
-	for r, err := range b.Records() {
-		if err != nil || len(r.Key) < 4 || len(r.Value) < 6 {
-			return m, false
-		}
-		kind := int16(binary.BigEndian.Uint16(r.Key[2:]))
-		m.abort = kind == controlAbort
-		m.coordinatorEpoch = int32(binary.BigEndian.Uint32(r.Value[2:]))
-		return m, kind == controlAbort || kind == controlCommit
-	}
-	return m, false
-}
-
 // The index of aborted transactions, as in Kafka's .txnindex: a version and four
 // numbers for each.
 const (

@@ -28,13 +28,7 @@ func txnBatch(producer int64, epoch int16, seq int32, values ...string) []byte {
 
 // txnMarker ends a producer's transaction.
 func txnMarker(producer int64, epoch int16, commit bool, coordinatorEpoch int32) []byte {
-	o := NoProducer()
-	o.ProducerID, o.ProducerEpoch, o.Transactional, o.Control = producer, epoch, true, true
-	key := []byte{0, 0, 0, controlAbort}
-	if commit {
-		key[3] = controlCommit
-	}
-	return BuildBatch(nil, o, []Record{{Key: key, Value: binary.BigEndian.AppendUint32([]byte{0, 0}, uint32(coordinatorEpoch))}})
+	return BuildMarker(nil, Marker{producer, epoch, coordinatorEpoch, commit}, 0)
 }
 
 var (
