@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unsafe"
 
 	"github.com/weirlab/weir/env"
 )
@@ -80,6 +81,23 @@ type hand struct {
 	l       *laboratory
 	p       *process
 	streams map[string]*pointOf
+
+	// What programs came by lately, by where the text of the name lies, which for
+	// a constant does not change: points and states are come by all the time.
+	points [handSlots]*pointOf
+	states [handSlots]stateCount
+}
+
+const handSlots = 128
+
+type stateCount struct {
+	stateName
+	times *int64
+}
+
+func handSlot(name string) uintptr {
+	at := uintptr(unsafe.Pointer(unsafe.StringData(name)))
+	return (at>>3 ^ at>>9) % handSlots
 }
 
 // pointOf is a point in one process, with a stream of its own.
@@ -105,6 +123,21 @@ func (h *hand) Strike(name string, times int64) *env.Rand {
 	if h.outside() {
 		return nil
 	}
+	recent := &h.points[handSlot(name)]
+	if *recent == nil || (*recent).Name != name {
+		*recent = h.stream(name)
+	}
+	at := *recent
+	at.Asked++
+	if at.OneIn == 0 || !at.r.Chance(1, at.OneIn*times) {
+		return nil
+	}
+	at.Fired++
+	return at.r
+}
+
+// stream is the point as this process has it.
+func (h *hand) stream(name string) *pointOf {
 	at := h.streams[name]
 	if at == nil {
 		if h.streams == nil {
@@ -116,12 +149,7 @@ func (h *hand) Strike(name string, times int64) *env.Rand {
 		}
 		h.streams[name] = at
 	}
-	at.Asked++
-	if at.OneIn == 0 || !at.r.Chance(1, at.OneIn*times) {
-		return nil
-	}
-	at.Fired++
-	return at.r
+	return at
 }
 
 // Reached implements env.Hand.
@@ -130,12 +158,20 @@ func (h *hand) Reached(kind, state, detail string) {
 		return
 	}
 	name := stateName{kind, state, detail}
-	n := h.l.states[name]
+	recent := &h.states[(handSlot(kind)^handSlot(state)*5^handSlot(detail)*25)%handSlots]
+	if recent.times == nil || recent.stateName != name {
+		*recent = stateCount{name, h.l.state(name)}
+	}
+	*recent.times++
+}
+
+func (l *laboratory) state(name stateName) *int64 {
+	n := l.states[name]
 	if n == nil {
 		n = new(int64)
-		h.l.states[name] = n
+		l.states[name] = n
 	}
-	*n++
+	return n
 }
 
 // Points lists the points that programs came by, by name.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
+	"io"
 	"testing"
 
 	"github.com/klauspost/compress/s2"
@@ -51,6 +52,57 @@ func TestWhatIsCompressedIsReadBack(t *testing.T) {
 	require.Error(t, err)
 	_, err = Gzip.Decompress(compress(t, Gzip, make([]byte, 1000)), 999)
 	require.True(t, errors.Is(err, ErrTooLarge))
+}
+
+// Simulated runs would differ by what was compressed before them.
+func TestWhatIsUsedAgainWritesWhatANewOneWould(t *testing.T) {
+	makers := map[Codec]func() (compressor, error){Gzip: newGzipWriter, Lz4: newLz4Writer, Zstd: newZstdWriter}
+	for c, newWriter := range makers {
+		rapid.Check(t, func(t *rapid.T) {
+			pieces := rapid.SliceOfN(rapid.SliceOfN(rapid.ByteRange('a', 'e'), 0, 200), 0, 20).Draw(t, "pieces")
+			times := rapid.IntRange(1, 400).Draw(t, "times")
+			for i := range pieces {
+				pieces[i] = bytes.Repeat(pieces[i], times)
+			}
+			var want bytes.Buffer
+			w, err := newWriter()
+			require.NoError(t, err)
+			w.Reset(&want)
+			for _, p := range pieces {
+				_, err := w.Write(p)
+				require.NoError(t, err)
+			}
+			require.NoError(t, w.Close())
+			require.True(t, bytes.Equal(want.Bytes(), compress(t, c, pieces...)))
+		})
+	}
+}
+
+// failing takes no more than it has room for.
+type failing int
+
+func (f *failing) Write(p []byte) (int, error) {
+	if *f -= failing(len(p)); *f < 0 {
+		return 0, io.ErrShortWrite
+	}
+	return len(p), nil
+}
+
+func TestAWriterIsAsNewAfterItsErrors(t *testing.T) {
+	src := bytes.Repeat([]byte("some records "), 20_000)
+	for _, c := range []Codec{Gzip, Lz4, Zstd} {
+		want := compress(t, c, src)
+		for room := range 30 {
+			to := failing(room)
+			w, err := c.NewWriter(&to)
+			require.NoError(t, err)
+			_, writing := w.Write(src)
+			require.Error(t, errors.Join(writing, w.Close()))
+			_, err = w.Write(src)
+			require.Error(t, err, "it belongs to somebody else by now")
+			require.True(t, bytes.Equal(want, compress(t, c, src)))
+		}
+	}
 }
 
 func TestSnappyBlocksAreReadBack(t *testing.T) {

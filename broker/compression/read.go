@@ -2,7 +2,6 @@ package compression
 
 import (
 	"bytes"
-	"compress/gzip"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -49,8 +48,8 @@ func (c Codec) NewReader(src []byte, limit int64) (_ io.Reader, closer func(), e
 	none := func() {}
 	switch c {
 	case Gzip:
-		r, err := gzip.NewReader(bytes.NewReader(src))
-		return r, none, err
+		r, giveBack, err := borrowGzipReader(src)
+		return r, giveBack, err
 	case Snappy:
 		r, err := newSnappyReader(src, limit)
 		return r, none, err

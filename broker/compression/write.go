@@ -1,13 +1,9 @@
 package compression
 
 import (
-	"compress/gzip"
 	"encoding/binary"
 	"errors"
 	"io"
-
-	"github.com/klauspost/compress/zstd"
-	"github.com/pierrec/lz4/v4"
 )
 
 // NewWriter compresses what is written to it, until it is closed. What it holds
@@ -18,16 +14,13 @@ func (c Codec) NewWriter(to io.Writer) (io.WriteCloser, error) {
 	case None:
 		return plain{to}, nil
 	case Gzip:
-		return gzip.NewWriter(to), nil
+		return borrowWriter(&gzipWriters, to, newGzipWriter) //weir:allow cannot be told from a new one
 	case Snappy:
 		return &snappyWriter{to: to}, nil
 	case Lz4:
-		w := lz4.NewWriter(to)
-		return w, w.Apply(lz4.BlockSizeOption(lz4.Block64Kb), lz4.ChecksumOption(false))
+		return borrowWriter(&lz4Writers, to, newLz4Writer) //weir:allow cannot be told from a new one
 	case Zstd:
-		// One at a time keeps the encoder from starting goroutines.
-		return zstd.NewWriter(to, zstd.WithEncoderConcurrency(1),
-			zstd.WithEncoderCRC(false), zstd.WithLowerEncoderMem(true), zstd.WithWindowSize(512<<10))
+		return borrowWriter(&zstdWriters, to, newZstdWriter) //weir:allow cannot be told from a new one
 	}
 	return nil, errors.New("no such codec")
 }

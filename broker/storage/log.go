@@ -25,6 +25,8 @@ type Log struct {
 	// wait for it, but for the sync that flush.messages asks for.
 	maintenance env.Mutex
 
+	kept []int64 // offsets of the producer snapshots in dir, ascending; maintenance guards it
+
 	// mu guards everything below. It is held while an append writes, never
 	// while something syncs, except in a truncation.
 	mu        env.Mutex

@@ -99,14 +99,14 @@ func (l *Log) saveSnapshot(offset int64, data []byte) error {
 	if err := writeAtomically(l.fs, l.snapshotPath(offset), data); err != nil {
 		return err
 	}
-	offsets, err := l.snapshots()
-	if err != nil {
-		return err
+	if i, known := slices.BinarySearch(l.kept, offset); !known {
+		l.kept = slices.Insert(l.kept, i, offset)
 	}
-	for _, old := range offsets[:max(0, len(offsets)-keptSnapshots)] {
-		if err := l.fs.Remove(l.snapshotPath(old)); err != nil {
-			return &IOError{Op: "remove", File: l.snapshotPath(old), Position: -1, Err: err}
+	for len(l.kept) > keptSnapshots {
+		if err := l.fs.Remove(l.snapshotPath(l.kept[0])); err != nil {
+			return &IOError{Op: "remove", File: l.snapshotPath(l.kept[0]), Position: -1, Err: err}
 		}
+		l.kept = l.kept[1:]
 	}
 	return nil
 }

@@ -302,13 +302,12 @@ func (l *Log) removeSnapshotsAfter(off int64) error {
 	if err != nil {
 		return err
 	}
-	for _, at := range offsets {
-		if at <= off {
-			continue
+	l.kept = offsets
+	for n := len(offsets) - 1; n >= 0 && offsets[n] > off; n-- {
+		if err := l.fs.Remove(l.snapshotPath(offsets[n])); err != nil {
+			return &IOError{Op: "remove", File: l.snapshotPath(offsets[n]), Position: -1, Err: err}
 		}
-		if err := l.fs.Remove(l.snapshotPath(at)); err != nil {
-			return &IOError{Op: "remove", File: l.snapshotPath(at), Position: -1, Err: err}
-		}
+		l.kept = offsets[:n]
 	}
 	return nil
 }

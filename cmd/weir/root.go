@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"runtime/debug"
 	"strings"
 	"syscall"
 
@@ -97,6 +98,8 @@ func newRoot(s streams) *cobra.Command {
 		SilenceUsage:  true,
 		Args:          cobra.NoArgs,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+
+		PersistentPreRun: func(cmd *cobra.Command, _ []string) { tuneCollector(cmd.Name()) },
 	}
 	root.CompletionOptions.DisableDefaultCmd = true
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
@@ -114,6 +117,18 @@ func newRoot(s streams) *cobra.Command {
 		brokerCommand(s), topicsCommand(s), produceCommand(s), consumeCommand(s),
 	)
 	return root
+}
+
+// simulationsGCPercent is what simulations run with unless GOGC says otherwise:
+// they allocate much and keep little.
+const simulationsGCPercent = 300
+
+// tuneCollector prepares the garbage collector for a command. A broker's memory
+// is bounded and its operator's business.
+func tuneCollector(command string) {
+	if command != "broker" && os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(simulationsGCPercent)
+	}
 }
 
 // program is how this program was called, for commands that people copy.
