@@ -29,6 +29,10 @@ var definite = map[int16]bool{
 	kerr.UnknownProducerID.Code:           true,
 	kerr.InvalidProducerIDMapping.Code:    true,
 	kerr.UnsupportedVersion.Code:          true,
+	// Of transactions: the check comes before the append (KIP-890).
+	kerr.InvalidTxnState.Code:        true,
+	kerr.ConcurrentTransactions.Code: true,
+	kerr.TransactionAbortable.Code:   true,
 }
 
 // DefiniteError says whether a Produce attempt that was answered with this

@@ -55,10 +55,11 @@ type batch struct {
 	deadline time.Duration // delivery timeout
 
 	// Under idempotence, once numbered: what identifies the batch.
-	numbered   bool
-	producerID int64
-	epoch      int16
-	sequence   int32
+	numbered      bool
+	transactional bool
+	producerID    int64
+	epoch         int16
+	sequence      int32
 
 	shared     bool // buf was handed to a connection: never change it
 	attempts   int32
@@ -201,6 +202,9 @@ func (b *batch) number(producerID int64, epoch int16, sequence int32) {
 	b.numbered = true
 	b.producerID, b.epoch, b.sequence = producerID, epoch, sequence
 	p := b.buf
+	if b.transactional {
+		p[batchAttributes+1] |= attributeTransactional
+	}
 	binary.BigEndian.PutUint64(p[batchProducerID:], uint64(producerID))
 	binary.BigEndian.PutUint16(p[batchProducerEpoch:], uint16(epoch))
 	binary.BigEndian.PutUint32(p[batchBaseSequence:], uint32(sequence))

@@ -23,8 +23,9 @@ type Client struct {
 	jitter  *env.Rand
 	nextAny int // rotates the choice of a broker when any will do
 
-	coordinators map[string]int32 // by group
-	consumers    int32            // made so far
+	coordinators map[coordinatorKey]int32
+	consumers    int32 // made so far
+	features     features
 
 	meta    metadata
 	wanted  env.Cond // metadata should be refreshed
@@ -77,7 +78,7 @@ func New(e env.Env, cfg Config) (*Client, error) {
 		cfg:          cfg,
 		mu:           e.NewMutex(),
 		peers:        map[peerKey]*peer{},
-		coordinators: map[string]int32{},
+		coordinators: map[coordinatorKey]int32{},
 		jitter:       e.Rand("client-backoff", cfg.ClientID),
 	}
 	c.wanted = e.NewCond(c.mu)
@@ -249,9 +250,11 @@ func maxVersion(key int16) int16 {
 		return 3
 	case kmsg.JoinGroup:
 		return 7
-	case kmsg.Heartbeat, kmsg.LeaveGroup, kmsg.InitProducerID, kmsg.OffsetForLeaderEpoch:
+	case kmsg.AddPartitionsToTxn: // from 4 on it is for brokers
+		return 3
+	case kmsg.Heartbeat, kmsg.LeaveGroup, kmsg.OffsetForLeaderEpoch, kmsg.AddOffsetsToTxn:
 		return 4
-	case kmsg.SyncGroup:
+	case kmsg.SyncGroup, kmsg.InitProducerID, kmsg.EndTxn, kmsg.TxnOffsetCommit:
 		return 5
 	}
 	if req := kmsg.RequestForKey(key); req != nil {
@@ -263,11 +266,16 @@ func maxVersion(key int16) int16 {
 // once makes one wire attempt. An error that wraps errNotSent means that
 // nothing was sent.
 func (c *Client) once(node int32, why purpose, req kmsg.Request, timeout time.Duration) (kmsg.Response, error) {
+	return c.onceUpTo(maxVersion(req.Key()), node, why, req, timeout)
+}
+
+// onceUpTo is once in a version that is at most highest.
+func (c *Client) onceUpTo(highest int16, node int32, why purpose, req kmsg.Request, timeout time.Duration) (kmsg.Response, error) {
 	k, err := c.connect(node, why)
 	if err != nil {
 		return nil, err
 	}
-	version, err := k.version(req.Key(), maxVersion(req.Key()))
+	version, err := k.version(req.Key(), highest)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", errNotSent, err)
 	}

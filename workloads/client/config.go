@@ -96,6 +96,15 @@ type ProducerConfig struct {
 	// MaxInFlight of at most 5.
 	Idempotent bool
 
+	// TransactionalID makes the producer transactional: everything is sent within
+	// transactions, and whoever calls InitTransactions with the same id fences
+	// it (transactional.id, KIP-98). It needs Idempotent.
+	TransactionalID string
+
+	// TransactionTimeout is how long a transaction may be open before its
+	// coordinator aborts it (transaction.timeout.ms). Default 60 s.
+	TransactionTimeout time.Duration
+
 	// Linger is how long a batch waits for company before it is sent
 	// (linger.ms). Default 0.
 	Linger time.Duration
@@ -266,9 +275,14 @@ func (cfg ProducerConfig) withDefaults() (ProducerConfig, error) {
 	cfg.MaxRequestBytes = or(cfg.MaxRequestBytes, 1<<20)
 	cfg.MaxInFlight = or(cfg.MaxInFlight, 5)
 	cfg.DeliveryTimeout = orDuration(cfg.DeliveryTimeout, 2*time.Minute)
+	cfg.TransactionTimeout = orDuration(cfg.TransactionTimeout, time.Minute)
 	switch {
 	case cfg.Acks != AcksAll && cfg.Acks != AcksNone && cfg.Acks != AcksLeader:
 		return cfg, fmt.Errorf("client: acks %d is none of -1 (all), 0, 1", int16(cfg.Acks))
+	case cfg.TransactionalID != "" && !cfg.Idempotent:
+		return cfg, errors.New("client: transactional.id needs enable.idempotence")
+	case cfg.TransactionTimeout <= 0:
+		return cfg, fmt.Errorf("client: transaction.timeout.ms must be positive, not %s", cfg.TransactionTimeout)
 	case cfg.Idempotent && cfg.Acks != AcksAll:
 		return cfg, fmt.Errorf("client: enable.idempotence needs acks=all, not acks=%s", cfg.Acks)
 	case cfg.Idempotent && cfg.MaxInFlight > 5:

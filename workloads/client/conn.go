@@ -429,6 +429,7 @@ func (k *conn) handshake() error {
 			}
 			k.versions[key.ApiKey] = versionRange{key.MinVersion, key.MaxVersion}
 		}
+		k.c.learnFeatures(versions)
 		return nil
 	}
 	return errors.New("broker supports no version of ApiVersions")

@@ -53,6 +53,24 @@
 //     OutcomeInfo. So the client itself never writes a record twice, and
 //     batches of the old epoch still under way are fenced.
 //
+// # Transactions
+//
+// A producer with a transactional id sends within transactions. Its calls are
+// those of Kafka's Java client and plain blocking ones: InitTransactions,
+// BeginTransaction, SendOffsets, CommitTransaction, AbortTransaction. What a
+// refusal leaves to do is sorted as there: retriable errors are retried until a
+// call's timeout, abortable ones leave only AbortTransaction, fatal ones
+// ([ErrFatal]) nothing. There is no new epoch in the middle of a transaction:
+// when a batch is given up, its transaction is.
+//
+// Whether partitions must be added by request or join by being written to, and
+// whether each transaction has its own producer epoch, goes by the finalized
+// feature transaction.version when a transaction begins (KIP-890). Without it,
+// Produce waits for the partition to be added.
+//
+// [Producer.CommitTransaction] tells apart what is committed, what never will be, and what
+// nobody knows: an EndTxn that was not answered may still be carried out.
+//
 // # Tasks
 //
 // One task refreshes metadata. Each connection has a reader task. A producer

@@ -12,6 +12,9 @@ type FetchedBatch struct {
 	from  int64
 }
 
+// Transactional says that the records are part of a transaction.
+func (b *FetchedBatch) Transactional() bool { return b.batch.is(attributeTransactional) }
+
 // From is the first offset that is the consumer's to read; Last is that of the
 // batch's last record.
 func (b *FetchedBatch) From() int64 { return b.from }
@@ -72,6 +75,18 @@ type PartitionBatches struct {
 	Position, Next int64
 	HighWatermark  int64
 	Batches        []FetchedBatch
+	Markers        []Marker
+}
+
+// Marker is a control record that ends a transaction in a partition.
+type Marker struct {
+	Offset        int64
+	LeaderEpoch   int32
+	ProducerID    int64
+	ProducerEpoch int16
+	// CoordinatorEpoch is that of the coordinator that wrote it.
+	CoordinatorEpoch int32
+	Commit           bool
 }
 
 // Batches is what one PollBatches returns.
@@ -151,6 +166,9 @@ func (k *Consumer) takeBatches(pt *position, got *PartitionBatches) error {
 				return k.spoiled(pt, err)
 			}
 			c.control(&marker)
+			if m, ok := readMarker(&b, &marker); ok && m.Offset >= pt.next {
+				got.Markers = append(got.Markers, m)
+			}
 		}
 		pt.next = max(pt.next, b.last+1)
 		got.Next = pt.next

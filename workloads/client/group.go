@@ -87,8 +87,8 @@ func (m *membership) run() {
 			k.mu.Unlock()
 		default: // nothing is held: the coordinator could not be joined
 			failures++
-			if node, known := k.c.coordinator(k.cfg.Group); known {
-				k.c.forgetCoordinator(k.cfg.Group, node)
+			if node, known := k.c.coordinator(groupKey(k.cfg.Group)); known {
+				k.c.forgetCoordinator(groupKey(k.cfg.Group), node)
 			}
 		}
 		m.sleep(k.c.backoff(failures))
@@ -142,7 +142,7 @@ func (k *Consumer) Stall(d time.Duration) {
 // generation joins, takes the assignment and sends heartbeats until that ends.
 func (m *membership) generation() error {
 	k := m.k
-	node, err := k.c.findCoordinator(k.cfg.Group, k.c.cfg.RequestTimeout)
+	node, err := k.c.findCoordinator(groupKey(k.cfg.Group), k.c.cfg.RequestTimeout)
 	if err != nil {
 		return err
 	}
@@ -180,10 +180,10 @@ func (m *membership) beat(node int32) error {
 		case k.e.Now()-heard > k.cfg.SessionTimeout:
 			return fmt.Errorf("%w: no heartbeat got through for %s: %w", errLost, k.cfg.SessionTimeout, err)
 		default:
-			k.c.forgetCoordinator(k.cfg.Group, node)
+			k.c.forgetCoordinator(groupKey(k.cfg.Group), node)
 			pause = k.c.backoff(failures)
 			failures++
-			if found, err := k.c.findCoordinator(k.cfg.Group, k.c.cfg.RetryBackoffMax); err == nil {
+			if found, err := k.c.findCoordinator(groupKey(k.cfg.Group), k.c.cfg.RetryBackoffMax); err == nil {
 				node = found
 			}
 		}
@@ -347,6 +347,26 @@ func (k *Consumer) Member() (id string, generation int32) {
 	return k.group.who.id, k.group.who.generation
 }
 
+// GroupMetadata says as which member of which group offsets are committed within a
+// transaction (KIP-447).
+type GroupMetadata struct {
+	Group      string
+	MemberID   string  // "" if no member
+	InstanceID *string // group.instance.id, nil if the member is not static
+	Generation int32   // -1 if no member
+}
+
+// GroupMetadata is that of the consumer now.
+func (k *Consumer) GroupMetadata() GroupMetadata {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	who := nobody
+	if k.group != nil {
+		who = k.group.who
+	}
+	return GroupMetadata{Group: k.cfg.Group, MemberID: who.id, InstanceID: who.instance, Generation: who.generation}
+}
+
 // revoke stops reading everything. lost says that the group has given the
 // partitions to others already.
 func (m *membership) revoke(lost bool) {
@@ -374,7 +394,7 @@ func (m *membership) leave() {
 	if m.who.id == "" || m.who.instance != nil || k.cfg.Silent {
 		return
 	}
-	node, err := k.c.findCoordinator(k.cfg.Group, k.c.cfg.RetryBackoffMax)
+	node, err := k.c.findCoordinator(groupKey(k.cfg.Group), k.c.cfg.RetryBackoffMax)
 	if err != nil {
 		return
 	}

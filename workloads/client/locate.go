@@ -78,7 +78,7 @@ func (k *Consumer) settle(pt *position, session int64, set func()) {
 }
 
 func (k *Consumer) locateCommitted(pt *position, session int64) error {
-	committed, _, err := k.c.fetchCommitted(k.cfg.Group, []TopicPartition{pt.tp}, k.c.cfg.RequestTimeout)
+	committed, _, err := k.c.fetchCommitted(k.cfg.Group, []TopicPartition{pt.tp}, k.cfg.ReadCommitted, k.c.cfg.RequestTimeout)
 	if err != nil {
 		return err
 	}

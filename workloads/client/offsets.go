@@ -48,7 +48,7 @@ func (c *Client) CommitOffsets(group string, offsets []OffsetCommit, timeout tim
 }
 
 func (c *Client) commit(group string, who member, offsets []OffsetCommit, timeout time.Duration) CommitResult {
-	node, err := c.findCoordinator(group, timeout)
+	node, err := c.findCoordinator(groupKey(group), timeout)
 	if err != nil {
 		return CommitResult{Outcome: OutcomeFail, Err: fmt.Errorf("committing offsets of group %q: %w", group, err), Broker: -1}
 	}
@@ -74,7 +74,7 @@ func (c *Client) commit(group string, who member, offsets []OffsetCommit, timeou
 	}
 	resp, err := c.once(node, forGroup, req, c.cfg.RequestTimeout)
 	if err != nil {
-		c.forgetCoordinator(group, node)
+		c.forgetCoordinator(groupKey(group), node)
 		outcome := OutcomeInfo
 		if errors.Is(err, errNotSent) {
 			outcome = OutcomeFail
@@ -84,7 +84,7 @@ func (c *Client) commit(group string, who member, offsets []OffsetCommit, timeou
 	result := commitResult(resp.(*kmsg.OffsetCommitResponse), len(offsets))
 	result.Broker = node
 	if errors.Is(result.Err, kerr.NotCoordinator) || errors.Is(result.Err, kerr.CoordinatorNotAvailable) {
-		c.forgetCoordinator(group, node)
+		c.forgetCoordinator(groupKey(group), node)
 	}
 	return result
 }
@@ -114,9 +114,20 @@ func commitResult(resp *kmsg.OffsetCommitResponse, asked int) CommitResult {
 
 // FetchOffsets reads the offsets committed in a group, in the order of parts,
 // retrying until timeout; -1 where there is none. It returns the broker that
-// answered.
+// answered. Offsets within transactions that are not complete do not count.
 func (c *Client) FetchOffsets(group string, parts []TopicPartition, timeout time.Duration) ([]int64, int32, error) {
-	committed, node, err := c.fetchCommitted(group, parts, timeout)
+	return c.fetchOffsets(group, parts, false, timeout)
+}
+
+// FetchStableOffsets is FetchOffsets that waits until no transaction is about to
+// change them (KIP-447): what was committed in a transaction whose commit has been
+// acknowledged is seen.
+func (c *Client) FetchStableOffsets(group string, parts []TopicPartition, timeout time.Duration) ([]int64, int32, error) {
+	return c.fetchOffsets(group, parts, true, timeout)
+}
+
+func (c *Client) fetchOffsets(group string, parts []TopicPartition, stable bool, timeout time.Duration) ([]int64, int32, error) {
+	committed, node, err := c.fetchCommitted(group, parts, stable, timeout)
 	if err != nil {
 		return nil, node, err
 	}
@@ -127,17 +138,17 @@ func (c *Client) FetchOffsets(group string, parts []TopicPartition, timeout time
 	return offsets, node, nil
 }
 
-func (c *Client) fetchCommitted(group string, parts []TopicPartition, timeout time.Duration) (committed []OffsetCommit, node int32, err error) {
+func (c *Client) fetchCommitted(group string, parts []TopicPartition, stable bool, timeout time.Duration) (committed []OffsetCommit, node int32, err error) {
 	end := c.e.Now() + timeout
 	node = -1
 	err = c.retry(timeout, func(left time.Duration) error {
 		var err error
-		if node, err = c.findCoordinator(group, left); err != nil {
+		if node, err = c.findCoordinator(groupKey(group), left); err != nil {
 			return err
 		}
-		committed, err = c.fetchCommittedOnce(node, group, parts, max(min(end-c.e.Now(), c.cfg.RequestTimeout), time.Millisecond))
+		committed, err = c.fetchCommittedOnce(node, group, parts, stable, max(min(end-c.e.Now(), c.cfg.RequestTimeout), time.Millisecond))
 		if err != nil {
-			c.forgetCoordinator(group, node)
+			c.forgetCoordinator(groupKey(group), node)
 		}
 		return err
 	})
@@ -147,9 +158,9 @@ func (c *Client) fetchCommitted(group string, parts []TopicPartition, timeout ti
 	return committed, node, nil
 }
 
-func (c *Client) fetchCommittedOnce(node int32, group string, parts []TopicPartition, timeout time.Duration) ([]OffsetCommit, error) {
+func (c *Client) fetchCommittedOnce(node int32, group string, parts []TopicPartition, stable bool, timeout time.Duration) ([]OffsetCommit, error) {
 	req := kmsg.NewPtrOffsetFetchRequest()
-	req.Group = group
+	req.Group, req.RequireStable = group, stable
 	sorted := slices.SortedFunc(slices.Values(parts), TopicPartition.Compare)
 	for _, tp := range sorted {
 		if n := len(req.Topics); n == 0 || req.Topics[n-1].Topic != tp.Topic {
@@ -199,55 +210,4 @@ func (c *Client) fetchCommittedOnce(node int32, group string, parts []TopicParti
 		}
 	}
 	return committed, nil
-}
-
-// findCoordinator finds a group's coordinator, remembering it until
-// forgetCoordinator. It retries until timeout.
-func (c *Client) findCoordinator(group string, timeout time.Duration) (int32, error) {
-	node, known := c.coordinator(group)
-	if known {
-		return node, nil
-	}
-	err := c.retry(timeout, func(left time.Duration) error {
-		req := kmsg.NewPtrFindCoordinatorRequest()
-		req.CoordinatorKey = group
-		resp, err := c.Request(anyBroker, req, left)
-		if err != nil {
-			return err
-		}
-		found := resp.(*kmsg.FindCoordinatorResponse)
-		if err := errorFor(found.ErrorCode, found.ErrorMessage); err != nil {
-			return err
-		}
-		node = found.NodeID
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		c.coordinators[group] = node
-		if _, known := c.meta.brokers[node]; !known {
-			c.meta.brokers[node] = hostPort(found.Host, found.Port)
-		}
-		return nil
-	})
-	if err != nil {
-		return -1, fmt.Errorf("finding the coordinator of group %q: %w", group, err)
-	}
-	return node, nil
-}
-
-// coordinator is the coordinator found last and not forgotten.
-func (c *Client) coordinator(group string) (int32, bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	node, known := c.coordinators[group]
-	return node, known
-}
-
-// forgetCoordinator has the coordinator looked up again, unless somebody has
-// done so already.
-func (c *Client) forgetCoordinator(group string, node int32) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.coordinators[group] == node {
-		delete(c.coordinators, group)
-	}
 }

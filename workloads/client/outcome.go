@@ -62,6 +62,9 @@ func ProduceOutcome(code int16) Outcome {
 		kerr.UnknownProducerID.Code,
 		kerr.InvalidProducerEpoch.Code,
 		kerr.ProducerFenced.Code,
+		kerr.InvalidProducerIDMapping.Code,
+		kerr.ConcurrentTransactions.Code,
+		kerr.TransactionAbortable.Code,
 		kerr.InvalidTxnState.Code:
 		return OutcomeFail
 	}

@@ -155,7 +155,11 @@ func (pt *partition) sendable(now time.Duration, k *conn) (bool, time.Duration) 
 	if !p.cfg.Idempotent {
 		return true, 0
 	}
-	if pt.producerID < 0 || pt.broken {
+	if p.txn != nil {
+		if !pt.adopt(p.txn) {
+			return false, env.Forever
+		}
+	} else if pt.producerID < 0 || pt.broken {
 		if len(pt.inflight) > 0 || !pt.renew() || len(pt.queue) == 0 {
 			return false, env.Forever
 		}
@@ -165,6 +169,20 @@ func (pt *partition) sendable(now time.Duration, k *conn) (bool, time.Duration) 
 		return false, env.Forever
 	}
 	return true, 0
+}
+
+// adopt gives a partition the producer id and epoch of the transaction. It reports
+// false while something of an earlier one is in flight.
+func (pt *partition) adopt(t *transactions) bool {
+	if pt.producerID == t.producerID && pt.epoch == t.epoch {
+		return true
+	}
+	if len(pt.inflight) > 0 {
+		return false
+	}
+	pt.producerID, pt.epoch, pt.nextSequence = t.producerID, t.epoch, 0
+	pt.acked, pt.broken, pt.refused = false, false, false
+	return true
 }
 
 // renew begins a new epoch, or adopts the producer id that has been acquired.
@@ -210,6 +228,7 @@ func (pt *partition) take(now time.Duration, k *conn, r *produceRequest) *batch 
 	}
 	if !b.numbered {
 		if pt.p.cfg.Idempotent {
+			b.transactional = pt.p.txn != nil
 			b.number(pt.producerID, pt.epoch, pt.nextSequence)
 			pt.nextSequence = addSequence(pt.nextSequence, b.count)
 		} else {

@@ -11,10 +11,14 @@ import (
 //
 // Version history: 3 takes magic-2 batches; 5 adds the log start offset to the
 // response; 8 adds error messages; 9 is flexible; 10 adds the current leader
-// (KIP-951, in tags that are skipped here); 11 is 10 with newer transactions.
+// (KIP-951, in tags that are skipped here); 11 may be answered with
+// TRANSACTION_ABORTABLE; from 12 on a partition joins a transaction by being
+// written to (KIP-890). From 13 on topics are named by id.
 const (
 	produceKey        = 0
 	produceMinVersion = 3
+	// produceImplicitVersion makes partitions join the transaction.
+	produceImplicitVersion = 12
 )
 
 // produceRequest is one produce request under way and takes its response.
@@ -25,9 +29,17 @@ type produceRequest struct {
 	size    int      // of the batches, in bytes
 }
 
+// produceVersion is the newest version that the producer speaks.
+func (p *Producer) produceVersion() int16 {
+	if p.txn != nil {
+		return produceImplicitVersion
+	}
+	return maxVersion(produceKey)
+}
+
 // appendProduce encodes a request as a frame whose batches are shared, not
 // copied. frame is scratch for the outer slice.
-func appendProduce(frame [][]byte, batches []*batch, version int16, clientID string, acks Acks, timeout time.Duration) ([][]byte, int) {
+func appendProduce(frame [][]byte, batches []*batch, version int16, clientID, txnID string, acks Acks, timeout time.Duration) ([][]byte, int) {
 	flexible := version >= 9
 	topics, names := 0, 0
 	for i, b := range batches {
@@ -38,12 +50,17 @@ func appendProduce(frame [][]byte, batches []*batch, version int16, clientID str
 	}
 	// All that is not batches goes into one buffer that never grows, so that
 	// the pieces cut from it stay valid.
-	glue := make([]byte, 0, 48+len(clientID)+names+topics*12+len(batches)*16)
+	glue := make([]byte, 0, 48+len(clientID)+len(txnID)+names+topics*12+len(batches)*16)
 	glue = appendHeader(glue, produceKey, version, flexible, clientID)
-	if flexible {
-		glue = append(glue, 0) // transactional id: null
-	} else {
+	switch {
+	case txnID == "" && flexible:
+		glue = append(glue, 0) // null
+	case txnID == "":
 		glue = append(glue, 0xff, 0xff)
+	case flexible:
+		glue = appendCompactString(glue, txnID)
+	default:
+		glue = appendString(glue, txnID)
 	}
 	glue = binary.BigEndian.AppendUint16(glue, uint16(acks))
 	glue = binary.BigEndian.AppendUint32(glue, uint32(timeout/time.Millisecond))

@@ -44,7 +44,8 @@ type Producer struct {
 	blocked  int   // tasks waiting for memory
 	flushing int   // tasks waiting in Flush: nothing lingers meanwhile
 	stopped  bool
-	fatal    error // why the producer can never get a producer id
+	fatal    error         // why the producer can never get a producer id
+	txn      *transactions // nil without a transactional id
 
 	producerID int64 // for partitions that need one; -1 while there is none
 	epoch      int16
@@ -74,6 +75,9 @@ func (c *Client) NewProducer(cfg ProducerConfig) (*Producer, error) {
 		senders:    map[int32]*sender{},
 		rand:       c.e.Rand("client-partitioner", c.cfg.ClientID),
 		producerID: -1,
+	}
+	if cfg.TransactionalID != "" {
+		p.txn = newTransactions(p, cfg.TransactionalID)
 	}
 	p.changed = c.e.NewCond(p.mu)
 	p.expiring = c.e.NewCond(p.mu)
@@ -138,6 +142,11 @@ func (p *Producer) enqueue(r *Record, done func(*Record, Result)) error {
 	}
 	end := p.e.Now() + p.cfg.MaxBlock
 	for {
+		if p.txn != nil {
+			if err := p.txn.join(TopicPartition{r.Topic, index}); err != nil {
+				return err
+			}
+		}
 		pt := t.parts[index]
 		b := pt.open()
 		if b != nil {
@@ -374,8 +383,16 @@ func (p *Producer) route(pt *partition) {
 // giveUp settles a batch that will not be tried again and takes it out of its
 // partition. The lock is held.
 func (p *Producer) giveUp(b *batch, err error) {
+	if b.finished {
+		return
+	}
 	b.giveUp(err)
 	p.settle(b)
+	if t := p.txn; t != nil {
+		t.gap = t.gap || b.numbered
+		t.failed(t.refused(err))
+		return
+	}
 	if b.numbered && b.producerID >= 0 && b.indefinite == 0 && b.to.owns(b) {
 		// Its sequence numbers are surely not in the log, so nothing after
 		// them will be accepted.

@@ -207,6 +207,18 @@ func (c *chunk) begin(batch recordBatch) {
 	}
 }
 
+// readMarker reads a control record that ends a transaction: a key of version and
+// type (0 abort, 1 commit), a value of version and coordinator epoch.
+func readMarker(b *recordBatch, r *ConsumedRecord) (Marker, bool) {
+	key, value := decoder{b: r.Key}, decoder{b: r.Value}
+	key.int16()
+	kind := key.int16()
+	value.int16()
+	m := Marker{Offset: r.Offset, LeaderEpoch: b.leaderEpoch, ProducerID: b.producerID, ProducerEpoch: b.producerEpoch,
+		CoordinatorEpoch: value.int32(), Commit: kind == 1}
+	return m, !key.bad && !value.bad && kind <= 1
+}
+
 // control reads a transaction marker.
 func (c *chunk) control(r *ConsumedRecord) {
 	const abort = 0

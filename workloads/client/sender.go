@@ -182,7 +182,7 @@ func (s *sender) connect() {
 	k, err := p.c.connect(s.node, forProduce)
 	var version int16
 	if err == nil {
-		version, err = k.version(produceKey, maxVersion(produceKey))
+		version, err = k.version(produceKey, p.produceVersion())
 		if err == nil && version < produceMinVersion {
 			err = fmt.Errorf("%s supports Produce only up to version %d: %w", k.addr, version, errUnsupported)
 		}
@@ -210,7 +210,10 @@ func (s *sender) send(r *produceRequest) {
 	p := s.p
 	k := s.conn
 	r.version = s.version
-	frame, size := appendProduce(s.frame[:0], r.batches, r.version, p.c.cfg.ClientID, p.cfg.Acks, p.c.cfg.RequestTimeout)
+	if p.txn != nil && !p.txn.implicit {
+		r.version = min(r.version, maxVersion(produceKey))
+	}
+	frame, size := appendProduce(s.frame[:0], r.batches, r.version, p.c.cfg.ClientID, p.cfg.TransactionalID, p.cfg.Acks, p.c.cfg.RequestTimeout)
 	s.inflight++
 	var to responder = r
 	if p.cfg.Acks == AcksNone {
@@ -330,6 +333,9 @@ func (s *sender) answer(b *batch, a *partitionAnswer) {
 // what the refusal says of the sequence.
 func (s *sender) again(b *batch, code int16) bool {
 	pt := b.to
+	if s.p.txn != nil {
+		return !s.p.txn.hopeless(pt, b, code)
+	}
 	switch code {
 	case kerr.OutOfOrderSequenceNumber.Code, kerr.UnknownProducerID.Code:
 		if !pt.owns(b) {
@@ -363,6 +369,8 @@ func (s *sender) failed(b *batch, err error, outcome Outcome, again bool) {
 	switch {
 	case p.stopped:
 		p.giveUp(b, fmt.Errorf("%w: %w", ErrClosed, err))
+	case p.txn != nil && (p.txn.aborting || p.txn.err != nil):
+		p.giveUp(b, fmt.Errorf("%w: %w", ErrAborted, err))
 	case !again, p.cfg.Retries == NoRetries, p.cfg.Retries > 0 && int(b.attempts) > p.cfg.Retries:
 		p.giveUp(b, err)
 	case now >= b.deadline:

@@ -148,6 +148,11 @@ func (s *Stream) batch(t *producerTopic, last *batch, number int64, times Times,
 	}
 	var end time.Duration
 	for {
+		if p.txn != nil {
+			if err := p.txn.join(TopicPartition{s.cfg.Topic, index}); err != nil {
+				return nil, index, waited, err
+			}
+		}
 		pt := t.parts[index]
 		b = last
 		if b == nil || b.to != pt || b.sealed {

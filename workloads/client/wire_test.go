@@ -35,7 +35,7 @@ func testBatch(topic string, index int32, values ...string) *batch {
 func TestProduceRequestMatchesCodec(t *testing.T) {
 	batches := []*batch{testBatch("a", 0, "x", "y"), testBatch("a", 3, "z"), testBatch("bb", 1, string(bytes.Repeat([]byte("w"), 3000)))}
 	for version := int16(produceMinVersion); version <= 11; version++ {
-		frame, size := appendProduce(nil, batches, version, "me", AcksAll, 1500*time.Millisecond)
+		frame, size := appendProduce(nil, batches, version, "me", "", AcksAll, 1500*time.Millisecond)
 		all := bytes.Join(frame, nil)
 		require.Len(t, all, size)
 		req := kmsg.NewPtrProduceRequest()
