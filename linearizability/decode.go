@@ -15,25 +15,26 @@ import (
 
 // fileLine is one line of a history file before its value is looked at.
 type fileLine struct {
-	Index    *int64          `json:"index"`
-	Time     int64           `json:"time"`
-	Process  json.RawMessage `json:"process"`
-	Type     string          `json:"type"`
-	F        string          `json:"f"`
-	Value    json.RawMessage `json:"value"`
-	Error    string          `json:"error"`
-	Invoke   *int64          `json:"invoke"`
-	Key      string          `json:"key"`
-	Position int64           `json:"position"`
-	Session  int64           `json:"session"`
-	Acks     int16           `json:"acks"`
-	Broker   int32           `json:"broker"`
-	Epoch    *int32          `json:"epoch"`
-	Attempts int32           `json:"attempts"`
-	PID      *int64          `json:"pid"`
-	PEpoch   int16           `json:"pepoch"`
-	Seq      int32           `json:"seq"`
-	Refused  *Refusal        `json:"refused"`
+	Index     *int64          `json:"index"`
+	Time      int64           `json:"time"`
+	Process   json.RawMessage `json:"process"`
+	Type      string          `json:"type"`
+	F         string          `json:"f"`
+	Value     json.RawMessage `json:"value"`
+	Error     string          `json:"error"`
+	Invoke    *int64          `json:"invoke"`
+	Key       string          `json:"key"`
+	Position  int64           `json:"position"`
+	Session   int64           `json:"session"`
+	Acks      int16           `json:"acks"`
+	Broker    int32           `json:"broker"`
+	Epoch     *int32          `json:"epoch"`
+	Attempts  int32           `json:"attempts"`
+	PID       *int64          `json:"pid"`
+	PEpoch    int16           `json:"pepoch"`
+	Seq       int32           `json:"seq"`
+	Refused   *Refusal        `json:"refused"`
+	Isolation string          `json:"isolation"`
 }
 
 // reader rebuilds a Log from its lines.
@@ -137,7 +138,7 @@ func (rd *reader) op(f Function, l *fileLine) error {
 	if err != nil {
 		return fmt.Errorf("process %s of a %s: want a number", l.Process, l.F)
 	}
-	op.Process = process
+	op.Process, op.ReadCommitted = process, l.Isolation == isolationReadCommitted
 	found := false
 	for t, name := range typeNames {
 		if name == l.Type {
@@ -270,6 +271,12 @@ func (rd *reader) value(op *Op, l *fileLine) error {
 				op.Records[i] = Record{Offset: *p[0], Value: orNone(p[1])}
 			}
 		}
+	case Transact, InitTransactions:
+		op.Transaction = &Transaction{}
+		if err := json.Unmarshal(l.Value, op.Transaction); err != nil {
+			return err
+		}
+		return op.Transaction.check()
 	case Commit, FetchOffset:
 		var v [3]any
 		d := json.NewDecoder(bytes.NewReader(l.Value))
@@ -442,6 +449,10 @@ func (rd *reader) scanHead(value json.RawMessage) error {
 	}
 	s := Scan{Topic: v.Topic, Partition: v.Partition, Broker: v.Broker, Leader: v.Leader,
 		LogStart: v.LogStart, HighWatermark: v.HighWatermark, LogEnd: v.LogEnd}
+	s.Time = time.Duration(v.Time)
+	for _, row := range v.Markers {
+		s.Markers = append(s.Markers, markerOf(row))
+	}
 	rd.sizes = append(rd.sizes, v.Records+v.Runs)
 	rd.runs = v.Runs > 0
 	for _, e := range v.Epochs {
@@ -471,18 +482,18 @@ func (rd *reader) scanChunk(value json.RawMessage) error {
 		}
 		for i, r := range v.Rows {
 			switch {
-			case !rd.runs && len(r) == 6:
+			case !rd.runs && (len(r) == 6 || len(r) == 7):
 				s.Records = append(s.Records, ScanRecord{Offset: r[0], Value: r[1], LeaderEpoch: int32(r[2]),
-					ProducerID: r[3], ProducerEpoch: int16(r[4]), Sequence: int32(r[5])})
-			case rd.runs && len(r) == 8:
+					ProducerID: r[3], ProducerEpoch: int16(r[4]), Sequence: int32(r[5]), Transactional: len(r) == 7})
+			case rd.runs && (len(r) == 8 || len(r) == 9):
 				run := Run{Offset: r[0], Value: r[1], Stride: r[6], Count: r[7]}
 				if err := run.check(); err != nil {
 					return fmt.Errorf("row %d: %w", i, err)
 				}
 				s.Runs = append(s.Runs, ScanRun{Run: run, LeaderEpoch: int32(r[2]),
-					ProducerID: r[3], ProducerEpoch: int16(r[4]), Sequence: int32(r[5])})
+					ProducerID: r[3], ProducerEpoch: int16(r[4]), Sequence: int32(r[5]), Transactional: len(r) == 9})
 			default:
-				return fmt.Errorf("row %d has %d numbers: want 6 for a record, 8 for a run", i, len(r))
+				return fmt.Errorf("row %d has %d numbers: want 6 or 7 for a record, 8 or 9 for a run", i, len(r))
 			}
 		}
 		return nil

@@ -17,7 +17,8 @@ import (
 
 var typeNames = [...]string{Invoke: "invoke", OK: "ok", Fail: "fail", Info: "info"}
 
-var functionNames = [...]string{Send: "send", Poll: "poll", Commit: "commit", FetchOffset: "fetch-offset", ListOffsets: "list-offsets", SendBatch: "send-batch"}
+var functionNames = [...]string{Send: "send", Poll: "poll", Commit: "commit", FetchOffset: "fetch-offset", ListOffsets: "list-offsets", SendBatch: "send-batch",
+	Transact: "transact", InitTransactions: "init-transactions"}
 
 // String is the type's name in a history file.
 func (t Type) String() string { return typeNames[t] }
@@ -149,6 +150,13 @@ func (l *Log) writeOp(op *Op, invoke int64) {
 			b.raw(`]`)
 		}
 		b.raw(`]}]]`)
+	case Transact, InitTransactions:
+		text, err := json.Marshal(op.Transaction)
+		if err != nil {
+			l.err = err
+			return
+		}
+		b = append(b, text...)
 	case Commit, FetchOffset:
 		b.raw(`[`)
 		b.text(op.Group)
@@ -179,6 +187,9 @@ func (l *Log) writeOp(op *Op, invoke int64) {
 		case Poll:
 			b.field("position", op.Offset)
 			b.field("session", op.Session)
+			if op.ReadCommitted {
+				b.raw(`,"isolation":"` + isolationReadCommitted + `"`)
+			}
 		}
 	} else {
 		b.field("invoke", invoke)
@@ -280,13 +291,18 @@ type scanHead struct {
 	Epochs        [][2]int64 `json:"epochs,omitempty"` // leader epoch, start offset
 	Records       int        `json:"records"`
 	Runs          int        `json:"runs,omitempty"`
+	// Time in ns, and rows of offset, leader epoch, producer id, producer epoch,
+	// coordinator epoch and 1 for a commit.
+	Time    int64      `json:"time,omitempty"`
+	Markers [][6]int64 `json:"markers,omitempty"`
 }
 
 // scanChunk is a run of a scan's records: rows of offset, value, leader epoch,
 // producer id, producer epoch, sequence; of a scan that has runs, rows of
 // offset, value, leader epoch, producer id, producer epoch, sequence, stride,
 // count. Replicas hold the same records if all is well, so a chunk equal to
-// one of an earlier replica only names it.
+// one of an earlier replica only names it. What is part of a transaction has a 1
+// behind.
 type scanChunk struct {
 	SameAs *int32    `json:"same_as,omitempty"` // broker
 	From   int       `json:"from"`              // place in the scan, counted in records
@@ -304,17 +320,29 @@ func (l *Log) writeScan(n int) {
 	tp := TopicPartition{s.Topic, s.Partition}
 	head := scanHead{Topic: s.Topic, Partition: s.Partition, Broker: s.Broker, Leader: s.Leader,
 		LogStart: s.LogStart, HighWatermark: s.HighWatermark, LogEnd: s.LogEnd, Records: len(s.Records), Runs: len(s.Runs)}
+	head.Time = int64(s.Time)
+	for _, m := range s.Markers {
+		head.Markers = append(head.Markers, m.row())
+	}
 	for _, e := range s.Epochs {
 		head.Epochs = append(head.Epochs, [2]int64{int64(e.LeaderEpoch), e.StartOffset})
 	}
 	l.writeFact("scan", head)
 	writeChunks(l, tp, s.Records, func(s *Scan) []ScanRecord { return s.Records }, func(r ScanRecord) []int64 {
-		return []int64{r.Offset, r.Value, int64(r.LeaderEpoch), r.ProducerID, int64(r.ProducerEpoch), int64(r.Sequence)}
+		return withFlag([]int64{r.Offset, r.Value, int64(r.LeaderEpoch), r.ProducerID, int64(r.ProducerEpoch), int64(r.Sequence)}, r.Transactional)
 	})
 	writeChunks(l, tp, s.Runs, func(s *Scan) []ScanRun { return s.Runs }, func(r ScanRun) []int64 {
-		return []int64{r.Offset, r.Value, int64(r.LeaderEpoch), r.ProducerID, int64(r.ProducerEpoch), int64(r.Sequence), r.Stride, r.Count}
+		return withFlag([]int64{r.Offset, r.Value, int64(r.LeaderEpoch), r.ProducerID, int64(r.ProducerEpoch), int64(r.Sequence), r.Stride, r.Count}, r.Transactional)
 	})
 	l.scanned[tp] = append(l.scanned[tp], n)
+}
+
+// withFlag is a row with a 1 behind if flag is set.
+func withFlag(row []int64, flag bool) []int64 {
+	if flag {
+		row = append(row, 1)
+	}
+	return row
 }
 
 // writeChunks writes a scan's records or runs. of takes the same from another

@@ -26,6 +26,9 @@ const (
 	ofHealing        // when the faults were over
 	ofDress          // keys, headers and timestamps that follow from the values
 	ofAdministration // what administrators were answered
+	ofTransactions   // what their producers know, and the markers in the log
+	ofConserved      // amounts that add up to nothing
+	ofPipelines      // what consumes, transforms and produces
 
 	// What decides about excuses.
 	ofLedger = ofTopics | ofFaults | ofStates | ofEpochs
@@ -73,6 +76,20 @@ var evidences = []struct {
 		return "the records have no keys, headers and timestamps to check"
 	}},
 	{ofAdministration, []string{"administration"}, func(h *History) string { return noneOf(h.Manifest.Administrators, "administrator") }},
+	{ofTransactions, []string{"transact", "transact ok", "transact fail", "init-transactions", "init-transactions ok", "init-transactions fail", "markers scanned"},
+		func(h *History) string { return noneOf(h.Manifest.Transactional, "transactional producer") }},
+	{ofConserved, nil, func(h *History) string {
+		if len(h.Manifest.Conserved) > 0 {
+			return ""
+		}
+		return "no transactions move amounts"
+	}},
+	{ofPipelines, nil, func(h *History) string {
+		if len(h.Manifest.Pipelines) > 0 {
+			return ""
+		}
+		return "nobody consumed, transformed and produced within transactions"
+	}},
 	{ofHealing, nil, func(h *History) string {
 		if h.Closing.Patience > 0 {
 			return ""

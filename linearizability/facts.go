@@ -55,6 +55,7 @@ const (
 	Pause       FaultKind = "pause"
 	Partition   FaultKind = "partition"
 	ClockJump   FaultKind = "clock-jump"
+	ClockDrift  FaultKind = "clock-drift"
 )
 
 // Fault is something that was done to the cluster.
@@ -195,6 +196,10 @@ type Scan struct {
 	LogEnd        int64
 	// Epochs is the replica's leader-epoch cache, ascending. May be nil.
 	Epochs []EpochStart
+	// Time since the run began at which it was read, 0 if that is not known.
+	Time time.Duration
+	// Markers are the control records that end transactions, by ascending offset.
+	Markers []Marker
 	// Records by ascending offset. Control records are left out.
 	Records []ScanRecord
 	// Runs instead of Records where batches are recorded.
@@ -209,4 +214,27 @@ type ScanRecord struct {
 	LeaderEpoch   int32
 	Sequence      int32
 	ProducerEpoch int16
+	Transactional bool // part of a transaction
+}
+
+// Marker is a control record that ends a transaction in a partition.
+type Marker struct {
+	Offset           int64
+	ProducerID       int64
+	LeaderEpoch      int32
+	CoordinatorEpoch int32
+	ProducerEpoch    int16
+	Commit           bool
+}
+
+func (m Marker) row() [6]int64 {
+	row := [6]int64{m.Offset, int64(m.LeaderEpoch), m.ProducerID, int64(m.ProducerEpoch), int64(m.CoordinatorEpoch)}
+	if m.Commit {
+		row[5] = 1
+	}
+	return row
+}
+
+func markerOf(row [6]int64) Marker {
+	return Marker{Offset: row[0], LeaderEpoch: int32(row[1]), ProducerID: row[2], ProducerEpoch: int16(row[3]), CoordinatorEpoch: int32(row[4]), Commit: row[5] == 1}
 }

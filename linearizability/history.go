@@ -31,6 +31,9 @@ type History struct {
 	Ends    []EndOp
 	Batches []BatchOp // instead of Sends where batches are recorded
 
+	Transactions []TransactOp
+	Inits        []InitOp
+
 	// Recording is how much of the run the history holds.
 	Recording Recording
 	// Manifest says what evidence the history was to hold, nil if it does not
@@ -98,7 +101,9 @@ type PollOp struct {
 	Runs         []Run // instead of Records where batches are recorded
 	LeaderEpoch  int32 // in which the last record was appended, None if not known
 	Outcome      Type
-	Error        string
+	// ReadCommitted says that only what is committed was asked for.
+	ReadCommitted bool
+	Error         string
 }
 
 // OffsetOp is one commit of a group's offset, or a look-up of it.

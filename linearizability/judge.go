@@ -50,7 +50,7 @@ var (
 	checkHonesty = check{code: "K5", name: "a definite error appended nothing", unit: "records refused",
 		needs: ofSends | ofLog, uses: ofPolls, each: (*court).honesty}
 	checkSessions = check{code: "K7", name: "consumers neither skip nor rewind", unit: "records read",
-		needs: ofPolls | ofLog, each: (*court).sessions}
+		needs: ofPolls | ofLog, uses: ofTransactions, each: (*court).sessions}
 	checkWatermark = check{code: "K5", name: "nothing was readable above the high watermark", unit: "records read",
 		needs: ofPolls | ofMarks, each: (*court).aboveWatermark}
 	checkLog = check{code: "LIN", name: "the log is linearizable (exact check by offsets)", unit: "operations",
@@ -62,7 +62,7 @@ var (
 	checkReplicas = check{code: "K11", name: "replicas agree in the end", unit: "records compared",
 		needs: ofReplicas, uses: ofTopics, each: (*court).replicas, internal: true}
 	checkUnseen = check{code: "K10", name: "acknowledged records reach consumers", unit: "acknowledged records",
-		needs: ofSends | ofPolls | ofLog | ofDrain, each: (*court).unseen}
+		needs: ofSends | ofPolls | ofLog | ofDrain, uses: ofTransactions, each: (*court).unseen}
 	checkRegister = check{code: "K8", name: "committed offsets are a linearizable register (Porcupine)", unit: "operations",
 		needs: ofOffsets, uses: ofLedger, whole: (*court).registers}
 	checkOwnership = check{code: "K9", name: "a partition has one owner in each generation of a group", unit: "partitions assigned",
@@ -73,13 +73,28 @@ var (
 		needs: ofAdministration, whole: (*court).administration}
 	checkDress = check{code: "K1", name: "keys, headers and timestamps are those sent", unit: "records",
 		needs: ofDress, each: (*court).dress}
+	checkIsolation = check{code: "K5", name: "read_committed shows only what is committed", unit: "records read with read_committed",
+		needs: ofTransactions | ofPolls | ofLog, uses: ofSends, each: (*court).isolation}
+	checkStable = check{code: "K5", name: "read_committed shows nothing behind the last stable offset", unit: "records read with read_committed",
+		needs: ofTransactions | ofPolls | ofSends | ofLog, uses: ofFaults, each: (*court).stable}
+	checkAtomicity = check{code: "K6", name: "a transaction takes effect everywhere or nowhere, as its producer was told", unit: "transactions",
+		needs: ofTransactions | ofSends | ofLog, uses: ofLedger | ofMarks, whole: (*court).atomicity}
+	checkZombies = check{code: "K6", name: "a fenced producer has no effect", unit: "producers that began",
+		needs: ofTransactions | ofSends | ofLog, uses: ofLedger | ofMarks, whole: (*court).zombies}
+	checkHanging = check{code: "K10", name: "after healing, every transaction ends", unit: "records of transactions",
+		needs: ofTransactions | ofSends | ofLog | ofHealing, uses: ofLedger | ofMarks, each: (*court).hanging}
+	checkConservation = check{code: "K16", name: "what transactions move is neither lost nor made", unit: "records read with read_committed",
+		needs: ofConserved | ofTransactions | ofPolls | ofLog | ofDrain, uses: ofLedger | ofMarks, whole: (*court).conservation}
+	checkExactlyOnce = check{code: "K17", name: "pipelines make one record of each", unit: "records of a pipeline's input",
+		needs: ofPipelines | ofTransactions | ofOffsets | ofSends | ofLog, uses: ofLedger | ofMarks, whole: (*court).exactlyOnce}
 	checkWhole = check{code: "–", name: "the history is whole", unit: "lines"}
 )
 
 // checks are what the judge performs, in the order of the verdict.
 func checks() []check {
 	return []check{checkSurvival, checkAgreement, checkRead, checkDuplicates, checkRefusals, checkSequence, checkFIFO, checkHonesty,
-		checkSessions, checkWatermark, checkLog, checkEnds, checkLeaders, checkReplicas, checkUnseen, checkResolved, checkRegister, checkOwnership, checkFencing, checkAdministration, checkDress}
+		checkSessions, checkWatermark, checkLog, checkEnds, checkLeaders, checkReplicas, checkUnseen, checkResolved, checkRegister, checkOwnership, checkFencing, checkAdministration, checkDress,
+		checkIsolation, checkStable, checkAtomicity, checkZombies, checkHanging, checkConservation, checkExactlyOnce}
 }
 
 // Judge checks a history against what Kafka promises. A check whose evidence is
@@ -177,6 +192,9 @@ type court struct {
 	parts  []*partition
 	held   Counts  // of the history
 	claims []claim // memory, from one partition to the next
+	// Made when first asked for.
+	wrote  [][]wrote // by transaction
+	losses map[*partition][]*ruling
 }
 
 // groupKey is what makes two violations the same finding.

@@ -24,8 +24,8 @@ type Log struct {
 
 	// Index of the invoke line by operation, parallel to h's slices; only
 	// kept if there is a writer.
-	sendLine, pollLine, offsetLine, endLine, batchLine []int64
-	keys                                               map[TopicPartition]string // quoted names
+	sendLine, pollLine, offsetLine, endLine, batchLine, transactLine, initLine []int64
+	keys                                                                       map[TopicPartition]string // quoted names
 	// Scans already written, by partition, for writing equal chunks once.
 	scanned map[TopicPartition][]int
 
@@ -70,7 +70,7 @@ func (l *Log) Invoke(op Op) int64 {
 	case Poll:
 		n = len(l.h.Polls)
 		l.h.Polls = append(l.h.Polls, PollOp{TP: tp, Process: op.Process, Session: op.Session,
-			Call: op.Time, Return: Never, Position: op.Offset, LeaderEpoch: None, Outcome: Info})
+			Call: op.Time, Return: Never, Position: op.Offset, LeaderEpoch: None, ReadCommitted: op.ReadCommitted, Outcome: Info})
 	case Commit, FetchOffset:
 		n = len(l.h.Offsets)
 		w := op.F == Commit
@@ -85,6 +85,12 @@ func (l *Log) Invoke(op Op) int64 {
 		l.h.Batches = append(l.h.Batches, BatchOp{SendOp: SendOp{TP: tp, Process: op.Process, Call: op.Time, Return: Never, Ended: Never,
 			Value: op.Value, Offset: None, Acks: op.Acks, Idempotent: op.Idempotent, ProducerID: None,
 			Sequence: None, Broker: None, LeaderEpoch: None, Outcome: Info}})
+	case Transact:
+		n = len(l.h.Transactions)
+		l.h.Transactions = append(l.h.Transactions, TransactOp{Transaction: *op.Transaction, Process: op.Process, Call: op.Time, Return: Never, Ended: Never, Outcome: Info})
+	case InitTransactions:
+		n = len(l.h.Inits)
+		l.h.Inits = append(l.h.Inits, InitOp{Transaction: *op.Transaction, Process: op.Process, Call: op.Time, Return: Never, Outcome: Info})
 	default:
 		n = len(l.h.Ends)
 		l.h.Ends = append(l.h.Ends, EndOp{TP: tp, Process: op.Process, Call: op.Time, Return: Never,
@@ -100,6 +106,10 @@ func (l *Log) Invoke(op Op) int64 {
 			l.offsetLine = append(l.offsetLine, l.index)
 		case SendBatch:
 			l.batchLine = append(l.batchLine, l.index)
+		case Transact:
+			l.transactLine = append(l.transactLine, l.index)
+		case InitTransactions:
+			l.initLine = append(l.initLine, l.index)
 		default:
 			l.endLine = append(l.endLine, l.index)
 		}
@@ -176,6 +186,20 @@ func (l *Log) Complete(number int64, op Op) {
 		op.Topic, op.Partition = o.TP.Topic, o.TP.Partition
 		if l.out != nil {
 			invoke = l.offsetLine[n]
+		}
+	case Transact:
+		t := &l.h.Transactions[n]
+		t.Transaction, t.Return, t.Ended, t.Outcome, t.Error = *op.Transaction, ret, op.Time, op.Type, op.Error
+		op.Process = t.Process
+		if l.out != nil {
+			invoke = l.transactLine[n]
+		}
+	case InitTransactions:
+		i := &l.h.Inits[n]
+		i.Transaction, i.Return, i.Outcome, i.Error = *op.Transaction, ret, op.Type, op.Error
+		op.Process = i.Process
+		if l.out != nil {
+			invoke = l.initLine[n]
 		}
 	default:
 		e := &l.h.Ends[n]

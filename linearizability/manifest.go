@@ -50,6 +50,14 @@ type Manifest struct {
 	Dressed bool `json:"dressed,omitempty"`
 	// Plain names the topics with records that are not dressed.
 	Plain []string `json:"plain,omitempty"`
+	// Transactional are clients with a transactional id. They take down their
+	// transactions.
+	Transactional int `json:"transactional,omitempty"`
+	// Conserved names the topics of which the amounts that transactions move add
+	// up to nothing, so that those of what is committed do too.
+	Conserved []string `json:"conserved,omitempty"`
+	// Pipelines are what consumes, transforms and produces within transactions.
+	Pipelines []Pipeline `json:"pipelines,omitempty"`
 	// Group says that consumers are members of a group.
 	Group bool `json:"group,omitempty"`
 }
@@ -111,6 +119,12 @@ func (h *History) Counts() Counts {
 		}
 		op(f, h.Offsets[i].Outcome)
 	}
+	for i := range h.Transactions {
+		op(Transact, h.Transactions[i].Outcome)
+	}
+	for i := range h.Inits {
+		op(InitTransactions, h.Inits[i].Outcome)
+	}
 	for f, n := range ops {
 		name := Function(f).String()
 		for outcome, of := range map[string]int64{"": n[OK] + n[Fail] + n[Info], " ok": n[OK], " fail": n[Fail]} {
@@ -135,6 +149,7 @@ func (h *History) Counts() Counts {
 	fact("flaw", len(h.Flaws))
 	fact("administration", len(h.Administrations))
 	for i := range h.Scans {
+		fact("markers scanned", int(c["markers scanned"])+len(h.Scans[i].Markers))
 		fact("records scanned", int(c["records scanned"])+len(h.Scans[i].Records)+len(h.Scans[i].Runs))
 	}
 	return c

@@ -34,6 +34,12 @@ const (
 	// SendBatch appends one record batch to a partition. The values of one
 	// process rise in the order in which it sends.
 	SendBatch
+	// Transact is a transaction of a producer with a transactional id, from its
+	// beginning to what became of it. OK is committed, Fail certainly not.
+	Transact
+	// InitTransactions is the beginning of a producer with a transactional id,
+	// which fences those before it.
+	InitTransactions
 )
 
 // None marks an offset, value, broker, epoch, producer id or sequence that is
@@ -50,6 +56,11 @@ const None = -1
 //	FetchOffset Group Topic Partition               Offset (None if the group has none)
 //	ListOffsets Topic Partition                     Offset
 //	SendBatch   as Send, of the first record        Runs, and as Send, of the first record
+//	Transact    Transaction                         Transaction, whole
+//	InitTransactions  Transaction                   Transaction, with producer id and epoch
+//
+// A Transact has its Transaction whole however it ended. A Commit within a
+// transaction ends as that does.
 //
 // A Poll has Runs instead of Records where batches are recorded. On Fail and
 // Info a SendBatch has Runs too, without offsets.
@@ -97,6 +108,10 @@ type Op struct {
 	// committed, 0 if no member did. That of a Poll changes whenever a consumer's position is set other than by
 	// reading on: assign, seek, rebalance, offset reset.
 	Session int64
+	// ReadCommitted is the isolation level of a Poll.
+	ReadCommitted bool
+	// Transaction of a Transact or InitTransactions, nil of others.
+	Transaction *Transaction
 	// Records read, in the order received.
 	Records []Record
 	// Runs are the records of a batch, or of a poll where batches are recorded.

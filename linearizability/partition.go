@@ -55,7 +55,8 @@ type storedLog struct {
 // is held against. It is empty if no replica was read.
 type finalLog struct {
 	*Scan
-	runs []ScanRun
+	runs  []ScanRun
+	fates []fate // of the runs, nil if none is part of a transaction
 }
 
 func (l *finalLog) known() bool { return l.Scan != nil }
@@ -151,6 +152,7 @@ func (p *partition) finish() {
 		return cmp.Or(cmp.Compare(a.LeaderEpoch, b.LeaderEpoch), cmp.Compare(a.StartOffset, b.StartOffset))
 	})
 	p.log = chooseFinal(p.logs)
+	p.log.settle()
 	runs := 0
 	for _, b := range p.sends {
 		runs += len(b.Runs)
@@ -194,7 +196,7 @@ func chooseFinal(logs []storedLog) finalLog {
 			best = s
 		}
 	}
-	return finalLog(best)
+	return finalLog{Scan: best.Scan, runs: best.runs}
 }
 
 func (s storedLog) lastEpoch() int32 {

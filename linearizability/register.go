@@ -278,14 +278,15 @@ func offsetName(o int64) string {
 	return fmt.Sprint(o)
 }
 
-// coordinatorOf finds the partition of the offsets topic that holds a group.
+// coordinatorOf finds the partition of an internal topic that holds what is kept
+// under a name: of a group, or of a transactional id.
 func coordinatorOf(parts []*partition, topic Topic, group string) *partition {
 	if topic.Partitions <= 0 {
 		return nil
 	}
 	n := (hashGroup(group) & math.MaxInt32) % topic.Partitions
 	for _, p := range parts {
-		if p.tp.Topic == OffsetsTopic && p.tp.Partition == n {
+		if p.tp.Topic == topic.Name && p.tp.Partition == n {
 			return p
 		}
 	}

@@ -76,13 +76,14 @@ type ScanRun struct {
 	LeaderEpoch   int32
 	Sequence      int32 // of the first record; None if not idempotent
 	ProducerEpoch int16
+	Transactional bool
 }
 
 // record is the record at place i.
 func (r *ScanRun) record(i int64) ScanRecord {
 	return ScanRecord{
 		Offset: r.Offset + i, Value: r.at(i), ProducerID: r.ProducerID, LeaderEpoch: r.LeaderEpoch,
-		Sequence: sequenceAfter(r.Sequence, i), ProducerEpoch: r.ProducerEpoch,
+		Sequence: sequenceAfter(r.Sequence, i), ProducerEpoch: r.ProducerEpoch, Transactional: r.Transactional,
 	}
 }
 
@@ -107,7 +108,7 @@ func (s *Scan) Keep(r Recording, rec ScanRecord) {
 	case RecordBatches:
 		if n := len(s.Runs); n > 0 {
 			l := &s.Runs[n-1]
-			if l.LeaderEpoch == rec.LeaderEpoch && l.ProducerID == rec.ProducerID && l.ProducerEpoch == rec.ProducerEpoch &&
+			if l.Transactional == rec.Transactional && l.LeaderEpoch == rec.LeaderEpoch && l.ProducerID == rec.ProducerID && l.ProducerEpoch == rec.ProducerEpoch &&
 				sequenceAfter(l.Sequence, l.Count) == rec.Sequence {
 				if stride, ok := l.takes(rec.Offset, rec.Value); ok {
 					l.Stride = stride
@@ -117,7 +118,7 @@ func (s *Scan) Keep(r Recording, rec ScanRecord) {
 			}
 		}
 		s.Runs = append(s.Runs, ScanRun{Run: Run{Offset: rec.Offset, Value: rec.Value, Count: 1},
-			ProducerID: rec.ProducerID, LeaderEpoch: rec.LeaderEpoch, Sequence: rec.Sequence, ProducerEpoch: rec.ProducerEpoch})
+			ProducerID: rec.ProducerID, LeaderEpoch: rec.LeaderEpoch, Sequence: rec.Sequence, ProducerEpoch: rec.ProducerEpoch, Transactional: rec.Transactional})
 	default:
 		s.Records = append(s.Records, rec)
 	}

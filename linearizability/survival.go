@@ -1,6 +1,9 @@
 package linearizability
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // survival is K2: every acknowledged record is in the final log at the offset
 // it was acknowledged at, or its loss is excused by what acks promised and
@@ -38,7 +41,7 @@ func (c *court) lost(p *partition, s *SendOp, found string) {
 		c.excused(p, s.Offset, ruling.reason)
 		return
 	}
-	epoch := storedLog(p.log).lastEpoch()
+	epoch := storedLog{p.log.Scan, p.log.runs}.lastEpoch()
 	if r := p.log.at(s.Offset); r != nil {
 		epoch = r.LeaderEpoch
 	}
@@ -108,12 +111,14 @@ func (c *court) aboveWatermark(p *partition) {
 
 // unseen finds acknowledged records that are in the final log and that no
 // consumer ever got, although they drained it: up to the high watermark, below
-// which a record acknowledged with acks=1 need not have been yet.
+// which a record acknowledged with acks=1 need not have been yet. Consumers with
+// read_committed are to get what is committed only.
 func (c *court) unseen(p *partition) {
 	if !c.h.Manifest.reads(p.tp.Topic) {
 		return
 	}
 	given := offsetsRead(p.polls)
+	everything := p.log.fates == nil || slices.ContainsFunc(p.polls, func(poll poll) bool { return !poll.ReadCommitted })
 	end := int64(0)
 	if n := len(given); n > 0 {
 		end = given[n-1].end()
@@ -128,7 +133,8 @@ func (c *court) unseen(p *partition) {
 			eachRun(given, r, func(piece Run, in *ScanRun, _ int64) {
 				for i := range piece.Count {
 					offset := piece.Offset + i
-					if offset < p.log.LogStart || gone[offset] || b.Acks != -1 && offset >= end {
+					if offset < p.log.LogStart || gone[offset] || b.Acks != -1 && offset >= end ||
+						in == nil && !everything && !p.log.fate(offset).visible() {
 						continue
 					}
 					if c.cur.Inputs++; in == nil {

@@ -1,0 +1,202 @@
+package linearizability
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// conservation is K16: where transactions move amounts that add up to nothing, so
+// do those that read_committed has shown, when it has shown everything.
+func (c *court) conservation(context.Context) {
+	amounts := map[int64]*TransactOp{}
+	moved := map[int64]int64{}
+	for i := range c.h.Transactions {
+		t := &c.h.Transactions[i]
+		for _, w := range t.Writes {
+			if w.Amount != 0 {
+				amounts[w.Value], moved[w.Value] = t, w.Amount
+			}
+		}
+	}
+	for _, topic := range c.h.Manifest.Conserved {
+		sum, last := int64(0), time.Duration(0)
+		balance := map[*TransactOp]int64{}
+		var parts []*partition
+		deletes := false
+		for _, p := range c.parts {
+			if p.tp.Topic != topic {
+				continue
+			}
+			parts = append(parts, p)
+			deletes = deletes || p.topic.Deletes
+			for v, at := range p.shown() {
+				c.cur.Inputs++
+				if t := amounts[v]; t != nil {
+					sum += moved[v]
+					balance[t] += moved[v]
+					last = max(last, at)
+				}
+			}
+		}
+		if sum == 0 || len(parts) == 0 {
+			continue
+		}
+		if loss := c.lossOf(append(coordinators(c.parts, TransactionTopic), parts...), -1); loss != nil {
+			c.excused(parts[0], 0, loss.reason)
+			continue
+		}
+		if deletes {
+			c.giveUp(fmt.Sprintf("%s deletes records, so that its sum says nothing", topic))
+			continue
+		}
+		var evidence []string
+		for i := range c.h.Transactions {
+			if t := &c.h.Transactions[i]; balance[t] != 0 && len(evidence) < c.o.MaxEvidence {
+				evidence = append(evidence, fmt.Sprintf("%s moved %+d of itself into view; it is %s", t.name(), balance[t], t.fate()))
+			}
+		}
+		c.found(parts[0], 0, None, last, fmt.Sprintf(
+			"what read_committed has shown of %s adds up to %+d, although every transaction moves as much out as in", topic, sum), evidence...)
+	}
+}
+
+// shown are the values that consumers with read_committed were given of a
+// partition, each once, with when. What is gone since does not count.
+func (p *partition) shown() map[int64]time.Duration {
+	all := map[int64]time.Duration{}
+	for i := range p.polls {
+		poll := &p.polls[i]
+		if !poll.ReadCommitted {
+			continue
+		}
+		for _, r := range poll.runs {
+			for k := range r.Count {
+				if v := r.at(k); v != None && p.log.holds(p.topic, r.Offset+k, v) {
+					all[v] = max(all[v], poll.Return)
+				}
+			}
+		}
+	}
+	return all
+}
+
+// exactlyOnce is K17: every record that a pipeline's group has committed to be
+// behind, and no other, was made into one committed record of the topic that the
+// pipeline writes.
+func (c *court) exactlyOnce(context.Context) {
+	for _, line := range c.h.Manifest.Pipelines {
+		made := map[int64][]*wrote{} // committed records by what they are made from
+		var by = map[*wrote]*TransactOp{}
+		var out []*partition
+		for i, writes := range c.transactions() {
+			for k := range writes {
+				w := &writes[k]
+				if w.Of == None || w.p == nil || w.p.tp.Topic != line.To {
+					continue
+				}
+				if !slices.Contains(out, w.p) {
+					out = append(out, w.p)
+				}
+				if w.fate == committed {
+					made[w.Of] = append(made[w.Of], w)
+					by[w] = &c.h.Transactions[i]
+				}
+			}
+		}
+		state := append(coordinators(c.parts, TransactionTopic), coordinatorOf(c.parts, c.h.topic(OffsetsTopic), line.Group))
+		for _, p := range c.parts {
+			if p.tp.Topic == line.From {
+				c.contributions(p, &line, made, by, append(append([]*partition{p}, out...), state...))
+			}
+		}
+	}
+}
+
+// contributions compares what is in one partition of a pipeline's input with what
+// was made of it.
+func (c *court) contributions(p *partition, line *Pipeline, made map[int64][]*wrote, by map[*wrote]*TransactOp, involved []*partition) {
+	final, known := c.committedAtLast(line.Group, p.tp)
+	if !known {
+		c.giveUp(fmt.Sprintf("nobody looked up what group %s had committed of %s in the end", line.Group, p.tp))
+		return
+	}
+	var loss *ruling
+	looked := false
+	tell := func(group, offset int64, at time.Duration, sentence string, evidence ...string) {
+		if !looked {
+			loss, looked = c.lossOf(involved, -1), true
+		}
+		if loss != nil {
+			c.excused(p, max(0, offset), loss.reason)
+			return
+		}
+		c.found(p, group, offset, at, sentence, evidence...)
+	}
+	copies := map[int64]int{}
+	for i := range p.log.runs {
+		if r := &p.log.runs[i]; p.log.fates == nil || p.log.fates[i].visible() {
+			for k := range r.Count {
+				if r.Offset+k < final {
+					copies[r.at(k)]++
+				}
+			}
+		}
+	}
+	for i := range p.log.runs {
+		r := &p.log.runs[i]
+		if p.log.fates != nil && !p.log.fates[i].visible() {
+			continue
+		}
+		for k := range r.Count {
+			offset, value := r.Offset+k, r.at(k)
+			if value == None {
+				continue
+			}
+			c.cur.Inputs++
+			all := made[value]
+			switch {
+			case offset < final && len(all) < copies[value]:
+				tell(0, offset, 0, fmt.Sprintf("group %s has committed that it is past offset %d of %s (value %d), at offset %d, but %s holds %s made of it",
+					line.Group, offset, p.tp, value, final, line.To, times(len(all))))
+			case offset < final && len(all) > copies[value] || offset >= final && copies[value] == 0 && len(all) > 0:
+				var evidence []string
+				for _, w := range all {
+					evidence = append(evidence, w.describe()+"; "+by[w].name()+" is "+by[w].fate())
+				}
+				what := fmt.Sprintf("offset %d of %s (value %d) was made into %s of %s", offset, p.tp, value, times(len(all)), line.To)
+				if offset >= final {
+					what += fmt.Sprintf(", although group %s has committed only up to offset %d", line.Group, final)
+				}
+				tell(1, offset, 0, what, evidence...)
+			}
+		}
+	}
+}
+
+func times(n int) string {
+	switch n {
+	case 0:
+		return "no committed record"
+	case 1:
+		return "one committed record"
+	}
+	return fmt.Sprintf("%d committed records", n)
+}
+
+// committedAtLast is what the last look-up of a group's offset found.
+func (c *court) committedAtLast(group string, tp TopicPartition) (offset int64, known bool) {
+	var last *OffsetOp
+	for i := range c.h.Offsets {
+		o := &c.h.Offsets[i]
+		if o.Group == group && o.TP == tp && !o.Write && o.Outcome == OK && (last == nil || cmp.Compare(o.Call, last.Call) > 0) {
+			last = o
+		}
+	}
+	if last == nil {
+		return 0, false
+	}
+	return max(0, last.Offset), true
+}
