@@ -32,10 +32,24 @@ func (c *court) replicas(p *partition) {
 		case a != nil:
 			c.found(p, 0, min(a.Offset, b.Offset), 0, fmt.Sprintf("replicas of %s differ from offset %d on: %s, %s",
 				p.tp, min(a.Offset, b.Offset), holding(p.log.Scan, a), holding(s.Scan, b)))
+		case !sameMarkers(p.log.Scan, s.Scan):
+			c.found(p, 3, None, 0, fmt.Sprintf("replicas of %s differ in the markers of transactions: broker %d has %d of them, broker %d %d, and not the same",
+				p.tp, p.log.Broker, len(p.log.Markers), s.Broker, len(s.Markers)))
 		case longer || unequalEnds(p.log.Scan, s.Scan):
 			c.unconverged(p, p.log.Scan, s.Scan)
 		}
 	}
+}
+
+// sameMarkers compares the markers of two logs as far as both reach.
+func sameMarkers(a, b *Scan) bool {
+	from, to := max(a.LogStart, b.LogStart), min(a.LogEnd, b.LogEnd)
+	within := func(s *Scan) []Marker {
+		i, _ := slices.BinarySearchFunc(s.Markers, from, func(m Marker, o int64) int { return cmp.Compare(m.Offset, o) })
+		j, _ := slices.BinarySearchFunc(s.Markers, to, func(m Marker, o int64) int { return cmp.Compare(m.Offset, o) })
+		return s.Markers[i:max(i, j)]
+	}
+	return slices.Equal(within(a), within(b))
 }
 
 func unequalEnds(a, b *Scan) bool {

@@ -361,7 +361,7 @@ func (r *consuming) undress(got *client.ConsumedRecord, by *Produce, value int64
 func (r *consuming) invokePoll(started time.Duration, tp client.TopicPartition, position, session int64) int64 {
 	return r.w.rec.Invoke(linearizability.Op{
 		Time: started, Process: r.p.process(r.index, tp.Partition), F: linearizability.Poll,
-		Topic: tp.Topic, Partition: tp.Partition, Offset: position, Session: session,
+		Topic: tp.Topic, Partition: tp.Partition, Offset: position, Session: session, ReadCommitted: r.p.Consumer.ReadCommitted,
 		Broker: linearizability.None, LeaderEpoch: linearizability.None,
 	})
 }

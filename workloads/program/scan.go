@@ -151,6 +151,14 @@ func (w *Workload) scan(e env.Env, c *client.Client, t *topic, end time.Duration
 		}
 		for i := range batch.Partitions {
 			p := &batch.Partitions[i]
+			for _, m := range p.Markers {
+				if s := &scans[p.Partition]; m.Offset < s.HighWatermark {
+					s.Markers = append(s.Markers, linearizability.Marker{
+						Offset: m.Offset, LeaderEpoch: m.LeaderEpoch, ProducerID: m.ProducerID, ProducerEpoch: m.ProducerEpoch,
+						CoordinatorEpoch: m.CoordinatorEpoch, Commit: m.Commit,
+					})
+				}
+			}
 			for j := range p.Batches {
 				if err := w.keepScanned(&scans[p.Partition], &p.Batches[j]); err != nil {
 					return nil, fmt.Errorf("reading %s-%d: %w", p.Topic, p.Partition, err)
@@ -164,6 +172,9 @@ func (w *Workload) scan(e env.Env, c *client.Client, t *topic, end time.Duration
 			}
 		}
 		parts = unfinished
+	}
+	for i := range scans {
+		scans[i].Time = e.Now()
 	}
 	return scans, nil
 }
@@ -179,7 +190,7 @@ func (w *Workload) deletedMeanwhile(admin *client.Admin, k *client.Consumer, s *
 	if start <= s.LogStart {
 		return fmt.Errorf("reading %s-%d: %w, but the log begins at %d as before", s.Topic, s.Partition, client.ErrOutOfRange, start)
 	}
-	s.LogStart, s.Records, s.Runs = start, nil, nil
+	s.LogStart, s.Records, s.Runs, s.Markers = start, nil, nil, nil
 	k.Seek(tp, start)
 	return nil
 }
@@ -197,7 +208,7 @@ func (w *Workload) keepScanned(s *linearizability.Scan, b *client.FetchedBatch) 
 		id, epoch, sequence := b.Producer(offset)
 		s.Keep(w.cfg.History, linearizability.ScanRecord{
 			Offset: offset, Value: v, LeaderEpoch: b.LeaderEpoch(),
-			ProducerID: id, ProducerEpoch: epoch, Sequence: sequence,
+			ProducerID: id, ProducerEpoch: epoch, Sequence: sequence, Transactional: b.Transactional(),
 		})
 	})
 }

@@ -42,7 +42,7 @@ func eachBatch(log *storage.Log, from, to int64, fn func(storage.Batch) bool) er
 }
 
 // ScanLog reads a whole replica for the judge, keeping as much as the history
-// has.
+// has. When it was read is the caller's to say.
 func ScanLog(kept linearizability.Recording, topic linearizability.Topic, partition, brokerID int32, leader bool, highWatermark int64, log *storage.Log) (linearizability.Scan, error) {
 	s := linearizability.Scan{
 		Topic: topic.Name, Partition: partition, Broker: brokerID, Leader: leader,
@@ -55,6 +55,12 @@ func ScanLog(kept linearizability.Recording, topic linearizability.Topic, partit
 	}
 	var failed error
 	err := eachBatch(log, s.LogStart, s.LogEnd, func(b storage.Batch) bool {
+		if m, ok := b.Marker(); ok {
+			s.Markers = append(s.Markers, linearizability.Marker{
+				Offset: b.BaseOffset(), LeaderEpoch: b.LeaderEpoch(), ProducerID: m.ProducerID, ProducerEpoch: m.ProducerEpoch,
+				CoordinatorEpoch: m.CoordinatorEpoch, Commit: m.Commit,
+			})
+		}
 		if b.IsControl() {
 			return true
 		}
@@ -72,7 +78,7 @@ func ScanLog(kept linearizability.Recording, topic linearizability.Topic, partit
 			}
 			s.Keep(kept, linearizability.ScanRecord{
 				Offset: r.Offset, Value: value, ProducerID: b.ProducerID(), LeaderEpoch: b.LeaderEpoch(),
-				Sequence: sequence, ProducerEpoch: b.ProducerEpoch(),
+				Sequence: sequence, ProducerEpoch: b.ProducerEpoch(), Transactional: b.IsTransactional(),
 			})
 			if sequence >= 0 {
 				sequence = (sequence + 1) & (1<<31 - 1)

@@ -425,6 +425,7 @@ func (c *Cluster) replicas() ([]linearizability.Scan, error) {
 			if err != nil {
 				return nil, err
 			}
+			s.Time = c.k.Now()
 			scans = append(scans, s)
 		}
 	}
