@@ -88,7 +88,9 @@ func (s *State) divergence(f *FetchAnswer) int64 {
 	if f.OwnEpoch >= 0 && (f.OwnEnd >= to || !planted.Is("leaders-end-only")) {
 		to = min(to, f.OwnEnd)
 	}
-	return max(to, s.log.Start)
+	// It may lie below the replica's log start: after an unclean election the
+	// leader's log may be another from an offset on that was trimmed here.
+	return max(to, 0)
 }
 
 // outOfRange handles a leader whose log does not reach the replica's end. If

@@ -56,8 +56,10 @@ func (n *node) assign(epoch int32) {
 }
 
 func (n *node) truncate(to int64) {
-	to = max(to, n.start)
-	if to < n.end() {
+	switch {
+	case to < n.start:
+		n.log, n.start = nil, to
+	case to < n.end():
 		n.log = slices.Clone(n.log[:to-n.start])
 	}
 	for len(n.epochs) > 0 && n.epochs[len(n.epochs)-1].start >= n.end() {

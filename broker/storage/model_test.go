@@ -177,8 +177,8 @@ func TestAgainstModel(t *testing.T) {
 			"truncate": func(t *rapid.T) {
 				off := max(m.next-int64(pick(12)), 0)
 				require.NoError(t, l.TruncateTo(off))
-				if off <= m.start {
-					m.batches, m.next = nil, m.start
+				if off <= m.start && off < m.next {
+					m.batches, m.start, m.next = nil, off, off
 				}
 				m.truncate(off)
 				if m.next == m.start {

@@ -25,7 +25,9 @@ type logState struct {
 	// swap is the replacement of segments that may be under way.
 	swap swapRange
 
-	// epochs are the leader epochs that start before recovery.offset.
+	// epochs are the leader epochs that start before recovery.offset, and the one
+	// that an empty log ended with: without it nobody would ask whether the leader
+	// has other records where this log had its own.
 	epochs []EpochStart
 }
 
@@ -46,7 +48,7 @@ func (s *logState) encode() []byte {
 		buf = fmt.Appendf(buf, "swap %d to %d\n", s.swap.base, s.swap.end)
 	}
 	for _, e := range s.epochs {
-		if e.StartOffset < s.recovery.offset {
+		if e.StartOffset < s.recovery.offset || e.StartOffset == s.logStart && s.logStart == s.recovery.offset {
 			buf = fmt.Appendf(buf, "epoch %d start %d\n", e.Epoch, e.StartOffset)
 		}
 	}

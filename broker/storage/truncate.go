@@ -12,7 +12,9 @@ import (
 // TruncateTo removes every batch that ends at or behind off. The cut is
 // durable when it returns. Truncating at or behind EndOffset removes only
 // epochs that were assigned but never written. An off inside a batch removes
-// the whole batch; one below StartOffset empties the log at StartOffset.
+// the whole batch. One below StartOffset empties the log and makes off its start
+// too: whoever says that the log is another from there on holds what this one
+// has not.
 //
 // Errors are *IOError, after which the log is fenced, and *CorruptError if a
 // damaged batch hides where to cut, after which nothing has changed.
@@ -34,7 +36,7 @@ func (l *Log) TruncateTo(off int64) error {
 	start := l.start.Load()
 	if off <= start {
 		l.mu.Unlock()
-		return l.restart(start, start)
+		return l.restart(off, off)
 	}
 	seg := l.segmentFor(off)
 	pos, last := seg.index.position(seg.base, off)
@@ -188,18 +190,20 @@ func (l *Log) restartBelow(base int64) error {
 // restart empties the log so that the next batch gets offset next and readers
 // see what is at or behind start. maintenance is held.
 //
-// A crash part-way leaves the older segments, which are scanned, or none.
+// A crash part-way leaves the older segments, which are scanned, or none: then
+// the log begins no further on than start, so that nothing is taken for deleted.
 func (l *Log) restart(next, start int64) error {
 	l.mu.Lock()
 	if err := l.usable(); err != nil {
 		l.mu.Unlock()
 		return err
 	}
-	first := l.segments[0]
+	from := min(start, l.start.Load())
+	base := min(from, l.segments[0].base)
 	l.mu.Unlock()
 	// From here on nothing of the old log counts as known to be durable, but
 	// until it is removed it can be read.
-	if err := l.saveState(recoveryPoint{offset: first.base, segment: first.base}); err != nil {
+	if err := l.saveStateFrom(from, recoveryPoint{offset: base, segment: base}); err != nil {
 		return l.fenceFor(err)
 	}
 

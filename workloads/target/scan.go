@@ -10,7 +10,7 @@ import (
 // readChunk is how much of a log is read at once, in bytes.
 const readChunk = 128 << 10
 
-// eachBatch calls fn for every batch that begins in [from, to) until it
+// eachBatch calls fn for every batch that holds an offset in [from, to) until it
 // returns false. A batch is valid during the call.
 func eachBatch(log *storage.Log, from, to int64, fn func(storage.Batch) bool) error {
 	var buf []byte
@@ -32,7 +32,7 @@ func eachBatch(log *storage.Log, from, to int64, fn func(storage.Batch) bool) er
 			if err != nil {
 				return err
 			}
-			if b.BaseOffset() >= from && !fn(b) {
+			if !fn(b) {
 				return nil
 			}
 			from = b.NextOffset()
@@ -70,6 +70,13 @@ func ScanLog(kept linearizability.Recording, topic linearizability.Topic, partit
 				failed = err
 				return false
 			}
+			at := sequence
+			if sequence >= 0 {
+				sequence = (sequence + 1) & (1<<31 - 1)
+			}
+			if r.Offset < s.LogStart {
+				continue // its batch reaches beyond where the log was trimmed
+			}
 			value := int64(linearizability.None)
 			if topic.Internal {
 				value = linearizability.HashRecord(r.Key, r.Value, r.TimestampMillis)
@@ -78,11 +85,8 @@ func ScanLog(kept linearizability.Recording, topic linearizability.Topic, partit
 			}
 			s.Keep(kept, linearizability.ScanRecord{
 				Offset: r.Offset, Value: value, ProducerID: b.ProducerID(), LeaderEpoch: b.LeaderEpoch(),
-				Sequence: sequence, ProducerEpoch: b.ProducerEpoch(), Transactional: b.IsTransactional(),
+				Sequence: at, ProducerEpoch: b.ProducerEpoch(), Transactional: b.IsTransactional(),
 			})
-			if sequence >= 0 {
-				sequence = (sequence + 1) & (1<<31 - 1)
-			}
 		}
 		return true
 	})
