@@ -21,7 +21,8 @@ import (
 // shutdown. But a process that merely dies loses nothing either, as long as
 // the machine keeps its power: what it acknowledged is in the page cache. So a
 // broker that finds the boot it was registered in still going on continues
-// that registration too. Otherwise the crash of one process and the loss of
+// that registration too. If the process in between died before it had noted its
+// own, the controller remembers what that one continued. Otherwise the crash of one process and the loss of
 // power of one other machine could together lose an acknowledged record, which
 // a single loss of power must not do with min.insync.replicas=2.
 type life struct {

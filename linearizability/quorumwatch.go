@@ -138,7 +138,7 @@ func (w *Watcher) majority(v *ClusterView, n *ControllerView) {
 	r := w.reign(n)
 	in := 0
 	for i := range v.Controllers {
-		if o := &v.Controllers[i]; (o.Unseen || o.Running && o.Epoch <= n.Epoch) && !slices.Contains(n.Cut, o.Node) {
+		if o := &v.Controllers[i]; (o.Unseen || (o.Running || o.Ran) && o.Epoch <= n.Epoch) && !slices.Contains(n.Cut, o.Node) {
 			in++
 		}
 	}

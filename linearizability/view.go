@@ -79,6 +79,10 @@ type BatchID struct {
 type ControllerView struct {
 	Node    int32
 	Running bool
+	// Ran says that the voter does not run at this moment but did after the picture
+	// before: one that shares its processor may be paused at each picture, and
+	// takes part in between.
+	Ran bool
 	// Unseen says that the voter may take part although it cannot be looked at:
 	// nothing else here is known, and Running is not set.
 	Unseen bool

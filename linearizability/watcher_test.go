@@ -125,6 +125,9 @@ func TestWatcherFindsWhatIsPlanted(t *testing.T) {
 		}, wSuperset, "the controller may elect broker 3 for orders-0 (ISR [1], ELR [2 3], partition epoch 2), but leader 1 waits only for [1 2]"},
 		{"a controller that hears of nobody", func(v *ClusterView) { v.Controllers[0].Cut = []int32{2, 3} }, wQuorumMajority,
 			"voter 1 is still leader of the metadata quorum in epoch 1 at 2.000 s, although since 1.000 s at most 1 of 3 voters could have followed it"},
+		{"a controller that hears of nobody but one that is paused", func(v *ClusterView) {
+			v.Controllers[0].Cut, v.Controllers[1].Running = []int32{3}, false
+		}, wQuorumMajority, "at most 1 of 3 voters could have followed it"},
 		{"a controller that others have left", func(v *ClusterView) {
 			v.Controllers[1].Epoch, v.Controllers[2].Epoch, v.Controllers[1].Leader = 2, 2, true
 		}, wQuorumMajority, "at most 1 of 3 voters could have followed it"},
@@ -452,6 +455,10 @@ func TestWatcherDoesNotCryWolf(t *testing.T) {
 		"a voter that cannot be looked at": func(_ *Watcher, v *ClusterView) {
 			v.Controllers[0].Cut = []int32{3}
 			v.Controllers[1] = ControllerView{Node: 2, Unseen: true}
+		},
+		"a voter that is paused at each picture, but not in between": func(_ *Watcher, v *ClusterView) {
+			v.Controllers[0].Cut = []int32{3}
+			v.Controllers[1].Running, v.Controllers[1].Ran = false, true
 		},
 		"a controller that has one voter": func(_ *Watcher, v *ClusterView) { v.Controllers[0].Cut = []int32{3} },
 		"a controller that begins": func(_ *Watcher, v *ClusterView) {

@@ -88,6 +88,10 @@ func (m *machine) setState(t *txn, b *metadata.Broker, fenced, shutdown bool) {
 // nothing was lost since then may have lost anything (KIP-966): a restart after
 // a crash, another disk, and every registration of an id that was unregistered
 // meanwhile, for nothing is left to prove it by.
+//
+// A process may die before it has heard that it is registered, so that the next
+// one names the epoch before. That is as good while the broker has not been
+// unfenced since: nothing has been entrusted to it.
 func (m *machine) registerBroker(now time.Duration, t *txn, req *kmsg.BrokerRegistrationRequest) kmsg.Response {
 	resp := req.ResponseKind().(*kmsg.BrokerRegistrationResponse)
 	refuse := func(err *kerr.Error) kmsg.Response {
@@ -131,9 +135,13 @@ func (m *machine) registerBroker(now time.Duration, t *txn, req *kmsg.BrokerRegi
 	}
 	slices.SortFunc(directories, compareDirectories)
 	directories = slices.Compact(directories)
-	t.add(&metadata.RegisterBrokerRecord{BrokerID: req.BrokerID, BrokerEpoch: t.next(), Incarnation: req.IncarnationID,
-		Host: l.Host, Port: int32(l.Port), Rack: rack, Fenced: true, Directories: directories})
-	trusted := old != nil && req.Version >= 3 && req.PreviousBrokerEpoch == old.Epoch && !missesAny(directories, old.Directories)
+	r := &metadata.RegisterBrokerRecord{BrokerID: req.BrokerID, BrokerEpoch: t.next(), Incarnation: req.IncarnationID,
+		Host: l.Host, Port: int32(l.Port), Rack: rack, Fenced: true, Directories: directories}
+	trusted := old != nil && req.Version >= 3 && continues(req.PreviousBrokerEpoch, old) && !missesAny(directories, old.Directories)
+	if trusted {
+		r.Continues = req.PreviousBrokerEpoch
+	}
+	t.add(r)
 	if trusted || planted.Is("trust-every-registration") {
 		m.brokerGone(t, req.BrokerID)
 	} else {
@@ -142,6 +150,12 @@ func (m *machine) registerBroker(now time.Duration, t *txn, req *kmsg.BrokerRegi
 	m.settleDirectories(t, req.BrokerID)
 	m.touch(now, t.img().Broker(req.BrokerID), -1)
 	return resp
+}
+
+// continues reports whether who lost nothing since the registration of that epoch
+// lost nothing that old was relied on for.
+func continues(epoch int64, old *metadata.Broker) bool {
+	return epoch >= 0 && (epoch == old.Epoch || old.Continues > 0 && epoch == old.Continues)
 }
 
 // maxBrokers bounds the registrations that strangers can leave in the log.

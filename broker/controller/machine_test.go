@@ -207,6 +207,36 @@ func TestAnotherDirectoryIsAnotherDisk(t *testing.T) {
 	}
 }
 
+// A process that dies before it has heard that it is registered leaves the next
+// one with the epoch before. Once a broker was unfenced, that one is too old.
+func TestARegistrationThatNobodyHeardOfLosesNothing(t *testing.T) {
+	for _, heard := range []bool{false, true} {
+		f := newFixture(t, 2, 2)
+		tp := f.topic("t", 1, 2)
+		f.silence(1)
+		require.Equal(t, "leader 1 epoch 0 isr [1] elr [2]", f.state(tp))
+		noted := f.img.Broker(2).Epoch
+		for life := byte(10); life < 13; life++ {
+			f.now += f.m.cfg.BrokerSessionTimeout
+			f.beat(1)
+			req := registration(2)
+			req.IncarnationID[1], req.PreviousBrokerEpoch = life, noted
+			require.Zero(t, f.do(req).(*kmsg.BrokerRegistrationResponse).ErrorCode)
+			require.Greater(t, f.img.Broker(2).Epoch, noted)
+			require.Equal(t, !heard || life == 10, f.img.Partition(tp).InELR(2), "life %d", life)
+			if heard {
+				f.beat(2)
+			}
+			// A snapshot remembers it too.
+			ed := (*metadata.Image)(nil).Edit()
+			for i, r := range f.img.Records() {
+				require.NoError(t, ed.Apply(r, int64(i)))
+			}
+			require.Equal(t, f.img.Broker(2), ed.Image().Broker(2))
+		}
+	}
+}
+
 // KIP-966: members that leave an ISR that is too small to commit anything stay
 // eligible; one that restarts uncleanly does not.
 func TestEligibleLeaderReplicas(t *testing.T) {

@@ -60,7 +60,7 @@ func (e *Editor) apply(r Record, offset int64) error {
 			epoch = r.BrokerEpoch
 		}
 		e.setBroker(&Broker{ID: r.BrokerID, Epoch: epoch, Incarnation: r.Incarnation, Host: r.Host, Port: r.Port, Rack: r.Rack,
-			Fenced: r.Fenced, InControlledShutdown: r.InControlledShutdown, Directories: r.Directories})
+			Fenced: r.Fenced, InControlledShutdown: r.InControlledShutdown, Directories: r.Directories, Continues: r.Continues})
 	case *ClusterIDRecord:
 		if e.img.clusterID != "" && e.img.clusterID != r.ClusterID {
 			return fmt.Errorf("the cluster is %s and cannot become %s", e.img.clusterID, r.ClusterID)
@@ -73,6 +73,9 @@ func (e *Editor) apply(r Record, offset int64) error {
 		}
 		next := *b
 		next.Fenced, next.InControlledShutdown = r.Fenced, r.InControlledShutdown
+		if !next.Fenced {
+			next.Continues = 0
+		}
 		e.setBroker(&next)
 	case *UnregisterBrokerRecord:
 		b := e.img.brokers[r.BrokerID]

@@ -30,6 +30,7 @@ const (
 const (
 	tagMinISR    = 1000
 	tagClusterID = 1001
+	tagContinues = 1002
 )
 
 // clusterIDFeature is the feature in whose record the cluster's id travels: the
@@ -97,10 +98,14 @@ func EncodeRecord(r Record) []byte {
 		dst = kbin.AppendCompactNullableString(dst, rack)
 		dst = kbin.AppendBool(dst, r.Fenced)
 		dst = kbin.AppendBool(dst, r.InControlledShutdown)
-		if len(r.Directories) == 0 {
-			return appendTags(dst)
+		var tags []tag
+		if len(r.Directories) > 0 {
+			tags = append(tags, tag{0, appendIDs(nil, r.Directories)})
 		}
-		return appendTags(dst, tag{0, appendIDs(nil, r.Directories)})
+		if r.Continues > 0 {
+			tags = append(tags, tag{tagContinues, kbin.AppendInt64(nil, r.Continues)})
+		}
+		return appendTags(dst, tags...)
 	case *BrokerStateRecord:
 		dst := kbin.AppendInt64(kbin.AppendInt32(frame(kindBrokerState, 1), r.BrokerID), r.BrokerEpoch)
 		fenced, tags := byte(0xff), []tag(nil) // -1 says unfenced, 1 fenced
@@ -303,8 +308,11 @@ func (in *reader) registerBroker(version uint32) *RegisterBrokerRecord {
 		r.InControlledShutdown = in.Bool()
 	}
 	in.tags(func(number uint32, value *reader) {
-		if number == 0 {
+		switch number {
+		case 0:
 			r.Directories = value.ids()
+		case tagContinues:
+			r.Continues = value.Int64()
 		}
 	})
 	return r

@@ -15,6 +15,7 @@ import (
 func TestRecordsAreKafkas(t *testing.T) {
 	records := map[string]Record{
 		"register":        &RegisterBrokerRecord{BrokerID: 1, BrokerEpoch: 77, Incarnation: Incarnation{1, 2, 3}, Host: "h", Port: 9092, Rack: "r", Fenced: true, Directories: []DirectoryID{{9}}},
+		"register-again":  &RegisterBrokerRecord{BrokerID: 1, BrokerEpoch: 78, Host: "h", Port: 9092, Fenced: true, Directories: []DirectoryID{{9}}, Continues: 77},
 		"register-plain":  &RegisterBrokerRecord{BrokerID: 2, Host: "h", Port: 9092},
 		"fence":           &BrokerStateRecord{BrokerID: 1, BrokerEpoch: 1 << 40, Fenced: true, InControlledShutdown: true},
 		"unfence":         &BrokerStateRecord{BrokerID: 1, BrokerEpoch: 2},

@@ -17,6 +17,7 @@ type RegisterBrokerRecord struct {
 	InControlledShutdown bool
 	BrokerEpoch          int64
 	Directories          []DirectoryID
+	Continues            int64 // see Broker
 }
 
 // BrokerStateRecord changes whether a broker is fenced or shutting down. It

@@ -19,7 +19,7 @@ func (i *Image) Records() []Record {
 	}
 	for _, b := range i.Brokers() {
 		out = append(out, &RegisterBrokerRecord{BrokerID: b.ID, BrokerEpoch: b.Epoch, Incarnation: b.Incarnation, Host: b.Host, Port: b.Port,
-			Rack: b.Rack, Fenced: b.Fenced, InControlledShutdown: b.InControlledShutdown, Directories: b.Directories})
+			Rack: b.Rack, Fenced: b.Fenced, InControlledShutdown: b.InControlledShutdown, Directories: b.Directories, Continues: b.Continues})
 	}
 	for _, t := range i.Topics() {
 		out = append(out, &TopicRecord{Name: t.Name, ID: t.ID})
@@ -79,7 +79,8 @@ func Between(from, to *Image) Delta {
 
 func sameBroker(a, b *Broker) bool {
 	return a.ID == b.ID && a.Epoch == b.Epoch && a.Incarnation == b.Incarnation && a.Host == b.Host && a.Port == b.Port &&
-		a.Rack == b.Rack && a.Fenced == b.Fenced && a.InControlledShutdown == b.InControlledShutdown && slices.Equal(a.Directories, b.Directories)
+		a.Rack == b.Rack && a.Fenced == b.Fenced && a.InControlledShutdown == b.InControlledShutdown && slices.Equal(a.Directories, b.Directories) &&
+		a.Continues == b.Continues
 }
 
 // union merges two lists without duplicates, ascending.

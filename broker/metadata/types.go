@@ -186,6 +186,10 @@ type Broker struct {
 	InControlledShutdown bool
 	// Directories are the broker's log directories (KIP-858), sorted.
 	Directories []DirectoryID
+	// Continues is the epoch of the registration that this one continues with
+	// nothing lost (KIP-966), until the broker is unfenced. Until then the broker
+	// may not have heard of this one. 0 if there is none.
+	Continues int64
 }
 
 // Record is the record that states everything about the partition.

@@ -62,6 +62,7 @@ type server struct {
 	// what the last fault took from its logs
 	recovered []linearizability.Recovered
 	keptBy    []*faults.Strike // the faults that keep it from running
+	pausedAt  time.Duration    // when it was paused last
 	failure   string           // why a process last ended by itself, since the last fault of the disk
 	told      target.BrokerRow // counters at the last row
 }

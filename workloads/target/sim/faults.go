@@ -20,6 +20,7 @@ func (c *Cluster) Pause(_ env.Env, broker int) (*faults.Strike, error) {
 	}
 	epoch := b.node.Epoch()
 	b.node.Pause()
+	b.pausedAt = c.k.Now()
 	return &faults.Strike{Undo: func(env.Env) string {
 		if b.node.Epoch() != epoch || !b.node.Alive() {
 			return "the paused process did not live to see the end of the pause"

@@ -39,6 +39,8 @@ type watch struct {
 	brief   bool // only for what the director asks
 	pending bool // a picture for an event is due already
 	looks   int
+	// pictured is when the latest picture was taken.
+	pictured time.Duration
 	used    map[int32]bool // partitions of the offsets topic that have held something
 
 	latest []*broker.View // of the latest picture
@@ -247,6 +249,7 @@ func (w *watch) picture() {
 		v.Brokers = append(v.Brokers, one)
 	}
 	w.watcher.Observe(v)
+	w.pictured = v.Time
 	w.replicas = v.Replicas
 	w.image, w.down = c.image, w.unwell()
 }
@@ -258,6 +261,7 @@ func (w *watch) voter(index int, q controller.View) linearizability.ControllerVi
 		Node: int32(index + 1), Running: b.node.Alive() && !b.node.Paused(), Leader: q.Leader, Epoch: q.Epoch,
 		LogStart: q.Log.StartOffset(), HighWatermark: q.HighWatermark, LogEnd: q.LogEnd,
 	}
+	v.Ran = b.node.Paused() && b.pausedAt > w.pictured
 	for i, other := range w.c.brokers {
 		if !w.c.net.Connected(b.name, other.name) {
 			v.Cut = append(v.Cut, int32(i+1))
