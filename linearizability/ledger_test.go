@@ -3,6 +3,7 @@ package linearizability
 import (
 	"context"
 	"os"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -102,6 +103,25 @@ func TestCleanElectionNeedsMinISRStruck(t *testing.T) {
 		s.l.AddFault(Fault{Kind: PowerLoss, Brokers: c.struck, Start: 15 * second, Lossy: true})
 		s.state(16, None, 1, []int32{2}).state(20, 2, 2, []int32{2})
 		require.Equal(t, c.excused, len(s.judge().Findings) == 0, "%+v", c)
+	}
+}
+
+// Where the final log begins behind a record, nothing in it says that the record
+// was not lost: whether that was permitted is decided as for any other.
+func TestALossBeforeTheFinalLogBegins(t *testing.T) {
+	for _, lossy := range []bool{true, false} {
+		s := newStory(t, Topic{ReplicationFactor: 1, MinISR: 1, ELR: true, Deletes: true}).
+			state(0, 2, 0, []int32{2}).start(0, 0).acked(2, 0, -1, 0, 2).acked(3, 1, -1, 0, 2)
+		s.l.AddFault(Fault{Kind: PowerLoss, Brokers: []int32{2}, Start: 5 * second, Lossy: lossy, Exact: true,
+			Recovered: []Recovered{{Broker: 2, Topic: "orders", LogEnd: 1, LostEnd: 2}}})
+		s.state(6, None, 1, nil).state(8, 2, 2, []int32{2}).start(2, 1)
+		s.acked(16, 3, -1, 2, 2)
+		s.l.AddScan(Scan{Topic: "orders", Broker: 2, Leader: true, LogStart: 3, LogEnd: 4, HighWatermark: 4, Records: []ScanRecord{rec(3, 16, 2)},
+			Epochs: []EpochStart{{Topic: "orders", LeaderEpoch: 2, Leader: None, StartOffset: 3}}})
+		n := s.l.Invoke(Op{Time: 12 * second, Process: 3, F: ListOffsets, Topic: "orders"})
+		s.l.Complete(n, Op{Time: 12*second + second/2, Type: OK, Offset: 1, LeaderEpoch: 2, Broker: 2})
+		v := s.judge()
+		require.Equal(t, lossy, !slices.Contains(codes(v), "LIN"), "%v", v.Findings)
 	}
 }
 
