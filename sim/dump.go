@@ -79,19 +79,6 @@ func (e *LeftoverError) Error() string {
 	return fmt.Sprintf("the world should have ended, and at %v has %d tasks left\n%s", e.At, len(e.Tasks), DumpTasks(e.Tasks))
 }
 
-// LivelockError says that tasks keep running while time stands still: a loop
-// around Yield, or two tasks that keep waking each other.
-type LivelockError struct {
-	At    time.Duration
-	Steps uint64 // taken at this instant
-	Tasks []TaskInfo
-}
-
-// Error lists the tasks with their stacks.
-func (e *LivelockError) Error() string {
-	return fmt.Sprintf("livelock: %d steps and still %v\n%s", e.Steps, e.At, DumpTasks(e.Tasks))
-}
-
 // watchMask is how often the scheduler tells the watchdog that it moves.
 const watchMask = 1<<10 - 1
 
@@ -156,7 +143,7 @@ func (w *watchdog) check() {
 	if w.k.opts.Stuck == nil {
 		panic(dump)
 	}
-	w.k.opts.Stuck(dump)
+	w.k.opts.Stuck(who, dump)
 }
 
 // goroutineID is the number of the calling goroutine, which the runtime tells

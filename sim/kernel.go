@@ -51,19 +51,25 @@ type Options struct {
 	// Window, if set, receives the trace events of a range of steps.
 	Window *Window
 
-	// MaxStepsPerInstant bounds how many steps may pass without time moving;
-	// beyond it the run ends with a [LivelockError]. 0 means 20 million.
+	// MaxStepsPerInstant bounds how many steps may pass while time moves by less
+	// than 10 ms; beyond it the run ends with a [LivelockError]. 0 means 5 million.
 	MaxStepsPerInstant uint64
+
+	// MaxCallsPerTurn bounds how often a task may read a clock, lock a mutex or
+	// come by a point of the laboratory without ever waiting; beyond it the run
+	// ends with a [LivelockError]. 0 means 2 million.
+	MaxCallsPerTurn uint64
 
 	// Watchdog is the real time the kernel may go without finishing a step
 	// before Stuck is called. 0 means 60 s, negative turns it off. Nothing
 	// preempts a busy task on wasm, so there is no watchdog there.
 	Watchdog time.Duration
 
-	// Stuck receives the watchdog's dump, on a goroutine of its own. It should
-	// end the process, for a stuck task cannot be stopped. nil panics with
-	// the dump.
-	Stuck func(dump string)
+	// Stuck is told who holds the kernel up, and receives the watchdog's dump, on
+	// a goroutine of its own. The stuck task cannot be stopped: whoever goes on
+	// leaves it, and the goroutine that runs the world, behind, and must not touch
+	// the kernel. nil panics with the dump.
+	Stuck func(who, dump string)
 }
 
 // Kernel runs one simulated world. It is not safe for concurrent use: the
@@ -89,7 +95,7 @@ type Kernel struct {
 	tapeAt   tapeHead // on Options.Tape or Options.Record
 
 	trace    tracer
-	instant  uint64 // steps since time last moved
+	pace     pace
 	running  bool
 	closed   bool
 	inspect  inspection
@@ -150,7 +156,10 @@ func NewKernel(opts Options) *Kernel {
 		opts.CheckpointSteps = 4096
 	}
 	if opts.MaxStepsPerInstant == 0 {
-		opts.MaxStepsPerInstant = 20_000_000
+		opts.MaxStepsPerInstant = 5_000_000
+	}
+	if opts.MaxCallsPerTurn == 0 {
+		opts.MaxCallsPerTurn = 2_000_000
 	}
 	if opts.Watchdog == 0 {
 		opts.Watchdog = time.Minute
@@ -294,12 +303,10 @@ func (k *Kernel) loop(limit time.Duration, cond func() bool, mustProgress bool) 
 			return nil
 		default:
 			k.now = q.heap[0].at
-			k.instant = 0
 			continue
 		}
-		k.instant++
-		if k.instant > k.opts.MaxStepsPerInstant {
-			return &LivelockError{At: k.now, Steps: k.instant, Tasks: k.Tasks()}
+		if err := k.goesOn(); err != nil {
+			return err
 		}
 	}
 }
@@ -322,6 +329,9 @@ func (k *Kernel) fire() {
 	if k.trace.window != nil {
 		k.trace.describe(TraceTimer, s.nodeName(), traceName(h))
 	}
+	if k.pace.suspects != nil {
+		k.pace.suspect(suspect{node: s.nodeName(), timer: traceName(h)})
+	}
 	k.events.release(item.slot)
 	k.stats.Events++
 	k.step(TraceTimer, key, arg)
@@ -341,6 +351,9 @@ func (k *Kernel) runNext() {
 	k.stats.Switches++
 	if k.trace.window != nil {
 		k.trace.describe(TraceSwitch, t.proc.node.name, t.name)
+	}
+	if k.pace.suspects != nil {
+		k.pace.suspect(suspect{node: t.proc.node.name, task: t.name})
 	}
 	k.step(TraceSwitch, t.key, 0)
 	k.resume(t)

@@ -262,9 +262,68 @@ func TestLivelockIsReported(t *testing.T) {
 			e.Yield()
 		}
 	})
+	k.NewNode("b").Start("other", func(e env.Env) { e.Sleep(time.Second) })
 	var l *sim.LivelockError
 	require.ErrorAs(t, k.Run(), &l)
-	require.Contains(t, l.Error(), "spinner")
+	require.Equal(t, `task "spinner" of a goes on and on while time stands still`, l.Summary())
+	require.Contains(t, l.Stack, "TestLivelockIsReported")
+	require.ErrorAs(t, k.Run(), &l)
+}
+
+// A world that moves by a nanosecond at a time stands as still as any.
+func TestATimerThatIsAlwaysDueIsALivelock(t *testing.T) {
+	k := newKernel(t, sim.Options{MaxStepsPerInstant: 1000})
+	var again func()
+	again = func() { k.After(1, "again", again) }
+	again()
+	k.NewNode("a").Start("other", func(e env.Env) { e.Sleep(time.Second) })
+	var l *sim.LivelockError
+	require.ErrorAs(t, k.Run(), &l)
+	require.Equal(t, `timer "again" goes on and on while time stands still`, l.Summary())
+	require.Less(t, l.At, time.Millisecond)
+}
+
+func TestManyStepsInMuchTimeAreNoLivelock(t *testing.T) {
+	k := newKernel(t, sim.Options{MaxStepsPerInstant: 1000, MaxCallsPerTurn: 1000})
+	k.NewNode("a").Start("busy", func(e env.Env) {
+		for range 100 {
+			for range 900 {
+				e.Now()
+			}
+			for range 400 {
+				e.Yield()
+			}
+			e.Sleep(10 * time.Millisecond)
+		}
+	})
+	require.NoError(t, k.Run())
+}
+
+func TestATaskThatNeverWaitsIsALivelock(t *testing.T) {
+	for name, call := range map[string]func(env.Env) func(){
+		"now":  func(e env.Env) func() { return func() { e.Now() } },
+		"wall": func(e env.Env) func() { return func() { e.Wall() } },
+		"lab":  func(e env.Env) func() { return func() { e.Lab().Rare("x") } },
+		"mutex": func(e env.Env) func() {
+			m := e.NewMutex()
+			return func() { m.Lock(); m.Unlock() } //nolint:staticcheck // nothing is done under it
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			k := newKernel(t, sim.Options{MaxCallsPerTurn: 1000})
+			k.NewNode("a").Start("spinner", func(e env.Env) {
+				for f := call(e); ; {
+					f()
+				}
+			})
+			k.NewNode("b").Start("other", func(e env.Env) { e.Sleep(time.Second) })
+			var l *sim.LivelockError
+			require.ErrorAs(t, k.Run(), &l)
+			require.Equal(t, `task "spinner" of a goes on and on while time stands still`, l.Summary())
+			require.Contains(t, l.Stack, "TestATaskThatNeverWaitsIsALivelock")
+			require.ErrorAs(t, k.Run(), &l)
+		})
+	}
 }
 
 func TestYieldDoesNotStarveOthers(t *testing.T) {
@@ -298,10 +357,11 @@ func TestWatchdogSeesABusyTask(t *testing.T) {
 		t.Skip("nothing preempts a busy task on wasm")
 	}
 	dumped := make(chan string, 1)
-	k := newKernel(t, sim.Options{Watchdog: 20 * time.Millisecond, Stuck: func(d string) { dumped <- d }})
+	k := newKernel(t, sim.Options{Watchdog: 20 * time.Millisecond, Stuck: func(who, d string) { dumped <- who + "\n" + d }})
 	var dump string
 	k.NewNode("a").Start("busy", func(e env.Env) { dump = <-dumped })
 	require.NoError(t, k.Run())
+	require.Contains(t, dump, `task "busy" of a`+"\n")
 	require.Contains(t, dump, `task "busy" of a has not given the processor back`)
 }
 

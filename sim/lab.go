@@ -123,6 +123,7 @@ func (h *hand) Strike(name string, times int64) *env.Rand {
 	if h.outside() {
 		return nil
 	}
+	h.p.k.called()
 	recent := &h.points[handSlot(name)]
 	if *recent == nil || (*recent).Name != name {
 		*recent = h.stream(name)

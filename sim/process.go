@@ -47,6 +47,7 @@ func (p *process) Now() time.Duration {
 	if p.dead {
 		p.deadCall()
 	}
+	p.k.called()
 	return p.k.now
 }
 
@@ -54,6 +55,7 @@ func (p *process) Wall() time.Time {
 	if p.dead {
 		p.deadCall()
 	}
+	p.k.called()
 	return p.k.opts.WallEpoch.Add(p.k.now + p.node.offset())
 }
 

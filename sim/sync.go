@@ -34,6 +34,7 @@ func (m *mutex) Lock() {
 		m.p.deadCall()
 		return
 	}
+	k.called()
 	t := k.current
 	if !m.locked {
 		m.locked = true

@@ -171,6 +171,7 @@ func (k *Kernel) resume(t *Task) {
 	}
 	t.state = taskRunning
 	k.current = t
+	k.pace.calls = 0
 	w.next()
 	k.current = nil
 	if t.state == taskDone {

@@ -56,6 +56,10 @@ type Options struct {
 	// Probe, if set, looks closely at one partition of a simulation.
 	Probe *simtarget.Probe
 
+	// Watchdog is how long, of real time, one task may hold a simulation up before
+	// the run is abandoned. 0 means a minute, negative is for ever.
+	Watchdog time.Duration
+
 	// Machine is what simulated brokers run on, if it is in no file that the
 	// scenario could name.
 	Machine *machine.Profile
@@ -141,6 +145,11 @@ type Outcome struct {
 	// Complete is false if the run was cut short; Interrupted says why.
 	Complete    bool
 	Interrupted string
+
+	// Abandoned says that a task never gave the processor back: the run was given
+	// up after real time, not at a time of its own, and a goroutine of it goes on.
+	// The verdict has nothing but that. Running it again costs another goroutine.
+	Abandoned bool
 
 	// Faults are those that happened, with what they were seen to do.
 	Faults []linearizability.Fault

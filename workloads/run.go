@@ -18,9 +18,15 @@ import (
 // scenario alone: calling it again gives the same trace. Canceling ctx ends
 // the run early, with an outcome that says so. An error means that Weir itself
 // failed.
+//
+// A task that never waits and asks nothing of its machine holds the simulator up
+// for ever. After a minute of real time the run is given up, with a finding that
+// names the task, and its goroutine is left behind ([Outcome.Abandoned]).
 func RunSim(ctx context.Context, o Options) (*Outcome, error) {
-	return run(ctx, o, func(tell target.Listener) (target.Cluster, error) {
-		return sim.New(o.Scenario, sim.Options{Machine: o.Machine, Window: o.Window, Tape: o.Tape, Unwatched: o.Brief, Fork: o.Fork, Probe: o.Probe}, tell)
+	return orAbandon(func(stuck func(who, dump string)) (*Outcome, error) {
+		return run(ctx, o, func(tell target.Listener) (target.Cluster, error) {
+			return sim.New(o.Scenario, sim.Options{Machine: o.Machine, Window: o.Window, Tape: o.Tape, Unwatched: o.Brief, Fork: o.Fork, Probe: o.Probe, Watchdog: o.Watchdog, Stuck: stuck}, tell)
+		})
 	})
 }
 

@@ -42,9 +42,11 @@ func (s *step) failSyncs(code int16) {
 	}
 }
 
-// rebalanceTimeout is how long the slowest member may take to join.
+// rebalanceTimeout is how long the slowest member may take to join: some time at
+// least, for a group that waits for its members until now would be asked again at
+// once, and for ever.
 func (s *step) rebalanceTimeout() time.Duration {
-	var longest time.Duration
+	longest := time.Millisecond
 	for _, m := range s.Members { //weir:ordered a maximum
 		longest = max(longest, m.RebalanceTimeout)
 	}

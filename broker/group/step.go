@@ -363,15 +363,26 @@ func (s *step) leave(leavers []Leaver) (codes []int16) {
 	return codes
 }
 
+// never is how far off a planted bug puts a deadline that it does not keep.
+const never = 365 * 24 * time.Hour
+
 func (s *step) tick() {
 	for _, id := range env.SortedKeys(s.pending) {
-		if s.pending[id] <= s.now && !planted.Is("pending-members-stay") {
+		switch {
+		case s.pending[id] > s.now:
+		case planted.Is("pending-members-stay"):
+			s.pending[id] = s.now + never
+		default:
 			delete(s.pending, id)
 		}
 	}
 	gone := false
 	for _, id := range s.memberIDs() {
-		if m := s.Members[id]; !m.waiting() && m.expires <= s.now && !planted.Is("sessions-never-end") {
+		switch m := s.Members[id]; {
+		case m.waiting() || m.expires > s.now:
+		case planted.Is("sessions-never-end"):
+			m.expires = s.now + never
+		default:
 			s.forget(m)
 			gone = true
 		}
@@ -384,7 +395,9 @@ func (s *step) tick() {
 		s.deadlinePassed()
 	case s.State == Preparing:
 		s.tryComplete()
-	case s.State == Completing && s.deadline <= s.now && !planted.Is("await-assignment-for-ever"):
+	case s.State == Completing && s.deadline <= s.now && planted.Is("await-assignment-for-ever"):
+		s.deadline = s.now + never
+	case s.State == Completing && s.deadline <= s.now:
 		s.dropUnsynced()
 	}
 }

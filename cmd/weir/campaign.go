@@ -295,7 +295,7 @@ func (c *seedRunner) simulate(ctx context.Context, ordinal int) campaign.Result 
 	}
 	record := rundir.NewRun(explicit, targetSim, started, c.planted)
 	record.Command = reproduce(c.file, one.Seed, targetSim, c.planted)
-	if exit := exitCode(record.Run, o); exit != exitPassed || (c.rerun > 0 && ordinal%c.rerun == 0) {
+	if exit := exitCode(record.Run, o); !o.Abandoned && (exit != exitPassed || c.rerun > 0 && ordinal%c.rerun == 0) {
 		again := c.again(ctx, &r, record, explicit, exit != exitPassed && c.claim(signature(o, exit, "")))
 		if again != "" {
 			r.Rerun = "same"

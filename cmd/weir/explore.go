@@ -138,7 +138,7 @@ func simulatePlan(ctx context.Context, plan *scenario.Scenario) ([]explore.State
 	for _, finding := range o.Verdict.Findings {
 		r.Findings = append(r.Findings, finding.Code+": "+finding.Sentence)
 	}
-	if failed(o) {
+	if failed(o) && !o.Abandoned {
 		again, err := workloads.RunSim(ctx, workloads.Options{Scenario: plan, Unjudged: true})
 		if err != nil {
 			return nil, nil, err

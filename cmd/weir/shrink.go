@@ -204,6 +204,9 @@ func signatures(wanted string) shrink.Run {
 		if err != nil {
 			return nil, err
 		}
+		if o.Abandoned { // each try would leave another goroutine behind
+			return nil, errors.New(o.Interrupted)
+		}
 		found := o.Verdict.Signatures()
 		if wanted == notDeterministic && o.Complete {
 			again, err := workloads.RunSim(ctx, workloads.Options{Scenario: plan, Unjudged: true})

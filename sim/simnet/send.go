@@ -153,6 +153,13 @@ func (c *Conn) awaitAck() {
 	if p.waiting || p.acks.len() == 0 {
 		return
 	}
+	if c.w.link(c.remote, c.host).blocked > 0 {
+		// What was acknowledged before the cut is reaped: this one cannot come. The
+		// end of the cut goes on with the queue, if it is not given up before.
+		p.unacked = true
+		c.armGiveUp()
+		return
+	}
 	p.waiting = true
 	c.w.k.Schedule(max(p.acks.all()[0].acked, c.w.k.Now()+sameInstant), c, evAck)
 }

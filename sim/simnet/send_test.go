@@ -162,6 +162,42 @@ func TestLossInALongFlightCostsARoundTrip(t *testing.T) {
 	require.Greater(t, took(100), 200*time.Millisecond, "the timer")
 }
 
+// While acknowledgements cannot come a sender waits: it neither sends on nor looks
+// for them all the time.
+func TestTheQueueWaitsWhileAcknowledgementsAreCut(t *testing.T) {
+	for name, tc := range map[string]struct {
+		cut time.Duration
+		err error
+	}{"short": {10 * time.Second, nil}, "too long": {time.Hour, syscall.ETIMEDOUT}} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, 1, simnet.Options{RetransmitTimeout: time.Minute})
+			w.net.SetLink("a", "b", long(10_000_000))
+			w.net.SetLink("b", "a", long(10_000_000))
+			got, at := w.received()
+			var err error
+			w.a.Start("sender", func(e env.Env) {
+				c := w.dial(e)
+				_, err = c.Write(make([]byte, 1_000_000))
+				require.NoError(t, err, "the send buffer takes it")
+				_, err = c.Read(make([]byte, 1))
+			})
+			w.k.At(350*time.Millisecond, "cut", func() { w.net.PartitionFate([]string{"b"}, []string{"a"}, true, simnet.FateResume) })
+			w.run(350*time.Millisecond + tc.cut - 1)
+			require.Less(t, *got, 1_000_000)
+			require.Less(t, w.k.Stats().Events, uint64(10_000))
+			require.Equal(t, tc.err == nil, err == nil)
+			w.net.HealAll()
+			w.run(time.Minute)
+			if tc.err != nil {
+				require.ErrorIs(t, err, tc.err)
+				return
+			}
+			require.Equal(t, 1_000_000, *got)
+			require.Greater(t, *at, tc.cut)
+		})
+	}
+}
+
 func TestKeepAliveNoticesAPeerThatVanished(t *testing.T) {
 	probes := env.KeepAlive{Idle: 10 * time.Second, Interval: 2 * time.Second, Count: 3}
 	for name, tc := range map[string]struct {

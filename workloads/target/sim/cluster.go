@@ -90,6 +90,9 @@ type Options struct {
 	Probe *Probe
 	// Unwatched leaves out the invariants over the brokers' inner states.
 	Unwatched bool
+	// Watchdog and Stuck are those of the simulator.
+	Watchdog time.Duration
+	Stuck    func(who, dump string)
 }
 
 // New builds the machines that the scenario names. The brokers start with
@@ -147,6 +150,7 @@ func kernelOptions(s *scenario.Scenario, o Options) kernel.Options {
 		Seed: uint64(s.Seed), Buggify: m.Buggify.Set(), Window: o.Window, Record: o.Tape, Fork: o.Fork,
 		Policy: policies[m.Schedule], Tape: m.Tape, PreemptOneIn: m.PreemptOneIn.Value(),
 		Depth: int(m.PCTDepth.Value()), Points: uint64(m.PCTPoints.Value()),
+		Watchdog: o.Watchdog, Stuck: o.Stuck,
 	}
 }
 

@@ -18,6 +18,14 @@ const slice = 250 * time.Millisecond
 
 const standsStill = "the simulated world can make no progress"
 
+// stuckSentence says why a world stands still.
+func stuckSentence(err error) string {
+	if live, ok := errors.AsType[*kernel.LivelockError](err); ok {
+		return standsStill + ": " + live.Summary()
+	}
+	return standsStill
+}
+
 // Direct implements target.Cluster.
 func (c *Cluster) Direct(ctx context.Context, lead func(env.Env)) (interrupted string, err error) {
 	c.watch.start()
@@ -89,7 +97,7 @@ func (c *Cluster) Remains(whole bool, _, _ time.Duration, _ []target.Usage) (tar
 	r := target.Remains{Now: c.k.Now(), Trace: c.k.Trace(), Stats: c.k.Stats(), Failures: c.k.Failures(), Points: c.k.Points(), States: c.k.States()}
 	if c.stuck != nil {
 		r.Findings = append(r.Findings, linearizability.Finding{
-			Code: target.CodeProgress, Sentence: standsStill, Offset: linearizability.None,
+			Code: target.CodeProgress, Sentence: stuckSentence(c.stuck), Offset: linearizability.None,
 			Time: r.Now, Evidence: []string{c.stuck.Error()}, Count: 1,
 		})
 	}
