@@ -52,12 +52,15 @@ func ordinaryRequests(topicID [16]byte, batch []byte) map[kmsg.Key][]kmsg.Reques
 		add(&kmsg.DescribeLogDirsRequest{Topics: []kmsg.DescribeLogDirsRequestTopic{{Topic: name, Partitions: []int32{0}}}})
 		add(&kmsg.DescribeProducersRequest{Topics: []kmsg.DescribeProducersRequestTopic{{Topic: name, Partitions: []int32{0}}}})
 		add(&kmsg.DescribeTopicPartitionsRequest{Topics: []kmsg.DescribeTopicPartitionsRequestTopic{{Topic: name}}, ResponsePartitionLimit: 10})
+		add(&kmsg.AddPartitionsToTxnRequest{TransactionalID: "x", Topics: []kmsg.AddPartitionsToTxnRequestTopic{{Topic: name, Partitions: []int32{0}}},
+			Transactions: []kmsg.AddPartitionsToTxnRequestTransaction{{TransactionalID: "x", VerifyOnly: i == 0, Topics: []kmsg.AddPartitionsToTxnRequestTransactionTopic{{Topic: name, Partitions: []int32{0}}}}}})
 		add(&kmsg.ElectLeadersRequest{TimeoutMillis: 1000, Topics: []kmsg.ElectLeadersRequestTopic{{Topic: name, Partitions: []int32{0}}}})
 	}
 	add(&kmsg.MetadataRequest{IncludeTopicAuthorizedOperations: true, IncludeClusterAuthorizedOperations: true})
 	add(&kmsg.OffsetFetchRequest{Group: "g", Groups: []kmsg.OffsetFetchRequestGroup{{Group: "g", MemberEpoch: -1}}})
 	add(&kmsg.DeleteTopicsRequest{TimeoutMillis: 1000, TopicNames: []string{"missing"}, Topics: []kmsg.DeleteTopicsRequestTopic{{Topic: kmsg.StringPtr("missing")}}})
 	add(&kmsg.FindCoordinatorRequest{CoordinatorKey: "g", CoordinatorKeys: []string{"g"}})
+	add(&kmsg.FindCoordinatorRequest{CoordinatorType: 1, CoordinatorKey: "x", CoordinatorKeys: []string{"x"}})
 	add(&kmsg.JoinGroupRequest{Group: "j", SessionTimeoutMillis: 10000, RebalanceTimeoutMillis: 10000, ProtocolType: "consumer",
 		Protocols: []kmsg.JoinGroupRequestProtocol{{Name: "range", Metadata: []byte{0}}}})
 	add(&kmsg.HeartbeatRequest{Group: "g", MemberID: "nobody"})
@@ -69,6 +72,12 @@ func ordinaryRequests(topicID [16]byte, batch []byte) map[kmsg.Key][]kmsg.Reques
 	add(&kmsg.DeleteGroupsRequest{Groups: []string{"none"}})
 	add(&kmsg.ApiVersionsRequest{ClientSoftwareName: "test", ClientSoftwareVersion: "1"})
 	add(&kmsg.InitProducerIDRequest{ProducerID: -1, ProducerEpoch: -1})
+	add(&kmsg.InitProducerIDRequest{TransactionalID: kmsg.StringPtr("x"), TransactionTimeoutMillis: 1000, ProducerID: -1, ProducerEpoch: -1})
+	add(&kmsg.AddOffsetsToTxnRequest{TransactionalID: "x", Group: "g"})
+	add(&kmsg.EndTxnRequest{TransactionalID: "x", Commit: true})
+	add(&kmsg.DescribeTransactionsRequest{TransactionalIDs: []string{"x", "none"}})
+	add(&kmsg.ListTransactionsRequest{StateFilters: []string{"Empty", "Lost"}})
+	add(&kmsg.ListTransactionsRequest{ProducerIDFilters: []int64{1 << 40}, DurationFilterMillis: -1})
 	add(&kmsg.DescribeClusterRequest{EndpointType: 1, IncludeClusterAuthorizedOperations: true})
 	add(&kmsg.DescribeQuorumRequest{Topics: []kmsg.DescribeQuorumRequestTopic{{Topic: "__cluster_metadata", Partitions: []kmsg.DescribeQuorumRequestTopicPartition{{}}}}})
 	add(&kmsg.UnregisterBrokerRequest{BrokerID: 77})

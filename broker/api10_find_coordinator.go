@@ -13,17 +13,19 @@ import (
 	"github.com/weirlab/weir/env"
 )
 
-// findCoordinatorAPI is FindCoordinator (key 10): which broker keeps a group.
-// It is the leader of the group's partition of __consumer_offsets, which the
-// first such question has created; until then there is none
-// (COORDINATOR_NOT_AVAILABLE).
+// findCoordinatorAPI is FindCoordinator (key 10): which broker keeps a group or
+// a transactional id. It is the leader of its partition of __consumer_offsets
+// or __transaction_state, which the first such question has created; until then
+// there is none (COORDINATOR_NOT_AVAILABLE).
 //
-//	v1 coordinator type: 0 group, 1 transaction (which this broker has none of)
+//	v1 coordinator type: 0 group, 1 transaction
 //	v3 flexible
 //	v4 several keys at once (KIP-699)
-func (b *Broker) findCoordinatorAPI() protocol.API { return api(0, 4, b.findCoordinator) }
+//	v5 a client that knows TRANSACTION_ABORTABLE (KIP-890)
+//	v6 type 2, share groups (KIP-932), which this broker has not
+func (b *Broker) findCoordinatorAPI() protocol.API { return api(0, 6, b.findCoordinator) }
 
-func (b *Broker) findCoordinator(_ *protocol.Call, req *kmsg.FindCoordinatorRequest) kmsg.Response {
+func (b *Broker) findCoordinator(call *protocol.Call, req *kmsg.FindCoordinatorRequest) kmsg.Response {
 	resp := kmsg.NewPtrFindCoordinatorResponse()
 	keys := req.CoordinatorKeys
 	if req.Version < 4 {
@@ -35,7 +37,11 @@ func (b *Broker) findCoordinator(_ *protocol.Call, req *kmsg.FindCoordinatorRequ
 	}
 	image := b.shownImage() // as for Metadata: nobody coordinates by a topic that is not shown
 	for _, key := range distinct(keys, itself) {
-		resp.Coordinators = append(resp.Coordinators, b.coordinatorOf(image, key, req.CoordinatorType))
+		c := b.coordinatorOf(image, key, req.CoordinatorType)
+		if req.CoordinatorType == int8(metadata.TransactionCoordinator) && !call.May(toDescribeTransactionalID, key) {
+			c = noCoordinator(key, kerr.TransactionalIDAuthorizationFailed)
+		}
+		resp.Coordinators = append(resp.Coordinators, c)
 	}
 	if req.Version < 4 {
 		c := resp.Coordinators[0]
@@ -45,27 +51,31 @@ func (b *Broker) findCoordinator(_ *protocol.Call, req *kmsg.FindCoordinatorRequ
 	return resp
 }
 
-func (b *Broker) coordinatorOf(image *metadata.Image, key string, kind int8) kmsg.FindCoordinatorResponseCoordinator {
+// noCoordinator says why there is none.
+func noCoordinator(key string, err *kerr.Error) kmsg.FindCoordinatorResponseCoordinator {
 	out := kmsg.NewFindCoordinatorResponseCoordinator()
-	out.Key, out.NodeID, out.Port = key, -1, -1
-	if metadata.CoordinatorType(kind) != metadata.GroupCoordinator {
-		out.ErrorCode = kerr.InvalidRequest.Code
-		out.ErrorMessage = kmsg.StringPtr("this broker coordinates consumer groups only: it has no transactions")
+	out.Key, out.NodeID, out.Port, out.ErrorCode = key, -1, -1, err.Code
+	return out
+}
+
+func (b *Broker) coordinatorOf(image *metadata.Image, key string, kind int8) kmsg.FindCoordinatorResponseCoordinator {
+	if _, ok := b.internalTopicSettings(metadata.CoordinatorType(kind)); !ok {
+		out := noCoordinator(key, kerr.InvalidRequest)
+		out.ErrorMessage = kmsg.StringPtr("this broker coordinates consumer groups (type 0) and transactions (type 1) only")
 		return out
 	}
 	internal, _ := metadata.InternalTopicOf(metadata.CoordinatorType(kind))
 	topic := image.Topic(internal.Name)
 	if topic == nil || b.e.Lab().Rare("broker/coordinator-unknown") { // as before the topic was made: it is asked again
-		out.ErrorCode = kerr.CoordinatorNotAvailable.Code
-		return out
+		return noCoordinator(key, kerr.CoordinatorNotAvailable)
 	}
 	partition := image.Partition(metadata.TopicPartition{Topic: topic.Name, Partition: coordinator.PartitionFor(key, int32(len(topic.Partitions)))})
 	leader := image.Broker(partition.Leader)
 	if leader == nil || leader.Fenced {
-		out.ErrorCode = kerr.CoordinatorNotAvailable.Code
-		return out
+		return noCoordinator(key, kerr.CoordinatorNotAvailable)
 	}
-	out.NodeID, out.Host, out.Port = leader.ID, leader.Host, leader.Port
+	out := kmsg.NewFindCoordinatorResponseCoordinator()
+	out.Key, out.NodeID, out.Host, out.Port = key, leader.ID, leader.Host, leader.Port
 	return out
 }
 
@@ -73,7 +83,8 @@ func (b *Broker) coordinatorOf(image *metadata.Image, key string, kind int8) kms
 // with as many replicas as it is configured to have, or as many as there are
 // brokers to put them on. It reports whether that is under way.
 func (b *Broker) createInternalTopic(image *metadata.Image, topic metadata.InternalTopic) bool {
-	if topic.Coordinator != metadata.GroupCoordinator {
+	settings, ok := b.internalTopicSettings(topic.Coordinator)
+	if !ok {
 		return false // nobody here would write it
 	}
 	var live int16
@@ -82,14 +93,17 @@ func (b *Broker) createInternalTopic(image *metadata.Image, topic metadata.Inter
 			live++
 		}
 	}
-	want := min(b.cfg.OffsetsReplicationFactor, int16(len(b.cfg.Voters)))
+	want := min(settings.replicationFactor, int16(len(b.cfg.Voters)))
 	if live < want {
 		return false // a topic with fewer replicas than it should have would stay so
 	}
 	t := kmsg.NewCreateTopicsRequestTopic()
-	t.Topic, t.NumPartitions, t.ReplicationFactor = topic.Name, b.cfg.OffsetsPartitions, want
+	t.Topic, t.NumPartitions, t.ReplicationFactor = topic.Name, settings.partitions, want
 	configs := topic.Configs()
-	configs[config.SegmentBytes] = strconv.Itoa(int(b.cfg.OffsetsSegmentBytes))
+	configs[config.SegmentBytes] = strconv.Itoa(int(settings.segmentBytes))
+	if settings.minISR > 0 {
+		configs[config.MinInsyncReplicas] = strconv.Itoa(int(min(settings.minISR, int32(want))))
+	}
 	for _, name := range env.SortedKeys(configs) {
 		c := kmsg.NewCreateTopicsRequestTopicConfig()
 		c.Name, c.Value = name, kmsg.StringPtr(configs[name])

@@ -7,11 +7,15 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/weirlab/weir/broker/protocol"
+	"github.com/weirlab/weir/broker/transaction"
 )
 
 // features are those that clusters of this broker have. Each has one version,
 // which is always in force: eligible leader replicas (KIP-966) are always kept.
-var features = []protocol.Feature{{Name: "eligible.leader.replicas.version", MinVersion: 1, MaxVersion: 1, Level: 1}}
+var features = []protocol.Feature{
+	{Name: "eligible.leader.replicas.version", MinVersion: 1, MaxVersion: 1, Level: 1},
+	{Name: "transaction.version", MinVersion: 0, MaxVersion: transaction.NewestVersion, Level: transaction.NewestVersion},
+}
 
 // updateFeaturesAPI is UpdateFeatures (key 57): change the versions of features
 // that are in force (KIP-584). Every node knows the same, so any may answer. As

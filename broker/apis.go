@@ -18,6 +18,7 @@ func (b *Broker) apis() *protocol.Table {
 		topic   = kmsg.ACLResourceTypeTopic
 		group   = kmsg.ACLResourceTypeGroup
 		cluster = kmsg.ACLResourceTypeCluster
+		txn     = kmsg.ACLResourceTypeTransactionalId
 	)
 	table := protocol.NewTable(
 		onListeners(brokers|controllers, apiVersionsAPI()),
@@ -39,6 +40,9 @@ func (b *Broker) apis() *protocol.Table {
 		needs(kmsg.ACLOperationDelete, topic, onListeners(brokers, b.deleteRecordsAPI())),
 		needs(kmsg.ACLOperationIdempotentWrite, cluster, onListeners(brokers, b.initProducerIDAPI())),
 		needs(kmsg.ACLOperationDescribe, topic, onListeners(brokers, b.offsetForLeaderEpochAPI())),
+		needs(kmsg.ACLOperationWrite, txn, onListeners(brokers, b.addPartitionsToTxnAPI())),
+		needs(kmsg.ACLOperationWrite, txn, onListeners(brokers, b.addOffsetsToTxnAPI())),
+		needs(kmsg.ACLOperationWrite, txn, onListeners(brokers, b.endTxnAPI())),
 		needs(kmsg.ACLOperationDescribeConfigs, topic, onListeners(brokers|controllers, large(b.describeConfigsAPI()))),
 		needs(kmsg.ACLOperationAlterConfigs, topic, onListeners(brokers|controllers, b.alterConfigsAPI())),
 		needs(kmsg.ACLOperationDescribe, cluster, onListeners(brokers, large(b.describeLogDirsAPI()))),
@@ -60,12 +64,25 @@ func (b *Broker) apis() *protocol.Table {
 		needs(kmsg.ACLOperationClusterAction, cluster, onListeners(controllers, b.brokerRegistrationAPI())),
 		needs(kmsg.ACLOperationClusterAction, cluster, onListeners(controllers, b.brokerHeartbeatAPI())),
 		needs(kmsg.ACLOperationAlter, cluster, onListeners(brokers|controllers, b.unregisterBrokerAPI())),
+		needs(kmsg.ACLOperationDescribe, txn, onListeners(brokers, large(b.describeTransactionsAPI()))),
+		needs(kmsg.ACLOperationDescribe, txn, onListeners(brokers, large(b.listTransactionsAPI()))),
 		needs(kmsg.ACLOperationClusterAction, cluster, onListeners(controllers, b.allocateProducerIDsAPI())),
 		needs(kmsg.ACLOperationDescribe, topic, onListeners(brokers, b.describeTopicPartitionsAPI())),
 	)
 	table.SetFeatures(features...)
 	return table
 }
+
+// What requests need leave for beside what their API is about.
+var (
+	toWriteTopic              = protocol.Access{Operation: kmsg.ACLOperationWrite, Resource: kmsg.ACLResourceTypeTopic}
+	toReadTopic               = protocol.Access{Operation: kmsg.ACLOperationRead, Resource: kmsg.ACLResourceTypeTopic}
+	toDescribeTopic           = protocol.Access{Operation: kmsg.ACLOperationDescribe, Resource: kmsg.ACLResourceTypeTopic}
+	toReadGroup               = protocol.Access{Operation: kmsg.ACLOperationRead, Resource: kmsg.ACLResourceTypeGroup}
+	toWriteTransactionalID    = protocol.Access{Operation: kmsg.ACLOperationWrite, Resource: kmsg.ACLResourceTypeTransactionalId}
+	toDescribeTransactionalID = protocol.Access{Operation: kmsg.ACLOperationDescribe, Resource: kmsg.ACLResourceTypeTransactionalId}
+	toActOnCluster            = protocol.Access{Operation: kmsg.ACLOperationClusterAction, Resource: kmsg.ACLResourceTypeCluster}
+)
 
 // onListeners says which kinds of listeners serve an API.
 func onListeners(kinds protocol.ListenerKinds, a protocol.API) protocol.API {

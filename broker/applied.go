@@ -20,9 +20,8 @@ func (b *Broker) applyMetadata(image *metadata.Image, delta metadata.Delta) {
 	if delta.BrokerConfigs {
 		b.reconfigure(image)
 	}
-	if t := image.Topic(metadata.ConsumerOffsetsTopic); t != nil {
-		b.groups.SetPartitions(int32(len(t.Partitions)))
-	}
+	b.countPartitions(image)
+	b.giveUpMarkers(image, delta)
 	if !b.replicas.Apply(image, delta) {
 		return
 	}

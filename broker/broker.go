@@ -19,6 +19,7 @@ import (
 	"github.com/weirlab/weir/broker/protocol"
 	"github.com/weirlab/weir/broker/replication"
 	"github.com/weirlab/weir/broker/storage"
+	"github.com/weirlab/weir/broker/transaction"
 	"github.com/weirlab/weir/env"
 )
 
@@ -31,17 +32,18 @@ type Broker struct {
 	incarnation [16]byte
 	directory   [16]byte // of log.dirs
 
-	metaLog    *storage.Log
-	controller *controller.Node
-	replicas   *replication.Manager
-	groups     *group.Coordinator
-	peers      *peers
-	table      *protocol.Table
-	servers    []*protocol.Server // one for each listener
-	forwarding *forwarding
-	creator    *topicCreator
-	memory     *protocol.Memory // what connections may hold
-	meta       metaProperties   // after the start, of the task that applies metadata
+	metaLog      *storage.Log
+	controller   *controller.Node
+	replicas     *replication.Manager
+	groups       *group.Coordinator
+	transactions *transaction.Coordinator
+	peers        *peers
+	table        *protocol.Table
+	servers      []*protocol.Server // one for each listener
+	forwarding   *forwarding
+	creator      *topicCreator
+	memory       *protocol.Memory // what connections may hold
+	meta         metaProperties   // after the start, of the task that applies metadata
 
 	producerIDs *producerIDs
 
@@ -211,7 +213,8 @@ func (b *Broker) open() error {
 			b.fail(fmt.Errorf("broker: log of %s-%d failed, and with it the only log directory: %w", tp.Topic, tp.Partition, err))
 		},
 	})
-	b.groups = b.newCoordinator()
+	b.groups, b.transactions = b.newGroups(), b.newTransactions()
+	b.followLeadership()
 	return nil
 }
 
@@ -256,8 +259,12 @@ func (b *Broker) Stop() error {
 		s.Close()
 	}
 	b.groups.Stop()
+	b.transactions.Stop()
+	b.peers.close(markerLane)
 	err := b.replicas.Stop()
 	b.groups.Wait()
+	b.transactions.Wait()
+	b.producerIDs.wait()
 	b.peers.close(quorumLane + kmsg.NameForKey(int16(kmsg.Fetch)))
 	b.controller.Stop()
 	b.creator.wait()

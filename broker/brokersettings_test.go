@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/weirlab/weir/broker"
@@ -173,6 +174,37 @@ var brokerProbes = map[string]probe{
 		w.find()
 		return w.image().TopicConfigs(metadata.ConsumerOffsetsTopic)["segment.bytes"]
 	}},
+
+	"transaction.state.log.num.partitions": {value: "3", plain: 8, set: 3, observe: func(w *world, _ string) any {
+		w.findTransactions()
+		return len(w.image().Topic(metadata.TransactionStateTopic).Partitions)
+	}},
+	"transaction.state.log.replication.factor": {value: "1", brokers: 3, plain: 3, set: 1, observe: func(w *world, _ string) any {
+		w.findTransactions()
+		return len(w.partition(metadata.TransactionStateTopic).Replicas)
+	}},
+	"transaction.state.log.min.isr": {value: "1", brokers: 3, plain: "2", set: "1", observe: func(w *world, _ string) any {
+		w.findTransactions()
+		return w.image().TopicConfigs(metadata.TransactionStateTopic)["min.insync.replicas"]
+	}},
+	"transaction.state.log.segment.bytes": {value: "1048576", plain: "104857600", set: "1048576", observe: func(w *world, _ string) any {
+		w.findTransactions()
+		return w.image().TopicConfigs(metadata.TransactionStateTopic)["segment.bytes"]
+	}},
+	"transaction.max.timeout.ms": {value: "1000", plain: int16(0), set: kerr.InvalidTransactionTimeout.Code, observe: func(w *world, _ string) any {
+		return w.initProducer(5 * time.Second).ErrorCode
+	}},
+	"transaction.abort.timed.out.transaction.cleanup.interval.ms": {value: "600000", plain: false, set: true, observe: func(w *world, topic string) any {
+		must(w.tryCreate(topic, 1, nil))
+		p := w.initProducer(time.Second)
+		must(kerr.ErrorForCode(w.addToTransaction(p, topic)))
+		w.sleep(time.Minute)
+		return w.describeTransaction().State == "Ongoing"
+	}},
+	"transaction.remove.expired.transaction.cleanup.interval.ms": {value: "1000", with: map[string]string{"transactional.id.expiration.ms": "1000"},
+		plain: true, set: false, observe: transactionalIDStays},
+	"transactional.id.expiration.ms": {value: "1000", with: map[string]string{"transaction.remove.expired.transaction.cleanup.interval.ms": "1000"},
+		plain: true, set: false, observe: transactionalIDStays},
 
 	"metadata.log.max.record.bytes.between.snapshots": {value: "1", plain: false, set: true, observe: snapshotIsTaken},
 	"metadata.log.max.snapshot.interval.ms":           {value: "60000", plain: false, set: true, observe: snapshotIsTaken},

@@ -65,7 +65,7 @@ func TestInternalTopicsAreCreatedAsCoordinatorsNeedThem(t *testing.T) {
 		"by asking for its metadata": func(c *cluster) {
 			req := kmsg.NewPtrMetadataRequest()
 			req.AllowAutoTopicCreation = true
-			for _, name := range []string{metadata.ConsumerOffsetsTopic, metadata.TransactionStateTopic, "__mine"} {
+			for _, name := range []string{metadata.ConsumerOffsetsTopic, metadata.TransactionStateTopic, "__mine", metadata.ShareGroupStateTopic} {
 				topic := kmsg.NewMetadataRequestTopic()
 				topic.Topic = kmsg.StringPtr(name)
 				req.Topics = append(req.Topics, topic)
@@ -76,8 +76,9 @@ func TestInternalTopicsAreCreatedAsCoordinatorsNeedThem(t *testing.T) {
 					return false
 				}
 				require.True(c.t, resp.Topics[1].IsInternal)
-				require.Equal(c.t, kerr.UnknownTopicOrPartition.Code, resp.Topics[1].ErrorCode, "it has no coordinator here")
-				return true
+				require.True(c.t, resp.Topics[3].IsInternal)
+				require.Equal(c.t, kerr.UnknownTopicOrPartition.Code, resp.Topics[3].ErrorCode, "it has no coordinator here")
+				return resp.Topics[1].ErrorCode == 0
 			}, 20*time.Second, 50*time.Millisecond)
 		},
 	} {

@@ -158,7 +158,7 @@ func CheckUpdate(name string, perBroker bool) error {
 var absent = []struct{ prefix, needs string }{
 	{"ssl.", "TLS"}, {"sasl.", "SASL"}, {"security.", "security"}, {"authorizer.", "ACLs"}, {"principal.", "security"},
 	{"super.users", "ACLs"}, {"delegation.token.", "delegation tokens"}, {"log.cleaner.", "compaction"},
-	{"transaction", "transactions"}, {"remote.", "tiered storage"}, {"group.consumer.", "the KIP-848 group protocol"},
+	{"transaction.two.phase.commit.", "two-phase commit (KIP-939)"}, {"transaction", "transactions"}, {"remote.", "tiered storage"}, {"group.consumer.", "the KIP-848 group protocol"},
 	{"group.streams.", "streams groups"}, {"group.share.", "share groups"}, {"share.", "share groups"},
 	{"quota.", "quotas"}, {"client.quota.", "quotas"}, {"replication.quota.", "quotas"}, {"controller.quota.", "quotas"},
 	{"metric", "Kafka's metrics reporters"}, {"kafka.metrics.", "Kafka's metrics reporters"}, {"telemetry.", "client telemetry"},

@@ -25,13 +25,14 @@ const (
 var neverText = strconv.FormatInt(never, 10)
 
 const (
-	compaction   = "compaction"
-	tiered       = "tiered storage"
-	throttling   = "throttling of replication"
-	inStorage    = "broker/storage"
-	inManager    = "broker/replication"
-	inController = "broker/controller"
-	inGroups     = "broker/group"
+	compaction     = "compaction"
+	tiered         = "tiered storage"
+	throttling     = "throttling of replication"
+	inStorage      = "broker/storage"
+	inManager      = "broker/replication"
+	inController   = "broker/controller"
+	inGroups       = "broker/group"
+	inTransactions = "broker/transaction"
 )
 
 // topicSettings are Kafka's 33 settings of topics (TopicConfig) and its

@@ -29,6 +29,15 @@ type Broker struct {
 	GroupMaxSession            time.Duration // group.max.session.timeout.ms
 	GroupMaxSize               int32         // group.max.size
 
+	TransactionsPartitions        int32         // transaction.state.log.num.partitions
+	TransactionsReplicationFactor int16         // transaction.state.log.replication.factor
+	TransactionsMinISR            int32         // transaction.state.log.min.isr
+	TransactionsSegmentBytes      int32         // transaction.state.log.segment.bytes
+	TransactionMaxTimeout         time.Duration // transaction.max.timeout.ms
+	TransactionAbortInterval      time.Duration // transaction.abort.timed.out.transaction.cleanup.interval.ms
+	TransactionalIDExpiration     time.Duration // transactional.id.expiration.ms
+	TransactionExpireInterval     time.Duration // transaction.remove.expired.transaction.cleanup.interval.ms
+
 	MaxRequestBytes     int32         // socket.request.max.bytes
 	QueuedMaxBytes      int64         // queued.max.request.bytes
 	MaxConnections      int           // max.connections; further ones wait to be accepted

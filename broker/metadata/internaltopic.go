@@ -56,9 +56,9 @@ var internalTopics = [...]InternalTopic{
 	{TransactionStateTopic, TransactionCoordinator, map[string]string{
 		config.CleanupPolicy:         "compact",
 		config.CompressionType:       "uncompressed",
-		config.MinInsyncReplicas:     "2",                     // transaction.state.log.min.isr
-		config.SegmentBytes:          strconv.Itoa(100 << 20), // transaction.state.log.segment.bytes
 		config.UncleanLeaderElection: "false",
+		// and min.insync.replicas and segment.bytes as transaction.state.log.min.isr and
+		// transaction.state.log.segment.bytes say
 	}},
 	{ShareGroupStateTopic, ShareCoordinator, map[string]string{
 		config.CleanupPolicy:     "delete",

@@ -41,6 +41,12 @@ func (c *Call) Authorized(name string) bool {
 	return c.access == Access{} || c.authorizer.Authorize(c.Session, c.access, name)
 }
 
+// May reports whether the session may do something to a resource of that name
+// which is not what the request's API asks for in the first place.
+func (c *Call) May(access Access, name string) bool {
+	return c.authorizer.Authorize(c.Session, access, name)
+}
+
 // permitted reports whether the call may go on as a whole.
 func (c *Call) permitted() bool {
 	return c.access.Resource != kmsg.ACLResourceTypeCluster || c.Authorized(ClusterResource)

@@ -1,0 +1,121 @@
+package broker
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/weirlab/weir/broker/group"
+	"github.com/weirlab/weir/broker/metadata"
+	"github.com/weirlab/weir/broker/transaction"
+)
+
+// newGroups makes the group coordinator.
+func (b *Broker) newGroups() *group.Coordinator {
+	return group.NewCoordinator(b.e, group.ConfigOf(b.cfg.Broker), internalLog{b.replicas, metadata.ConsumerOffsetsTopic}, b.controller.Image)
+}
+
+// newTransactions makes the transaction coordinator.
+func (b *Broker) newTransactions() *transaction.Coordinator {
+	return transaction.NewCoordinator(b.e, transaction.ConfigOf(b.cfg.Broker), transaction.Deps{
+		BrokerID:     b.cfg.NodeID,
+		Log:          internalLog{b.replicas, metadata.TransactionStateTopic},
+		Image:        b.controller.Image,
+		Version:      b.transactionVersion,
+		NewID:        b.producerIDs.next,
+		SpareID:      b.producerIDs.spare,
+		WriteMarkers: b.writeMarkers,
+	})
+}
+
+// coordinates is what the leadership of the partitions of an internal topic
+// decides about.
+type coordinates interface {
+	Lead(partition, epoch int32)
+	Resign(partition, epoch int32)
+}
+
+// followLeadership has the coordinators follow the leadership of the partitions
+// of their internal topics.
+func (b *Broker) followLeadership() {
+	b.replicas.OnLeadership(func(tp metadata.TopicPartition, epoch int32, leader bool) {
+		var c coordinates
+		switch tp.Topic {
+		case metadata.ConsumerOffsetsTopic:
+			c = b.groups
+		case metadata.TransactionStateTopic:
+			c = b.transactions
+		default:
+			return
+		}
+		if leader {
+			c.Lead(tp.Partition, epoch)
+		} else {
+			c.Resign(tp.Partition, epoch)
+		}
+	})
+}
+
+// countPartitions tells the coordinators how many partitions their topics have.
+func (b *Broker) countPartitions(image *metadata.Image) {
+	if t := image.Topic(metadata.ConsumerOffsetsTopic); t != nil {
+		b.groups.SetPartitions(int32(len(t.Partitions)))
+	}
+	if t := image.Topic(metadata.TransactionStateTopic); t != nil {
+		b.transactions.SetPartitions(int32(len(t.Partitions)))
+	}
+}
+
+const (
+	// markerLane begins the names of the lanes that carry markers.
+	markerLane = "markers to "
+
+	// markerTimeout is how long a broker has to write markers. It is long, as in
+	// Kafka (request.timeout.ms): what was given up may still be written.
+	markerTimeout = 30 * time.Second
+)
+
+// writeMarkers sends a broker markers, this one too.
+func (b *Broker) writeMarkers(to *metadata.Broker, req *kmsg.WriteTxnMarkersRequest) (*kmsg.WriteTxnMarkersResponse, error) {
+	resp, err := b.peers.request(to.Addr(), markerLaneTo(to.ID), req, markerTimeout)
+	if err != nil {
+		return nil, err
+	}
+	return resp.(*kmsg.WriteTxnMarkersResponse), nil
+}
+
+// markerLaneTo is the lane that carries a broker's markers. No such name begins another.
+func markerLaneTo(id int32) string { return fmt.Sprintf("%sbroker %d.", markerLane, id) }
+
+// giveUpMarkers fails the requests for markers that are under way to brokers
+// that were fenced: their partitions have other leaders, or will have.
+func (b *Broker) giveUpMarkers(image *metadata.Image, delta metadata.Delta) {
+	for _, id := range delta.Brokers {
+		if broker := image.Broker(id); broker != nil && broker.Fenced {
+			b.peers.cutOff(markerLaneTo(id))
+		}
+	}
+}
+
+// transactionVersion is the level of the feature transaction.version.
+func (b *Broker) transactionVersion() int16 { return transaction.NewestVersion }
+
+// internalTopicSettings are the broker settings of an internal topic.
+type internalTopicSettings struct {
+	partitions        int32
+	replicationFactor int16
+	minISR            int32 // 0 for what other topics have
+	segmentBytes      int32
+}
+
+// internalTopicSettings are those of the topics that this broker has coordinators for.
+func (b *Broker) internalTopicSettings(t metadata.CoordinatorType) (s internalTopicSettings, ok bool) {
+	switch t {
+	case metadata.GroupCoordinator:
+		return internalTopicSettings{b.cfg.OffsetsPartitions, b.cfg.OffsetsReplicationFactor, 0, b.cfg.OffsetsSegmentBytes}, true
+	case metadata.TransactionCoordinator:
+		return internalTopicSettings{b.cfg.TransactionsPartitions, b.cfg.TransactionsReplicationFactor, b.cfg.TransactionsMinISR, b.cfg.TransactionsSegmentBytes}, true
+	}
+	return s, false
+}
