@@ -25,14 +25,16 @@ func (c *court) conservation(context.Context) {
 		sum, last := int64(0), time.Duration(0)
 		balance := map[*TransactOp]int64{}
 		var parts []*partition
-		deletes := false
+		deletes, whole := false, true
 		for _, p := range c.parts {
 			if p.tp.Topic != topic {
 				continue
 			}
 			parts = append(parts, p)
 			deletes = deletes || p.topic.Deletes
-			for v, at := range p.shown() {
+			shown, read := p.shown()
+			whole = whole && p.log.shownBetween(read, p.log.end(), true) == nil
+			for v, at := range shown {
 				c.cur.Inputs++
 				if t := amounts[v]; t != nil {
 					sum += moved[v]
@@ -42,6 +44,10 @@ func (c *court) conservation(context.Context) {
 			}
 		}
 		if sum == 0 || len(parts) == 0 {
+			continue
+		}
+		if !whole {
+			c.giveUp("no consumer with read_committed came to the end of " + topic)
 			continue
 		}
 		if loss := c.lossOf(append(coordinators(c.parts, TransactionTopic), parts...), -1); loss != nil {
@@ -64,15 +70,17 @@ func (c *court) conservation(context.Context) {
 }
 
 // shown are the values that consumers with read_committed were given of a
-// partition, each once, with when. What is gone since does not count.
-func (p *partition) shown() map[int64]time.Duration {
-	all := map[int64]time.Duration{}
+// partition, each once, with when, and the offset behind the last. What is gone
+// since does not count.
+func (p *partition) shown() (all map[int64]time.Duration, next int64) {
+	all = map[int64]time.Duration{}
 	for i := range p.polls {
 		poll := &p.polls[i]
 		if !poll.ReadCommitted {
 			continue
 		}
 		for _, r := range poll.runs {
+			next = max(next, r.end())
 			for k := range r.Count {
 				if v := r.at(k); v != None && p.log.holds(p.topic, r.Offset+k, v) {
 					all[v] = max(all[v], poll.Return)
@@ -80,7 +88,7 @@ func (p *partition) shown() map[int64]time.Duration {
 			}
 		}
 	}
-	return all
+	return all, next
 }
 
 // exactlyOnce is K17: every record that a pipeline's group has committed to be

@@ -99,8 +99,8 @@ func (c *court) openUntil(t *TransactOp) time.Duration {
 		until = min(until, t.Asked)
 	}
 	for i := range c.h.Inits {
-		if n := &c.h.Inits[i]; n.ID == t.ID && n.Call > t.Call {
-			until = min(until, n.Call)
+		if n := &c.h.Inits[i]; n.ID == t.ID && n.Return > t.Call {
+			until = min(until, max(t.Call, n.Call))
 		}
 	}
 	for i := range c.h.Faults {

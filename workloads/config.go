@@ -72,6 +72,23 @@ func workload(s *scenario.Scenario, bootstrap []string) (program.Config, error) 
 			cfg.Programs = append(cfg.Programs, &program.Seek{
 				Consume: program.Consume{Topic: topic.Name, Consumers: c.Clients(), Consumer: consumerConfig(c.Properties)}, Slow: c.Slow.Value(),
 			})
+		case *scenario.Transfers:
+			producer, err := producerConfig(c.Properties)
+			if err != nil {
+				return cfg, err
+			}
+			cfg.Programs = append(cfg.Programs, &program.Transfer{
+				Topic: topic.Name, Transfers: c.Clients(), Transacting: transacting(&c.Transactions, producer), Moves: int(c.Moves.Value()),
+			})
+		case *scenario.Pipelines:
+			producer, err := producerConfig(c.Properties)
+			if err != nil {
+				return cfg, err
+			}
+			cfg.Programs = append(cfg.Programs, &program.Pipeline{
+				Consume:     program.Consume{Topic: topic.Name, Consumers: c.Clients(), Group: c.Group, Consumer: consumerConfig(c.Properties)},
+				Transacting: transacting(&c.Transactions, producer), To: c.To,
+			})
 		case *scenario.Committers:
 			cfg.Programs = append(cfg.Programs, &program.Register{
 				Topic: topic.Name, Registers: c.Clients(), Group: scenario.CommittersGroup(committers),
@@ -83,6 +100,14 @@ func workload(s *scenario.Scenario, bootstrap []string) (program.Config, error) 
 		}
 	}
 	return cfg, nil
+}
+
+func transacting(t *scenario.Transacting, producer client.ProducerConfig) program.Transacting {
+	return program.Transacting{
+		Producer: producer, IDs: int(t.IDs.Value()),
+		Every: program.Bounds{Min: t.Every.Min, Max: t.Every.Max}, Pause: program.Bounds{Min: t.Pause.Min, Max: t.Pause.Max},
+		AbortOneIn: t.AbortOneIn.Value(), DieOneIn: t.DieOneIn.Value(), PauseOneIn: t.PauseOneIn.Value(),
+	}
 }
 
 // arrivals are by their names in scenarios.
@@ -111,6 +136,7 @@ func producerConfig(p scenario.Properties) (client.ProducerConfig, error) {
 	c.Compression, _ = compression.Parse(p.Text("compression.type", "none")) // the scenario was checked
 	c.ResendUnderNewEpoch = p.Bool("weir.resend.under.new.epoch", false)
 	c.DeliveryTimeout = p.Millis("delivery.timeout.ms", c.DeliveryTimeout)
+	c.TransactionTimeout = p.Millis("transaction.timeout.ms", 0)
 	if retries, ok := p["retries"]; ok {
 		if c.Retries = int(p.Int("retries", 0)); retries == "0" {
 			c.Retries = client.NoRetries

@@ -148,6 +148,12 @@ func Settings(s *scenario.Scenario) []reports.Setting {
 	if n := scenario.Count[*scenario.Administrators](s.Load); n > 0 {
 		set("", "administrators", n)
 	}
+	if n := scenario.Count[*scenario.Transfers](s.Load); n > 0 {
+		set("", "clients that transfer", n)
+	}
+	if n := scenario.Count[*scenario.Pipelines](s.Load); n > 0 {
+		set("", "members of pipelines", n)
+	}
 	producers := scenario.Of[*scenario.Producers](s.Load)
 	for i, p := range producers {
 		which := programOf(producers, i, "producers", "")

@@ -192,7 +192,7 @@ func (r *consuming) read() {
 		if w.now(r.e) >= deadline {
 			return
 		}
-		if w.producing.Load() > 0 || !w.over(r.e) {
+		if w.producing.Load()+w.piping.Load() > 0 || !w.over(r.e) {
 			continue
 		}
 		if ends == nil {
@@ -212,15 +212,8 @@ func (r *consuming) caughtUp(ends map[client.TopicPartition]int64) bool {
 	if r.p.Group != "" {
 		parts = r.p.topic.every(0, 1)
 	}
-	for _, tp := range parts {
-		if _, known := ends[tp]; known {
-			continue
-		}
-		end, _, err := r.c.Admin().ListOffset(tp, client.TimestampLatest, probeTimeout)
-		if err != nil {
-			return false
-		}
-		ends[tp] = end
+	if !r.learnEnds(parts, ends) {
+		return false
 	}
 	positions := make([]int64, len(parts))
 	if r.p.Group == "" {
@@ -239,6 +232,21 @@ func (r *consuming) caughtUp(ends map[client.TopicPartition]int64) bool {
 		if positions[i] < ends[tp] {
 			return false
 		}
+	}
+	return true
+}
+
+// learnEnds looks up the ends of partitions that are not known yet.
+func (r *consuming) learnEnds(parts []client.TopicPartition, ends map[client.TopicPartition]int64) bool {
+	for _, tp := range parts {
+		if _, known := ends[tp]; known {
+			continue
+		}
+		end, _, err := r.c.Admin().ListOffset(tp, client.TimestampLatest, probeTimeout)
+		if err != nil {
+			return false
+		}
+		ends[tp] = end
 	}
 	return true
 }
@@ -270,6 +278,11 @@ func (r *consuming) commit() {
 
 // fetchCommitted reads what the group has committed, and takes it down.
 func (r *consuming) fetchCommitted(parts []client.TopicPartition) (offsets []int64, ok bool) {
+	return r.fetchOffsets(parts, r.c.FetchOffsets)
+}
+
+// fetchOffsets reads what the group has committed in one way or another.
+func (r *consuming) fetchOffsets(parts []client.TopicPartition, how func(string, []client.TopicPartition, time.Duration) ([]int64, int32, error)) (offsets []int64, ok bool) {
 	w := r.w
 	numbers := make([]int64, len(parts))
 	for i, tp := range parts {
@@ -279,7 +292,7 @@ func (r *consuming) fetchCommitted(parts []client.TopicPartition) (offsets []int
 			Broker: linearizability.None, LeaderEpoch: linearizability.None,
 		})
 	}
-	offsets, broker, err := r.c.FetchOffsets(r.p.Group, parts, probeTimeout)
+	offsets, broker, err := how(r.p.Group, parts, probeTimeout)
 	for i, n := range numbers {
 		done := linearizability.Op{Time: r.e.Now(), Type: linearizability.OK, Broker: broker, LeaderEpoch: linearizability.None}
 		if err != nil {

@@ -71,10 +71,13 @@ type Workload struct {
 	authors   []*Produce // in order of their producers' numbers, without a gap
 	stamped   bool       // every author's records carry their time
 	processes int64      // of the history, claimed so far
+	// Clients whose transactions send records, so far.
+	transacting int64
 
 	// Shared by the programs, and read from outside while they run.
 	stop                         atomic.Bool
 	running, producing           atomic.Int64
+	piping                       atomic.Int64 // clients that make records of what they read
 	sent, acked, failed, unknown atomic.Int64
 	consumed                     atomic.Int64
 	due, read                    atomic.Int64 // records that consumers have yet to be given, and were, once per reading program

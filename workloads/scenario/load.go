@@ -50,6 +50,8 @@ type Program struct {
 	Members        *Members        `yaml:"members,omitempty"`
 	Administrators *Administrators `yaml:"administrators,omitempty"`
 	Seekers        *Seekers        `yaml:"seekers,omitempty"`
+	Transfers      *Transfers      `yaml:"transfers,omitempty"`
+	Pipelines      *Pipelines      `yaml:"pipelines,omitempty"`
 }
 
 // Clients is a kind of program: settings of clients that do the same.
@@ -69,6 +71,9 @@ type Clients interface {
 // grouped are programs whose clients may be members of a consumer group.
 type grouped interface{ group() string }
 
+// writer are programs that write to another topic than the one that they work on.
+type writer interface{ writes() string }
+
 // each lists what is set.
 func (p Program) each() (kinds []string, all []Clients) {
 	add := func(kind string, set bool, c Clients) {
@@ -82,6 +87,8 @@ func (p Program) each() (kinds []string, all []Clients) {
 	add("members", p.Members != nil, p.Members)
 	add("administrators", p.Administrators != nil, p.Administrators)
 	add("seekers", p.Seekers != nil, p.Seekers)
+	add("transfers", p.Transfers != nil, p.Transfers)
+	add("pipelines", p.Pipelines != nil, p.Pipelines)
 	return kinds, all
 }
 
@@ -138,6 +145,12 @@ func (l Load) draw(seed uint64, topics []Topic) Load {
 		if p.Producers != nil {
 			p.Producers.lengthen(c.(*Producers), l.Properties, was.Properties)
 		}
+		if t := p.Transfers; t != nil {
+			t.Properties = lengthenDelivery(t.Properties, c.(*Transfers).Properties, l.Properties, was.Properties)
+		}
+		if t := p.Pipelines; t != nil {
+			t.Properties = lengthenDelivery(t.Properties, c.(*Pipelines).Properties, l.Properties, was.Properties)
+		}
 		return p
 	}
 	l.Producers = *one(&was.Producers, "load.producers").Producers
@@ -150,7 +163,13 @@ func (l Load) draw(seed uint64, topics []Topic) Load {
 		path := fmt.Sprintf("load.programs.%s.%s", kinds[0], some[0].On())
 		seen[path]++
 		drawn := one(some[0], fmt.Sprintf("%s.%d", path, seen[path]))
-		gone := some[0].On() != "" && !slices.ContainsFunc(topics, func(t Topic) bool { return t.Name == some[0].On() })
+		there := func(name string) bool {
+			return slices.ContainsFunc(topics, func(t Topic) bool { return t.Name == name })
+		}
+		gone := some[0].On() != "" && !there(some[0].On())
+		if w, ok := some[0].(writer); ok {
+			gone = gone || !there(w.writes())
+		}
 		if _, some := drawn.each(); some[0].Clients() > 0 && !gone {
 			l.Programs = append(l.Programs, drawn)
 		}
@@ -195,6 +214,11 @@ func (s *Scenario) checkPrograms() (string, error) {
 		}
 		if _, ok := s.TopicOf(c.On()); !ok && (c.On() != "" || c.Clients() > 0) {
 			return join(path, "topic"), s.noTopic(c.On())
+		}
+		if w, ok := c.(writer); ok {
+			if _, there := s.TopicOf(w.writes()); !there {
+				return join(path, "to"), s.noTopic(w.writes())
+			}
 		}
 		if k, ok := c.(grouped); ok && k.group() != "" {
 			if before, taken := groups[k.group()]; taken {

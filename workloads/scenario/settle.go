@@ -120,16 +120,7 @@ func (l *Load) settle(was *Load) {
 // lengthen makes delivery.timeout.ms of producers at least linger.ms and
 // request.timeout.ms together, as Kafka demands, if one of the three was drawn.
 func (p *Producers) lengthen(was *Producers, l, wasL Properties) {
-	const linger, request, delivery = "linger.ms", "request.timeout.ms", "delivery.timeout.ms"
-	free := was.Properties.drawn(linger) || was.Properties.drawn(delivery) || wasL.drawn(request)
-	least := p.Properties.Int(linger, 0) + l.Int(request, 30_000)
-	if !free || p.Properties.Int(delivery, 120_000) >= least {
-		return
-	}
-	if p.Properties == nil {
-		p.Properties = Properties{}
-	}
-	p.Properties[delivery] = strconv.FormatInt(least, 10)
+	p.Properties = lengthenDelivery(p.Properties, was.Properties, l, wasL)
 }
 
 // settle takes away what does not go with what was drawn.

@@ -70,5 +70,5 @@ func JudgedTopics(s *scenario.Scenario) []linearizability.Topic {
 // usesGroups says whether clients of the load commit offsets.
 func usesGroups(s *scenario.Scenario) bool {
 	grouped := func(c *scenario.Consumers) bool { return c.Group != "" }
-	return scenario.Count[*scenario.Committers](s.Load)+scenario.Count[*scenario.Members](s.Load) > 0 || slices.ContainsFunc(scenario.Of[*scenario.Consumers](s.Load), grouped)
+	return scenario.Count[*scenario.Committers](s.Load)+scenario.Count[*scenario.Members](s.Load)+scenario.Count[*scenario.Pipelines](s.Load) > 0 || slices.ContainsFunc(scenario.Of[*scenario.Consumers](s.Load), grouped)
 }
