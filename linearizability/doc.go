@@ -98,9 +98,27 @@
 // is a linearizable register, for which Porcupine is used (K8). A partition has
 // one owner in each generation of a group, and members of older ones commit
 // nothing (K9). A leader epoch has one leader (K12). What an administrator was
-// told is done is done (K15). Once all has healed, sends are answered and
-// consumers get everything (K10), and in the end all replicas agree, those of
+// told is done is done (K15). Once all has healed, sends are answered,
+// transactions end and consumers get everything (K10), and in the end all replicas agree, those of
 // internal topics too (K11).
+//
+// # Transactions
+//
+// What became of a transaction is read off the final log: in each partition it ends
+// with the next marker of its producer. A producer is told the truth about its
+// transaction, which takes effect everywhere or nowhere, the same for everybody if
+// nobody could tell the producer; and nothing that it does after another has begun
+// with its transactional id takes effect (K6). Nobody reads with read_committed what
+// is aborted, or anything behind a transaction that cannot have ended yet, because
+// its producer had not asked, nobody had fenced it and its time was not over (K5).
+// That what is committed is seen at once is not promised: a coordinator answers
+// before it has written the markers. Where transactions move amounts that add up to
+// nothing, what is shown does too (K16); a pipeline makes one committed record of
+// each that its group has committed to be past (K17). Offsets that are committed in
+// transactions are part of the register (K8) from when they are sent to when the
+// transaction is known to have ended. A permitted loss in the partition of
+// [TransactionTopic] that holds the transactional id, or in one that the transaction
+// wrote to, excuses what it may have done to the transaction.
 //
 // # Excuses
 //
