@@ -1,24 +1,8 @@
 package faults
 
-import "github.com/weirlab/weir/env"
-
 // TornWrite is a write that is torn.
 const TornWrite Kind = "torn-write"
 
 func tornWrite() *kind {
-	return &kind{
-		name: TornWrite,
-		what: "of writes to files of a class, all or the first count, only the sectors before some point reach the device; " +
-			"only who reads the device again, after a loss of power, can tell",
-		ends:     "writes that arrive",
-		survives: "nothing acknowledged is lost while the machine keeps its power; after that only what recovery reads anew is checked, so that a log may refuse to be read",
-		takes:    takesNode,
-		may:      takesFiles | takesCount,
-		check:    checkFiles,
-		describe: onFiles,
-		strike: with(func(d BadDisks, e env.Env, f Fault, h Hit) (*Strike, error) {
-			return d.BetrayWrites(e, h.node(), f.Files, f.Count, TornWrite)
-		}),
-		draws: []drawing{{name: "torn-write", what: "logs of a broker that loses power meanwhile", lossy: true, beyond: true, draw: drawLie(TornWrite)}},
-	}
+	return betrayedWrite(TornWrite, "of writes to files of a class, all or the first count, only the sectors before some point reach the device")
 }
