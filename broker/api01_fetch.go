@@ -7,6 +7,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/weirlab/weir/broker/fetchsession"
 	"github.com/weirlab/weir/broker/metadata"
 	"github.com/weirlab/weir/broker/protocol"
 	"github.com/weirlab/weir/broker/replication"
@@ -19,7 +20,7 @@ import (
 //
 //	v4  first with record batches; isolation level
 //	v5  log start offset
-//	v7  fetch sessions (KIP-227): this broker opens none, so every fetch is full
+//	v7  fetch sessions (KIP-227)
 //	v9  current leader epoch (KIP-320)
 //	v11 client rack (KIP-392): the leader serves every fetch itself
 //	v12 flexible; divergence by epoch instead of OffsetForLeaderEpoch (KIP-595)
@@ -44,6 +45,7 @@ type fetchMemory struct {
 	topics     []kmsg.FetchResponseTopic
 	partitions []kmsg.FetchResponseTopicPartition
 	resp       kmsg.FetchResponse
+	turn       fetchsession.Turn
 }
 
 // Release implements protocol.Kept.
@@ -56,7 +58,8 @@ func (m *fetchMemory) Release() {
 	clear(m.parts)
 	clear(m.topics)
 	clear(m.partitions)
-	*m = fetchMemory{parts: m.parts[:0], fetch: m.fetch, topics: m.topics[:0], partitions: m.partitions[:0]}
+	m.turn.Release()
+	*m = fetchMemory{parts: m.parts[:0], fetch: m.fetch, topics: m.topics[:0], partitions: m.partitions[:0], turn: m.turn}
 }
 
 func (b *Broker) fetch(call *protocol.Call, req *kmsg.FetchRequest) kmsg.Response {
@@ -69,13 +72,18 @@ func (b *Broker) fetch(call *protocol.Call, req *kmsg.FetchRequest) kmsg.Respons
 		call.Kept = mem
 	}
 	mem.Release() // in tests of handlers nobody has
-	if continuesSession(req) {
-		mem.resp.ErrorCode = kerr.FetchSessionIDNotFound.Code
+	replicaID, replicaEpoch := req.ReplicaID, int64(-1)
+	if req.Version >= 15 {
+		replicaID, replicaEpoch = req.ReplicaState.ID, req.ReplicaState.Epoch
+	}
+	if code := b.sessions.Open(&mem.turn, req, replicaID >= 0); code != 0 {
+		mem.resp.ErrorCode = code
 		return &mem.resp
 	}
+	req = mem.turn.Request
 	params := replication.FetchParams{
-		ReplicaID:     req.ReplicaID,
-		ReplicaEpoch:  -1,
+		ReplicaID:     replicaID,
+		ReplicaEpoch:  replicaEpoch,
 		MaxWait:       time.Duration(req.MaxWaitMillis) * time.Millisecond,
 		MinBytes:      req.MinBytes,
 		MaxBytes:      req.MaxBytes,
@@ -84,10 +92,7 @@ func (b *Broker) fetch(call *protocol.Call, req *kmsg.FetchRequest) kmsg.Respons
 		Reserve:       call.Reserve,
 		Memory:        &mem.fetch,
 	}
-	if req.Version >= 15 {
-		params.ReplicaID, params.ReplicaEpoch = req.ReplicaState.ID, req.ReplicaState.Epoch
-	}
-	if params.ReplicaID >= 0 {
+	if replicaID >= 0 {
 		call.FromReplica()
 	}
 	image := b.controller.Image()
@@ -97,16 +102,8 @@ func (b *Broker) fetch(call *protocol.Call, req *kmsg.FetchRequest) kmsg.Respons
 		image = nil
 	}
 	mem.answer(req, results, image)
+	mem.turn.Settle(&mem.resp)
 	return &mem.resp
-}
-
-// continuesSession reports whether a fetch goes on with a session, of which there
-// are none here. One with session epoch 0 asks for a session to begin and one
-// with -1 for none, whichever session it names: both are answered in full, and
-// the answer's session id, 0, says that no session was begun (Kafka's
-// FetchManager.newContext).
-func continuesSession(req *kmsg.FetchRequest) bool {
-	return req.Version >= 7 && req.SessionEpoch != 0 && req.SessionEpoch != -1
 }
 
 func isMetadataFetch(req *kmsg.FetchRequest) bool {

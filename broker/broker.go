@@ -14,6 +14,7 @@ import (
 
 	"github.com/weirlab/weir/broker/config"
 	"github.com/weirlab/weir/broker/controller"
+	"github.com/weirlab/weir/broker/fetchsession"
 	"github.com/weirlab/weir/broker/group"
 	"github.com/weirlab/weir/broker/metadata"
 	"github.com/weirlab/weir/broker/protocol"
@@ -30,6 +31,7 @@ type Broker struct {
 	static      config.Static // of cfg
 	settings    atomic.Pointer[config.Broker]
 	incarnation [16]byte
+	sessions    *fetchsession.Cache
 	directory   [16]byte // of log.dirs
 
 	metaLog      *storage.Log
@@ -71,6 +73,7 @@ func Start(e env.Env, cfg Config) (*Broker, error) {
 	b.settings.Store(&b.cfg.Broker)
 	b.memory = protocol.NewMemory(e, cfg.QueuedMaxBytes, cfg.QueuedMaxBytes)
 	b.producerIDs = newProducerIDs(e, b.allotProducerIDs)
+	b.sessions = fetchsession.New(e, fetchsession.Config{Slots: cfg.FetchSessionSlots, Eviction: cfg.FetchSessionEviction})
 	// A process must not be taken for the one before it, so its identity
 	// depends on when it began.
 	_, _ = e.Rand("incarnation", fmt.Sprintf("node %d at %d", cfg.NodeID, e.Now())).Read(b.incarnation[:])

@@ -208,6 +208,26 @@ var brokerProbes = map[string]probe{
 
 	"metadata.log.max.record.bytes.between.snapshots": {value: "1", plain: false, set: true, observe: snapshotIsTaken},
 	"metadata.log.max.snapshot.interval.ms":           {value: "60000", plain: false, set: true, observe: snapshotIsTaken},
+	"max.incremental.fetch.session.cache.slots": {value: "2", plain: 5, set: 2, observe: func(w *world, topic string) any {
+		must(w.tryCreate(topic, 1, nil))
+		w.leader(topic)
+		began := 0
+		for range 5 {
+			if w.fetchSession(topic) != 0 {
+				began++
+			}
+		}
+		return began
+	}},
+	"min.incremental.fetch.session.eviction.ms": {value: "5000", with: map[string]string{"max.incremental.fetch.session.cache.slots": "1"}, plain: false, set: true,
+		observe: func(w *world, topic string) any {
+			must(w.tryCreate(topic, 1, nil))
+			w.leader(topic)
+			w.fetchSession(topic)
+			w.sleep(30 * time.Second)
+			return w.fetchSession(topic) != 0
+		}},
+
 	"log.retention.check.interval.ms": {value: "1000", plain: int64(0), set: int64(1), observe: func(w *world, topic string) any {
 		must(w.tryCreate(topic, 1, map[string]string{"internal.segment.bytes": "100", "retention.ms": "3600000"}))
 		w.mustProduce(topic, w.batchOf(3*hour, "old"))

@@ -10,44 +10,59 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// This broker keeps no fetch sessions (KIP-227). Whoever asks for a session, or
-// for none, is answered in full; whoever goes on with one learns that there is
-// none.
-func TestFetchesBeginNoSession(t *testing.T) {
+// Fetch sessions (KIP-227): after the first, full answer a client is told what is
+// new, and a request lists what has changed.
+func TestAFetchSessionTellsWhatIsNew(t *testing.T) {
 	ctx := testContext(t)
 	c := startCluster(t, 1, nil)
-	c.createTopic(ctx, "orders", 1)
-	cl := c.client()
-	for _, s := range []struct {
-		id, epoch int32
-		want      int16
-	}{
-		{0, -1, 0}, {0, 0, 0}, {-1, -1, 0}, {5, -1, 0}, {5, 0, 0}, {-1, 0, 0},
-		{0, 3, kerr.FetchSessionIDNotFound.Code}, {5, 1, kerr.FetchSessionIDNotFound.Code}, {5, -2, kerr.FetchSessionIDNotFound.Code},
-	} {
-		for _, isolation := range []int8{0, 1} {
-			req := kmsg.NewPtrFetchRequest()
-			req.SessionID, req.SessionEpoch, req.IsolationLevel, req.MaxBytes = s.id, s.epoch, isolation, 1<<20
+	c.createTopic(ctx, "orders", 3)
+	cl := c.client(kgo.RecordPartitioner(kgo.ManualPartitioner()))
+	ask := func(version int16, id, epoch int32, isolation int8, partitions ...int32) *kmsg.FetchResponse {
+		req := kmsg.NewPtrFetchRequest()
+		req.SessionID, req.SessionEpoch, req.IsolationLevel, req.MaxBytes = id, epoch, isolation, 1<<20
+		for _, n := range partitions {
 			part := kmsg.NewFetchRequestTopicPartition()
-			part.PartitionMaxBytes = 1 << 20
+			part.Partition, part.PartitionMaxBytes = n, 1<<20
 			topic := kmsg.NewFetchRequestTopic()
 			topic.Topic, topic.Partitions = "orders", append(topic.Partitions, part)
 			req.Topics = append(req.Topics, topic)
-			resp, err := cl.Broker(1).Request(ctx, pinned{req, 11})
-			require.NoError(t, err)
-			answer, name := resp.(*kmsg.FetchResponse), fmt.Sprintf("session %d epoch %d", s.id, s.epoch)
-			require.Equal(t, s.want, answer.ErrorCode, name)
-			require.Zero(t, answer.SessionID, name)
-			if s.want != 0 {
-				require.Empty(t, answer.Topics, name)
-				continue
-			}
-			p := answer.Topics[0].Partitions[0]
-			require.Zero(t, p.ErrorCode, name)
+		}
+		resp, err := cl.Broker(1).Request(ctx, pinned{req, version})
+		require.NoError(t, err)
+		return resp.(*kmsg.FetchResponse)
+	}
+	count := func(answer *kmsg.FetchResponse) (n int) {
+		for _, topic := range answer.Topics {
+			n += len(topic.Partitions)
+		}
+		return n
+	}
+	for version := int16(7); version <= 12; version++ {
+		for _, isolation := range []int8{0, 1} {
+			name := fmt.Sprintf("version %d, isolation level %d", version, isolation)
+			first := ask(version, 0, 0, isolation, 0, 1, 2)
+			require.NotZero(t, first.SessionID, name)
+			require.Equal(t, 3, count(first), name)
+			p := first.Topics[0].Partitions[0]
 			require.NotNil(t, p.RecordBatches, name)
 			require.Equal(t, isolation == 1, p.AbortedTransactions != nil, "only who reads what is committed is told of aborted transactions")
+			next := ask(version, first.SessionID, 1, isolation)
+			require.Zero(t, next.ErrorCode, name)
+			require.Equal(t, first.SessionID, next.SessionID, name)
+			require.Zero(t, count(next), name)
+			again := ask(version, first.SessionID, 1, isolation)
+			require.Equal(t, kerr.InvalidFetchSessionEpoch.Code, again.ErrorCode, name)
+			require.Zero(t, count(again), name)
+			require.Zero(t, ask(version, first.SessionID, -1, isolation, 0).SessionID, name)
+			require.Equal(t, kerr.FetchSessionIDNotFound.Code, ask(version, first.SessionID, 2, isolation).ErrorCode, name)
 		}
 	}
+	id := ask(12, 0, 0, 0, 0, 1, 2).SessionID
+	require.NoError(t, cl.ProduceSync(ctx, &kgo.Record{Topic: "orders", Partition: 1, Value: []byte("x")}).FirstErr())
+	news := ask(12, id, 1, 0)
+	require.Equal(t, 1, count(news))
+	require.EqualValues(t, 1, news.Topics[0].Partitions[0].Partition)
+	require.NotEmpty(t, news.Topics[0].Partitions[0].RecordBatches)
 }
 
 func TestListOffsetsKnowsTheTimestampsOfItsVersion(t *testing.T) {

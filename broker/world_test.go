@@ -302,6 +302,13 @@ func (w *world) mustProduce(topic string, batch []byte) {
 	}
 }
 
+// fetchSession is the session that a consumer of a topic's only partition gets, 0
+// for none.
+func (w *world) fetchSession(topic string) int32 {
+	return w.ask(w.leader(topic), &kmsg.FetchRequest{ReplicaID: -1, MaxBytes: 1 << 20, Topics: []kmsg.FetchRequestTopic{{Topic: topic,
+		Partitions: []kmsg.FetchRequestTopicPartition{{PartitionMaxBytes: 1 << 20, CurrentLeaderEpoch: -1}}}}}, 11).(*kmsg.FetchResponse).SessionID
+}
+
 // batches are what a consumer reads of a topic's only partition.
 func (w *world) batches(topic string) []storage.Batch {
 	id := w.leader(topic)

@@ -63,6 +63,8 @@ type Broker struct {
 	MetadataSnapshotInterval time.Duration // metadata.log.max.snapshot.interval.ms; 0 for no limit
 	ReplicaFetchAnswerBytes  int32         // replica.fetch.response.max.bytes
 	FetchMaxBytes            int32         // fetch.max.bytes
+	FetchSessionSlots        int           // max.incremental.fetch.session.cache.slots
+	FetchSessionEviction     time.Duration // min.incremental.fetch.session.eviction.ms
 
 	given map[string]string // as given to Set; never changed, only replaced
 }

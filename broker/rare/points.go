@@ -91,6 +91,7 @@ var coordinatorPoints = []Point{
 }
 
 var serverPoints = []Point{
+	{"fetchsession/evicted", "forgets the session that a fetch goes on with", "room may be made for another one at any time; the client begins anew"},
 	{"protocol/connection-ended", "ends a connection between two requests", "connections end at any time"},
 	{"protocol/request-late", "waits up to 50 ms before a request is looked at", "it may have been under way for so long"},
 	{"protocol/unpipelined", "does a request once those before it are answered", "how many of a connection's requests are done at a time is the server's affair"},
