@@ -75,7 +75,8 @@ type Peer interface {
 // AppendPartition is one partition's part of a produce request.
 type AppendPartition struct {
 	TP      metadata.TopicPartition
-	Records []byte // record batches; offsets and epochs are written in place
+	TopicID metadata.TopicID // by which it was named; zero if by name
+	Records []byte           // record batches; offsets and epochs are written in place
 
 	// Internal is set for records that the broker itself makes.
 	Internal bool
@@ -155,6 +156,10 @@ type FetchResult struct {
 	LeaderID         int32 // where to go instead, with NOT_LEADER_OR_FOLLOWER and FENCED_LEADER_EPOCH; else -1
 	LeaderEpoch      int32 // -1 if LeaderID is
 	Records          []byte
+
+	// Aborted are the aborted transactions that have records among Records, if
+	// committed ones were asked for.
+	Aborted []storage.AbortedTransaction
 }
 
 // ListOffsetsResult answers one partition of a ListOffsets request.
@@ -201,12 +206,17 @@ type ReplicaView struct {
 	LogStartOffset int64
 	LogEndOffset   int64
 	HighWatermark  int64
-	Replicas       []int32
-	ISR            []int32 // committed, as this replica knows it
-	MaximalISR     []int32 // ISR with a proposed expansion (KIP-497); nil unless leader
-	MinISR         int32   // effective: at most the number of replicas
-	StorageFailed  bool
-	Log            *storage.Log // to read and compare; never to write
+
+	// LastStableOffset is up to where readers of committed records may read: the
+	// high watermark, or where the first transaction begins whose end is not below it.
+	LastStableOffset int64
+
+	Replicas      []int32
+	ISR           []int32 // committed, as this replica knows it
+	MaximalISR    []int32 // ISR with a proposed expansion (KIP-497); nil unless leader
+	MinISR        int32   // effective: at most the number of replicas
+	StorageFailed bool
+	Log           *storage.Log // to read and compare; never to write
 }
 
 // LeadershipListener hears that this broker began (leader true) or ceased to

@@ -62,7 +62,7 @@ func (m *Manager) BeginAppend(parts []AppendPartition, acks int16) *PendingAppen
 			continue
 		}
 		p := m.partition(parts[i].TP)
-		if p == nil {
+		if p == nil || !parts[i].TopicID.IsZero() && parts[i].TopicID != p.topicID {
 			pa.results[i] = appendError(m.missing(parts[i].TP), "this broker has no replica of "+parts[i].TP.String())
 			if parts[i].Local != nil {
 				*parts[i].Local = pa.results[i]

@@ -206,7 +206,7 @@ func (m *Manager) read(params *FetchParams, parts []FetchPartition, results []Fe
 		if limit <= 0 && read || m.lab.Rare("replication/partition-left-out") {
 			continue
 		}
-		n := what.p.read(&results[i], lent.take, parts[i].FetchOffset, what, int32(max(limit, 0)), !read)
+		n := what.p.read(&results[i], lent.take, parts[i].FetchOffset, what, int32(max(limit, 0)), !read, params.ReadCommitted && !params.follower())
 		room -= n
 		read = read || n > 0
 	}
@@ -214,12 +214,19 @@ func (m *Manager) read(params *FetchParams, parts []FetchPartition, results []Fe
 }
 
 // read reads the records of one partition and returns how many bytes.
-func (p *partition) read(result *FetchResult, lend func(int) []byte, offset int64, what *fetchRange, maxBytes int32, minOne bool) int64 {
+func (p *partition) read(result *FetchResult, lend func(int) []byte, offset int64, what *fetchRange, maxBytes int32, minOne, committed bool) int64 {
 	// No lock is held: the replica may lose its role, and its log be cut.
 	if d := p.m.lab.Late("replication/read-late", 100*time.Millisecond); d > 0 {
 		p.m.stopping.Wait(d)
 	}
-	records, err := p.log.ReadInto(lend, offset, what.upTo, maxBytes, minOne)
+	var records []byte
+	var aborted []storage.AbortedTransaction
+	var err error
+	if committed {
+		records, aborted, err = p.log.ReadCommittedInto(lend, offset, what.upTo, maxBytes, minOne)
+	} else {
+		records, err = p.log.ReadInto(lend, offset, what.upTo, maxBytes, minOne)
+	}
 	// What was read without the lock counts only if nobody can have cut the
 	// log meanwhile (KAFKA-18723).
 	if p.leading.Load() != what.epoch && !planted.Is("bytes-of-a-later-epoch") {
@@ -230,7 +237,7 @@ func (p *partition) read(result *FetchResult, lend func(int) []byte, offset int6
 		*result = p.readError(err)
 		return 0
 	}
-	result.Records = records
+	result.Records, result.Aborted = records, aborted
 	return int64(len(records))
 }
 

@@ -27,6 +27,9 @@ func (m *Manager) ListOffsets(tp metadata.TopicPartition, timestampMs int64, cur
 	p.mu.Lock()
 	code := p.checkEpoch(currentLeaderEpoch)
 	epoch, start, mark, committed := p.state.LeaderEpoch(), p.state.Log().Start, p.state.HighWatermark(), p.state.HighWatermark() >= p.state.EpochStart()
+	if readCommitted {
+		mark = p.log.LastStableOffset(mark)
+	}
 	p.mu.Unlock()
 	switch {
 	case code != 0:
@@ -39,9 +42,6 @@ func (m *Manager) ListOffsets(tp metadata.TopicPartition, timestampMs int64, cur
 		p.m.lab.Rare("replication/offset-unavailable"): // as at the beginning of an epoch
 		return failed(kerr.OffsetNotAvailable.Code)
 	case timestampMs == TimestampLatest:
-		if readCommitted {
-			mark = p.log.LastStableOffset(mark)
-		}
 		return ListOffsetsResult{Offset: mark, Timestamp: -1, LeaderEpoch: epoch}
 	}
 	// The search may read all of the log, so it is done without the lock. What
@@ -222,20 +222,4 @@ func (m *Manager) LoadCommitted(tp metadata.TopicPartition, epoch int32, timeout
 		return fmt.Errorf("replication: load %v: epoch %d is over: %w", tp, epoch, kerr.NotLeaderForPartition)
 	}
 	return nil
-}
-
-// Producers lists the producers of a partition that this broker leads, as its
-// log knows them, or says why it cannot.
-func (m *Manager) Producers(tp metadata.TopicPartition) (producers []storage.Producer, errorCode int16) {
-	p := m.partition(tp)
-	if p == nil {
-		return nil, m.missing(tp)
-	}
-	p.mu.Lock()
-	code := p.checkEpoch(-1)
-	p.mu.Unlock()
-	if code != 0 {
-		return nil, code
-	}
-	return p.log.Producers(), 0
 }

@@ -79,6 +79,7 @@ func (p *partition) carryOut() {
 			if hear := p.m.deps.OnHighWatermark; hear != nil && p.leading.Load() >= 0 {
 				hear(p.tp, p.state.LeaderEpoch(), o.Offset)
 			}
+			p.log.LastStableOffset(o.Offset) // which forgets the transactions that are decided
 			p.appends.completeBelow(o.Offset)
 			p.consumers = wake(p.consumers)
 		case OutISR:
@@ -244,7 +245,7 @@ func (p *partition) view() ReplicaView {
 		TP: p.tp, TopicID: p.topicID, Role: s.Role(), Leader: s.Leader(), LeaderEpoch: s.LeaderEpoch(),
 		PartitionEpoch: s.PartitionEpoch(), EpochStart: s.EpochStart(),
 		LogStartOffset: s.Log().Start, LogEndOffset: s.Log().End, HighWatermark: s.HighWatermark(),
-		Replicas: s.Replicas(), ISR: s.ISR(), MaximalISR: s.MaximalISR(),
+		LastStableOffset: p.log.LastStableOffset(s.HighWatermark()), Replicas: s.Replicas(), ISR: s.ISR(), MaximalISR: s.MaximalISR(),
 		MinISR: s.MinISR(), StorageFailed: p.failed(), Log: p.log,
 	}
 }

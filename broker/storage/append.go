@@ -22,10 +22,21 @@ type AppendOptions struct {
 	// coordinator must not depend on a setting for clients.
 	AnySize bool
 
-	// TransactionVerified says that the transaction coordinator has confirmed
-	// that the partition belongs to the producer's transaction (KIP-890). Without
-	// it a transactional batch is taken only into a transaction that is open.
-	TransactionVerified bool
+	// Coordinator says that the records are those of a coordinator, which numbers
+	// none: sequences are not looked at.
+	Coordinator bool
+
+	// Verified is the verification of a transactional batch. Without it the batch
+	// is taken only into a transaction that is open (KIP-890).
+	Verified *Verification
+
+	// Unverified takes a transactional batch without verification too.
+	// [transaction.partition.verification.enable=false]
+	Unverified bool
+
+	// TransactionVersion is the transaction.version that a marker belongs to: from
+	// 2 on each transaction has an epoch of its own (KIP-1228).
+	TransactionVersion int8
 
 	// OnlyInEpoch, unless nil, is the only leader epoch to append in: state that
 	// is kept in a log must not be written by one whose time is over.
@@ -198,11 +209,7 @@ func (l *Log) AppendPrepared(p Prepared, leaderEpoch int32) (AppendResult, error
 			"leader epoch %d is over, the log has epoch %d", leaderEpoch, latest)
 	}
 	if first := p.batches[0]; first.ProducerID() >= 0 {
-		if first.IsTransactional() && !first.IsControl() && !p.opts.TransactionVerified && !l.producers.inTransaction(first) {
-			return AppendResult{}, refuse(kerr.InvalidTxnState.Code,
-				"the batch of producer %d epoch %d is not part of an open transaction", first.ProducerID(), first.ProducerEpoch())
-		}
-		dup, err := l.producers.check(first)
+		dup, err := l.admit(first, p.opts)
 		if err != nil {
 			return AppendResult{}, err
 		}

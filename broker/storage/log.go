@@ -36,15 +36,17 @@ type Log struct {
 	epochs    epochCache
 	producers producerTable
 	recent    recentBatches
-	recovery  recoveryPoint // as in the log-state file
-	unflushed int64         // records appended since the last sync
-	gaps      bool          // offsets may be missing between batches
-	swap      swapRange     // the replacement of segments under way, if any
-	dirDirty  bool          // a segment was created since the last sync of dir
-	sealed    []sealedSegment
-	flusher   env.Task // writes what belongs to sealed segments, nil if none runs
-	closing   bool     // no more appends
-	closed    bool     // the files are closed
+
+	verifications verifications
+	recovery      recoveryPoint // as in the log-state file
+	unflushed     int64         // records appended since the last sync
+	gaps          bool          // offsets may be missing between batches
+	swap          swapRange     // the replacement of segments under way, if any
+	dirDirty      bool          // a segment was created since the last sync of dir
+	sealed        []sealedSegment
+	flusher       env.Task // writes what belongs to sealed segments, nil if none runs
+	closing       bool     // no more appends
+	closed        bool     // the files are closed
 
 	// What other tasks may see without mu.
 	start  atomic.Int64
@@ -120,12 +122,14 @@ func (l *Log) Epochs() []EpochStart {
 }
 
 // AssignEpoch notes that a leader of this epoch starts at the end offset,
-// before it has appended anything. Epochs not above the latest are ignored.
+// before it has appended anything. Epochs not above the latest are ignored. What
+// was verified under an earlier leadership is void.
 // The note is kept in memory only: an epoch without records means nothing to a
 // log that is opened again.
 func (l *Log) AssignEpoch(epoch int32) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.verifications = verifications{}
 	if epoch > l.epochs.latest() {
 		l.epochs.note(epoch, l.next)
 	}

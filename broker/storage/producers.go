@@ -48,56 +48,75 @@ func newProducerTable() producerTable {
 	return producerTable{byID: make(map[int64]*producerState)}
 }
 
-// check decides whether a batch may be appended. A client's batch that is in the
-// log already is returned as dup.
-func (t *producerTable) check(b Batch) (dup *producerBatch, err *AppendError) {
+// duplicate is the remembered batch that a client's batch repeats, nil if it
+// repeats none.
+func (t *producerTable) duplicate(b Batch) *producerBatch {
 	st := t.byID[b.ProducerID()]
-	if st == nil {
-		// Nothing is known of the producer: it is new, or was forgotten by
-		// retention or expiry and must be able to go on (KIP-360).
-		return nil, nil
+	if st == nil || st.epoch != b.ProducerEpoch() {
+		return nil
 	}
-	epoch, first := b.ProducerEpoch(), b.BaseSequence()
-	if epoch < st.epoch {
-		return nil, refuse(kerr.InvalidProducerEpoch.Code,
-			"producer %d has epoch %d, the batch has epoch %d", b.ProducerID(), st.epoch, epoch)
-	}
-	if b.IsControl() {
-		if m, ok := b.Marker(); ok && m.CoordinatorEpoch < st.coordinatorEpoch {
-			return nil, refuse(kerr.TransactionCoordinatorFenced.Code,
-				"the marker is of coordinator epoch %d, producer %d has had one of epoch %d", m.CoordinatorEpoch, b.ProducerID(), st.coordinatorEpoch)
-		}
-		return nil, nil
-	}
-	want := int32(0)
-	if epoch == st.epoch && st.n > 0 {
-		last := addSequence(first, b.LastOffsetDelta())
-		for i := range st.n {
-			if c := &st.batches[i]; c.firstSeq == first && c.lastSeq == last {
-				if planted.Is("forget-duplicates") || i < st.n-1 && planted.Is("remember-one-batch") {
-					break
-				}
-				return c, nil
+	first := b.BaseSequence()
+	last := addSequence(first, b.LastOffsetDelta())
+	for i := range st.n {
+		if c := &st.batches[i]; c.firstSeq == first && c.lastSeq == last {
+			if planted.Is("forget-duplicates") || i < st.n-1 && planted.Is("remember-one-batch") {
+				return nil
 			}
+			return c
 		}
-		want = addSequence(st.batches[st.n-1].lastSeq, 1)
 	}
-	if epoch == st.epoch && st.n == 0 && st.coordinatorEpoch >= 0 {
-		// After a marker alone nothing is known of the sequence.
-		return nil, nil
-	}
-	if first != want && !planted.Is("any-sequence") {
-		return nil, refuse(kerr.OutOfOrderSequenceNumber.Code,
-			"producer %d epoch %d: the batch starts at sequence %d, the next one is %d", b.ProducerID(), epoch, first, want)
-	}
-	return nil, nil
+	return nil
 }
 
-// inTransaction reports whether the batch's producer has a transaction open in
-// the batch's epoch.
-func (t *producerTable) inTransaction(b Batch) bool {
-	st := t.byID[b.ProducerID()]
-	return st != nil && st.txnFirst >= 0 && st.epoch == b.ProducerEpoch()
+// admitSequence checks that a client's batch continues its producer's sequence.
+// A producer that is not known (st is nil) is new, or was forgotten by retention
+// or expiry and must be able to go on (KIP-360).
+func (st *producerState) admitSequence(b Batch, v *Verification) *AppendError {
+	id, epoch, first := b.ProducerID(), b.ProducerEpoch(), b.BaseSequence()
+	if planted.Is("any-sequence") {
+		return nil
+	}
+	want := int32(0)
+	switch {
+	case v != nil && v.epoch == epoch && first > v.lowest:
+		return refuse(kerr.OutOfOrderSequenceNumber.Code,
+			"producer %d epoch %d: the batch starts at sequence %d, and one at %d is yet to come", id, epoch, first, v.lowest)
+	case st != nil && st.epoch == epoch && st.n > 0:
+		want = addSequence(st.batches[st.n-1].lastSeq, 1)
+	case st == nil && (v == nil || !v.fromZero):
+		return nil
+	}
+	if first != want {
+		return refuse(kerr.OutOfOrderSequenceNumber.Code,
+			"producer %d epoch %d: the batch starts at sequence %d, the next one is %d", id, epoch, first, want)
+	}
+	return nil
+}
+
+// admitMarker checks the marker of a coordinator of that transaction.version. From
+// version 2 on a marker ends an epoch too and has the next one (KIP-1228): only a
+// repeated one, which finds no transaction, has the producer's own, or one that
+// has no next epoch.
+func (st *producerState) admitMarker(b Batch, version int8) *AppendError {
+	m, ok := b.Marker()
+	if !ok || st == nil {
+		return nil
+	}
+	if version >= 2 && b.ProducerEpoch() == st.epoch && st.txnFirst >= 0 && st.epoch < math.MaxInt16 {
+		return refuse(kerr.InvalidProducerEpoch.Code,
+			"producer %d has a transaction open in epoch %d, and the marker of epoch %d ends an earlier one", b.ProducerID(), st.epoch, b.ProducerEpoch())
+	}
+	if m.CoordinatorEpoch < st.coordinatorEpoch {
+		return refuse(kerr.TransactionCoordinatorFenced.Code,
+			"the marker is of coordinator epoch %d, producer %d has had one of epoch %d", m.CoordinatorEpoch, b.ProducerID(), st.coordinatorEpoch)
+	}
+	return nil
+}
+
+// inTransaction reports whether the producer has a transaction open in that epoch.
+func (t *producerTable) inTransaction(producerID int64, epoch int16) bool {
+	st := t.byID[producerID]
+	return st != nil && st.txnFirst >= 0 && st.epoch == epoch
 }
 
 // update takes note of a batch that is in the log, seen at now. If the batch

@@ -29,12 +29,48 @@ func (l *Log) Read(off, upTo int64, maxBytes int32, minOneBatch bool) ([]byte, e
 // ReadInto is Read into memory that lend gives, whatever is in it. It may ask
 // for more than one buffer.
 func (l *Log) ReadInto(lend func(n int) []byte, off, upTo int64, maxBytes int32, minOneBatch bool) ([]byte, error) {
+	out, _, err := l.readInto(lend, off, upTo, maxBytes, minOneBatch)
+	return out, err
+}
+
+// ReadCommittedInto is ReadInto for a reader of committed records, who may read
+// up to the last stable offset. With the batches come the aborted transactions
+// that have records among them. Both are what one log held at one time: a
+// transaction whose records were read is not missing because retention or a
+// cleaner has meanwhile taken the segment that tells of its end.
+func (l *Log) ReadCommittedInto(lend func(n int) []byte, off, upTo int64, maxBytes int32, minOneBatch bool) ([]byte, []AbortedTransaction, error) {
+	for {
+		out, gen, err := l.readInto(lend, off, upTo, maxBytes, minOneBatch)
+		if err != nil || len(out) == 0 {
+			return nil, nil, err
+		}
+		end := off
+		for b, err := range Batches(out) {
+			if err == nil {
+				end = b.NextOffset()
+			}
+		}
+		// The log may lose segments between its records and its indexes.
+		if d := l.lab.Late("storage/aborted-late", 20*time.Millisecond); d > 0 {
+			l.env.Sleep(d)
+		}
+		l.mu.Lock()
+		list, same := l.abortedTransactions(off, end), l.gen.Load() == gen
+		l.mu.Unlock()
+		if same {
+			return out, list, nil
+		}
+	}
+}
+
+// readInto is ReadInto, and tells of which generation of the log's bytes that is.
+func (l *Log) readInto(lend func(n int) []byte, off, upTo int64, maxBytes int32, minOneBatch bool) (_ []byte, gen uint64, _ error) {
 	// Whoever reads takes what there is and reads on.
 	maxBytes = int32(l.lab.Fewer("storage/read-short", int64(max(maxBytes, 0))))
 	for rebuilt := false; ; {
 		w, err := l.locate(off, upTo)
 		if err != nil || w.file == nil {
-			return nil, err
+			return nil, w.gen, err
 		}
 		w.maxBytes, w.minOneBatch = int64(maxBytes), minOneBatch
 		// mu is let go: the log may be cut, rolled and trimmed under the reader.
@@ -60,7 +96,7 @@ func (l *Log) ReadInto(lend func(n int) []byte, off, upTo int64, maxBytes int32,
 		if err == nil {
 			l.env.Work("storage.read", int64(len(out)))
 		}
-		return out, err
+		return out, w.gen, err
 	}
 }
 

@@ -152,6 +152,7 @@ func (l *Log) unwanted(seg *segment, size, nowMillis int64) bool {
 func (l *Log) ExpireProducers() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.verifications.expire(l.env.Now() - l.cfg.ProducerIDExpiration)
 	if planted.Is("expire-by-timestamps") {
 		l.producers.expireByTimestamps(l.env.Wall().Add(-l.cfg.ProducerIDExpiration).UnixMilli())
 		return

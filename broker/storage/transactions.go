@@ -90,11 +90,16 @@ func (l *Log) LastStableOffset(highWatermark int64) int64 {
 }
 
 // AbortedTransactions lists the aborted transactions that have records in
-// [from, upTo), by ascending offset of their markers: what a fetch of committed
-// records is answered with beside the records, upTo being the last stable offset.
+// [from, upTo), by ascending offset of their markers, where upTo is at most the
+// last stable offset.
 func (l *Log) AbortedTransactions(from, upTo int64) []AbortedTransaction {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	return l.abortedTransactions(from, upTo)
+}
+
+// abortedTransactions is AbortedTransactions. mu is held.
+func (l *Log) abortedTransactions(from, upTo int64) []AbortedTransaction {
 	var list []AbortedTransaction
 	for i := slices.Index(l.segments, l.segmentFor(from)); i < len(l.segments); i++ {
 		for _, a := range l.segments[i].aborted {
@@ -121,6 +126,7 @@ func (l *Log) noteBatch(seg *segment, b Batch) {
 		seg.aborted = append(seg.aborted, aborted)
 	}
 	if b.IsTransactional() {
+		l.verifications.void(b.ProducerID())
 		l.transactional.Store(true)
 	}
 }

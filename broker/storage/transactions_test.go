@@ -32,7 +32,7 @@ func txnMarker(producer int64, epoch int16, commit bool, coordinatorEpoch int32)
 }
 
 var (
-	inTxn  = AppendOptions{TransactionVerified: true}
+	inTxn  = AppendOptions{Unverified: true}
 	marker = AppendOptions{ControlBatches: true, AnySize: true}
 )
 
@@ -266,4 +266,80 @@ func TestSnapshotIsInKafkasFormat(t *testing.T) {
 		0000000000000005 0002 ffffffff ffffffffffffffff 00000000 0000000000000000 00000009 ffffffffffffffff
 	`), ""), fmt.Sprintf("%x", data[:2])+"xxxxxxxx"+fmt.Sprintf("%x", data[snapshotHeader:snapshotHeader+4+2*snapshotEntryBytes]))
 	require.Equal(t, crc32.Checksum(data[snapshotHeader:], castagnoli), binary.BigEndian.Uint32(data[2:]))
+}
+
+// Committed records come with the aborted transactions that have records among
+// them, and with no others.
+func TestReadOfCommittedRecordsNamesWhatWasAborted(t *testing.T) {
+	l := mustOpen(t, newMemEnv(t), Config{SegmentBytes: 300})
+	write := func(b []byte, opts AppendOptions) {
+		_, err := l.AppendLeader(b, 0, opts)
+		require.NoError(t, err)
+	}
+	write(txnBatch(1, 0, 0, "a"), inTxn)          // 0
+	write(txnBatch(2, 0, 0, "b"), inTxn)          // 1
+	write(txnMarker(1, 0, false, 0), marker)      // 2
+	write(testBatch("plain"), AppendOptions{})    // 3
+	write(txnMarker(2, 0, false, 0), marker)      // 4
+	write(txnBatch(1, 0, 1, "c"), inTxn)          // 5
+	write(txnMarker(1, 0, true, 0), marker)       // 6
+	write(txnBatch(3, 0, 0, "still open"), inTxn) // 7
+	stable := l.LastStableOffset(l.EndOffset())
+	require.EqualValues(t, 7, stable)
+	read := func(off int64, maxBytes int32) (last int64, producers []int64) {
+		out, aborted, err := l.ReadCommittedInto(func(n int) []byte { return make([]byte, n) }, off, stable, maxBytes, true)
+		require.NoError(t, err)
+		for b, err := range Batches(out) {
+			require.NoError(t, err)
+			last = b.LastOffset()
+		}
+		for _, a := range aborted {
+			producers = append(producers, a.ProducerID)
+		}
+		return last, producers
+	}
+	for off, want := range [][]int64{{1}, {1, 2}, {1, 2}, {2}, {2}, nil, nil} {
+		last, producers := read(int64(off), 1)
+		require.EqualValues(t, off, last, "one batch at a time")
+		require.Equal(t, want, producers, "read at offset %d", off)
+	}
+	_, producers := read(0, 1<<20)
+	require.Equal(t, []int64{1, 2}, producers)
+	out, aborted, err := l.ReadCommittedInto(nil, stable, stable, 1<<20, true)
+	require.NoError(t, err)
+	require.Empty(t, out)
+	require.Empty(t, aborted)
+}
+
+// atPoint is a laboratory's hand that only looks when a point is passed.
+type atPoint struct {
+	point string
+	look  func()
+}
+
+// Strike implements env.Hand.
+func (h *atPoint) Strike(point string, _ int64) *env.Rand {
+	if point == h.point && h.look != nil {
+		look := h.look
+		h.look = nil
+		look()
+	}
+	return nil
+}
+
+// Reached implements env.Hand.
+func (*atPoint) Reached(_, _, _ string) {}
+
+// The segment that tells of an abort goes between the reading of the records and
+// that of the index: the records are not given out without it.
+func TestAbortedRecordsAreNotReadWithoutTheirAbort(t *testing.T) {
+	l := mustOpen(t, newMemEnv(t), Config{SegmentBytes: 150})
+	for _, b := range [][]byte{txnBatch(1, 0, 0, "aborted"), txnMarker(1, 0, false, 0), testBatch("plain")} {
+		_, err := l.AppendLeader(b, 0, AppendOptions{Unverified: true, ControlBatches: true})
+		require.NoError(t, err)
+	}
+	l.lab = env.NewLab(&atPoint{"storage/aborted-late", func() { require.NoError(t, l.DeleteRecordsBefore(2)) }})
+	out, _, err := l.ReadCommittedInto(func(n int) []byte { return make([]byte, n) }, 0, 3, 1<<20, true)
+	require.Empty(t, out)
+	require.ErrorIs(t, err, kerr.OffsetOutOfRange)
 }

@@ -1,0 +1,47 @@
+package replication
+
+import (
+	"github.com/weirlab/weir/broker/metadata"
+	"github.com/weirlab/weir/broker/storage"
+)
+
+// BeginVerification begins the verification of a transactional batch for a
+// partition that this broker leads, or says why it cannot
+// (storage.Log.BeginVerification). The verification is nil if there is nothing to
+// verify; else EndVerification must follow the append.
+func (m *Manager) BeginVerification(tp metadata.TopicPartition, producerID int64, epoch int16, sequence int32, fromZero bool) (*storage.Verification, int16) {
+	p := m.partition(tp)
+	if p == nil {
+		return nil, m.missing(tp)
+	}
+	p.mu.Lock()
+	code := p.checkEpoch(-1)
+	p.mu.Unlock()
+	if code != 0 {
+		return nil, code
+	}
+	return p.log.BeginVerification(producerID, epoch, sequence, fromZero), 0
+}
+
+// EndVerification says that an append with v was tried or given up.
+func (m *Manager) EndVerification(tp metadata.TopicPartition, v *storage.Verification) {
+	if p := m.partition(tp); p != nil {
+		p.log.EndVerification(v)
+	}
+}
+
+// Producers lists the producers of a partition that this broker leads, as its
+// log knows them, or says why it cannot.
+func (m *Manager) Producers(tp metadata.TopicPartition) (producers []storage.Producer, errorCode int16) {
+	p := m.partition(tp)
+	if p == nil {
+		return nil, m.missing(tp)
+	}
+	p.mu.Lock()
+	code := p.checkEpoch(-1)
+	p.mu.Unlock()
+	if code != 0 {
+		return nil, code
+	}
+	return p.log.Producers(), 0
+}
