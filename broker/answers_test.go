@@ -78,6 +78,7 @@ func ordinaryRequests(topicID [16]byte, batch []byte) map[kmsg.Key][]kmsg.Reques
 	add(&kmsg.DescribeTransactionsRequest{TransactionalIDs: []string{"x", "none"}})
 	add(&kmsg.ListTransactionsRequest{StateFilters: []string{"Empty", "Lost"}})
 	add(&kmsg.ListTransactionsRequest{ProducerIDFilters: []int64{1 << 40}, DurationFilterMillis: -1})
+	add(&kmsg.WriteTxnMarkersRequest{Markers: []kmsg.WriteTxnMarkersRequestMarker{{}, {ProducerID: 9, Topics: []kmsg.WriteTxnMarkersRequestMarkerTopic{{Topic: "there", Partitions: []int32{0}}, {Topic: "missing", Partitions: []int32{0}}}}}})
 	add(&kmsg.DescribeClusterRequest{EndpointType: 1, IncludeClusterAuthorizedOperations: true})
 	add(&kmsg.DescribeQuorumRequest{Topics: []kmsg.DescribeQuorumRequestTopic{{Topic: "__cluster_metadata", Partitions: []kmsg.DescribeQuorumRequestTopicPartition{{}}}}})
 	add(&kmsg.UnregisterBrokerRequest{BrokerID: 77})

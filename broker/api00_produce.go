@@ -24,11 +24,18 @@ import (
 //	v8  error message in the answer (KIP-467)
 //	v9  flexible
 //	v10 the current leader, with NOT_LEADER_OR_FOLLOWER (KIP-951)
-//	v11 no change of format
+//	v11 TRANSACTION_ABORTABLE (KIP-890)
+//	v12 the leader adds the partition to the transaction (KIP-890, transaction.version 2)
+//	v13 topics by id (KIP-516)
+//
+// Records of a transaction are appended once its coordinator has said that the
+// partition belongs to it, which is asked when the transaction begins there
+// (verification.go). The connection's next requests wait meanwhile, or a
+// producer's records would get into the log in another order.
 func (b *Broker) produceAPI() protocol.API {
 	oldest := int16(0) // from which librdkafka knows that it may compress
 	return protocol.API{
-		Key: int16(kmsg.Produce), MinVersion: 3, MaxVersion: 11, AdvertisedMin: &oldest,
+		Key: int16(kmsg.Produce), MinVersion: 3, MaxVersion: 13, AdvertisedMin: &oldest,
 		Begin:        b.beginProduce,
 		KeepsNothing: true, // an append to a log copies
 	}
@@ -42,9 +49,18 @@ const adminClientID = "__admin_client"
 // order of its requests, while earlier ones still wait for replicas.
 func (b *Broker) beginProduce(call *protocol.Call) protocol.Pending {
 	p := &pendingProduce{b: b, req: call.Request.(*kmsg.ProduceRequest)}
-	if p.req.TransactionID == nil {
-		p.appending = b.replicas.BeginAppend(produceParts(p.req, call.ClientID == adminClientID), p.req.Acks)
-		p.deadline = b.e.Now() + time.Duration(p.req.TimeoutMillis)*time.Millisecond
+	p.deadline = b.e.Now() + time.Duration(p.req.TimeoutMillis)*time.Millisecond
+	parts := b.produceParts(p.req, call.ClientID == adminClientID)
+	txn, transactional, refused := transactionOf(p.req, parts)
+	switch {
+	case refused != nil:
+		p.refused = refused
+	case transactional:
+		b.beginTransaction(txn, parts)
+		p.appending = b.replicas.BeginAppend(parts, p.req.Acks)
+		b.endVerification(parts)
+	default:
+		p.appending = b.replicas.BeginAppend(parts, p.req.Acks)
 	}
 	if p.req.Acks == 0 {
 		if err := p.firstError(); err != nil {
@@ -54,25 +70,58 @@ func (b *Broker) beginProduce(call *protocol.Call) protocol.Pending {
 	return p
 }
 
-func produceParts(req *kmsg.ProduceRequest, toInternal bool) []replication.AppendPartition {
+func (b *Broker) produceParts(req *kmsg.ProduceRequest, toInternal bool) []replication.AppendPartition {
 	n := 0
 	for i := range req.Topics {
 		n += len(req.Topics[i].Partitions)
 	}
 	parts := make([]replication.AppendPartition, 0, n)
+	image := b.controller.Image()
 	for i := range req.Topics {
 		t := &req.Topics[i]
+		name := topicName(image, t.Topic, t.TopicID)
 		for j := range t.Partitions {
-			parts = append(parts, replication.AppendPartition{
-				TP:      metadata.TopicPartition{Topic: t.Topic, Partition: t.Partitions[j].Partition},
+			part := replication.AppendPartition{
+				TP:      metadata.TopicPartition{Topic: name, Partition: t.Partitions[j].Partition},
+				TopicID: t.TopicID,
 				Records: t.Partitions[j].Records,
 
 				ToInternal: toInternal,
 				Refused:    refusedRecords(req.Version, t.Partitions[j].Records),
-			})
+			}
+			if name == "" && req.Version >= 13 && b.joined(image) {
+				part.Refused = refusedProduce(kerr.UnknownTopicID.Code, "no topic has this id")
+			}
+			parts = append(parts, part)
 		}
 	}
 	return parts
+}
+
+// transactionOf is the transaction that the records of a request belong to, if they
+// belong to any. A request has a single one; refused says why it is refused as a
+// whole.
+func transactionOf(req *kmsg.ProduceRequest, parts []replication.AppendPartition) (txn openTransaction, transactional bool, refused *replication.AppendResult) {
+	for i := range parts {
+		batch, _, err := storage.SplitBatch(parts[i].Records)
+		switch {
+		case err != nil || batch.Magic() != 2 || !batch.IsTransactional():
+			continue
+		case req.TransactionID == nil:
+			return txn, false, refusedProduce(kerr.TransactionalIDAuthorizationFailed.Code, "records of a transaction come without its transactional id")
+		case batch.ProducerID() < 0:
+			continue // the log knows what is wrong
+		case transactional && (batch.ProducerID() != txn.producerID || batch.ProducerEpoch() != txn.epoch):
+			return txn, false, refusedProduce(kerr.InvalidProducerIDMapping.Code, "Transactional records contained more than one producer ID")
+		}
+		transactional = true
+		txn = openTransaction{id: *req.TransactionID, producerID: batch.ProducerID(), epoch: batch.ProducerEpoch(), support: produceSupport(req.Version)}
+	}
+	return txn, transactional, nil
+}
+
+func refusedProduce(code int16, message string) *replication.AppendResult {
+	return &replication.AppendResult{ErrorCode: code, ErrorMessage: message, BaseOffset: -1, LogAppendTimeMs: -1, LogStartOffset: -1}
 }
 
 // zstdVersion is the first version of Produce that may carry zstd (KIP-110).
@@ -88,11 +137,9 @@ func refusedRecords(version int16, records []byte) *replication.AppendResult {
 	}
 	switch {
 	case len(rest) > 0:
-		return &replication.AppendResult{ErrorCode: kerr.InvalidRecord.Code,
-			ErrorMessage: "a produce request has exactly one record batch for each partition", BaseOffset: -1, LogAppendTimeMs: -1, LogStartOffset: -1}
+		return refusedProduce(kerr.InvalidRecord.Code, "a produce request has exactly one record batch for each partition")
 	case first.Compression() == 4 && version < zstdVersion:
-		return &replication.AppendResult{ErrorCode: kerr.UnsupportedCompressionType.Code,
-			ErrorMessage: "Produce carries zstd from version 7 on", BaseOffset: -1, LogAppendTimeMs: -1, LogStartOffset: -1}
+		return refusedProduce(kerr.UnsupportedCompressionType.Code, "Produce carries zstd from version 7 on")
 	}
 	return nil
 }
@@ -101,7 +148,8 @@ func refusedRecords(version int16, records []byte) *replication.AppendResult {
 type pendingProduce struct {
 	b         *Broker
 	req       *kmsg.ProduceRequest
-	appending *replication.PendingAppend // nil if the request is refused as a whole
+	refused   *replication.AppendResult  // of every partition, if the request is refused as a whole
+	appending *replication.PendingAppend // else
 	deadline  time.Duration
 }
 
@@ -113,24 +161,23 @@ func (p *pendingProduce) Response() kmsg.Response {
 	if p.req.Acks == 0 {
 		return nil
 	}
-	if p.appending == nil {
-		return p.b.answerProduce(p.req, func(int) replication.AppendResult {
-			return replication.AppendResult{ErrorCode: kerr.InvalidTxnState.Code, ErrorMessage: noTransactions, BaseOffset: -1, LogAppendTimeMs: -1, LogStartOffset: -1}
-		})
+	if p.refused != nil {
+		return p.b.answerProduce(p.req, func(int) replication.AppendResult { return *p.refused })
 	}
 	results := p.appending.Wait(p.deadline - p.b.e.Now())
 	return p.b.answerProduce(p.req, func(i int) replication.AppendResult { return results[i] })
 }
 
-const noTransactions = "this broker has no transactions"
-
 // firstError is why a request with acks=0 was not done in full, nil if it was.
 // Nothing can tell the client but the end of its connection.
 func (p *pendingProduce) firstError() error {
-	if p.appending == nil {
-		return fmt.Errorf("broker: Produce with acks=0: %s", noTransactions)
+	var results []replication.AppendResult
+	if p.refused != nil {
+		results = append(results, *p.refused)
+	} else {
+		results = p.appending.Wait(0)
 	}
-	for _, r := range p.appending.Wait(0) {
+	for _, r := range results {
 		if r.ErrorCode != 0 {
 			return fmt.Errorf("broker: Produce with acks=0: %w: %s", kerr.ErrorForCode(r.ErrorCode), r.ErrorMessage)
 		}
@@ -147,7 +194,8 @@ func (b *Broker) answerProduce(req *kmsg.ProduceRequest, result func(i int) repl
 	at := 0
 	for i := range req.Topics {
 		t := &resp.Topics[i]
-		t.Topic = req.Topics[i].Topic
+		t.Topic, t.TopicID = req.Topics[i].Topic, req.Topics[i].TopicID
+		name := topicName(image, t.Topic, t.TopicID)
 		t.Partitions = make([]kmsg.ProduceResponseTopicPartition, len(req.Topics[i].Partitions))
 		for j := range t.Partitions {
 			r := result(at)
@@ -167,7 +215,7 @@ func (b *Broker) answerProduce(req *kmsg.ProduceRequest, result func(i int) repl
 			}
 			// The hint spares the client a request, no more.
 			if r.ErrorCode == kerr.NotLeaderForPartition.Code && !b.e.Lab().Rare("broker/leader-untold") {
-				b.hintLeader(resp, p, image, metadata.TopicPartition{Topic: t.Topic, Partition: p.Partition})
+				b.hintLeader(resp, p, image, metadata.TopicPartition{Topic: name, Partition: p.Partition})
 			}
 		}
 	}

@@ -154,6 +154,7 @@ func (m *fetchMemory) answer(req *kmsg.FetchRequest, results []replication.Fetch
 	m.partitions = slices.Grow(m.partitions[:0], len(m.parts))[:len(m.parts)]
 	resp := &m.resp
 	resp.Topics = m.topics
+	committed := req.IsolationLevel == 1 && req.ReplicaID < 0 && req.ReplicaState.ID < 0
 	at := 0
 	for i := range req.Topics {
 		t := &resp.Topics[i]
@@ -170,8 +171,11 @@ func (m *fetchMemory) answer(req *kmsg.FetchRequest, results []replication.Fetch
 			if p.RecordBatches == nil {
 				p.RecordBatches = []byte{}
 			}
-			if req.IsolationLevel == 1 { // null says that nobody asked
-				p.AbortedTransactions = []kmsg.FetchResponseTopicPartitionAbortedTransaction{}
+			if committed { // null says that nobody asked
+				p.AbortedTransactions = make([]kmsg.FetchResponseTopicPartitionAbortedTransaction, len(r.Aborted))
+				for k, a := range r.Aborted {
+					p.AbortedTransactions[k] = kmsg.FetchResponseTopicPartitionAbortedTransaction{ProducerID: a.ProducerID, FirstOffset: a.FirstOffset}
+				}
 			}
 			if m.parts[at].TP.Topic == "" && image != nil {
 				p.ErrorCode = kerr.UnknownTopicID.Code

@@ -43,6 +43,7 @@ func (b *Broker) apis() *protocol.Table {
 		needs(kmsg.ACLOperationWrite, txn, onListeners(brokers, b.addPartitionsToTxnAPI())),
 		needs(kmsg.ACLOperationWrite, txn, onListeners(brokers, b.addOffsetsToTxnAPI())),
 		needs(kmsg.ACLOperationWrite, txn, onListeners(brokers, b.endTxnAPI())),
+		needs(kmsg.ACLOperationClusterAction, cluster, onListeners(brokers, b.writeTxnMarkersAPI())),
 		needs(kmsg.ACLOperationDescribeConfigs, topic, onListeners(brokers|controllers, large(b.describeConfigsAPI()))),
 		needs(kmsg.ACLOperationAlterConfigs, topic, onListeners(brokers|controllers, b.alterConfigsAPI())),
 		needs(kmsg.ACLOperationDescribe, cluster, onListeners(brokers, large(b.describeLogDirsAPI()))),

@@ -61,6 +61,15 @@ var brokerProbes = map[string]probe{
 		return len(w.partition(topic).Replicas)
 	}},
 
+	"transaction.partition.verification.enable": {value: "false", plain: kerr.NotEnoughReplicas.Code, set: int16(0), observe: func(w *world, topic string) any {
+		must(w.tryCreate(topic, 1, nil)) // and there is no coordinator
+		o := storage.NoProducer()
+		o.ProducerID, o.ProducerEpoch, o.BaseSequence, o.Transactional = 7, 0, 0, true
+		resp := w.ask(w.leader(topic), &kmsg.ProduceRequest{TransactionID: kmsg.StringPtr("t"), Acks: -1, TimeoutMillis: 5000, Topics: []kmsg.ProduceRequestTopic{{Topic: topic,
+			Partitions: []kmsg.ProduceRequestTopicPartition{{Records: storage.BuildBatch(nil, o, []storage.Record{{Value: []byte("v")}})}}}}}, 9).(*kmsg.ProduceResponse)
+		return resp.Topics[0].Partitions[0].ErrorCode
+	}},
+
 	"broker.heartbeat.interval.ms": {value: "500", brokers: 2, plain: false, set: true, observe: func(w *world, _ string) any {
 		return w.count("9093", "63", time.Minute) > 100
 	}},

@@ -44,7 +44,7 @@ func writeOnce(ctx context.Context, t *testing.T, cl *kgo.Client, via int, topic
 		part := kmsg.NewProduceRequestTopicPartition()
 		part.Partition = p.Partition
 		part.Records = storage.BuildBatch(nil, storage.NoProducer(), []storage.Record{{TimestampMillis: time.Now().UnixMilli(), Value: []byte("v")}})
-		produce.Topics = []kmsg.ProduceRequestTopic{{Topic: topic, Partitions: []kmsg.ProduceRequestTopicPartition{part}}}
+		produce.Topics = []kmsg.ProduceRequestTopic{{Topic: topic, TopicID: found.TopicID, Partitions: []kmsg.ProduceRequestTopicPartition{part}}}
 		resp, err := leader.Request(ctx, produce)
 		require.NoError(t, err)
 		note("Produce", resp.(*kmsg.ProduceResponse).Topics[0].Partitions[0].ErrorCode)

@@ -142,7 +142,7 @@ func refusable(key int16) bool {
 		return true
 	}
 	switch kmsg.Key(key) {
-	case kmsg.OffsetFetch, kmsg.FindCoordinator, kmsg.DescribeGroups, kmsg.DeleteGroups:
+	case kmsg.OffsetFetch, kmsg.FindCoordinator, kmsg.DescribeGroups, kmsg.DeleteGroups, kmsg.WriteTxnMarkers:
 		return true
 	}
 	_, ok := field[int16](reflect.ValueOf(req.ResponseKind()).Elem(), "ErrorCode")
@@ -198,6 +198,22 @@ func refuse(req kmsg.Request, err *kerr.Error, chosen selection) kmsg.Response {
 			out.Group, out.ErrorCode = name, err.Code
 			answer := resp.(*kmsg.DescribeGroupsResponse)
 			answer.Groups = append(answer.Groups, out)
+		}
+		return resp
+	case *kmsg.WriteTxnMarkersRequest:
+		answer := resp.(*kmsg.WriteTxnMarkersResponse)
+		for _, m := range req.Markers {
+			out := kmsg.NewWriteTxnMarkersResponseMarker()
+			out.ProducerID = m.ProducerID
+			for _, t := range m.Topics {
+				topic := kmsg.NewWriteTxnMarkersResponseMarkerTopic()
+				topic.Topic = t.Topic
+				for _, n := range t.Partitions {
+					topic.Partitions = append(topic.Partitions, kmsg.WriteTxnMarkersResponseMarkerTopicPartition{Partition: n, ErrorCode: err.Code})
+				}
+				out.Topics = append(out.Topics, topic)
+			}
+			answer.Markers = append(answer.Markers, out)
 		}
 		return resp
 	case *kmsg.DeleteGroupsRequest:

@@ -37,6 +37,7 @@ type Broker struct {
 	TransactionAbortInterval      time.Duration // transaction.abort.timed.out.transaction.cleanup.interval.ms
 	TransactionalIDExpiration     time.Duration // transactional.id.expiration.ms
 	TransactionExpireInterval     time.Duration // transaction.remove.expired.transaction.cleanup.interval.ms
+	TransactionVerification       bool          // transaction.partition.verification.enable
 
 	MaxRequestBytes     int32         // socket.request.max.bytes
 	QueuedMaxBytes      int64         // queued.max.request.bytes

@@ -223,7 +223,7 @@ func (c *connection) do(call *Call, frame []byte) (kept, goOn bool, err error) {
 		return false, false, nil
 	}
 	if !call.permitted() {
-		return false, c.answer(h, refusal(req)), nil
+		return false, c.answer(h, api.refusal(req)), nil
 	}
 	answers := c.answersBudget()
 	if largest := api.largest.Load(); api.LargeAnswers && largest > 0 {

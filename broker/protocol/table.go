@@ -89,8 +89,8 @@ type API struct {
 	// acks=0).
 	Handle func(*Call) kmsg.Response
 	// Begin, given instead of Handle, does in the order of requests what must
-	// be done in that order, without waiting for other machines. Requests that
-	// follow may be begun before this one is answered.
+	// be done in that order, and waits for other machines only where the order
+	// demands it. Requests that follow may be begun before this one is answered.
 	Begin func(*Call) Pending
 
 	// KeepsNothing promises that Handle or Begin has copied what it needs of
@@ -102,6 +102,10 @@ type API struct {
 	// not wait for long. Room for one is taken before it is made, as much as the
 	// largest so far needed.
 	LargeAnswers bool
+
+	// Refuse answers a request that its session has no leave for, where answers
+	// have no error code for the whole.
+	Refuse func(req kmsg.Request, code int16) kmsg.Response
 
 	schema  *schema
 	largest *atomic.Int64 // bytes of the largest answer beyond freeBytes so far
@@ -161,7 +165,7 @@ func NewTable(apis ...API) *Table {
 		if a.Listeners == 0 {
 			panic(fmt.Sprintf("protocol: API %d has no kind of listener", a.Key))
 		}
-		if a.Access.Resource == kmsg.ACLResourceTypeCluster && errorField(req.ResponseKind()) == nil {
+		if a.Access.Resource == kmsg.ACLResourceTypeCluster && errorField(req.ResponseKind()) == nil && a.Refuse == nil {
 			panic(fmt.Sprintf("protocol: API %d cannot be refused as a whole: its answer has no error code", a.Key))
 		}
 		var err error
@@ -218,7 +222,10 @@ func (t *Table) find(h Header, s *Session) (API, error) {
 }
 
 // refusal answers a request whose session has no access to the cluster.
-func refusal(req kmsg.Request) kmsg.Response {
+func (a API) refusal(req kmsg.Request) kmsg.Response {
+	if a.Refuse != nil {
+		return a.Refuse(req, kerr.ClusterAuthorizationFailed.Code)
+	}
 	resp := req.ResponseKind()
 	*errorField(resp) = kerr.ClusterAuthorizationFailed.Code
 	return resp
