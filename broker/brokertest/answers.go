@@ -200,6 +200,11 @@ func refuse(req kmsg.Request, err *kerr.Error, chosen selection) kmsg.Response {
 			answer.Groups = append(answer.Groups, out)
 		}
 		return resp
+	case *kmsg.AddPartitionsToTxnRequest:
+		if req.Version < 4 {
+			refusePartitions(req, resp, err.Code, chosen)
+			return resp
+		}
 	case *kmsg.WriteTxnMarkersRequest:
 		answer := resp.(*kmsg.WriteTxnMarkersResponse)
 		for _, m := range req.Markers {
@@ -259,7 +264,11 @@ func refusePartitions(req kmsg.Request, resp kmsg.Response, code int16, chosen s
 		for p := range elements(t.FieldByName("Partitions")) {
 			if chosen.hasPartition(p) {
 				partition := blank(partitions.Type().Elem())
-				copyField(partition, p, "Partition")
+				if p.Kind() == reflect.Struct {
+					copyField(partition, p, "Partition")
+				} else {
+					partition.FieldByName("Partition").Set(p)
+				}
 				partition.FieldByName("ErrorCode").SetInt(int64(code))
 				partitions.Set(reflect.Append(partitions, partition))
 			}

@@ -87,6 +87,7 @@ var coordinatorPoints = []Point{
 	{"coordinator/commit-told-late", "waits up to 100 ms before those who wait hear of a commit", "they hear of it at any time after"},
 	{"coordinator/load-late", "waits up to 1 s before a partition is loaded", "loading takes time"},
 	{"coordinator/load-again", "loads a partition again", "the log says the same again"},
+	{"transaction/expire-late", "removes no expired transactional ids this time", "transactional.id.expiration.ms says what may go, not when"},
 	{"group/unavailable", "refuses a request with COORDINATOR_NOT_AVAILABLE", "as before the first metadata; it is asked again"},
 	{"group/expire-late", "removes no expired offsets this time", "retention says what may go, not when"},
 }
