@@ -40,3 +40,13 @@ var definite = map[int16]bool{
 // if every attempt to send it ended so; one attempt whose fate is unknown
 // makes the whole send [Info].
 func DefiniteError(code int16) bool { return definite[code] }
+
+// unfit says whether an error of this name finds fault with the records as they
+// are: no leader would take them, whatever became of the cluster.
+func unfit(name string) bool {
+	switch name {
+	case kerr.MessageTooLarge.Message, kerr.RecordListTooLarge.Message, kerr.InvalidRecord.Message, kerr.InvalidTimestamp.Message:
+		return true
+	}
+	return false
+}

@@ -244,3 +244,17 @@ func dropOp(lines []string, function string, n int) []string {
 	}
 	return lines
 }
+
+// An attempt that nobody answered leaves open whether the record is in, whatever
+// came later. But a leader that will not have the record has answered.
+func TestARefusalOfTheRecordItselfIsAnAnswer(t *testing.T) {
+	for name, found := range map[string]bool{"MESSAGE_TOO_LARGE": false, "RECORD_LIST_TOO_LARGE": false, "NOT_ENOUGH_REPLICAS": true, "delivery-timeout": true} {
+		h, err := ReadHistory(bytes.NewReader(wholeRun(t)))
+		require.NoError(t, err)
+		s := h.sendOf(9)
+		s.Outcome, s.Offset, s.Return, s.Ended, s.Attempts, s.Error = Info, None, Never, secondsOf(35), 4, name
+		h.Closing.Counts = h.Counts()
+		v := Judge(context.Background(), h, Options{})
+		require.Equal(t, found, checkNamed(t, v, checkResolved).Status == Failed, "%s: %v", name, v.Findings)
+	}
+}

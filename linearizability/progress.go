@@ -20,6 +20,9 @@ func (c *court) resolved(p *partition) {
 		if b.Outcome != Info || b.Ended != Never && (waited < patience || b.Attempts < 2) {
 			continue
 		}
+		if b.Ended != Never && unfit(b.Error) {
+			continue // that is an answer, though an earlier attempt had none
+		}
 		how := fmt.Sprintf("given up as %q after %s", b.Error, clock(b.Ended-b.Call))
 		if b.Ended == Never {
 			how = "never answered at all"
