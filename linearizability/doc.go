@@ -145,7 +145,9 @@
 //     without eligible leader replicas one such replica is enough if the
 //     election was clean. A replica that left the ISR after it was struck and
 //     came back counts as sound again. With flush.messages=1 a power loss takes
-//     nothing that counts.
+//     nothing that counts; but whom it struck is trusted no more than others, and
+//     counts among those relied on when something else, a lost disk, took the
+//     record from the new leader.
 //   - What a loss takes is a suffix: with a record of the same leader epoch
 //     still there behind it, no loss is excused.
 //   - A loss may be undone: if a leader that was elected uncleanly still has

@@ -47,7 +47,16 @@ func TestExcuseAcksAll(t *testing.T) {
 		{"power loss before the record was sent", elr, withFault(PowerLoss, 9, true, 1, 2, 3), false, "had lost nothing"},
 		{"power loss after the election", elr, withFault(PowerLoss, 21, true, 1, 2, 3), false, "had lost nothing"},
 		{"flush.messages=1: power loss never excuses", Topic{ReplicationFactor: 3, MinISR: 2, FlushMessages: 1},
-			withFault(PowerLoss, 15, true, 1, 2, 3), false, "had lost nothing"},
+			withFault(PowerLoss, 15, true, 1, 2, 3), false, "no fault had taken the record from its disk"},
+		{"flush.messages=1: a lost disk alone does not", Topic{ReplicationFactor: 3, MinISR: 2, FlushMessages: 1, ELR: true}, func(s *story) {
+			s.fault(DiskGone, 15, true, 2).state(16, None, 1, nil).state(20, 2, 2, []int32{2})
+		}, false, "only 1 of the replicas relied on had been struck"},
+		{"flush.messages=1: a lost disk leads, and power losses had made the others untrustworthy", Topic{ReplicationFactor: 3, MinISR: 2, FlushMessages: 1, ELR: true}, func(s *story) {
+			s.fault(DiskGone, 15, true, 2).fault(PowerLoss, 15, true, 3).state(16, None, 1, nil).state(20, 2, 2, []int32{2})
+		}, true, "after brokers 2 and 3 had been struck by disk-gone at 15.000 s, power-loss at 15.000 s"},
+		{"flush.messages=1: the disk was lost by another than who leads", Topic{ReplicationFactor: 3, MinISR: 2, FlushMessages: 1, ELR: true}, func(s *story) {
+			s.fault(DiskGone, 15, true, 3).fault(PowerLoss, 15, true, 2).state(16, None, 1, nil).state(20, 2, 2, []int32{2})
+		}, false, "no fault had taken the record from its disk"},
 		{"flush.messages=1: lost disks do", Topic{ReplicationFactor: 3, MinISR: 2, FlushMessages: 1},
 			withFault(DiskGone, 15, true, 1, 2, 3), true, "disk-gone"},
 		{"one struck, caught up again, before the election", elr, func(s *story) {

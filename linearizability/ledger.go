@@ -207,7 +207,7 @@ func (p *partition) excuseCommitted(offset int64, call time.Duration, epoch int3
 func (p *partition) excuseAt(e *election, offset int64, call time.Duration) *ruling {
 	var sound, struck []int32
 	for _, r := range e.electable() {
-		if p.afflicted(r, call, e, func(f *Fault) bool { return p.struck(f, r) }) {
+		if p.afflicted(r, call, e, func(f *Fault) bool { return f.distrusts(r) }) {
 			struck = append(struck, r)
 		} else {
 			sound = append(sound, r)
@@ -307,7 +307,7 @@ func (p *partition) relied(since time.Duration, e *election) []int32 {
 	for i := range p.faults {
 		f := &p.faults[i]
 		for _, r := range f.Brokers {
-			if f.Start < since || f.Start > e.at || slices.Contains(all, r) || !p.afflicted(r, since, e, func(f *Fault) bool { return p.struck(f, r) }) {
+			if f.Start < since || f.Start > e.at || slices.Contains(all, r) || !p.afflicted(r, since, e, func(f *Fault) bool { return f.distrusts(r) }) {
 				continue
 			}
 			if s := p.stateAt(f.Start); slices.Contains(s.ISR, r) || slices.Contains(s.ELR, r) {
@@ -319,15 +319,18 @@ func (p *partition) relied(since time.Duration, e *election) []int32 {
 	return all
 }
 
-// struck says whether f was of a kind that takes what is stored, and hit r: the
-// replica cannot be trusted from then on, however little it lost in fact. With
+// distrusts says whether f was of a kind that takes what is stored, and hit r: the
+// replica cannot be trusted from then on, however little it lost in fact.
+func (f *Fault) distrusts(r int32) bool {
+	return slices.Contains(f.Brokers, r) && (f.Lossy || f.Exact && f.distrusted(r))
+}
+
+// struck says whether f may have taken from replica r what was promised. With
 // flush.messages=1 everything that counts has been synced, so that a power loss
-// takes nothing, unless the disk broke its promise.
+// takes nothing, unless the disk broke its promise; the controller does not trust
+// the replica all the same.
 func (p *partition) struck(f *Fault, r int32) bool {
-	if !slices.Contains(f.Brokers, r) || f.Kind == PowerLoss && p.topic.FlushMessages == 1 && !f.Broken {
-		return false
-	}
-	return f.Lossy || f.Exact && f.distrusted(r)
+	return f.distrusts(r) && (f.Kind != PowerLoss || p.topic.FlushMessages != 1 || f.Broken)
 }
 
 // lost says whether f took the record at offset from broker r, or, where the
@@ -355,7 +358,7 @@ func (p *partition) exactly(replica int32, since, until time.Duration) bool {
 func (p *partition) eachFault(replicas []int32, since, until time.Duration, yield func(*Fault)) {
 	for i := range p.faults {
 		f := &p.faults[i]
-		if f.Start >= since && f.Start <= until && slices.ContainsFunc(replicas, func(r int32) bool { return p.struck(f, r) }) {
+		if f.Start >= since && f.Start <= until && slices.ContainsFunc(replicas, f.distrusts) {
 			yield(f)
 		}
 	}

@@ -55,7 +55,11 @@ func (b *server) logEnds() map[string]int64 {
 	return ends
 }
 
-const segmentSuffix = ".log"
+// The files that a log is opened from.
+const (
+	segmentSuffix = ".log"
+	stateFile     = "log-state"
+)
 
 // recovered is what the last loss of power took from the logs of b, which
 // ended at ends as far as known.
@@ -76,6 +80,18 @@ func (c *Cluster) recovered(b *server, ends map[string]int64) []linearizability.
 		}
 		all[i].LogEnd = min(all[i].LogEnd, r.LogEnd)
 		all[i].LostBytes += r.LostBytes
+	}
+	left := map[string]bool{}
+	for _, f := range b.disk.Files() {
+		dir, file := path.Split(f.Name)
+		if strings.HasSuffix(file, segmentSuffix) || file == stateFile {
+			left[path.Clean(dir)] = true
+		}
+	}
+	for dir, i := range at {
+		if !left[dir] { // also of where it began nobody knows any more
+			all[i].LogEnd = 0
+		}
 	}
 	slices.SortFunc(all, func(x, y linearizability.Recovered) int {
 		if d := strings.Compare(x.Topic, y.Topic); d != 0 {
