@@ -42,7 +42,10 @@ func connectionReset() *kind {
 				return m.SnapAtMessages(e, f.Message, h.Nodes, f.Count)
 			})(e, on, f, h)
 		},
-		draws: []drawing{{name: "connection-reset", what: "between two brokers, or up to three times instead of one of the messages that matter", peers: true, draw: drawConnectionReset}},
+		draws: []drawing{
+			{name: "connection-reset", what: "between two brokers, or up to three times instead of one of the messages that matter", peers: true, draw: drawConnectionReset},
+			{name: "group-reset", what: "up to four times instead of one of the messages between groups and their coordinators", draw: drawGroupReset},
+		},
 	}
 }
 
@@ -58,6 +61,11 @@ func drawConnectionReset(r *env.Rand, d Draw, t Topology) Plan {
 		f.Node = anyTarget(r, t)
 	}
 	return Plan{f}
+}
+
+func drawGroupReset(r *env.Rand, d Draw, t Topology) Plan {
+	at, length := d.span(r, time.Second, 8*time.Second)
+	return Plan{{Kind: ConnectionReset, At: at, For: length, Message: drawGroupMessage(r), Count: 1 + r.Int64n(4)}}
 }
 
 // drawPair draws two brokers.

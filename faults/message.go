@@ -79,3 +79,13 @@ func drawMessage(r *env.Rand) Message {
 	}
 	return Message(likely[r.Intn(len(likely))])
 }
+
+// drawGroupMessage draws one of the messages by which members of groups and their
+// coordinators know each other.
+func drawGroupMessage(r *env.Rand) Message {
+	likely := []string{
+		"JoinGroup request", "JoinGroup answer", "JoinGroup answer", "SyncGroup request", "SyncGroup answer", "Heartbeat request", "Heartbeat answer",
+		"OffsetCommit request", "OffsetCommit answer", "OffsetFetch answer", "LeaveGroup request", "FindCoordinator answer",
+	}
+	return Message(likely[r.Intn(len(likely))])
+}

@@ -31,7 +31,11 @@ func messageDelay() *kind {
 		strike: with(func(m Messages, e env.Env, f Fault, h Hit) (*Strike, error) {
 			return m.DelayMessages(e, f.Message, h.Nodes, f.Count, f.By)
 		}),
-		draws: []drawing{{name: "message-delay", what: "one of the messages that matter to replication, the quorum, producers or groups, 1 ms to 8 s later", draw: drawMessageDelay}},
+		draws: []drawing{
+			{name: "message-delay", what: "one of the messages that matter to replication, the quorum, producers or groups, 1 ms to 8 s later", draw: drawMessageDelay},
+			{name: "group-delay", what: "one of the messages between groups and their coordinators, 100 ms to 8 s later", draw: drawGroupDelay},
+			{name: "late-return", what: "what a broker's return to the ISR needs, 500 ms to 6 s later, while it loses power", peers: true, lossy: true, draw: drawLateReturn},
+		},
 	}
 }
 
@@ -51,6 +55,51 @@ func drawMessageDelay(r *env.Rand, d Draw, t Topology) Plan {
 		f.Node = anyTarget(r, t)
 	}
 	return Plan{f}
+}
+
+func drawGroupDelay(r *env.Rand, d Draw, t Topology) Plan {
+	at, length := d.span(r, time.Second, 8*time.Second)
+	f := Fault{Kind: MessageDelay, At: at, For: length, Message: drawGroupMessage(r), By: 100 * time.Millisecond << r.Intn(7), Count: drawCount(r)}
+	f.By = r.Between(f.By/2, min(2*f.By, 8*time.Second)).Round(time.Millisecond)
+	return Plan{f}
+}
+
+// drawLateReturn draws a broker that is away for long enough to leave the ISR, and
+// comes back. What the leader, the controller and the broker tell each other about
+// that arrives late, and meanwhile the broker loses power, and perhaps is cut off
+// from some other. What it looks for are proposals, answers and registrations that
+// count for a life that is over (KIP-903).
+func drawLateReturn(r *env.Rand, d Draw, t Topology) Plan {
+	total := min(16*time.Second, d.HealBy-d.Start)
+	at := r.Between(d.Start, d.HealBy-total).Round(time.Millisecond)
+	between := func(lo, hi time.Duration) time.Duration {
+		return r.Between(min(lo, total/2), min(hi, total/2)).Round(time.Millisecond)
+	}
+	node, other := drawPair(r, t)
+	away := []Kind{Pause, Partition}[r.Intn(2)]
+	back := at + between(2*time.Second, 6*time.Second)
+	gone := Fault{Kind: away, At: at, For: back - at, Node: node[0]}
+	if away == Partition {
+		gone.Node, gone.Between = "", node
+		for _, b := range t.Brokers {
+			if Target(b) != node[0] {
+				gone.And = append(gone.And, Target(b))
+			}
+		}
+	}
+	late := []Message{"AlterPartition request", "AlterPartition request", "AlterPartition request", "AlterPartition answer",
+		"BrokerRegistration request", "BrokerRegistration answer", "BrokerHeartbeat answer", "quorum Fetch answer"}
+	plan := Plan{gone, {Kind: MessageDelay, At: max(d.Start, back-between(0, 500*time.Millisecond)), For: between(time.Second, 4*time.Second),
+		Message: late[r.Intn(len(late))], By: between(500*time.Millisecond, 6*time.Second)}}
+	again := back + between(20*time.Millisecond, 2*time.Second)
+	plan = append(plan, Fault{Kind: PowerLoss, At: again, For: between(5*time.Millisecond, 900*time.Millisecond), Node: node[0]})
+	if r.Chance(3, 4) {
+		plan = append(plan, Fault{Kind: Partition, At: again, For: between(time.Second, 6*time.Second), Between: node, And: other})
+	}
+	for i := range plan {
+		plan[i].For = max(time.Millisecond, min(plan[i].For, d.HealBy-plan[i].At))
+	}
+	return plan
 }
 
 // drawCount draws how often something happens: half of the time without end.

@@ -63,16 +63,19 @@ func (v *ClusterView) electable(broker int32) bool {
 	return false
 }
 
-// followers is what the guards of the ISR amount to (BUGBANK 9): whoever the
-// leader waits for, and who follows it in its own epoch, holds all that is
-// committed, at every instant. One that a fault has struck need not, until it has
-// left the ISR and come back.
-func (w *Watcher) followers(p *watched, leader *ReplicaView, replicas []*ReplicaView, at time.Duration) {
+// followers is what the guards of the ISR amount to: whoever the leader waits for,
+// and who follows it in its own epoch, holds all that is committed, at every
+// instant. So does a member of the ISR that is in another epoch, if leader and
+// controller agree on that ISR: what it cuts, it cuts for a leader that holds all
+// that is committed. One that a fault has struck need not, until it has left the
+// ISR and come back. s is the committed state, nil if it is not known now.
+func (w *Watcher) followers(p *watched, leader *ReplicaView, replicas []*ReplicaView, v *ClusterView, s *PartitionState) {
+	at := v.Time
 	w.c.turn(wFollowerComplete)
 	high := max(leader.HighWatermark, p.committed())
 	now := election{at: at, state: len(p.states)}
 	for _, r := range replicas {
-		if r == leader || r.LeaderEpoch != leader.LeaderEpoch || !slices.Contains(leader.MaximalISR, r.Broker) ||
+		if r == leader || !slices.Contains(leader.MaximalISR, r.Broker) || r.LeaderEpoch != leader.LeaderEpoch && !(agreed(leader, s, r.Broker) && v.electable(r.Broker)) ||
 			p.afflicted(r.Broker, 0, &now, func(f *Fault) bool { return p.struck(f, r.Broker) }) {
 			continue
 		}
@@ -80,11 +83,25 @@ func (w *Watcher) followers(p *watched, leader *ReplicaView, replicas []*Replica
 			continue
 		}
 		w.c.found(&p.partition, int64(leader.LeaderEpoch)<<32|int64(r.Broker), r.LogEnd, at, fmt.Sprintf(
-			"broker %d follows leader %d of %s in epoch %d, which waits for it (ISR %v, asked for %v), with its log ending at offset %d, but everything below %d was committed, at %s",
-			r.Broker, leader.Broker, p.tp, leader.LeaderEpoch, leader.ISR, leader.MaximalISR, r.LogEnd, high, clock(at)),
+			"broker %d %s, which waits for it (ISR %v, asked for %v), with its log ending at offset %d, but everything below %d was committed, at %s",
+			r.Broker, r.following(leader), leader.ISR, leader.MaximalISR, r.LogEnd, high, clock(at)),
 			fmt.Sprintf("the high watermark of the leader is %d, its epoch began at offset %d", leader.HighWatermark, leader.EpochStart),
 			"no fault that takes what is stored has struck it since it was last out of the ISR")
 	}
+}
+
+// agreed says whether leader and controller both have a broker in the ISR, of one
+// partition epoch.
+func agreed(leader *ReplicaView, s *PartitionState, broker int32) bool {
+	return s != nil && s.LeaderEpoch == leader.LeaderEpoch && s.PartitionEpoch == leader.PartitionEpoch && slices.Contains(s.ISR, broker)
+}
+
+// following says whom a replica follows, as far as that is its leader.
+func (r *ReplicaView) following(leader *ReplicaView) string {
+	if r.LeaderEpoch == leader.LeaderEpoch {
+		return fmt.Sprintf("follows leader %d of %s in epoch %d", leader.Broker, r.tp(), leader.LeaderEpoch)
+	}
+	return fmt.Sprintf("is in epoch %d of %s, and leader %d in epoch %d", r.LeaderEpoch, r.tp(), leader.Broker, leader.LeaderEpoch)
 }
 
 // survives is NoCommittedRecordLostGlobally: what is committed is in somebody's

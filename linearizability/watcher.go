@@ -320,7 +320,11 @@ func (w *Watcher) observePartition(p *watched, replicas []*ReplicaView, v *Clust
 	}
 	w.logStarts(p, replicas, v.Time)
 	if leader != nil {
-		w.followers(p, leader, replicas, v.Time)
+		var state *PartitionState
+		if current && len(p.states) > 0 {
+			state = &p.states[len(p.states)-1]
+		}
+		w.followers(p, leader, replicas, v, state)
 		w.logMatching(p, leader, replicas, v.Time)
 	}
 	if !current || len(p.states) == 0 {

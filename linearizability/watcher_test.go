@@ -94,6 +94,8 @@ func TestWatcherFindsWhatIsPlanted(t *testing.T) {
 		}, wCandidateComplete, "(ISR [1 2], ELR [3])"},
 		{"a follower lacks committed records", func(v *ClusterView) { v.Replicas[2].LogEnd, v.Replicas[2].HighWatermark = 8, 8 }, wFollowerComplete,
 			"broker 3 follows leader 1 of orders-0 in epoch 1, which waits for it (ISR [1 2 3], asked for [1 2 3]), with its log ending at offset 8, but everything below 10 was committed, at 1.000 s"},
+		{"a member of the ISR lacks committed records in another epoch", func(v *ClusterView) { v.lag(3) }, wFollowerComplete,
+			"broker 3 is in epoch 0 of orders-0, and leader 1 in epoch 1, which waits for it (ISR [1 2 3], asked for [1 2 3]), with its log ending at offset 8, but everything below 10 was committed, at 1.000 s"},
 		{"a follower that is asked for lacks what another leader committed", func(v *ClusterView) {
 			v.Partitions[0].ISR, v.Partitions[0].PartitionEpoch = []int32{1, 2}, 2
 			v.lead(1, 2, 10)
@@ -411,6 +413,7 @@ func TestWatcherDoesNotCryWolf(t *testing.T) {
 		"only for an instant": func(_ *Watcher, v *ClusterView) {
 			if v.Time == second {
 				short(v)
+				v.Partitions[0].PartitionEpoch++ // the leader has not heard of it
 			}
 		},
 		"an old leader that does not know yet": func(_ *Watcher, v *ClusterView) {
@@ -515,6 +518,7 @@ func TestWatcherWaitsForConfirmation(t *testing.T) {
 	for i := range 3 {
 		v := cluster(second + time.Duration(i)*confirmAfter/3)
 		v.lag(3)
+		v.Partitions[0].PartitionEpoch++ // the leader has not heard of it
 		w.Observe(v)
 	}
 	require.Empty(t, w.Verdict().Findings)

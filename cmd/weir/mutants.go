@@ -32,6 +32,7 @@ type mutantsFlags struct {
 	from      string
 	seeds     int
 	cpu       time.Duration
+	unreached int
 	out       string
 	json      bool
 	known     bool
@@ -70,6 +71,7 @@ func mutantsCommand(s streams) *cobra.Command {
 	flags.StringVar(&f.from, "from", "1", "first seed")
 	flags.IntVar(&f.seeds, "seeds", 300, "how many seeds at most")
 	flags.DurationVar(&f.cpu, "cpu", 0, "how much processor time at most for runs with one bug; 0 for any")
+	flags.IntVar(&f.unreached, "unreached", 0, "give a bug up that so many seeds have not reached; 0 for never")
 	flags.StringVar(&f.out, "out", filepath.Join("weir-out", "mutants"), "directory for journal.jsonl, score.json and mutants.json")
 	flags.BoolVar(&f.json, "json", false, "print the score as JSON")
 	flags.BoolVar(&f.known, "known", false, "run again what has been found before, and fail if it is not found any more")
@@ -145,8 +147,8 @@ func runMutants(ctx context.Context, s streams, file string, f *mutantsFlags) er
 	if err != nil {
 		return err
 	}
-	if f.seeds < 1 || f.cpu < 0 {
-		return fmt.Errorf("--seeds must be at least 1, --cpu not negative")
+	if f.seeds < 1 || f.cpu < 0 || f.unreached < 0 {
+		return fmt.Errorf("--seeds must be at least 1, --cpu and --unreached not negative")
 	}
 	if err := faults.PlantNone(); err != nil {
 		return err
@@ -164,7 +166,7 @@ func runMutants(ctx context.Context, s streams, file string, f *mutantsFlags) er
 	}
 	var unwritten error
 	bar := newCountProgress(s.err, "mutants of "+sc.Name, "seeds", f.seeds)
-	score := mutants.Search(ctx, mutants.Options{Bugs: bugs, From: sc.Seed, Seeds: f.seeds, CPU: f.cpu,
+	score := mutants.Search(ctx, mutants.Options{Bugs: bugs, From: sc.Seed, Seeds: f.seeds, CPU: f.cpu, Unreached: f.unreached,
 		Run:      journal.Wrap(runner(sc), func(err error) { unwritten = err }),
 		Progress: func(*mutants.Score) { bar.one() }})
 	bar.done()

@@ -86,6 +86,14 @@ func TestABugCostsNoMoreThanItsBudget(t *testing.T) {
 	}
 }
 
+func TestABugThatIsNotReachedIsGivenUp(t *testing.T) {
+	w := &world{map[string]int{}}
+	s := Search(context.Background(), Options{Bugs: []faults.Bug{bank[1], bank[3]}, From: 3, Seeds: 9, Unreached: 4, Run: w.run})
+	silent, unreached := s.Rows[0], s.Rows[1]
+	require.Equal(t, []any{9, 9, false}, []any{silent.Seeds, silent.Asked, silent.Spent})
+	require.Equal(t, []any{4, 0, true}, []any{unreached.Seeds, unreached.Asked, unreached.Spent})
+}
+
 // A search that is killed and begun again comes to the same, and runs nothing
 // twice.
 func TestAJournalGoesOn(t *testing.T) {

@@ -35,7 +35,7 @@ type Row struct {
 	// this bug does. It says that something is wrong, not what, and may be the
 	// alarm of a check that is wrong itself; so the search goes on.
 	Noticed *Find `json:"noticed,omitempty"`
-	Spent   bool  `json:"spent,omitempty"` // the processor time for this bug is used up
+	Spent   bool  `json:"spent,omitempty"` // it was given up before the seeds were at their end
 }
 
 func newRow(b faults.Bug) *Row {

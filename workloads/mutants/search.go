@@ -37,7 +37,10 @@ type Options struct {
 	From  scenario.Seed
 	Seeds int           // at most, per bug
 	CPU   time.Duration // at most, per bug, in runs with it; 0 for no limit
-	Run   Runner
+	// Unreached is after how many seeds a bug is given up that none of them has
+	// reached; 0 for never.
+	Unreached int
+	Run       Runner
 
 	// Progress, if set, is called after each seed.
 	Progress func(s *Score)
@@ -51,7 +54,7 @@ func Search(ctx context.Context, o Options) *Score {
 		s.Rows = append(s.Rows, newRow(b))
 	}
 	for n := range o.Seeds {
-		open := s.open(o.CPU)
+		open := s.open(&o)
 		if len(open) == 0 || ctx.Err() != nil {
 			break
 		}
@@ -64,10 +67,10 @@ func Search(ctx context.Context, o Options) *Score {
 }
 
 // open lists the bugs that are still looked for.
-func (s *Score) open(cpu time.Duration) []*Row {
+func (s *Score) open(o *Options) []*Row {
 	var open []*Row
 	for _, r := range s.Rows {
-		r.Spent = r.Find == nil && cpu > 0 && r.CPU >= cpu
+		r.Spent = r.Find == nil && (o.CPU > 0 && r.CPU >= o.CPU || o.Unreached > 0 && r.Asked == 0 && r.Seeds >= o.Unreached)
 		if r.Find == nil && r.Equivalent == "" && !r.Spent {
 			open = append(open, r)
 		}

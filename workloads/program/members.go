@@ -21,6 +21,9 @@ type Members struct {
 	// Static makes them static members (KIP-345), who keep their partitions while
 	// they are away for less than their session.
 	Static bool
+	// Mixed has every other member only be static. What the others do then begins
+	// generations that static ones take no part in.
+	Mixed bool
 }
 
 // Bounds are the least and the most of a length of time that a program draws.
@@ -94,7 +97,7 @@ func (p *Members) live(e env.Env, name string, i int, life int64, rand *env.Rand
 	cfg := p.Consumer
 	cfg.Group, cfg.OnAssigned = p.Group, run.assigned
 	cfg.Silent = way == dies && w.now(e)+stay < w.end()
-	if p.Static {
+	if p.Static && (!p.Mixed || i%2 == 0) {
 		cfg.InstanceID, run.static = name, name
 	}
 	if run.k, err = c.NewConsumer(cfg); err != nil {

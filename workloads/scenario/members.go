@@ -16,8 +16,10 @@ type Members struct {
 	// or stalls: drawn anew each time.
 	Stay Range `yaml:"stay,omitempty"`
 	Away Range `yaml:"away,omitempty"`
-	// Static makes them static members (group.instance.id).
+	// Static makes them static members (group.instance.id), with Mixed every other
+	// one.
 	Static     drawn.Flag `yaml:"static,omitempty"`
+	Mixed      drawn.Flag `yaml:"mixed,omitempty"`
 	Properties Properties `yaml:"properties,omitempty"`
 }
 
@@ -35,6 +37,7 @@ func (m *Members) draw(seed uint64, path string) Program {
 	r := *m
 	r.Count = m.Count.Draw(stream(seed, path+".count"))
 	r.Static = m.Static.Draw(stream(seed, path+".static"))
+	r.Mixed = m.Mixed.Draw(stream(seed, path+".mixed"))
 	r.Properties = m.Properties.draw(seed, path+".properties").inOrder(m.Properties, consumerOrder, func(name string) int64 { return consumerDefaults[name] })
 	return Program{Members: &r}
 }
