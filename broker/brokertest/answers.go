@@ -142,7 +142,7 @@ func refusable(key int16) bool {
 		return true
 	}
 	switch kmsg.Key(key) {
-	case kmsg.OffsetFetch, kmsg.FindCoordinator, kmsg.DescribeGroups, kmsg.DeleteGroups, kmsg.WriteTxnMarkers:
+	case kmsg.OffsetFetch, kmsg.FindCoordinator, kmsg.DescribeGroups, kmsg.DeleteGroups, kmsg.WriteTxnMarkers, kmsg.DescribeTransactions:
 		return true
 	}
 	_, ok := field[int16](reflect.ValueOf(req.ResponseKind()).Elem(), "ErrorCode")
@@ -205,6 +205,14 @@ func refuse(req kmsg.Request, err *kerr.Error, chosen selection) kmsg.Response {
 			refusePartitions(req, resp, err.Code, chosen)
 			return resp
 		}
+	case *kmsg.DescribeTransactionsRequest:
+		answer := resp.(*kmsg.DescribeTransactionsResponse)
+		for _, id := range req.TransactionalIDs {
+			out := kmsg.NewDescribeTransactionsResponseTransactionState()
+			out.TransactionalID, out.ErrorCode = id, err.Code
+			answer.TransactionStates = append(answer.TransactionStates, out)
+		}
+		return resp
 	case *kmsg.WriteTxnMarkersRequest:
 		answer := resp.(*kmsg.WriteTxnMarkersResponse)
 		for _, m := range req.Markers {

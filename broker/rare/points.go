@@ -88,6 +88,8 @@ var coordinatorPoints = []Point{
 	{"coordinator/load-late", "waits up to 1 s before a partition is loaded", "loading takes time"},
 	{"coordinator/load-again", "loads a partition again", "the log says the same again"},
 	{"transaction/expire-late", "removes no expired transactional ids this time", "transactional.id.expiration.ms says what may go, not when"},
+	{"transaction/unavailable", "refuses a request with COORDINATOR_NOT_AVAILABLE", "as before the first metadata; it is asked again"},
+	{"transaction/markers-late", "waits up to 200 ms before markers are sent to the leaders of partitions", "they may be under way for so long"},
 	{"group/unavailable", "refuses a request with COORDINATOR_NOT_AVAILABLE", "as before the first metadata; it is asked again"},
 	{"group/expire-late", "removes no expired offsets this time", "retention says what may go, not when"},
 }
