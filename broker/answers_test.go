@@ -52,6 +52,8 @@ func ordinaryRequests(topicID [16]byte, batch []byte) map[kmsg.Key][]kmsg.Reques
 		add(&kmsg.DescribeLogDirsRequest{Topics: []kmsg.DescribeLogDirsRequestTopic{{Topic: name, Partitions: []int32{0}}}})
 		add(&kmsg.DescribeProducersRequest{Topics: []kmsg.DescribeProducersRequestTopic{{Topic: name, Partitions: []int32{0}}}})
 		add(&kmsg.DescribeTopicPartitionsRequest{Topics: []kmsg.DescribeTopicPartitionsRequestTopic{{Topic: name}}, ResponsePartitionLimit: 10})
+		add(&kmsg.TxnOffsetCommitRequest{TransactionalID: "x", Group: "g", Generation: -1, Topics: []kmsg.TxnOffsetCommitRequestTopic{{Topic: name, TopicID: topics[i],
+			Partitions: []kmsg.TxnOffsetCommitRequestTopicPartition{{Metadata: kmsg.StringPtr("")}}}}})
 		add(&kmsg.AddPartitionsToTxnRequest{TransactionalID: "x", Topics: []kmsg.AddPartitionsToTxnRequestTopic{{Topic: name, Partitions: []int32{0}}},
 			Transactions: []kmsg.AddPartitionsToTxnRequestTransaction{{TransactionalID: "x", VerifyOnly: i == 0, Topics: []kmsg.AddPartitionsToTxnRequestTransactionTopic{{Topic: name, Partitions: []int32{0}}}}}})
 		add(&kmsg.ElectLeadersRequest{TimeoutMillis: 1000, Topics: []kmsg.ElectLeadersRequestTopic{{Topic: name, Partitions: []int32{0}}}})

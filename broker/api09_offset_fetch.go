@@ -11,7 +11,7 @@ import (
 //	v2 all partitions (null topics); an error for the whole group
 //	v5 leader epoch
 //	v6 flexible
-//	v7 stable offsets only, which without transactions all are (KIP-447)
+//	v7 stable offsets only, if so asked: no transaction is about to change them (KIP-447)
 //	v8 several groups at once (KIP-709)
 //	v9 member and epoch of the new group protocol (KIP-848), which this broker has not
 //	v10 topics by id (KIP-848)

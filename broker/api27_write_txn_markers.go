@@ -63,30 +63,44 @@ type pendingMarkers struct {
 	to        []marked
 	appending *replication.PendingAppend
 	deadline  time.Duration
+
+	// Those of __consumer_offsets are the group coordinator's to write.
+	inGroups map[int]func() (code int16)
 }
 
 func (b *Broker) beginWriteTxnMarkers(call *protocol.Call) protocol.Pending {
 	req := call.Request.(*kmsg.WriteTxnMarkersRequest)
 	to, of := markersOf(req)
 	parts := make([]replication.AppendPartition, len(to))
+	inGroups := map[int]func() int16{}
 	for i := range to {
 		m := &req.Markers[of[i]]
 		end := storage.Marker{ProducerID: m.ProducerID, ProducerEpoch: m.ProducerEpoch, CoordinatorEpoch: m.CoordinatorEpoch, Commit: m.Committed}
+		if to[i].tp.Topic == metadata.ConsumerOffsetsTopic {
+			inGroups[i] = b.groups.EndTransaction(to[i].tp.Partition, end, m.TransactionVersion)
+			parts[i] = replication.AppendPartition{TP: to[i].tp, Refused: &replication.AppendResult{}}
+			continue
+		}
 		parts[i] = replication.AppendPartition{
 			TP: to[i].tp, Internal: true, Records: storage.BuildMarker(nil, end, b.e.Wall().UnixMilli()),
 			Options: storage.AppendOptions{ControlBatches: true, AnySize: true, TransactionVersion: m.TransactionVersion},
 		}
 	}
-	return &pendingMarkers{b: b, to: to, appending: b.replicas.BeginAppend(parts, -1), deadline: b.e.Now() + markerPatience}
+	return &pendingMarkers{b: b, to: to, appending: b.replicas.BeginAppend(parts, -1), deadline: b.e.Now() + markerPatience, inGroups: inGroups}
 }
 
 // Done implements protocol.Pending.
-func (p *pendingMarkers) Done() bool { return p.appending.Done() }
+func (p *pendingMarkers) Done() bool { return len(p.inGroups) == 0 && p.appending.Done() }
 
 // Response implements protocol.Pending.
 func (p *pendingMarkers) Response() kmsg.Response {
 	results := p.appending.Wait(p.deadline - p.b.e.Now())
-	return answerMarkers(p.to, func(i int) int16 { return results[i].ErrorCode })
+	return answerMarkers(p.to, func(i int) int16 {
+		if wait := p.inGroups[i]; wait != nil {
+			return wait()
+		}
+		return results[i].ErrorCode
+	})
 }
 
 // answerMarkers says what became of each marker, by producer and topic in the

@@ -44,6 +44,7 @@ func (b *Broker) apis() *protocol.Table {
 		needs(kmsg.ACLOperationWrite, txn, onListeners(brokers, b.addOffsetsToTxnAPI())),
 		needs(kmsg.ACLOperationWrite, txn, onListeners(brokers, b.endTxnAPI())),
 		needs(kmsg.ACLOperationClusterAction, cluster, onListeners(brokers, b.writeTxnMarkersAPI())),
+		needs(kmsg.ACLOperationRead, group, onListeners(brokers, b.txnOffsetCommitAPI())),
 		needs(kmsg.ACLOperationDescribeConfigs, topic, onListeners(brokers|controllers, large(b.describeConfigsAPI()))),
 		needs(kmsg.ACLOperationAlterConfigs, topic, onListeners(brokers|controllers, b.alterConfigsAPI())),
 		needs(kmsg.ACLOperationDescribe, cluster, onListeners(brokers, large(b.describeLogDirsAPI()))),
@@ -70,7 +71,7 @@ func (b *Broker) apis() *protocol.Table {
 		needs(kmsg.ACLOperationClusterAction, cluster, onListeners(controllers, b.allocateProducerIDsAPI())),
 		needs(kmsg.ACLOperationDescribe, topic, onListeners(brokers, b.describeTopicPartitionsAPI())),
 	)
-	table.SetFeatures(features...)
+	table.SetFeatures(b.features)
 	return table
 }
 

@@ -13,7 +13,39 @@ import (
 
 // newGroups makes the group coordinator.
 func (b *Broker) newGroups() *group.Coordinator {
-	return group.NewCoordinator(b.e, group.ConfigOf(b.cfg.Broker), internalLog{b.replicas, metadata.ConsumerOffsetsTopic}, b.controller.Image)
+	return group.NewCoordinator(b.e, group.ConfigOf(b.cfg.Broker), internalLog{b.replicas, metadata.ConsumerOffsetsTopic}, b.controller.Image, b.verifyOffsets)
+}
+
+// verifyOffsets has it verified that a partition of __consumer_offsets belongs to
+// a transaction (group.Verify).
+func (b *Broker) verifyOffsets(partition int32, id string, producerID int64, epoch, version int16) (group.Verification, int16) {
+	tp := metadata.TopicPartition{Topic: metadata.ConsumerOffsetsTopic, Partition: partition}
+	txn := openTransaction{id: id, producerID: producerID, epoch: epoch, support: offsetsSupport(version)}
+	for began := b.e.Now(); ; {
+		guard, code := b.replicas.BeginVerification(tp, producerID, epoch, 0, txn.support == addsPartitions)
+		end := func() { b.replicas.EndVerification(tp, guard) }
+		if code == 0 && guard != nil {
+			code = b.askCoordinator(txn, []metadata.TopicPartition{tp})[0]
+		}
+		if code == 0 {
+			return group.Verification{Guard: guard, End: end}, 0
+		}
+		end()
+		if !b.retryVerification(txn, code, began) {
+			return group.Verification{}, code
+		}
+	}
+}
+
+// offsetsSupport is the transactionSupport of TxnOffsetCommit, by version.
+func offsetsSupport(version int16) transactionSupport {
+	switch {
+	case version >= 5:
+		return addsPartitions
+	case version == 4:
+		return abortable
+	}
+	return oldErrors
 }
 
 // newTransactions makes the transaction coordinator.
@@ -99,7 +131,9 @@ func (b *Broker) giveUpMarkers(image *metadata.Image, delta metadata.Delta) {
 }
 
 // transactionVersion is the level of the feature transaction.version.
-func (b *Broker) transactionVersion() int16 { return transaction.NewestVersion }
+func (b *Broker) transactionVersion() int16 {
+	return b.controller.Image().FeatureLevel(metadata.TransactionVersion)
+}
 
 // internalTopicSettings are the broker settings of an internal topic.
 type internalTopicSettings struct {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -179,9 +180,9 @@ func TestEligibleLeaderReplicasAreDescribed(t *testing.T) {
 	})
 }
 
-// TestFeaturesAreUpdatedToWhatTheyAre: every feature has one version, which is
-// in force. A batch with one update that cannot be is refused as a whole.
-func TestFeaturesAreUpdatedToWhatTheyAre(t *testing.T) {
+// TestFeaturesAreUpdatedAllOrNone: a batch with one update that cannot be is
+// refused as a whole.
+func TestFeaturesAreUpdatedAllOrNone(t *testing.T) {
 	const present = "eligible.leader.replicas.version"
 	ctx := testContext(t)
 	c := startCluster(t, 1, nil)
@@ -201,6 +202,8 @@ func TestFeaturesAreUpdatedToWhatTheyAre(t *testing.T) {
 			{[]kmsg.UpdateFeaturesRequestFeatureUpdate{update(present, 0, 3)}, false},
 			{[]kmsg.UpdateFeaturesRequestFeatureUpdate{update(present, 1, 0)}, version == 0},
 			{[]kmsg.UpdateFeaturesRequestFeatureUpdate{update(present, 1, 1), update("none", 1, 1)}, false},
+			{[]kmsg.UpdateFeaturesRequestFeatureUpdate{update("transaction.version", 1, 1)}, false},
+			{[]kmsg.UpdateFeaturesRequestFeatureUpdate{update("transaction.version", 3, 1)}, false},
 		} {
 			req := kmsg.NewPtrUpdateFeaturesRequest()
 			req.FeatureUpdates = tc.updates
@@ -221,4 +224,35 @@ func TestFeaturesAreUpdatedToWhatTheyAre(t *testing.T) {
 			}
 		}
 	}
+	level := func() (level int16) {
+		req := kmsg.NewPtrApiVersionsRequest()
+		req.ClientSoftwareName, req.ClientSoftwareVersion = "test", "1"
+		raw, err := cl.Broker(1).Request(ctx, pinned{req, 3})
+		require.NoError(t, err)
+		for _, f := range raw.(*kmsg.ApiVersionsResponse).FinalizedFeatures {
+			if f.Name == "transaction.version" {
+				level = f.MaxVersionLevel
+			}
+		}
+		return level
+	}
+	require.EqualValues(t, 2, level())
+	change := func(to int16, upgradeType int8) {
+		req := kmsg.NewPtrUpdateFeaturesRequest()
+		req.FeatureUpdates = []kmsg.UpdateFeaturesRequestFeatureUpdate{update("transaction.version", to, upgradeType)}
+		raw, err := cl.Broker(1).Request(ctx, pinned{req, 1})
+		require.NoError(t, err)
+		require.Zero(t, raw.(*kmsg.UpdateFeaturesResponse).ErrorCode)
+		require.Eventually(t, func() bool { return level() == to }, 10*time.Second, time.Millisecond)
+	}
+	change(0, 2)
+	require.NoError(t, c.stop(0))
+	c.start(0)
+	cl = c.client()
+	require.Eventually(t, func() bool {
+		topics, err := kadm.NewClient(cl).ListTopics(ctx) // it has its metadata
+		return err == nil && len(topics) == 1
+	}, 10*time.Second, 10*time.Millisecond)
+	require.EqualValues(t, 0, level(), "it is in the metadata")
+	change(2, 1)
 }

@@ -21,11 +21,11 @@ func (l internalLog) tp(partition int32) metadata.TopicPartition {
 // Append appends with acks=all, and leaves it to AwaitCommitted to see what
 // becomes of it. Records that belong to an epoch that is over are refused, since
 // another broker may coordinate by now.
-func (l internalLog) Append(partition, epoch int32, batch []byte) (int64, int16) {
+func (l internalLog) Append(partition, epoch int32, batch []byte, more storage.AppendOptions) (int64, int16) {
+	more.AnySize, more.OnlyInEpoch = true, &epoch
 	var local replication.AppendResult
 	l.replicas.BeginAppend([]replication.AppendPartition{
-		{TP: l.tp(partition), Records: batch, Internal: true, Local: &local,
-			Options: storage.AppendOptions{AnySize: true, OnlyInEpoch: &epoch}},
+		{TP: l.tp(partition), Records: batch, Internal: true, Local: &local, Options: more},
 	}, -1)
 	return local.BaseOffset, local.ErrorCode
 }

@@ -60,24 +60,14 @@ const (
 	addPartitionsRetry    = 20 * time.Millisecond
 )
 
-// verify asks the transaction's coordinator whether the partitions belong to it,
-// or has it add them if that is the client's way, and returns an error code for
-// each. It blocks. A coordinator that still ends the transaction before is asked
-// again for a while, as it is common and cheaper than to have the client send its
-// records again.
-func (b *Broker) verify(txn openTransaction, tps []metadata.TopicPartition) []int16 {
-	began := b.e.Now()
-	for {
-		codes := b.askCoordinator(txn, tps)
-		again := false
-		for _, code := range codes {
-			again = again || code == kerr.ConcurrentTransactions.Code
-		}
-		if !again || txn.support != addsPartitions || b.e.Now()-began >= addPartitionsRetryMax ||
-			b.stopping.Wait(addPartitionsRetry) {
-			return codes
-		}
-	}
+// retryVerification reports, having waited, whether a coordinator is to be asked
+// again that was first asked at began and has answered with code: one that still
+// ends the transaction before, as is common and cheaper than to have the client
+// send its records again. The marker that it waits for makes the verification
+// void, so that each try needs one of its own.
+func (b *Broker) retryVerification(txn openTransaction, code int16, began time.Duration) bool {
+	return code == kerr.ConcurrentTransactions.Code && txn.support == addsPartitions &&
+		b.e.Now()-began < addPartitionsRetryMax && !b.stopping.Wait(addPartitionsRetry)
 }
 
 // askCoordinator sends one AddPartitionsToTxn.
@@ -180,9 +170,44 @@ func (b *Broker) beginTransaction(txn openTransaction, parts []replication.Appen
 		}
 		return
 	}
-	var asked []int
-	var tps []metadata.TopicPartition
+	left := make([]int, len(parts))
 	for i := range parts {
+		left[i] = i
+	}
+	for began := b.e.Now(); len(left) > 0; {
+		asked, codes := b.verifyParts(txn, parts, left)
+		left = left[:0]
+		retry := int16(0)
+		for i, code := range codes {
+			switch code {
+			case 0:
+			case kerr.ConcurrentTransactions.Code:
+				left, retry = append(left, asked[i]), code
+			default:
+				parts[asked[i]].Refused = unverified(code, txn.support)
+			}
+		}
+		if !b.retryVerification(txn, retry, began) {
+			for _, i := range left {
+				parts[i].Refused = unverified(retry, txn.support)
+			}
+			break
+		}
+		for _, i := range left {
+			b.replicas.EndVerification(parts[i].TP, parts[i].Options.Verified)
+			parts[i].Options.Verified = nil
+		}
+	}
+	for i := range parts {
+		parts[i].Options.Unverified = parts[i].Options.Unverified || !ask
+	}
+}
+
+// verifyParts begins the verification of parts, by their numbers, and asks the
+// coordinator of those that need it. It returns which these are, and the codes.
+func (b *Broker) verifyParts(txn openTransaction, parts []replication.AppendPartition, which []int) (asked []int, codes []int16) {
+	var tps []metadata.TopicPartition
+	for _, i := range which {
 		batch, _, err := storage.SplitBatch(parts[i].Records)
 		if parts[i].Refused != nil || err != nil || !batch.IsTransactional() {
 			continue
@@ -196,16 +221,11 @@ func (b *Broker) beginTransaction(txn openTransaction, parts []replication.Appen
 			parts[i].Options.Verified = v
 			asked, tps = append(asked, i), append(tps, parts[i].TP)
 		}
-		parts[i].Options.Unverified = !ask
 	}
 	if len(asked) == 0 {
-		return
+		return nil, nil
 	}
-	for i, code := range b.verify(txn, tps) {
-		if code != 0 {
-			parts[asked[i]].Refused = unverified(code, txn.support)
-		}
-	}
+	return asked, b.askCoordinator(txn, tps)
 }
 
 func (b *Broker) endVerification(parts []replication.AppendPartition) {

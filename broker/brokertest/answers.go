@@ -116,7 +116,7 @@ func field[T any](v reflect.Value, name string) (value T, ok bool) {
 // partitions, each of which has an error code of its own in the answer.
 func perPartition(key int16) bool {
 	switch kmsg.Key(key) {
-	case kmsg.Produce, kmsg.Fetch, kmsg.ListOffsets, kmsg.OffsetCommit, kmsg.OffsetForLeaderEpoch, kmsg.DeleteRecords:
+	case kmsg.Produce, kmsg.Fetch, kmsg.ListOffsets, kmsg.OffsetCommit, kmsg.TxnOffsetCommit, kmsg.OffsetForLeaderEpoch, kmsg.DeleteRecords:
 		return true
 	}
 	return false

@@ -188,9 +188,20 @@ type Offset struct {
 
 // Coordinator is the broker that coordinates a group, -1 if none does.
 func (c *Cluster) Coordinator(name string) int32 {
+	return c.coordinator(metadata.ConsumerOffsetsTopic, name)
+}
+
+// TransactionCoordinator is the broker that coordinates a transactional id, -1 if
+// none does.
+func (c *Cluster) TransactionCoordinator(id string) int32 {
+	return c.coordinator(metadata.TransactionStateTopic, id)
+}
+
+// coordinator is the leader of the partition of an internal topic that has name.
+func (c *Cluster) coordinator(topic, name string) int32 {
 	if b := c.newest(); b != nil {
 		image, _ := b.Metadata()
-		if t := image.Topic(metadata.ConsumerOffsetsTopic); t != nil {
+		if t := image.Topic(topic); t != nil {
 			return t.Partitions[coordinator.PartitionFor(name, int32(len(t.Partitions)))].Leader
 		}
 	}

@@ -118,6 +118,7 @@ func APIs() []API {
 		{int16(kmsg.FetchSnapshot), 0, 1},
 		{int16(kmsg.DescribeQuorum), 0, 2},
 		{int16(kmsg.AlterPartition), 2, 3},
+		{int16(kmsg.UpdateFeatures), 0, 2},
 		{int16(kmsg.BrokerRegistration), 0, 4},
 		{int16(kmsg.BrokerHeartbeat), 0, 1},
 		{int16(kmsg.UnregisterBroker), 0, 0},

@@ -61,6 +61,8 @@ func (m *machine) handle(now time.Duration, t *txn, req kmsg.Request) kmsg.Respo
 		return m.alterPartition(t, req)
 	case *kmsg.AllocateProducerIDsRequest:
 		return m.allocateProducerIDs(t, req)
+	case *kmsg.UpdateFeaturesRequest:
+		return m.updateFeatures(t, req)
 	case *kmsg.CreateTopicsRequest:
 		return m.createTopics(t, req)
 	case *kmsg.DeleteTopicsRequest:

@@ -26,6 +26,8 @@ func IsRefusal(resp kmsg.Response) bool {
 		return resp.ErrorCode == code
 	case *kmsg.AllocateProducerIDsResponse:
 		return resp.ErrorCode == code
+	case *kmsg.UpdateFeaturesResponse:
+		return resp.ErrorCode == code
 	case *kmsg.ElectLeadersResponse:
 		return resp.ErrorCode == code
 	case *kmsg.CreateTopicsResponse:
@@ -65,6 +67,9 @@ func Refuse(req kmsg.Request, err *kerr.Error, text string) kmsg.Response {
 		return resp
 	case *kmsg.AllocateProducerIDsResponse:
 		resp.ErrorCode = code
+		return resp
+	case *kmsg.UpdateFeaturesResponse:
+		resp.ErrorCode, resp.ErrorMessage, resp.Results = code, why, []kmsg.UpdateFeaturesResponseResult{}
 		return resp
 	case *kmsg.CreateTopicsResponse:
 		for _, t := range req.(*kmsg.CreateTopicsRequest).Topics {

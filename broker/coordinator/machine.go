@@ -40,6 +40,10 @@ type Producer struct {
 	ID            int64
 	Epoch         int16
 	Transactional bool // false for nobody
+
+	// Verified is the transaction coordinator's word for it (KIP-890), nil if
+	// the transaction is open in the partition already, or as the log is loaded.
+	Verified *storage.Verification
 }
 
 // Turn is what a step wants done. The zero Turn wants nothing.
@@ -51,8 +55,10 @@ type Turn[O any] struct {
 	// are in the log, and count once the marker does that commits it.
 	Producer Producer
 
-	// Marker, in place of Records, ends a producer's transaction.
-	Marker *storage.Marker
+	// Marker, in place of Records, ends a producer's transaction, which has ended
+	// under the transaction version MarkerVersion (KIP-1228).
+	Marker        *storage.Marker
+	MarkerVersion int8
 
 	// Applied is called once the records are in the log, the first of them at
 	// offset base, and makes them count. It is not called if they are refused.
@@ -102,8 +108,8 @@ type Log interface {
 	// Append appends one batch to the local log of a partition that this broker
 	// leads in epoch, if there are enough in-sync replicas. It does not wait for
 	// them. It returns the offset of the first record, or a Kafka error code if
-	// nothing was appended.
-	Append(partition, epoch int32, batch []byte) (base int64, code int16)
+	// nothing was appended. More says what is special about the batch.
+	Append(partition, epoch int32, batch []byte, more storage.AppendOptions) (base int64, code int16)
 
 	// AwaitCommitted waits until more than what is below offset is committed,
 	// but not longer than patience. It returns up to which offset the log is

@@ -128,6 +128,12 @@ func (r *Runtime[M, O]) shard(partition int32) *shard[M, O] {
 // partition, or ceased to before it could answer; COORDINATOR_LOAD_IN_PROGRESS;
 // or what became of the records.
 func (r *Runtime[M, O]) Do(partition int32, step func(m M, at At, ref Ref) Turn[O]) (O, int16) {
+	return r.Begin(partition, step)()
+}
+
+// Begin is Do in two parts: the step has its place among all others when it
+// returns, and what it returns waits for the answer.
+func (r *Runtime[M, O]) Begin(partition int32, step func(m M, at At, ref Ref) Turn[O]) (wait func() (O, int16)) {
 	return r.ask(partition, func(s *shard[M, O], ref Ref) {
 		s.queue = append(s.queue, func(at At) Turn[O] { return step(s.machine, at, ref) })
 	})
@@ -138,35 +144,36 @@ func (r *Runtime[M, O]) Do(partition int32, step func(m M, at At, ref Ref) Turn[
 func (r *Runtime[M, O]) Read(partition int32, look func(m M, at At) O) (O, int16) {
 	return r.ask(partition, func(s *shard[M, O], ref Ref) {
 		s.reads = append(s.reads, func(at At) Answer[O] { return Answer[O]{ref, look(s.machine, at)} })
-	})
+	})()
 }
 
-func (r *Runtime[M, O]) ask(partition int32, enqueue func(s *shard[M, O], ref Ref)) (O, int16) {
-	var none O
+func (r *Runtime[M, O]) ask(partition int32, enqueue func(s *shard[M, O], ref Ref)) (wait func() (O, int16)) {
+	refuse := func(err *kerr.Error) func() (O, int16) {
+		return func() (none O, code int16) { return none, err.Code }
+	}
 	s := r.shard(partition)
 	if s == nil {
-		return none, kerr.NotCoordinator.Code
+		return refuse(kerr.NotCoordinator)
 	}
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	switch {
 	case s.gone:
-		s.mu.Unlock()
-		return none, kerr.NotCoordinator.Code
+		return refuse(kerr.NotCoordinator)
 	case s.loading, r.lab.Rare("coordinator/not-loaded"): // as in the moment before: it is asked again
-		s.mu.Unlock()
-		return none, kerr.CoordinatorLoadInProgress.Code
+		return refuse(kerr.CoordinatorLoadInProgress)
 	case r.lab.Seldom("coordinator/not-here"): // as a leader that has just lost the partition; it is looked for, and found here
-		s.mu.Unlock()
-		return none, kerr.NotCoordinator.Code
+		return refuse(kerr.NotCoordinator)
 	}
 	s.lastRef++
 	w := &waiter[O]{done: r.env.NewSignal()}
 	s.waiters[s.lastRef] = w
 	enqueue(s, s.lastRef)
 	s.work.Signal()
-	s.mu.Unlock()
-	w.done.Wait(env.Forever)
-	return w.answer, w.code
+	return func() (O, int16) {
+		w.done.Wait(env.Forever)
+		return w.answer, w.code
+	}
 }
 
 // Each takes a step on every machine, those that are being loaded included, and

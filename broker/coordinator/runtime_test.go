@@ -212,10 +212,10 @@ func TestLoadingIsTriedAgainAndStepsOverWhatCannotBeRead(t *testing.T) {
 		lead(e, log, r)
 		_, _ = r.Do(0, link("good"))
 		batch := storage.BuildBatch(nil, storage.NoProducer(), []storage.Record{{Key: []byte("?")}, {Key: []byte("link"), Value: []byte("too")}})
-		_, code := log.Append(0, log.Epoch(), batch)
+		_, code := log.Append(0, log.Epoch(), batch, storage.AppendOptions{})
 		require.Zero(t, code)
 		log.Hold(true)
-		_, _ = log.Append(0, log.Epoch(), batch)
+		_, _ = log.Append(0, log.Epoch(), batch, storage.AppendOptions{})
 		r.Lead(0, log.Elect(1<<62)) // the start of the epoch is not committed yet
 		e.Sleep(time.Second)
 		_, code = r.Read(0, look)

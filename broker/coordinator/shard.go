@@ -187,8 +187,8 @@ func (s *shard[M, O]) append(t Turn[O]) (end int64, code int16) {
 	if s.r.lab.Seldom("coordinator/append-refused") {
 		return 0, kerr.NotEnoughReplicas.Code // as from a log whose ISR is small for a moment
 	}
-	batch := s.batch(t)
-	base, code := s.r.log.Append(s.partition, s.epoch, batch)
+	batch, more := s.batch(t)
+	base, code := s.r.log.Append(s.partition, s.epoch, batch, more)
 	if s.r.lab != nil {
 		s.r.lab.Reached("coordinator "+s.r.cfg.Name, "append", codeName(code))
 	}
@@ -211,15 +211,16 @@ func (s *shard[M, O]) append(t Turn[O]) (end int64, code int16) {
 
 // batch is what a turn has for the log. As Kafka's coordinators do, it numbers
 // no batches of a producer: they are one coordinator's, in the order of its turns.
-func (s *shard[M, O]) batch(t Turn[O]) storage.Batch {
+func (s *shard[M, O]) batch(t Turn[O]) ([]byte, storage.AppendOptions) {
 	if t.Marker != nil {
-		return storage.BuildMarker(nil, *t.Marker, s.r.env.Wall().UnixMilli())
+		return storage.BuildMarker(nil, *t.Marker, s.r.env.Wall().UnixMilli()),
+			storage.AppendOptions{ControlBatches: true, TransactionVersion: t.MarkerVersion}
 	}
 	opts := storage.NoProducer()
 	if t.Producer.Transactional {
 		opts.ProducerID, opts.ProducerEpoch, opts.BaseSequence, opts.Transactional = t.Producer.ID, t.Producer.Epoch, 0, true
 	}
-	return storage.BuildBatch(nil, opts, t.Records)
+	return storage.BuildBatch(nil, opts, t.Records), storage.AppendOptions{Coordinator: true, Verified: t.Producer.Verified}
 }
 
 // codeName is what Kafka calls an error code.

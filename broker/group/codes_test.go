@@ -8,6 +8,8 @@ import (
 	"github.com/stretchr/testify/require"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/weirlab/weir/broker/storage"
 )
 
 // retried is what Kafka's Java clients answer to with another try, by request:
@@ -117,7 +119,7 @@ func TestEveryErrorIsOneThatClientsTryAgainAfter(t *testing.T) {
 			allowed(ask(none, "m", 1), "no topic yet")
 			c := newCoordinator(t, w)
 			w.Hold(true)
-			_, _ = w.Append(0, w.Elect(0), barrier())
+			_, _ = w.Append(0, w.Elect(0), barrier(), storage.AppendOptions{})
 			c.Lead(0, w.Elect(1))
 			allowed(ask(c, "m", 1), "loading")
 			w.Hold(false)

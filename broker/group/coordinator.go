@@ -20,13 +20,14 @@ type Coordinator struct {
 	lab        *env.Lab
 	shards     *coordinator.Runtime[*machine, Output]
 	image      func() *metadata.Image
+	verify     Verify
 	partitions atomic.Int32 // of __consumer_offsets, 0 until known
 }
 
 // NewCoordinator returns a coordinator of no partition yet. image gives the
-// newest metadata that the broker has.
-func NewCoordinator(e env.Env, cfg Config, log coordinator.Log, image func() *metadata.Image) *Coordinator {
-	c := &Coordinator{cfg: cfg, lab: e.Lab(), image: image}
+// newest metadata that the broker has, verify asks the transaction coordinator.
+func NewCoordinator(e env.Env, cfg Config, log coordinator.Log, image func() *metadata.Image, verify Verify) *Coordinator {
+	c := &Coordinator{cfg: cfg, lab: e.Lab(), image: image, verify: verify}
 	c.shards = coordinator.New(e, coordinator.Config[*machine, Output]{
 		Name: "group",
 		Machine: func(_, _ int32) *machine {
@@ -120,10 +121,12 @@ func clientCode(api kmsg.Key, code int16) int16 {
 	case kerr.NotCoordinator.Code, kerr.NotLeaderForPartition.Code, kerr.FencedLeaderEpoch.Code, kerr.KafkaStorageError.Code:
 		return kerr.NotCoordinator.Code
 	case kerr.MessageTooLarge.Code, kerr.RecordListTooLarge.Code:
-		if api == kmsg.OffsetCommit {
+		if api == kmsg.OffsetCommit || api == kmsg.TxnOffsetCommit {
 			return kerr.InvalidCommitOffsetSize.Code
 		}
 		return kerr.UnknownServerError.Code
+	case kerr.InvalidProducerEpoch.Code, kerr.InvalidTxnState.Code, kerr.TransactionAbortable.Code:
+		return code // the producer's to see, whose transaction it is
 	}
 	return kerr.CoordinatorNotAvailable.Code
 }

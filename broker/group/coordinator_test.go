@@ -21,6 +21,13 @@ type world struct {
 	*coordinatortest.Log
 	e     env.Env
 	image *metadata.Image
+
+	unverified int16 // what the transaction coordinator says
+}
+
+// verify is group.Verify.
+func (w *world) verify(int32, string, int64, int16, int16) (Verification, int16) {
+	return Verification{End: func() {}}, w.unverified
 }
 
 func newWorld(t *testing.T) *world {
@@ -52,7 +59,7 @@ func newCoordinator(t *testing.T, w *world, change ...func(*Config)) *Coordinato
 	for _, f := range change {
 		f(&cfg)
 	}
-	c := NewCoordinator(w.e, cfg, w, func() *metadata.Image { return w.image })
+	c := NewCoordinator(w.e, cfg, w, func() *metadata.Image { return w.image }, w.verify)
 	c.SetPartitions(1)
 	t.Cleanup(func() {
 		c.Stop()
@@ -283,12 +290,12 @@ func TestReplayStepsOverRecordsItCannotRead(t *testing.T) {
 		{Key: []byte{0}},
 		{},
 	} {
-		_, code := l.Append(0, l.Epoch(), storage.BuildBatch(nil, storage.NoProducer(), []storage.Record{bad, good}))
+		_, code := l.Append(0, l.Epoch(), storage.BuildBatch(nil, storage.NoProducer(), []storage.Record{bad, good}), storage.AppendOptions{})
 		require.Zero(t, code)
 	}
 	garbage := storage.Batch(storage.BuildBatch(nil, storage.NoProducer(), []storage.Record{good}))
 	garbage[22] |= 1 // says it is gzip
-	_, code := l.Append(0, l.Epoch(), garbage)
+	_, code := l.Append(0, l.Epoch(), garbage, storage.AppendOptions{})
 	require.Zero(t, code)
 	require.Zero(t, commitOffset(a, "i", "", -1, 9))
 

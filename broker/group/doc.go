@@ -32,6 +32,10 @@
 //   - Offsets are kept of partitions that exist. Those of a topic that is
 //     deleted go with it or, if nobody coordinated the group then, with the next
 //     look for expired ones.
+//   - Offsets that a transaction brings count when its marker commits it, in the
+//     order of the markers, and not if an offset further on in the log was
+//     committed without one (transactions.go). Until then they are pending, over
+//     a change of coordinator too, and who asks for stable offsets waits.
 //   - Offsets expire (KIP-211) and are deleted by tombstones, decided in the
 //     same order as commits: an acknowledged commit is never undone by a removal
 //     decided before it.

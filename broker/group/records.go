@@ -88,9 +88,9 @@ func (g *Group) value() *kmsg.GroupMetadataValue {
 // restore makes the group what a group record says. Sessions are left to begin
 // once the log has been read.
 func (g *Group) restore(v *kmsg.GroupMetadataValue) {
-	offsets := g.Offsets
+	offsets, unstable := g.Offsets, g.unstable
 	*g = *New(g.ID, g.cfg)
-	g.Offsets, g.durable = offsets, v
+	g.Offsets, g.unstable, g.durable = offsets, unstable, v
 	g.ProtocolType, g.Generation = v.ProtocolType, v.Generation
 	if v.Protocol != nil {
 		g.Protocol = *v.Protocol
@@ -122,23 +122,20 @@ func (g *Group) restore(v *kmsg.GroupMetadataValue) {
 
 // Replay takes one record of the log. Records of kinds that are not known are
 // left alone, as other coordinators may write them.
-func (m *machine) Replay(rec storage.Record, _ coordinator.Producer) error {
+func (m *machine) Replay(rec storage.Record, by coordinator.Producer) error {
 	if len(rec.Key) < 2 {
 		return fmt.Errorf("a key of %d bytes says no version", len(rec.Key))
 	}
 	switch int16(binary.BigEndian.Uint16(rec.Key)) {
 	case offsetKeyOldVersion, offsetKeyVersion:
-		return m.replayOffset(rec)
+		return m.replayOffset(rec, by)
 	case groupKeyVersion:
 		return m.replayGroup(rec)
 	}
 	return nil
 }
 
-// ReplayMarker ends a transaction, of which there is none.
-func (m *machine) ReplayMarker(storage.Marker) {}
-
-func (m *machine) replayOffset(rec storage.Record) error {
+func (m *machine) replayOffset(rec storage.Record, by coordinator.Producer) error {
 	var k kmsg.OffsetCommitKey
 	if err := k.ReadFrom(rec.Key); err != nil {
 		return fmt.Errorf("key of an offset commit: %w", err)
@@ -148,6 +145,7 @@ func (m *machine) replayOffset(rec storage.Record) error {
 	}
 	tp := TopicPartition{k.Topic, k.Partition}
 	if rec.Value == nil {
+		m.unpend(place{k.Group, tp})
 		if g := m.groups[k.Group]; g != nil {
 			delete(g.Offsets, tp)
 		}
@@ -164,7 +162,12 @@ func (m *machine) replayOffset(rec storage.Record) error {
 	if old, ok := m.group(k.Group).Offsets[tp]; ok && old.Offset != v.Offset && planted.Is("replay-keeps-first") {
 		return nil
 	}
-	m.group(k.Group).Offsets[tp] = Offset{Offset: v.Offset, LeaderEpoch: epoch, Metadata: v.Metadata, CommitTimestamp: v.CommitTimestamp}
+	o := Offset{Offset: v.Offset, LeaderEpoch: epoch, Metadata: v.Metadata, CommitTimestamp: v.CommitTimestamp, recorded: rec.Offset}
+	if by.Transactional {
+		m.pend(by.ID, place{k.Group, tp}, o)
+		return nil
+	}
+	m.group(k.Group).Offsets[tp] = o
 	return nil
 }
 
@@ -175,9 +178,9 @@ func (m *machine) replayGroup(rec storage.Record) error {
 	}
 	g := m.group(k.Group)
 	if rec.Value == nil {
-		offsets := g.Offsets
+		offsets, unstable := g.Offsets, g.unstable
 		*g = *New(k.Group, m.cfg)
-		g.Offsets = offsets
+		g.Offsets, g.unstable = offsets, unstable
 		return nil
 	}
 	var v kmsg.GroupMetadataValue

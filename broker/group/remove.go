@@ -65,6 +65,7 @@ func (m *machine) removed(list []removal) {
 			m.timers.Remove(g.ID)
 			continue
 		}
+		m.unpend(place{r.group, r.tp})
 		delete(g.Offsets, r.tp)
 		if g.traceless() {
 			delete(m.groups, g.ID)
@@ -74,7 +75,7 @@ func (m *machine) removed(list []removal) {
 
 // orphans lists a group's offsets in topics that are gone.
 func (m *machine) orphans(g *Group, gone func(topic string) bool) (list []removal) {
-	for _, tp := range sortedPartitions(g.Offsets) {
+	for _, tp := range g.kept() {
 		if gone(tp.Topic) {
 			list = append(list, removal{group: g.ID, tp: tp})
 		}
@@ -117,14 +118,17 @@ func (m *machine) expired(wallMillis int64) (list []removal) {
 			list = append(list, m.orphans(g, m.gone)...)
 			continue
 		}
-		left := len(g.Offsets)
-		for _, tp := range sortedPartitions(g.Offsets) {
-			if m.gone(tp.Topic) || wallMillis-max(since, g.Offsets[tp].CommitTimestamp) >= retention && (!g.subscribes(tp.Topic) || planted.Is("expire-what-is-consumed")) {
+		left := g.kept()
+		left = slices.DeleteFunc(left, func(tp TopicPartition) bool {
+			o, ok := g.Offsets[tp]
+			old := ok && g.unstable[tp] == 0 && wallMillis-max(since, o.CommitTimestamp) >= retention
+			if m.gone(tp.Topic) || old && (!g.subscribes(tp.Topic) || planted.Is("expire-what-is-consumed")) {
 				list = append(list, removal{group: id, tp: tp})
-				left--
+				return true
 			}
-		}
-		if left == 0 && g.State == Empty {
+			return false
+		})
+		if len(left) == 0 && g.State == Empty {
 			list = append(list, removal{group: id, whole: true})
 		}
 	}
@@ -163,7 +167,7 @@ func (m *machine) deleteOffsets(at at, ref Ref, id string, tps []TopicPartition)
 		codes[tp] = 0
 		if _, ok := g.Offsets[tp]; g.subscribes(tp.Topic) {
 			codes[tp] = kerr.GroupSubscribedToTopic.Code
-		} else if ok {
+		} else if ok || g.unstable[tp] > 0 {
 			list = append(list, removal{group: id, tp: tp})
 		}
 	}

@@ -98,6 +98,13 @@ func (e *Editor) apply(r Record, offset int64) error {
 		return e.setPartition(r)
 	case *ConfigRecord:
 		return e.setConfig(r)
+	case *FeatureLevelRecord:
+		features := maps.Clone(e.img.features)
+		if features == nil {
+			features = map[string]int16{}
+		}
+		features[r.Name] = r.Level
+		e.img.features = features
 	case *ProducerIDsRecord:
 		if r.NextProducerID < e.img.nextProducerID {
 			return fmt.Errorf("next producer id %d is below %d", r.NextProducerID, e.img.nextProducerID)

@@ -22,6 +22,7 @@ type Image struct {
 	topicsByID    sharded[TopicID, *Topic]
 	topicNames    []string
 	brokerConfigs map[string]map[string]string
+	features      map[string]int16 // versions that are not what clusters begin with
 }
 
 // Empty is the image of the empty log.

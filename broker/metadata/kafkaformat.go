@@ -135,6 +135,8 @@ func EncodeRecord(r Record) []byte {
 	case *ClusterIDRecord:
 		dst := kbin.AppendInt16(kbin.AppendCompactString(frame(kindFeatureLevel, 0), clusterIDFeature), metadataLevel)
 		return appendTags(dst, tag{tagClusterID, []byte(r.ClusterID)})
+	case *FeatureLevelRecord:
+		return appendTags(kbin.AppendInt16(kbin.AppendCompactString(frame(kindFeatureLevel, 0), r.Name), r.Level))
 	}
 	panic(fmt.Sprintf("metadata: a %T cannot be encoded", r)) // a new kind of record that is missing here
 }
@@ -269,15 +271,17 @@ func (in *reader) record(kind, version uint32) (r Record, newest uint32) {
 		in.tags(nil)
 		return r, 0
 	case kindFeatureLevel:
-		r := &ClusterIDRecord{}
-		in.CompactString()
-		in.Int16()
+		feature := &FeatureLevelRecord{Name: in.CompactString(), Level: in.Int16()}
+		cluster := &ClusterIDRecord{}
 		in.tags(func(number uint32, value *reader) {
 			if number == tagClusterID {
-				r.ClusterID = string(value.Src)
+				cluster.ClusterID = string(value.Src)
 			}
 		})
-		return r, 0
+		if feature.Name == clusterIDFeature {
+			return cluster, 0
+		}
+		return feature, 0
 	}
 	return nil, 0
 }

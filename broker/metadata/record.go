@@ -93,6 +93,13 @@ type ClusterIDRecord struct {
 	ClusterID string
 }
 
+// FeatureLevelRecord puts a version of a feature in force; 0 is none.
+type FeatureLevelRecord struct {
+	Name  string
+	Level int16
+}
+
+func (*FeatureLevelRecord) record()     {}
 func (*ClusterIDRecord) record()        {}
 func (*RegisterBrokerRecord) record()   {}
 func (*BrokerStateRecord) record()      {}

@@ -59,7 +59,12 @@ func (t *Table) answerAPIVersions(h Header, body []byte, call *Call) (kmsg.Respo
 func (t *Table) apiVersions(version int16, listener ListenerKinds) *kmsg.ApiVersionsResponse {
 	resp := kmsg.NewPtrApiVersionsResponse()
 	resp.SetVersion(version)
-	for _, f := range t.features {
+	var features []Feature
+	var epoch int64
+	if t.features != nil {
+		features, epoch = t.features()
+	}
+	for _, f := range features {
 		if f.MinVersion == 0 && version < 4 {
 			continue // older Java clients cannot read it
 		}
@@ -67,12 +72,12 @@ func (t *Table) apiVersions(version int16, listener ListenerKinds) *kmsg.ApiVers
 		supported.Name, supported.MinVersion, supported.MaxVersion = f.Name, f.MinVersion, f.MaxVersion
 		resp.SupportedFeatures = append(resp.SupportedFeatures, supported)
 	}
-	for _, f := range t.features {
+	for _, f := range features {
 		if f.Level > 0 {
 			finalized := kmsg.NewApiVersionsResponseFinalizedFeature()
 			finalized.Name, finalized.MinVersionLevel, finalized.MaxVersionLevel = f.Name, f.Level, f.Level
 			resp.FinalizedFeatures = append(resp.FinalizedFeatures, finalized)
-			resp.FinalizedFeaturesEpoch = 0 // they never change
+			resp.FinalizedFeaturesEpoch = epoch
 		}
 	}
 	for _, key := range t.keys {

@@ -11,8 +11,11 @@ import (
 // version of 0 (KAFKA-17011).
 func TestFeaturesFromZeroAreHiddenBelowV4(t *testing.T) {
 	table := NewTable(API{Key: keyAPIVersions, MaxVersion: 4, Listeners: BrokerListener, Handle: func(*Call) kmsg.Response { return nil }})
-	table.SetFeatures(Feature{Name: "from.zero", MaxVersion: 1, Level: 1}, Feature{Name: "from.one", MinVersion: 1, MaxVersion: 2})
+	table.SetFeatures(func() ([]Feature, int64) {
+		return []Feature{{Name: "from.zero", MaxVersion: 1, Level: 1}, {Name: "from.one", MinVersion: 1, MaxVersion: 2}}, 7
+	})
 	require.Len(t, table.apiVersions(3, BrokerListener).SupportedFeatures, 1)
 	require.Len(t, table.apiVersions(4, BrokerListener).SupportedFeatures, 2)
 	require.Len(t, table.apiVersions(3, BrokerListener).FinalizedFeatures, 1)
+	require.EqualValues(t, 7, table.apiVersions(3, BrokerListener).FinalizedFeaturesEpoch)
 }

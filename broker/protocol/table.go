@@ -134,7 +134,7 @@ func (a API) Do(call *Call) (kmsg.Response, error) {
 type Table struct {
 	apis     map[int16]API
 	keys     []int16
-	features []Feature
+	features func() (list []Feature, epoch int64)
 	versions func(*Call) kmsg.Response // the handler of ApiVersions, where it is wrapped
 }
 
@@ -147,8 +147,9 @@ type Feature struct {
 	Level      int16 // the version in force, 0 if none is
 }
 
-// SetFeatures says which features ApiVersions tells of.
-func (t *Table) SetFeatures(features ...Feature) { t.features = features }
+// SetFeatures says which features ApiVersions tells of. A later state of them has
+// a larger epoch.
+func (t *Table) SetFeatures(features func() (list []Feature, epoch int64)) { t.features = features }
 
 // NewTable builds a table. It panics on a duplicate or impossible entry, which
 // is a programming error.

@@ -65,9 +65,6 @@ type Status struct {
 	ClientVersion int16
 }
 
-// NewestVersion is the newest level of the feature transaction.version (KIP-890).
-const NewestVersion = 2
-
 // epochBump is the transaction version from which on each transaction has an
 // epoch of its own (KIP-890).
 const epochBump = 2

@@ -111,7 +111,7 @@ func (l *Log) settle() {
 }
 
 // Append is coordinator.Log's.
-func (l *Log) Append(_, epoch int32, records []byte) (int64, int16) {
+func (l *Log) Append(_, epoch int32, records []byte, _ storage.AppendOptions) (int64, int16) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if epoch != l.epoch {
