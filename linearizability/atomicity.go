@@ -125,6 +125,25 @@ func (c *court) afterlife(t *TransactOp, writes []wrote, fenced time.Duration) (
 	return "", nil
 }
 
+// markers holds the coordinators of a producer's transactions to following one
+// another: once one has written a marker, those before it write none.
+func (c *court) markers(p *partition) {
+	if p.log.Scan == nil {
+		return
+	}
+	newest := map[int64]Marker{}
+	for _, m := range p.log.Markers {
+		c.cur.Inputs++
+		if l, seen := newest[m.ProducerID]; seen && m.CoordinatorEpoch < l.CoordinatorEpoch {
+			c.found(p, m.ProducerID, m.Offset, 0, fmt.Sprintf(
+				"the marker at offset %d of %s for producer %d is of coordinator epoch %d, although the one at offset %d before it is of epoch %d: a coordinator that had been replaced wrote it",
+				m.Offset, p.tp, m.ProducerID, m.CoordinatorEpoch, l.Offset, l.CoordinatorEpoch))
+			continue
+		}
+		newest[m.ProducerID] = m
+	}
+}
+
 // hanging is K10 for transactions: when all has healed, each is ended: by its
 // producer, by the next one with its id, or by its coordinator once its time is
 // over. Until then read_committed shows nothing behind it.

@@ -23,7 +23,25 @@ func (w *Watcher) singleLeader(p *watched, r *ReplicaView, at time.Duration) {
 		w.c.found(&p.partition, int64(r.LeaderEpoch), r.HighWatermark, at, fmt.Sprintf("the high watermark of %s fell from %d to %d within leader epoch %d on broker %d, at %s",
 			p.tp, seen.high, r.HighWatermark, r.LeaderEpoch, r.Broker, clock(at)))
 	}
-	p.leaders[r.LeaderEpoch] = leaderSeen{r.Broker, max(seen.high, r.HighWatermark)}
+	w.stable(p, r, seen.stable, at)
+	p.leaders[r.LeaderEpoch] = leaderSeen{r.Broker, max(seen.high, r.HighWatermark), max(seen.stable, r.Stable)}
+}
+
+// stable holds a leader to what its last stable offset promises: that of a
+// transaction which begins is behind everything, so that it only rises.
+func (w *Watcher) stable(p *watched, r *ReplicaView, before int64, at time.Duration) {
+	w.c.turn(wStable)
+	if r.Stable > 0 {
+		w.c.cur.Inputs++
+	}
+	switch {
+	case r.Stable > r.HighWatermark:
+		w.c.found(&p.partition, int64(r.LeaderEpoch), r.Stable, at, fmt.Sprintf("the last stable offset of %s is %d on leader %d in epoch %d, beyond its high watermark %d, at %s",
+			p.tp, r.Stable, r.Broker, r.LeaderEpoch, r.HighWatermark, clock(at)))
+	case r.Stable > 0 && r.Stable < before:
+		w.c.found(&p.partition, int64(r.LeaderEpoch), r.Stable, at, fmt.Sprintf("the last stable offset of %s fell from %d to %d within leader epoch %d on broker %d, at %s",
+			p.tp, before, r.Stable, r.LeaderEpoch, r.Broker, clock(at)))
+	}
 }
 
 // leaderComplete is LeaderCompleteness: what was committed when a leader began its

@@ -81,6 +81,8 @@ var (
 		needs: ofTransactions | ofSends | ofLog, uses: ofLedger | ofMarks, whole: (*court).atomicity}
 	checkZombies = check{code: "K6", name: "a fenced producer has no effect", unit: "producers that began",
 		needs: ofTransactions | ofSends | ofLog, uses: ofLedger | ofMarks, whole: (*court).zombies}
+	checkMarkers = check{code: "K12", name: "markers come from one transaction coordinator after the other", unit: "markers",
+		needs: ofTransactions | ofLog, each: (*court).markers, internal: true}
 	checkHanging = check{code: "K10", name: "after healing, every transaction ends", unit: "records of transactions",
 		needs: ofTransactions | ofSends | ofLog | ofHealing, uses: ofLedger | ofMarks, each: (*court).hanging}
 	checkConservation = check{code: "K16", name: "what transactions move is neither lost nor made", unit: "records read with read_committed",
@@ -94,7 +96,7 @@ var (
 func checks() []check {
 	return []check{checkSurvival, checkAgreement, checkRead, checkDuplicates, checkRefusals, checkSequence, checkFIFO, checkHonesty,
 		checkSessions, checkWatermark, checkLog, checkEnds, checkLeaders, checkReplicas, checkUnseen, checkResolved, checkRegister, checkOwnership, checkFencing, checkAdministration, checkDress,
-		checkIsolation, checkStable, checkAtomicity, checkZombies, checkHanging, checkConservation, checkExactlyOnce}
+		checkIsolation, checkStable, checkAtomicity, checkZombies, checkMarkers, checkHanging, checkConservation, checkExactlyOnce}
 }
 
 // Judge checks a history against what Kafka promises. A check whose evidence is

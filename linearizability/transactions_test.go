@@ -205,6 +205,8 @@ func TestAnomaliesOfTransactions(t *testing.T) {
 			"client 1 began as \"a\" with epoch 5 of producer id 50 at 6.100 s, which fences the producers before it; yet the transaction of \"a\" (producer id 50, epoch 0)"},
 		{"a fenced producer writes into a commit", func(h *History) { h.sendOf(104).Call = 6*second + second/2 }, checkZombies,
 			"its value 104 at offset 4 of moves-0 is committed: client 1 sent it at 6.500 s"},
+		{"a coordinator that was replaced writes a marker", func(h *History) { h.scanOf("moves", 1).Markers[1].CoordinatorEpoch = 3 }, checkMarkers,
+			"the marker at offset 5 of moves-1 for producer 50 is of coordinator epoch 0, although the one at offset 3 before it is of epoch 3"},
 		{"a transaction hangs", func(h *History) {
 			s := h.scanOf("moves", 0)
 			s.Markers = s.Markers[:3]
@@ -247,7 +249,7 @@ func TestAnomaliesOfTransactions(t *testing.T) {
 // What is missing of transactions makes the checks that rest on it unknown.
 func TestMissingEvidenceOfTransactionsIsUnknown(t *testing.T) {
 	lines := strings.Split(strings.TrimSuffix(string(transactedRun(t)), "\n"), "\n")
-	of := []check{checkIsolation, checkStable, checkAtomicity, checkZombies, checkHanging, checkConservation, checkExactlyOnce}
+	of := []check{checkIsolation, checkStable, checkAtomicity, checkZombies, checkMarkers, checkHanging, checkConservation, checkExactlyOnce}
 	replace := func(kind, old, by string) func([]string) []string {
 		return func(l []string) []string {
 			for i := range l {

@@ -45,6 +45,9 @@ type ReplicaView struct {
 	LogStart      int64
 	HighWatermark int64
 	LogEnd        int64
+	// Stable is the last stable offset of a leader that knows it, 0 if it is not
+	// known: read_committed reads up to it.
+	Stable int64
 	// EpochStart is the offset at which the leader began LeaderEpoch, None if
 	// the replica does not lead.
 	EpochStart int64

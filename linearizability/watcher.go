@@ -67,6 +67,7 @@ type loss struct {
 type leaderSeen struct {
 	broker int32
 	high   int64
+	stable int64
 }
 
 type suspect struct {
@@ -102,6 +103,7 @@ const (
 	wRecoveryQuorum
 	wQuorumMajority
 	wQuorumOwnEpoch
+	wStable
 )
 
 var watcherChecks = []check{
@@ -122,6 +124,7 @@ var watcherChecks = []check{
 	wLeaderInSync:      {code: "K12", name: "a leader is in the ISR", unit: "changes of metadata"},
 	wRecoveryQuorum:    {code: "K12", name: "min.insync.replicas stay relied on unless they lost something", unit: "changes of metadata"},
 	wQuorumMajority:    {code: "K12", name: "a controller without a majority steps down", unit: "controllers seen"},
+	wStable:            {code: "K12", name: "the last stable offset is at most the high watermark, and never falls within a leader epoch", unit: "leaders seen"},
 	wQuorumOwnEpoch:    {code: "K12", name: "metadata is committed through a record of the leader's own epoch", unit: "controllers seen"},
 }
 

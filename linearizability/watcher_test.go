@@ -63,7 +63,7 @@ func TestWatcherOfAHealthyCluster(t *testing.T) {
 		{Topic: "orders", Time: 6 * second, LeaderEpoch: 2, Leader: 2, StartOffset: 10},
 	}, w.EpochStarts())
 	for i, k := range got.Checks {
-		if i != wLogMatching && i != wQuorumMatching {
+		if i != wLogMatching && i != wQuorumMatching && i != wStable {
 			require.Positive(t, k.Inputs, k.Name)
 		}
 	}
@@ -80,6 +80,8 @@ func TestWatcherFindsWhatIsPlanted(t *testing.T) {
 	}{
 		{"two leaders in an epoch", func(v *ClusterView) { v.Replicas[1].Leader = true }, wSingleLeader,
 			"orders-0 has two leaders in leader epoch 1: brokers 1 and 2, at 1.000 s"},
+		{"last stable offset beyond the high watermark", func(v *ClusterView) { v.Replicas[0].Stable = 11 }, wStable,
+			"the last stable offset of orders-0 is 11 on leader 1 in epoch 1, beyond its high watermark 10, at 1.000 s"},
 		{"high watermark falls", func(v *ClusterView) { v.Replicas[0].HighWatermark = 9 }, wHighMonotone,
 			"the high watermark of orders-0 fell from 10 to 9 within leader epoch 1 on broker 1, at 1.000 s"},
 		{"high watermark above the log end", func(v *ClusterView) { v.Replicas[2].HighWatermark = 11 }, wWithinLog,
@@ -572,4 +574,16 @@ func (unreadable) Epochs() []EpochEntry { return nil }
 
 func (unreadable) Batches(int64, int64, func(BatchID) bool) error {
 	return errors.New("input/output error")
+}
+
+func TestTheLastStableOffsetDoesNotFallInAnEpoch(t *testing.T) {
+	w := newWatcher()
+	for i, stable := range []int64{5, 0, 7, 6} { // 0 is not known
+		v := cluster(time.Duration(i) * second)
+		v.Replicas[0].Stable = stable
+		w.Observe(v)
+	}
+	v := w.Verdict()
+	require.Len(t, v.Findings, 1)
+	require.Equal(t, "the last stable offset of orders-0 fell from 7 to 6 within leader epoch 1 on broker 1, at 3.000 s", v.Findings[0].Sentence)
 }
