@@ -136,6 +136,7 @@ func producerConfig(p scenario.Properties) (client.ProducerConfig, error) {
 	c.Compression, _ = compression.Parse(p.Text("compression.type", "none")) // the scenario was checked
 	c.ResendUnderNewEpoch = p.Bool("weir.resend.under.new.epoch", false)
 	c.DeliveryTimeout = p.Millis("delivery.timeout.ms", c.DeliveryTimeout)
+	c.ExplicitTransactions = p.Bool("weir.explicit.transactions", false)
 	c.TransactionTimeout = p.Millis("transaction.timeout.ms", 0)
 	if retries, ok := p["retries"]; ok {
 		if c.Retries = int(p.Int("retries", 0)); retries == "0" {

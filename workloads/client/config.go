@@ -105,6 +105,11 @@ type ProducerConfig struct {
 	// coordinator aborts it (transaction.timeout.ms). Default 60 s.
 	TransactionTimeout time.Duration
 
+	// ExplicitTransactions has the producer do transactions as clients do that are
+	// older than KIP-890, whatever the cluster has to offer: partitions are added by
+	// request, and the epoch stays from one transaction to the next.
+	ExplicitTransactions bool
+
 	// Linger is how long a batch waits for company before it is sent
 	// (linger.ms). Default 0.
 	Linger time.Duration

@@ -60,6 +60,13 @@ func (c *Client) findCoordinator(key coordinatorKey, timeout time.Duration) (int
 	return node, nil
 }
 
+// AwaitTransactions waits until a transactional id has a coordinator, which makes
+// the topic of transactions if there is none yet.
+func (c *Client) AwaitTransactions(txnID string, timeout time.Duration) error {
+	_, err := c.findCoordinator(transactionKey(txnID), timeout)
+	return err
+}
+
 // coordinator is the coordinator found last and not forgotten.
 func (c *Client) coordinator(key coordinatorKey) (int32, bool) {
 	c.mu.Lock()

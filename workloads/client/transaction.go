@@ -141,7 +141,7 @@ func (p *Producer) BeginTransaction() error {
 	}
 	defer unlock()
 	t.state = inTransaction
-	t.implicit = p.c.transactionVersion() >= 2
+	t.implicit = p.c.transactionVersion() >= 2 && !p.cfg.ExplicitTransactions
 	t.started, t.asked, t.gap, t.err, t.aborting = false, 0, false, nil, false
 	clear(t.joined)
 	return nil

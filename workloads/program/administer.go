@@ -48,6 +48,9 @@ func (p *Administer) On() string { return p.Topic }
 // Groups implements Program.
 func (p *Administer) Groups() []string { return nil }
 
+// Transactional implements Program.
+func (p *Administer) Transactional() []string { return nil }
+
 // Promise implements Program: everything that is answered.
 func (p *Administer) Promise(m *linearizability.Manifest) { m.Administrators += p.Administrators }
 

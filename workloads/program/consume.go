@@ -53,6 +53,9 @@ func (p *Consume) Groups() []string {
 	return []string{p.Group}
 }
 
+// Transactional implements Program.
+func (p *Consume) Transactional() []string { return nil }
+
 // Promise implements Program: everything that is read, to the end of the topic.
 func (p *Consume) Promise(m *linearizability.Manifest) {
 	m.Consumers += p.Consumers

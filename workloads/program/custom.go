@@ -73,6 +73,9 @@ func (p *Custom) On() string {
 // Groups implements Program.
 func (p *Custom) Groups() []string { return p.Coordinated }
 
+// Transactional implements Program.
+func (p *Custom) Transactional() []string { return nil }
+
 // Promise implements Program: it takes nothing down.
 func (p *Custom) Promise(*linearizability.Manifest) {}
 

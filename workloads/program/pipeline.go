@@ -27,6 +27,9 @@ type Pipeline struct {
 // Kind implements Program.
 func (p *Pipeline) Kind() string { return "pipeline" }
 
+// Transactional implements Program.
+func (p *Pipeline) Transactional() []string { return p.names("pipeline-"+p.Group, p.Consumers) }
+
 // Promise implements Program: what is read, what is made of it, and that each
 // record is read to the end.
 func (p *Pipeline) Promise(m *linearizability.Manifest) {

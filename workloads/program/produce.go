@@ -48,6 +48,9 @@ func (p *Produce) On() string { return p.Topic }
 // Groups implements Program.
 func (p *Produce) Groups() []string { return nil }
 
+// Transactional implements Program.
+func (p *Produce) Transactional() []string { return nil }
+
 // Promise implements Program: every record sent and what became of it.
 func (p *Produce) Promise(m *linearizability.Manifest) {
 	m.Producers += p.Producers

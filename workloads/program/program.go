@@ -24,6 +24,8 @@ type Program interface {
 	On() string
 	// Groups names the groups whose coordinators they need.
 	Groups() []string
+	// Transactional names the transactional ids whose coordinators they need.
+	Transactional() []string
 	// Promise adds to a manifest the evidence that they take down.
 	Promise(m *linearizability.Manifest)
 

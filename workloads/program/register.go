@@ -49,6 +49,9 @@ func (p *Register) Groups() []string {
 	return []string{p.Group}
 }
 
+// Transactional implements Program.
+func (p *Register) Transactional() []string { return nil }
+
 // Promise implements Program: every commit and fetch.
 func (p *Register) Promise(m *linearizability.Manifest) { m.Registers += p.Registers }
 

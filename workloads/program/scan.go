@@ -19,7 +19,7 @@ const (
 )
 
 // CreateTopics creates the topics that do not exist, waits until all their
-// replicas are in sync and the coordinators of the programs' groups serve, and
+// replicas are in sync and the coordinators of the programs' groups and transactions serve, and
 // is done by timeout.
 func (w *Workload) CreateTopics(e env.Env, timeout time.Duration) error {
 	end := e.Now() + timeout
@@ -38,6 +38,13 @@ func (w *Workload) CreateTopics(e env.Env, timeout time.Duration) error {
 		for _, group := range p.Groups() {
 			tp := client.TopicPartition{Topic: p.On()}
 			if _, _, err := c.FetchOffsets(group, []client.TopicPartition{tp}, left()); err != nil {
+				return err
+			}
+		}
+	}
+	for _, p := range w.cfg.Programs {
+		for _, id := range p.Transactional() {
+			if err := c.AwaitTransactions(id, left()); err != nil {
 				return err
 			}
 		}

@@ -41,6 +41,20 @@ func (t *Transacting) check(clients int) error {
 	return nil
 }
 
+// names are the transactional ids of so many clients of a kind.
+func (t *Transacting) names(kind string, clients int) []string {
+	if t.IDs > 0 {
+		clients = min(clients, t.IDs)
+	}
+	var all []string
+	for i := range clients {
+		all = append(all, transactionalID(kind, i))
+	}
+	return all
+}
+
+func transactionalID(kind string, i int) string { return fmt.Sprintf("%s-%d", kind, i) }
+
 // firstTransactor is the number of the first client whose transactions send
 // records: the numbers below are those of producers.
 const firstTransactor = maxProducers
@@ -68,7 +82,7 @@ type transactor struct {
 
 func newTransactor(w *Workload, e env.Env, c *client.Client, t *Transacting, kind string, number, process int64, i int) *transactor {
 	cfg := t.Producer
-	cfg.TransactionalID = fmt.Sprintf("%s-%d", kind, i%t.IDs)
+	cfg.TransactionalID = transactionalID(kind, i%t.IDs)
 	return &transactor{w: w, e: e, c: c, cfg: cfg, process: process, number: number, timeout: min(2*w.requestTimeout(), 20*time.Second)}
 }
 

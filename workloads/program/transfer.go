@@ -40,6 +40,9 @@ func (p *Transfer) On() string { return p.Topic }
 // Groups implements Program.
 func (p *Transfer) Groups() []string { return nil }
 
+// Transactional implements Program.
+func (p *Transfer) Transactional() []string { return p.names("transfer-"+p.Topic, p.Transfers) }
+
 // Promise implements Program: every transaction, every record of it, and that the
 // sum of the amounts is zero.
 func (p *Transfer) Promise(m *linearizability.Manifest) {

@@ -46,6 +46,7 @@ var transactionProperties = func() map[string]kind {
 		delete(all, given)
 	}
 	all["max.in.flight.requests.per.connection"] = number(1, 5)
+	all["weir.explicit.transactions"] = boolean // as clients older than KIP-890; no setting of Kafka's
 	all["transaction.timeout.ms"] = number(1, math.MaxInt32)
 	return all
 }()

@@ -24,6 +24,7 @@ func BrokerConfig(s *scenario.Scenario, index int, voters []broker.Voter, addr s
 		}
 	}
 	c.OffsetsReplicationFactor = min(int16(s.Cluster.Brokers.Value()), c.OffsetsReplicationFactor)
+	c.TransactionsReplicationFactor = min(int16(s.Cluster.Brokers.Value()), c.TransactionsReplicationFactor)
 	return c, nil
 }
 
@@ -47,17 +48,24 @@ func judgedTopic(s *scenario.Scenario, t scenario.Topic) linearizability.Topic {
 }
 
 // JudgedTopics are the topics that the judge looks at: those under load and,
-// if groups commit offsets, where those are kept.
+// if groups commit offsets or clients do transactions, where those are kept.
 func JudgedTopics(s *scenario.Scenario) []linearizability.Topic {
 	var topics []linearizability.Topic
 	for _, t := range s.TopicsUnderLoad() {
 		topics = append(topics, judgedTopic(s, t))
 	}
+	c, err := BrokerConfig(s, 0, nil, "")
+	if err != nil {
+		return topics // no broker starts with it
+	}
+	if scenario.Count[*scenario.Transfers](s.Load)+scenario.Count[*scenario.Pipelines](s.Load) > 0 {
+		topics = append(topics, linearizability.Topic{
+			Name: linearizability.TransactionTopic, Partitions: c.TransactionsPartitions, Internal: true, ELR: true,
+			ReplicationFactor: int32(c.TransactionsReplicationFactor), MinISR: min(c.TransactionsMinISR, int32(c.TransactionsReplicationFactor)),
+			FlushMessages: s.Cluster.Properties.Int("log.flush.interval.messages", 0),
+		})
+	}
 	if usesGroups(s) {
-		c, err := BrokerConfig(s, 0, nil, "")
-		if err != nil {
-			return topics // no broker starts with it
-		}
 		topics = append(topics, linearizability.Topic{
 			Name: linearizability.OffsetsTopic, Partitions: c.OffsetsPartitions, Internal: true, ELR: true,
 			ReplicationFactor: int32(c.OffsetsReplicationFactor), MinISR: c.MinInsyncReplicas,

@@ -41,7 +41,7 @@ type watch struct {
 	looks   int
 	// pictured is when the latest picture was taken.
 	pictured time.Duration
-	used    map[int32]bool // partitions of the offsets topic that have held something
+	used     map[metadata.TopicPartition]bool // partitions of internal topics that have held something
 
 	latest []*broker.View // of the latest picture
 	image  *metadata.Image
@@ -53,7 +53,7 @@ type watch struct {
 }
 
 func newWatch(c *Cluster, brief bool) *watch {
-	return &watch{c: c, brief: brief, watcher: linearizability.NewWatcher(c.judged), used: map[int32]bool{}}
+	return &watch{c: c, brief: brief, watcher: linearizability.NewWatcher(c.judged), used: map[metadata.TopicPartition]bool{}}
 }
 
 // start begins to look, forever.
@@ -280,10 +280,10 @@ func (w *watch) watched(r replication.ReplicaView) bool {
 		return false
 	case !topic.Internal:
 		return true
-	case r.LogEndOffset > 0 && !w.used[r.TP.Partition]:
-		w.used[r.TP.Partition] = true
+	case r.LogEndOffset > 0 && !w.used[r.TP]:
+		w.used[r.TP] = true
 	}
-	return w.used[r.TP.Partition]
+	return w.used[r.TP]
 }
 
 func (w *watch) replica(id int32, r replication.ReplicaView) linearizability.ReplicaView {
