@@ -298,6 +298,22 @@ func TestMissingEvidenceOfTransactionsIsUnknown(t *testing.T) {
 	})
 }
 
+// What came to be where a marker was, after a permitted loss, was not skipped by who
+// read before.
+func TestWhatCameLaterIsNotSkipped(t *testing.T) {
+	h, err := ReadHistory(bytes.NewReader(transactedRun(t)))
+	require.NoError(t, err)
+	s := h.scanOf("moves", 0)
+	s.Markers = slices.Delete(s.Markers, 2, 3) // at offset 5
+	s.Records = slices.Insert(slices.Clone(s.Records), 3, ScanRecord{Offset: 5, Value: 900, ProducerID: 70, LeaderEpoch: 1})
+	h.Closing.Counts = h.Counts()
+	require.Equal(t, Failed, checkNamed(t, Judge(context.Background(), h, Options{}), checkSessions).Status)
+	for i := 3; i < len(s.Records); i++ {
+		s.Records[i].LeaderEpoch = 2
+	}
+	require.Equal(t, Pass, checkNamed(t, Judge(context.Background(), h, Options{}), checkSessions).Status)
+}
+
 // A loss that is permitted may take a marker or a coordinator's state with it.
 func TestPermittedLossesExcuseTransactions(t *testing.T) {
 	h, err := ReadHistory(bytes.NewReader(transactedRun(t)))

@@ -290,7 +290,7 @@ func (w *watch) replica(id int32, r replication.ReplicaView) linearizability.Rep
 	v := linearizability.ReplicaView{
 		Topic: r.TP.Topic, Partition: r.TP.Partition, Broker: id, Leader: r.Role == replication.RoleLeader,
 		LeaderEpoch: r.LeaderEpoch, LogStart: r.LogStartOffset, HighWatermark: r.HighWatermark, LogEnd: r.LogEndOffset,
-		EpochStart: r.EpochStart, PartitionEpoch: r.PartitionEpoch, ISR: r.ISR, MaximalISR: r.MaximalISR,
+		Stable: r.LastStableOffset, EpochStart: r.EpochStart, PartitionEpoch: r.PartitionEpoch, ISR: r.ISR, MaximalISR: r.MaximalISR,
 	}
 	if !r.StorageFailed {
 		v.Log = w.readable(r.Log)
