@@ -61,6 +61,12 @@ var brokerProbes = map[string]probe{
 		return len(w.partition(topic).Replicas)
 	}},
 
+	"add.partitions.to.txn.retry.backoff.max.ms": {value: "3000", brokers: 3, plain: false, set: true, observe: func(w *world, topic string) any {
+		return w.concurrent(topic) > time.Second
+	}},
+	"add.partitions.to.txn.retry.backoff.ms": {value: "3000", brokers: 3, plain: false, set: true, observe: func(w *world, topic string) any {
+		return w.concurrent(topic) > time.Second
+	}},
 	"transaction.partition.verification.enable": {value: "false", plain: kerr.NotEnoughReplicas.Code, set: int16(0), observe: func(w *world, topic string) any {
 		must(w.tryCreate(topic, 1, nil)) // and there is no coordinator
 		o := storage.NoProducer()

@@ -52,25 +52,20 @@ type openTransaction struct {
 // connection waits meanwhile; what failed is tried again by the client.
 const verificationPatience = 5 * time.Second
 
-// How long a coordinator is asked again that still ends the transaction before, and
-// how long after (Kafka's defaults of add.partitions.to.txn.retry.backoff.max.ms
-// and add.partitions.to.txn.retry.backoff.ms).
-const (
-	addPartitionsRetryMax = 100 * time.Millisecond
-	addPartitionsRetry    = 20 * time.Millisecond
-)
-
 // retryVerification reports, having waited, whether a coordinator is to be asked
 // again that was first asked at began and has answered with code: one that still
 // ends the transaction before, as is common and cheaper than to have the client
 // send its records again. The marker that it waits for makes the verification
 // void, so that each try needs one of its own.
 func (b *Broker) retryVerification(txn openTransaction, code int16, began time.Duration) bool {
+	settings := b.settings.Load()
 	return code == kerr.ConcurrentTransactions.Code && txn.support == addsPartitions &&
-		b.e.Now()-began < addPartitionsRetryMax && !b.stopping.Wait(addPartitionsRetry)
+		b.e.Now()-began < min(settings.AddPartitionsRetryMax, verificationPatience) && !b.stopping.Wait(settings.AddPartitionsRetry)
 }
 
-// askCoordinator sends one AddPartitionsToTxn.
+// askCoordinator asks the transaction's coordinator whether the partitions belong
+// to it, or has it add them if that is the client's way, and returns an error code
+// for each. It blocks for at most verificationPatience.
 func (b *Broker) askCoordinator(txn openTransaction, tps []metadata.TopicPartition) []int16 {
 	req := kmsg.NewPtrAddPartitionsToTxnRequest()
 	req.Version = 5
@@ -163,76 +158,64 @@ func (b *Broker) toTransactionCoordinator(id string, req *kmsg.AddPartitionsToTx
 // their partition, and refuses what is not verified. The appends must be tried
 // next, and then endVerification called.
 func (b *Broker) beginTransaction(txn openTransaction, parts []replication.AppendPartition) {
-	ask := b.settings.Load().TransactionVerification
-	if !ask && txn.support != addsPartitions {
-		for i := range parts {
-			parts[i].Options.Unverified = true
+	settings := b.settings.Load()
+	var ask []int
+	for i := range parts {
+		parts[i].Options.Unverified = !settings.TransactionVerification
+		batch, _, err := storage.SplitBatch(parts[i].Records)
+		if parts[i].Refused == nil && err == nil && batch.IsTransactional() {
+			ask = append(ask, i)
 		}
+	}
+	if !settings.TransactionVerification && txn.support != addsPartitions {
 		return
 	}
-	left := make([]int, len(parts))
-	for i := range parts {
-		left[i] = i
+	began := b.e.Now()
+	for ask = b.verify(txn, parts, ask); len(ask) > 0 && b.retryVerification(txn, kerr.ConcurrentTransactions.Code, began); {
+		ask = b.verify(txn, parts, ask)
 	}
-	for began := b.e.Now(); len(left) > 0; {
-		asked, codes := b.verifyParts(txn, parts, left)
-		left = left[:0]
-		retry := int16(0)
-		for i, code := range codes {
-			switch code {
-			case 0:
-			case kerr.ConcurrentTransactions.Code:
-				left, retry = append(left, asked[i]), code
-			default:
-				parts[asked[i]].Refused = unverified(code, txn.support)
-			}
-		}
-		if !b.retryVerification(txn, retry, began) {
-			for _, i := range left {
-				parts[i].Refused = unverified(retry, txn.support)
-			}
-			break
-		}
-		for _, i := range left {
-			b.replicas.EndVerification(parts[i].TP, parts[i].Options.Verified)
-			parts[i].Options.Verified = nil
-		}
-	}
-	for i := range parts {
-		parts[i].Options.Unverified = parts[i].Options.Unverified || !ask
+	for _, i := range ask {
+		parts[i].Refused = unverified(kerr.ConcurrentTransactions.Code, txn.support)
 	}
 }
 
-// verifyParts begins the verification of parts, by their numbers, and asks the
-// coordinator of those that need it. It returns which these are, and the codes.
-func (b *Broker) verifyParts(txn openTransaction, parts []replication.AppendPartition, which []int) (asked []int, codes []int16) {
+// verify asks once about some of the parts, and returns those to ask about again:
+// their coordinator still ends the transaction before, or has just ended it, and
+// the marker made void what was begun here. Each is verified anew.
+func (b *Broker) verify(txn openTransaction, parts []replication.AppendPartition, which []int) (again []int) {
+	var asked []int
 	var tps []metadata.TopicPartition
 	for _, i := range which {
-		batch, _, err := storage.SplitBatch(parts[i].Records)
-		if parts[i].Refused != nil || err != nil || !batch.IsTransactional() {
-			continue
-		}
-		v, code := b.replicas.BeginVerification(parts[i].TP, txn.producerID, txn.epoch, batch.BaseSequence(), txn.support == addsPartitions)
-		if code != 0 {
-			parts[i].Refused = unverified(code, txn.support)
-			continue
-		}
-		if v != nil {
-			parts[i].Options.Verified = v
-			asked, tps = append(asked, i), append(tps, parts[i].TP)
+		p := &parts[i]
+		b.replicas.EndVerification(p.TP, p.Options.Verified)
+		batch := storage.Batch(p.Records)
+		v, code := b.replicas.BeginVerification(p.TP, txn.producerID, txn.epoch, batch.BaseSequence(), txn.support == addsPartitions)
+		switch p.Options.Verified = v; {
+		case code != 0:
+			p.Refused = unverified(code, txn.support)
+		case v != nil:
+			asked, tps = append(asked, i), append(tps, p.TP)
 		}
 	}
 	if len(asked) == 0 {
-		return nil, nil
+		return nil
 	}
-	return asked, b.askCoordinator(txn, tps)
+	for k, code := range b.askCoordinator(txn, tps) {
+		p := &parts[asked[k]]
+		switch {
+		case code == 0 && b.replicas.Verified(p.TP, p.Options.Verified):
+		case code == 0 || code == kerr.ConcurrentTransactions.Code:
+			again = append(again, asked[k])
+		default:
+			p.Refused = unverified(code, txn.support)
+		}
+	}
+	return again
 }
 
 func (b *Broker) endVerification(parts []replication.AppendPartition) {
 	for i := range parts {
-		if v := parts[i].Options.Verified; v != nil {
-			b.replicas.EndVerification(parts[i].TP, v)
-		}
+		b.replicas.EndVerification(parts[i].TP, parts[i].Options.Verified)
 	}
 }
 

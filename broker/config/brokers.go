@@ -4,6 +4,12 @@ package config
 // topics, by name.
 func brokerSettings() []Setting {
 	return []Setting{
+		{Name: "add.partitions.to.txn.retry.backoff.max.ms", Type: Int, Default: "100", Valid: atLeast(0), AppliedBy: "broker",
+			field: func(b *Broker) any { return &b.AddPartitionsRetryMax },
+			Doc:   "How long a leader asks a transaction coordinator again that still ends the producer's transaction before, in milliseconds, but at most 5 s."},
+		{Name: "add.partitions.to.txn.retry.backoff.ms", Type: Int, Default: "20", Valid: atLeast(1), AppliedBy: "broker",
+			field: func(b *Broker) any { return &b.AddPartitionsRetry },
+			Doc:   "How long a leader waits before it asks such a coordinator again, in milliseconds."},
 		{Name: "advertised.listeners", Type: List, Null: true, AppliedBy: "broker",
 			Doc: "The address that clients and other brokers are told, if it is not that of listeners."},
 		{Name: "auto.create.topics.enable", Type: Boolean, Default: "true", AppliedBy: "broker",

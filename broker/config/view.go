@@ -38,6 +38,8 @@ type Broker struct {
 	TransactionalIDExpiration     time.Duration // transactional.id.expiration.ms
 	TransactionExpireInterval     time.Duration // transaction.remove.expired.transaction.cleanup.interval.ms
 	TransactionVerification       bool          // transaction.partition.verification.enable
+	AddPartitionsRetry            time.Duration // add.partitions.to.txn.retry.backoff.ms
+	AddPartitionsRetryMax         time.Duration // add.partitions.to.txn.retry.backoff.max.ms
 
 	MaxRequestBytes     int32         // socket.request.max.bytes
 	QueuedMaxBytes      int64         // queued.max.request.bytes

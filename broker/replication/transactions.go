@@ -23,6 +23,12 @@ func (m *Manager) BeginVerification(tp metadata.TopicPartition, producerID int64
 	return p.log.BeginVerification(producerID, epoch, sequence, fromZero), 0
 }
 
+// Verified reports whether an append with v would be taken as far as that goes.
+func (m *Manager) Verified(tp metadata.TopicPartition, v *storage.Verification) bool {
+	p := m.partition(tp)
+	return p != nil && p.log.Verified(v)
+}
+
 // EndVerification says that an append with v was tried or given up.
 func (m *Manager) EndVerification(tp metadata.TopicPartition, v *storage.Verification) {
 	if p := m.partition(tp); p != nil {

@@ -69,6 +69,13 @@ func (l *Log) BeginVerification(producerID int64, epoch int16, sequence int32, f
 	return v
 }
 
+// Verified reports whether v has not become void.
+func (l *Log) Verified(v *Verification) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.verifications.byProducer[v.producerID] == v
+}
+
 // EndVerification says that an append with v was tried or given up.
 func (l *Log) EndVerification(v *Verification) {
 	if v == nil {
