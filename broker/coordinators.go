@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/weirlab/weir/broker/group"
@@ -26,6 +27,9 @@ func (b *Broker) verifyOffsets(partition int32, id string, producerID int64, epo
 		end := func() { b.replicas.EndVerification(tp, guard) }
 		if code == 0 && guard != nil {
 			code = b.askCoordinator(txn, []metadata.TopicPartition{tp})[0]
+			if code == 0 && !b.replicas.Verified(tp, guard) {
+				code = kerr.ConcurrentTransactions.Code // the marker of the one before has just come
+			}
 		}
 		if code == 0 {
 			return group.Verification{Guard: guard, End: end}, 0
