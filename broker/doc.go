@@ -1,7 +1,7 @@
 // Package broker is a Kafka broker.
 //
 // A Broker is one node: it takes part in the metadata quorum, holds replicas
-// of partitions, coordinates consumer groups and answers clients. It runs on
+// of partitions, coordinates consumer groups and transactions, and answers clients. It runs on
 // an env.Env, so the same code is a real server on the operating system and a
 // citizen of the simulator.
 //
@@ -19,8 +19,8 @@
 //   - broker/controller is the metadata quorum: Raft, and on top of it the
 //     cluster's state (topics, leaders, in-sync replicas, live brokers).
 //   - broker/coordinator runs state machines over the partitions of internal
-//     topics; broker/group, the first of them, keeps consumer groups and their
-//     committed offsets.
+//     topics; broker/group keeps consumer groups and their committed offsets in
+//     one, broker/transaction the transactions of producers in another.
 //
 // This package joins them: [Start] opens everything and returns once the node
 // listens; lifecycle.go registers the broker with the controller and keeps its
