@@ -45,8 +45,10 @@ func (s *story) start(epoch int32, offset int64) *story {
 
 // began says that a leader began an epoch with this epoch cache: pairs of epoch and
 // start offset, the last of which is the epoch that begins.
-func (s *story) began(leader int32, cache ...int64) *story {
-	start := EpochStart{Topic: "orders", Leader: leader}
+func (s *story) began(leader int32, cache ...int64) *story { return s.beganAt(0, leader, cache...) }
+
+func (s *story) beganAt(at int, leader int32, cache ...int64) *story {
+	start := EpochStart{Topic: "orders", Leader: leader, Time: time.Duration(at) * second}
 	for i := 0; i < len(cache); i += 2 {
 		start.LeaderEpoch, start.StartOffset = int32(cache[i]), cache[i+1]
 		start.Cache = append(start.Cache, EpochEntry{start.LeaderEpoch, start.StartOffset})

@@ -187,15 +187,22 @@ func brokers(ids []int32) string {
 	return text
 }
 
-// epochOf is the leader epoch in which an acknowledged record was appended:
-// the first from the one the client believed in that the broker which answered
-// led. If that broker was elected again before it answered, it may have been a
-// later one; then the record gets the benefit of the doubt.
+// epochOf is the first leader epoch in which an acknowledged record may have been
+// appended: the first that the broker which answered led, from the one the client
+// believed in, and from the one that this broker had begun when the record was
+// sent. If it was elected again before it answered, it may have been a later one
+// (epochsOf).
 func (p *partition) epochOf(s *SendOp) int32 {
+	first := s.LeaderEpoch
+	for _, st := range p.starts {
+		if st.Leader != None && st.Leader == s.Broker && st.Time <= s.Call {
+			first = max(first, st.LeaderEpoch)
+		}
+	}
 	for _, st := range p.states {
-		if st.LeaderEpoch >= s.LeaderEpoch && st.Time <= s.Return && (s.Broker == None || st.Leader == s.Broker) {
+		if st.LeaderEpoch >= first && st.Time <= s.Return && (s.Broker == None || st.Leader == s.Broker) {
 			return st.LeaderEpoch
 		}
 	}
-	return s.LeaderEpoch
+	return first
 }

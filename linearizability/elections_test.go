@@ -182,7 +182,7 @@ func TestARetryMayBeOfALaterEpochOfItsBroker(t *testing.T) {
 			state(at, 1, 2, []int32{1})
 		n := s.l.Invoke(Op{Time: 4 * second, Process: 8, F: Send, Topic: "orders", Value: 99, Acks: 1})
 		s.l.Complete(n, Op{Time: 10 * second, Type: OK, Offset: 1, LeaderEpoch: 0, Broker: 1, Attempts: 3})
-		s.state(max(at, 20), 2, 3, []int32{2}).began(1, 0, 0).began(1, 0, 0, 2, 1).began(2, 0, 0, 3, 3)
+		s.state(max(at, 20), 2, 3, []int32{2}).began(1, 0, 0).beganAt(at, 1, 0, 0, 2, 1).began(2, 0, 0, 3, 3)
 		v := s.final(2, rec(0, 2, 0), rec(1, 3, 0), rec(2, 4, 0)).judge()
 		require.Equal(t, excused, !slices.Contains(codes(v), "K2"), "%+v", v.Findings)
 	}

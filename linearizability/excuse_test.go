@@ -1,6 +1,8 @@
 package linearizability
 
 import (
+	"fmt"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -220,6 +222,21 @@ func TestExcuseAcksOne(t *testing.T) {
 		s.send(Op{Process: 7, Value: 10, Acks: 1}, 10, Op{Type: OK, Offset: 0, LeaderEpoch: 3, Broker: 1})
 		require.Equal(t, []string{"K2"}, codes(s.final(1).judge()), "it was appended in epoch 3 and nothing followed that")
 	})
+	// Broker 1 was paused while it led epoch 3, and answered when it did so no more.
+	// The client still believed in epoch 1, in which the offset had been committed.
+	for at, excused := range map[int]bool{8: true, 11: true, 30: false} { // when broker 1 began to lead epoch 3
+		t.Run(fmt.Sprintf("appended in epoch 1 or 3, which began at %d s", at), func(t *testing.T) {
+			s := newStory(t, Topic{ReplicationFactor: 3, MinISR: 1}).
+				state(0, 1, 1, all3).beganAt(1, 1, 1, 0).acked(5, 0, 1, 1, 1)
+			s.l.AddHighWatermark(HighWatermark{Topic: "orders", Time: 6 * second, Broker: 1, LeaderEpoch: 1, Offset: 3})
+			s.state(7, None, 2, nil).state(at, 1, 3, []int32{1}).beganAt(at, 1, 1, 0, 3, 1).
+				state(max(at, 12), 2, 4, []int32{2}).beganAt(max(at, 12), 2, 1, 0, 4, 1)
+			n := s.l.Invoke(Op{Time: 10 * second, Process: 8, F: Send, Topic: "orders", Value: 99, Acks: 1})
+			s.l.Complete(n, Op{Time: 14 * second, Type: OK, Offset: 1, LeaderEpoch: 1, Broker: 1, Attempts: 1})
+			v := s.final(2, rec(0, 5, 1)).judge()
+			require.Equal(t, excused, !slices.Contains(codes(v), "K2"), "%+v", v.Findings)
+		})
+	}
 	t.Run("acks=0 promises nothing", func(t *testing.T) {
 		v := newStory(t, elr).state(0, 1, 1, all3).acked(5, None, 0, 1, 1).final(1).judge()
 		require.Empty(t, v.Findings)

@@ -134,8 +134,20 @@ func (p *partition) epochsOf(s *SendOp) []int32 {
 // ends with its leader epoch, by whatever means that ends, if a later one began
 // at or below its offset. It returns nil if more was promised: the record lay
 // below the high watermark, hence on all replicas in sync, when the epoch ended.
+// Where it may have been appended in several epochs, the loss is excused if it is
+// in one of them.
 func (p *partition) excuseLeaderOnly(s *SendOp) *ruling {
-	e := p.epochOf(s)
+	epochs := p.epochsOf(s)
+	first := p.excuseLeaderOnlyIn(s, epochs[0])
+	for _, e := range epochs[1:] {
+		if r := p.excuseLeaderOnlyIn(s, e); r != nil && r.excused {
+			return r
+		}
+	}
+	return first
+}
+
+func (p *partition) excuseLeaderOnlyIn(s *SendOp, e int32) *ruling {
 	began, at := int32(None), time.Duration(Never)
 	reason := ""
 	for _, st := range p.starts {
@@ -162,7 +174,7 @@ func (p *partition) excuseLeaderOnly(s *SendOp) *ruling {
 		}
 	}
 	for _, m := range p.marks {
-		if m.Time < at && m.LeaderEpoch <= e && m.LeaderEpoch >= s.LeaderEpoch && m.Offset > s.Offset {
+		if m.Time < at && m.LeaderEpoch == e && m.Offset > s.Offset {
 			return nil
 		}
 	}
