@@ -158,11 +158,12 @@ func (b *Broker) open() error {
 		return err
 	}
 	b.directory = b.meta.directory
-	if b.previous, err = lastLife(e, cfg.Dir); err != nil {
+	var proven bool
+	if b.previous, proven, err = lastLife(e, cfg.Dir); err != nil {
 		return err
 	}
 	onFailed := func(err error) { b.fail(fmt.Errorf("broker: metadata log: %w", err)) }
-	if b.metaLog, _, err = storage.Open(e, dir, storage.Config{SegmentBytes: metadataSegmentBytes, OnFailed: onFailed}); err != nil {
+	if b.metaLog, _, err = storage.Open(e, dir, storage.Config{SegmentBytes: metadataSegmentBytes, Unproven: !proven, OnFailed: onFailed}); err != nil {
 		return fmt.Errorf("broker: metadata log: %w", err)
 	}
 	b.peers = newPeers(e, "broker-"+strconv.Itoa(int(cfg.NodeID)))
@@ -190,6 +191,7 @@ func (b *Broker) open() error {
 	b.replicas = replication.NewManager(e, replication.Config{
 		BrokerID:                cfg.NodeID,
 		Dir:                     cfg.Dir,
+		Unproven:                !proven,
 		ReplicaLagTimeMax:       cfg.ReplicaLagTimeMax,
 		ReplicaFetchWaitMax:     cfg.ReplicaFetchWaitMax,
 		ReplicaFetchBackoff:     cfg.ReplicaFetchBackoff,

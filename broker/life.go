@@ -94,11 +94,20 @@ const noLife = -1
 // continues, or -1. The note of a clean shutdown is durably taken back before
 // anything else is written, or a later loss of power could pass for a clean
 // stop.
-func lastLife(e env.Env, dir string) (int64, error) {
+//
+// proven says that there was a note: no process since then was told of an error
+// of the disk, after which the page cache may hold what will never be written.
+func lastLife(e env.Env, dir string) (epoch int64, proven bool, _ error) {
 	name := path.Join(dir, lifeFile)
 	data, err := storage.ReadFile(e.FS(), name)
 	if errors.Is(err, fs.ErrNotExist) {
-		return noLife, nil
+		return noLife, false, nil
+	}
+	var io *storage.IOError
+	if errors.As(err, &io) {
+		// The disk may give it to the next process: who goes on without it is trusted
+		// no more, for no loss.
+		return noLife, false, fmt.Errorf("broker: %w; remove the file if the disk is sound, and the broker is taken to have lost what it had", err)
 	}
 	var last life
 	if err == nil {
@@ -108,14 +117,17 @@ func lastLife(e env.Env, dir string) (int64, error) {
 		// Nothing is known then, which is what -1 says; the file is replaced at
 		// the next registration.
 		e.Event("last-life-unreadable", env.Text("file", name), env.Text("error", err.Error()))
-		return noLife, nil
+		return noLife, false, nil
 	}
 	boot := e.BootID()
-	if last.Epoch == noLife || !last.Synced && (boot == "" || last.BootID != boot) && !planted.Is("trust-after-power-loss") {
-		return noLife, nil
+	switch {
+	case last.Epoch == noLife:
+		return noLife, false, nil
+	case !last.Synced && (boot == "" || last.BootID != boot) && !planted.Is("trust-after-power-loss"):
+		return noLife, true, nil
 	}
 	if err := (life{Epoch: last.Epoch, BootID: boot}).write(e, dir); err != nil {
-		return noLife, fmt.Errorf("broker: %w", err)
+		return noLife, false, fmt.Errorf("broker: %w", err)
 	}
-	return last.Epoch, nil
+	return last.Epoch, true, nil
 }

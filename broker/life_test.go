@@ -5,6 +5,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/weirlab/weir/broker/storage"
 	"github.com/weirlab/weir/env/osenv"
 	"github.com/weirlab/weir/env/osenv/osenvtest"
 )
@@ -30,10 +31,10 @@ func TestLifeContinuesOnlyWhereNothingStoredWasLost(t *testing.T) {
 				}
 				require.NoError(t, tc.left.write(e, "."))
 			}
-			got, err := lastLife(e, ".")
+			got, _, err := lastLife(e, ".")
 			require.NoError(t, err)
 			require.Equal(t, tc.first, got)
-			got, err = lastLife(e, ".")
+			got, _, err = lastLife(e, ".")
 			require.NoError(t, err)
 			require.Equal(t, tc.next, got)
 		})
@@ -42,11 +43,11 @@ func TestLifeContinuesOnlyWhereNothingStoredWasLost(t *testing.T) {
 	t.Run("a clean stop counts once", func(t *testing.T) {
 		e := osenvtest.New(t, osenv.Options{Root: t.TempDir(), Node: "b"})
 		require.NoError(t, life{Epoch: 7, BootID: "an earlier boot", Synced: true}.write(e, "."))
-		got, err := lastLife(e, ".")
+		got, _, err := lastLife(e, ".")
 		require.NoError(t, err)
 		require.Equal(t, int64(7), got)
 		require.NoError(t, life{Epoch: 7, BootID: "a boot that has ended since"}.write(e, "."))
-		got, err = lastLife(e, ".")
+		got, _, err = lastLife(e, ".")
 		require.NoError(t, err)
 		require.Equal(t, int64(-1), got)
 	})
@@ -57,8 +58,25 @@ func TestLifeContinuesOnlyWhereNothingStoredWasLost(t *testing.T) {
 		note := lifeNote{e: e, dir: ".", mu: e.NewMutex()}
 		note.takeBack()
 		require.NoError(t, note.write(life{Epoch: 8, BootID: e.BootID()}), "nor does it become trusted by registering again")
-		got, err := lastLife(e, ".")
+		got, proven, err := lastLife(e, ".")
 		require.NoError(t, err)
 		require.Equal(t, int64(-1), got)
+		require.False(t, proven)
+	})
+	t.Run("what is there and cannot be read is no reason to lose trust", func(t *testing.T) {
+		e := osenvtest.New(t, osenv.Options{Root: t.TempDir(), Node: "b"})
+		require.NoError(t, e.FS().MkdirAll(lifeFile), "reads of a directory fail")
+		_, _, err := lastLife(e, ".")
+		require.ErrorContains(t, err, "last-life")
+		require.ErrorContains(t, err, "remove the file")
+	})
+
+	t.Run("damage is", func(t *testing.T) {
+		e := osenvtest.New(t, osenv.Options{Root: t.TempDir(), Node: "b"})
+		require.NoError(t, storage.WriteFile(e.FS(), lifeFile, []byte("no note")))
+		got, proven, err := lastLife(e, ".")
+		require.NoError(t, err)
+		require.Equal(t, int64(-1), got)
+		require.False(t, proven)
 	})
 }

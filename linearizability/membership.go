@@ -85,7 +85,7 @@ func (w *Watcher) recoveryQuorum(p *watched, before, s *PartitionState) {
 }
 
 func areOf(ids []int32) string {
-	if len(ids) == 1 {
+	if len(ids) <= 1 {
 		return brokers(ids) + " is"
 	}
 	return brokers(ids) + " are"

@@ -15,6 +15,7 @@ import (
 type Config struct {
 	BrokerID int32  // node.id
 	Dir      string // log.dirs: directory of the partition logs, relative to the root of the file system
+	Unproven bool   // see storage.Config
 
 	ReplicaLagTimeMax       time.Duration // replica.lag.time.max.ms, 30 s
 	ReplicaFetchWaitMax     time.Duration // replica.fetch.wait.max.ms, 500 ms

@@ -90,6 +90,7 @@ func (m *Manager) open(image *metadata.Image, part *metadata.Partition, marks ma
 		m.stopping.Wait(d)
 	}
 	cfg := logConfig(m.topicConfig(image, part.Topic))
+	cfg.Unproven = m.cfg.Unproven
 	cfg.OnFailed = func(err error) { m.storageError(tp, err) }
 	if hear := m.deps.OnRoll; hear != nil {
 		cfg.OnRoll = func(offset int64) { hear(tp, offset) }

@@ -61,6 +61,12 @@ type Config struct {
 	// sequence numbers are remembered. [producer.id.expiration.ms] Default 24 h.
 	ProducerIDExpiration time.Duration
 
+	// Unproven says that an earlier process may have been told that a sync failed.
+	// The kernel then keeps the bytes in its cache and takes them for written, so
+	// that to sync them again does nothing: Open writes anew what is not known to be
+	// durable. SetConfig does not change it.
+	Unproven bool
+
 	// OnFailed, if set, hears why the log takes no more writes, once, before the
 	// operation that met the error returns. It is called with the log locked:
 	// it may use the file system but not the log. SetConfig does not change it.

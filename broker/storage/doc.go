@@ -55,7 +55,10 @@
 //     no old batch is joined to newer ones (bug bank B2).
 //   - Open syncs what it found before it lets anybody count on it: a PC between
 //     write and sync, or between cut and sync, followed by PL, loses nothing
-//     that was reported after the PC.
+//     that was reported after the PC. After a sync that failed, in whatever process,
+//     it first writes that anew (Config.Unproven), for the kernel has dropped it
+//     from what it would write and kept it in its cache: synced again and reported
+//     durable, it would be a hole after PL.
 //   - A new start offset is durable before readers see it and before the
 //     segments below it are removed. Files that come back after PL are known to
 //     be too old.

@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"bytes"
 	"cmp"
 	"io"
 	"io/fs"
@@ -86,6 +87,43 @@ func (m *memFS) image() *memFS {
 type inode struct {
 	data   []byte
 	synced []byte
+	// forgotten are the pages that a sync failed to write and that were not written
+	// to since: the kernel takes them for clean, and no sync will write them.
+	forgotten map[int]bool
+}
+
+// write makes the pages of a range dirty.
+func (n *inode) write(from, to int64) {
+	for page := from / memPage; page*memPage < to; page++ {
+		delete(n.forgotten, int(page))
+	}
+}
+
+// sync makes durable what is dirty.
+func (n *inode) sync() {
+	durable := slices.Clone(n.data)
+	for page := range n.forgotten {
+		if from, to := page*memPage, min((page+1)*memPage, len(durable)); from < to {
+			clear(durable[from:to])
+			if from < len(n.synced) {
+				copy(durable[from:to], n.synced[from:])
+			}
+		}
+	}
+	n.synced = durable
+}
+
+// failSync is a sync that fails: what was dirty is so no more.
+func (n *inode) failSync() {
+	if n.forgotten == nil {
+		n.forgotten = map[int]bool{}
+	}
+	for page := 0; page*memPage < len(n.data); page++ {
+		from, to := page*memPage, min((page+1)*memPage, len(n.data))
+		if to > len(n.synced) || !bytes.Equal(n.data[from:to], n.synced[from:to]) {
+			n.forgotten[page] = true
+		}
+	}
 }
 
 const memPage = 512
@@ -213,7 +251,7 @@ func (n *inode) settle(pick func(n int) int) *inode {
 	out := make([]byte, size)
 	for at := 0; at < size; at += memPage {
 		src := n.synced
-		if pick(2) == 0 {
+		if pick(2) == 0 && !n.forgotten[at/memPage] {
 			src = n.data
 		}
 		if at < len(src) {
@@ -403,6 +441,7 @@ func (f *memFile) WriteAt(p []byte, off int64) (int, error) {
 		f.node.data = append(f.node.data, make([]byte, end-int64(len(f.node.data)))...)
 	}
 	copy(f.node.data[off:], p[:n])
+	f.node.write(off, off+int64(n))
 	if err != nil {
 		return n, pathErr("write", f.name, err)
 	}
@@ -438,9 +477,10 @@ func (f *memFile) Sync() error {
 		return pathErr("sync", f.name, fs.ErrClosed)
 	}
 	if _, err := f.fs.check("sync", f.name, 0); err != nil {
+		f.node.failSync()
 		return pathErr("sync", f.name, err)
 	}
-	f.node.synced = slices.Clone(f.node.data)
+	f.node.sync()
 	return nil
 }
 

@@ -79,11 +79,17 @@ func TestAgainstModel(t *testing.T) {
 		m := &logModel{}
 		counter := 0
 
-		reopen := func(files *memFS, lossy bool) {
+		unproven := false // the device has failed since the log was opened
+		open := func(files *memFS) (rec Recovery) {
 			e = &testEnv{Env: base, files: files}
-			var rec Recovery
-			l, rec, err = Open(e, "d/log", cfg)
+			c := cfg
+			c.Unproven, unproven = unproven, false
+			l, rec, err = Open(e, "d/log", c)
 			require.NoError(t, err)
+			return rec
+		}
+		reopen := func(files *memFS, lossy bool) {
+			rec := open(files)
 			require.Zero(t, rec.LostSyncedTo, rec.String())
 			require.GreaterOrEqual(t, l.EndOffset(), m.synced, "synced records are gone: %s", rec.String())
 			if !lossy {
@@ -210,6 +216,7 @@ func TestAgainstModel(t *testing.T) {
 			"lose power": func(t *rapid.T) { reopen(e.files.powerLoss(pick), true) },
 			"device error": func(t *rapid.T) {
 				e.files.failAfter("", rapid.IntRange(1, 8).Draw(t, "op"), errDevice, rapid.Bool().Draw(t, "forever"))
+				unproven = true
 				before := m.next
 				batch := testBatch("some", "thing")
 				_, err := l.AppendLeader(batch, m.epoch, AppendOptions{})
@@ -232,9 +239,7 @@ func TestAgainstModel(t *testing.T) {
 				}
 				require.ErrorIs(t, err, errDevice)
 				// The append that failed may be there or not, but nothing else.
-				e = &testEnv{Env: base, files: files}
-				l, _, err = Open(e, "d/log", cfg)
-				require.NoError(t, err)
+				open(files)
 				if l.EndOffset() > m.next {
 					m.add(batch)
 				}

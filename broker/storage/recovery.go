@@ -61,9 +61,10 @@ type opener struct {
 	*Log
 	rec     Recovery
 	state   logState
-	trusted bool    // state could be read and its recovery point exists
-	changed bool    // names in dir have changed
-	found   []int64 // size of each segment file; segment.size is what is accepted of it
+	trusted bool               // state could be read and its recovery point exists
+	changed bool               // names in dir have changed
+	proven  map[*segment]int64 // up to where a segment was known to be durable; elsewhere all of it
+	found   []int64            // size of each segment file; segment.size is what is accepted of it
 
 	unsavedIndexes []*segment
 	abortedUnknown bool // an index of aborted transactions is damaged

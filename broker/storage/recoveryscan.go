@@ -21,6 +21,10 @@ func (o *opener) scan() error {
 		pos, offset = rp.position, rp.offset
 		o.epochs.entries = slices.Clone(o.state.epochs)
 		o.synced.Store(offset)
+		o.proven = map[*segment]int64{o.segments[first]: pos}
+		for _, seg := range o.segments[:first] {
+			o.proven[seg] = math.MaxInt64
+		}
 	}
 	if err := o.acceptTrusted(first, pos, offset); err != nil {
 		return err
@@ -241,6 +245,9 @@ func (o *opener) finish() error {
 	}
 	if o.changed {
 		o.dirDirty = true
+		if err := o.rewrite(); err != nil {
+			return err
+		}
 		if err := o.sync(); err != nil {
 			return err
 		}
@@ -249,6 +256,31 @@ func (o *opener) finish() error {
 	o.rec.Producers = len(o.producers.byID)
 	o.transactional.Store(o.producers.txns.count() > 0)
 	return o.saveRecovered()
+}
+
+// rewrite makes a sync write what the kernel may take for written although it is
+// not.
+func (o *opener) rewrite() error {
+	if !o.cfg.Unproven {
+		return nil
+	}
+	var buf []byte
+	for _, seg := range o.segments {
+		for pos := o.proven[seg]; pos < seg.size; pos += int64(len(buf)) {
+			if buf == nil {
+				buf = make([]byte, 256<<10)
+			}
+			buf = buf[:min(int64(cap(buf)), seg.size-pos)]
+			if _, err := seg.file.ReadAt(buf, pos); err != nil {
+				return &IOError{Op: "read", File: seg.name(), Position: pos, Err: err}
+			}
+			if _, err := seg.file.WriteAt(buf, pos); err != nil {
+				return &IOError{Op: "write", File: seg.name(), Position: pos, Err: err}
+			}
+			seg.dirty = true
+		}
+	}
+	return nil
 }
 
 // saveRecovered writes down what the scan found, so that it need not be found
