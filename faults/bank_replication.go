@@ -131,10 +131,11 @@ var replicationBugs = []Bug{{
 	Checks: []string{"K2", "K12"},
 }, {
 	ID: "G5", Name: "without-min-isr-epoch", Source: "KIP-966",
-	About:  "a leader goes by another min.insync.replicas than that of the partition epoch it acts on",
-	Wrong:  "controller and leader then judge by different numbers, and eligible leader replicas are not complete",
-	Sees:   "acknowledged records are gone after an election",
-	Checks: []string{"K2", "K12"},
+	About:      "a leader goes by another min.insync.replicas than that of the partition epoch it acts on",
+	Wrong:      "controller and leader then judge by different numbers, and eligible leader replicas are not complete",
+	Sees:       "acknowledged records are gone after an election",
+	Checks:     []string{"K2", "K12"},
+	Equivalent: "the number is a field of the partition's record, which the controller writes with a partition epoch of its own whenever the number changes (settleMinISR); AlterPartition, by whose answer a leader may reach an epoch before its metadata does, changes the ISR alone: metadata of the epoch that a leader acts on never tells another number",
 }, {
 	ID: "G6", Name: "without-eligible", Source: "KIP-841",
 	About:  "a leader proposes brokers for the ISR that are fenced or shut down",

@@ -76,9 +76,9 @@ var storageBugs = []Bug{{
 }, {
 	ID: "B36b", Name: "expire-by-timestamps", Source: "KAFKA-9144, KIP-360",
 	About:  "producers are forgotten by the timestamps of their records and the wall clock",
-	Wrong:  "a clock that jumps forgets all of them",
-	Sees:   "duplicates within producer.id.expiration.ms",
-	Checks: []string{"K3"},
+	Wrong:  "a clock that jumps forgets all of them, and of who is not known any sequence number is taken",
+	Sees:   "duplicates within producer.id.expiration.ms, and batches behind one that is missing",
+	Checks: []string{"K3", "K4"},
 }, {
 	ID: "W1", Name: "drop-damaged-segment", Source: "Weir", Starred: true,
 	About:  "recovery that finds a damaged end throws away the whole segment that it is in, intact batches too",

@@ -30,13 +30,17 @@ func clockJump() *kind {
 		strike: with(func(c Clocks, e env.Env, f Fault, h Hit) (*Strike, error) {
 			return c.SetClock(e, h.node(), f.Jump)
 		}),
-		draws: []drawing{{name: "clock-jump", what: "any broker, 1 s to 24 h, forward or back", draw: drawClockJump}},
+		draws: []drawing{{name: "clock-jump", what: "any broker, 1 s to 24 h, sometimes 3 days, forward or back", draw: drawClockJump}},
 	}
 }
 
 func drawClockJump(r *env.Rand, d Draw, t Topology) Plan {
 	at, length := d.span(r, time.Second, 20*time.Second)
-	jump := r.Between(time.Second, 24*time.Hour).Round(time.Second)
+	most := 24 * time.Hour
+	if r.Chance(1, 4) {
+		most *= 3 // beyond what producers are remembered for, by default
+	}
+	jump := r.Between(time.Second, most).Round(time.Second)
 	if r.Chance(1, 2) {
 		jump = -jump
 	}

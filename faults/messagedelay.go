@@ -32,9 +32,9 @@ func messageDelay() *kind {
 			return m.DelayMessages(e, f.Message, h.Nodes, f.Count, f.By)
 		}),
 		draws: []drawing{
-			{name: "message-delay", what: "one of the messages that matter to replication, the quorum, producers or groups, 1 ms to 8 s later", draw: drawMessageDelay},
+			{name: "message-delay", what: "one of the messages that matter to replication, the quorum, producers or groups, 1 ms to 16 s later", draw: drawMessageDelay},
 			{name: "group-delay", what: "one of the messages between groups and their coordinators, 100 ms to 8 s later", draw: drawGroupDelay},
-			{name: "late-return", what: "what a broker's return to the ISR needs, 500 ms to 6 s later, while it loses power", peers: true, lossy: true, draw: drawLateReturn},
+			{name: "late-return", what: "what a broker's return to the ISR needs, 500 ms to 14 s later, while it loses power", peers: true, lossy: true, draw: drawLateReturn},
 		},
 	}
 }
@@ -49,7 +49,7 @@ func (f Fault) ofWhom(h Hit, names func(...int) string) string {
 
 func drawMessageDelay(r *env.Rand, d Draw, t Topology) Plan {
 	at, length := d.span(r, shortest, 6*time.Second)
-	f := Fault{Kind: MessageDelay, At: at, For: length, Message: drawMessage(r), By: time.Millisecond << r.Intn(14), Count: drawCount(r)}
+	f := Fault{Kind: MessageDelay, At: at, For: length, Message: drawMessage(r), By: time.Millisecond << r.Intn(15), Count: drawCount(r)}
 	f.By = r.Between(f.By/2, f.By).Round(time.Millisecond / 10)
 	if r.Chance(1, 2) {
 		f.Node = anyTarget(r, t)
@@ -91,6 +91,9 @@ func drawLateReturn(r *env.Rand, d Draw, t Topology) Plan {
 		"BrokerRegistration request", "BrokerRegistration answer", "BrokerHeartbeat answer", "quorum Fetch answer"}
 	plan := Plan{gone, {Kind: MessageDelay, At: max(d.Start, back-between(0, 500*time.Millisecond)), For: between(time.Second, 4*time.Second),
 		Message: late[r.Intn(len(late))], By: between(500*time.Millisecond, 6*time.Second)}}
+	if r.Chance(1, 3) { // longer than a leader waits for the answer, which then asks again
+		plan[1].By = r.Between(10*time.Second, 14*time.Second).Round(time.Millisecond)
+	}
 	again := back + between(20*time.Millisecond, 2*time.Second)
 	plan = append(plan, Fault{Kind: PowerLoss, At: again, For: between(5*time.Millisecond, 900*time.Millisecond), Node: node[0]})
 	if r.Chance(3, 4) {

@@ -27,7 +27,9 @@ func powerLoss() *kind {
 		}, {
 			name: "power-flicker", what: "any broker, 5 ms to 900 ms", draw: drawOn(PowerLoss, 5*time.Millisecond, 900*time.Millisecond),
 		}, {
-			name: "power-loss-while-down", what: "any broker, whose process has crashed before", draw: drawPowerLossWhileDown,
+			name: "power-loss-while-down", what: "any broker, whose process has crashed or was shut down before", draw: drawPowerLossWhileDown,
+		}, {
+			name: "power-loss-after-restart", what: "any broker, which was shut down in order and is back for up to 4 s", draw: drawPowerLossAfterRestart,
 		}, {
 			name: "rack-loss", what: "all brokers of a rack", beyond: true, racks: true, draw: drawRackLoss,
 		}, {
@@ -71,15 +73,32 @@ func drawLastStanding(r *env.Rand, d Draw, t Topology) Plan {
 	return append(plan, Fault{Kind: PowerLoss, At: at + between(40, 60), For: between(2, 20), Node: LeaderOf(partition)})
 }
 
-// drawPowerLossWhileDown draws a process that dies and, before another is
-// started, the power of its machine: the page cache that the broker would have
-// trusted is gone.
+// drawPowerLossAfterRestart draws a shutdown in order and, when the broker has been
+// back for a while, the loss of its power. What it looks for is what is left of the
+// shutdown that says nothing of the time since: it must have been taken back, and
+// that synced.
+func drawPowerLossAfterRestart(r *env.Rand, d Draw, t Topology) Plan {
+	at, length := d.span(r, 3*time.Second, 7*time.Second)
+	node := Target(pick(r, t.Brokers))
+	down := r.Between(shortest, length/3).Round(time.Millisecond)
+	off := r.Between(down, length).Round(time.Millisecond)
+	back := min(r.Between(5*time.Millisecond, 2*time.Second).Round(time.Millisecond), max(time.Millisecond, d.HealBy-at-off))
+	return Plan{{Kind: Restart, At: at, For: down, Node: node}, {Kind: PowerLoss, At: at + off, For: back, Node: node}}
+}
+
+// drawPowerLossWhileDown draws a process that dies, or is shut down, and, before
+// another is started, the power of its machine: the page cache that the broker would
+// have trusted is gone.
 func drawPowerLossWhileDown(r *env.Rand, d Draw, t Topology) Plan {
 	at, length := d.span(r, time.Second, 5*time.Second)
 	node := Target(pick(r, t.Brokers))
 	off := r.Between(length/8, length/2).Round(time.Millisecond)
 	back := r.Between(5*time.Millisecond, length-off).Round(time.Millisecond)
-	return Plan{{Kind: Crash, At: at, For: length, Node: node}, {Kind: PowerLoss, At: at + off, For: back, Node: node}}
+	down := Crash
+	if r.Chance(1, 2) {
+		down = Restart
+	}
+	return Plan{{Kind: down, At: at, For: length, Node: node}, {Kind: PowerLoss, At: at + off, For: back, Node: node}}
 }
 
 func drawRackLoss(r *env.Rand, d Draw, t Topology) Plan {

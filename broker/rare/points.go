@@ -51,7 +51,7 @@ var replicationPoints = []Point{
 	{"replication/proposal-answer-lost", "takes the controller's answer to a proposal for one that did not come", "the proposal is pending until one comes"},
 	{"replication/apply-late", "waits up to 500 ms before replicas follow new metadata", "every broker learns of it at a time of its own"},
 	{"replication/update-late", "waits up to 100 ms before the next partition follows new metadata", "each changes for itself"},
-	{"replication/read-late", "waits up to 100 ms between looking at a partition and reading its records", "no lock is held meanwhile"},
+	{"replication/read-late", "waits up to 1 s between looking at a partition and reading its records", "no lock is held meanwhile"},
 	{"replication/load-late", "waits up to 500 ms before a coordinator's partition is read", "no lock is held meanwhile"},
 	{"replication/append-refused", "refuses a client's append with acks=all with NOT_ENOUGH_REPLICAS", "nothing was appended, and the error is retried"},
 	{"replication/append-times-out", "answers an append with REQUEST_TIMED_OUT before the time is over", "whoever gets that knows as little as after a real one"},

@@ -216,7 +216,7 @@ func (m *Manager) read(params *FetchParams, parts []FetchPartition, results []Fe
 // read reads the records of one partition and returns how many bytes.
 func (p *partition) read(result *FetchResult, lend func(int) []byte, offset int64, what *fetchRange, maxBytes int32, minOne, committed bool) int64 {
 	// No lock is held: the replica may lose its role, and its log be cut.
-	if d := p.m.lab.Late("replication/read-late", 100*time.Millisecond); d > 0 {
+	if d := p.m.lab.Late("replication/read-late", time.Second); d > 0 {
 		p.m.stopping.Wait(d)
 	}
 	var records []byte
