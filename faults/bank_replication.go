@@ -187,10 +187,11 @@ var replicationBugs = []Bug{{
 	Checks: []string{"K10"},
 }, {
 	ID: "W10", Name: "answer-to-another-proposal", Source: "Weir",
-	About:  "a leader takes the controller's answer to an earlier proposal for that to the present one",
-	Wrong:  "it forgets the members it proposed last, which the controller may yet accept",
-	Sees:   "acknowledged records are gone after an election",
-	Checks: []string{"K2", "K12"},
+	About:      "a leader takes the controller's answer to an earlier proposal for that to the present one",
+	Wrong:      "it forgets the members it proposed last, which the controller may yet accept",
+	Sees:       "acknowledged records are gone after an election",
+	Checks:     []string{"K2", "K12"},
+	Equivalent: "one task brings a broker's proposals to the controller, one request at a time, and looks before it sends whether a proposal is still pending: one that is pending when the answer to another comes was never sent, and is not any more. An acceptance counts only in the very partition epoch that it tells, of which the leader knows the ISR; what is forgotten the next fetch or tick proposes again",
 }, {
 	ID: "W11", Name: "load-before-commit", Source: "Redpanda #10671",
 	About:  "a coordinator loads what is committed when it begins, not all that its log held then",
