@@ -34,7 +34,7 @@ func messageDelay() *kind {
 		draws: []drawing{
 			{name: "message-delay", what: "one of the messages that matter to replication, the quorum, producers or groups, 1 ms to 16 s later", draw: drawMessageDelay},
 			{name: "group-delay", what: "one of the messages between groups and their coordinators, 100 ms to 8 s later", draw: drawGroupDelay},
-			{name: "late-return", what: "what a broker's return to the ISR needs, 500 ms to 14 s later, while it loses power", peers: true, lossy: true, draw: drawLateReturn},
+			{name: "late-return", what: "what a broker's return to the ISR needs, 1.5 s to 14 s later, while it loses power", peers: true, lossy: true, draw: drawLateReturn},
 		},
 	}
 }
@@ -77,7 +77,7 @@ func drawLateReturn(r *env.Rand, d Draw, t Topology) Plan {
 	}
 	node, other := drawPair(r, t)
 	away := []Kind{Pause, Partition}[r.Intn(2)]
-	back := at + between(2*time.Second, 6*time.Second)
+	back := at + between(3*time.Second, 7*time.Second)
 	gone := Fault{Kind: away, At: at, For: back - at, Node: node[0]}
 	if away == Partition {
 		gone.Node, gone.Between = "", node
@@ -87,14 +87,14 @@ func drawLateReturn(r *env.Rand, d Draw, t Topology) Plan {
 			}
 		}
 	}
-	late := []Message{"AlterPartition request", "AlterPartition request", "AlterPartition request", "AlterPartition answer",
-		"BrokerRegistration request", "BrokerRegistration answer", "BrokerHeartbeat answer", "quorum Fetch answer"}
+	late := []Message{"AlterPartition request", "AlterPartition request", "AlterPartition request", "AlterPartition request", "AlterPartition request",
+		"AlterPartition answer", "BrokerRegistration request", "BrokerRegistration answer", "BrokerHeartbeat answer", "quorum Fetch answer"}
 	plan := Plan{gone, {Kind: MessageDelay, At: max(d.Start, back-between(0, 500*time.Millisecond)), For: between(time.Second, 4*time.Second),
-		Message: late[r.Intn(len(late))], By: between(500*time.Millisecond, 6*time.Second)}}
+		Message: late[r.Intn(len(late))], By: between(1500*time.Millisecond, 6*time.Second)}}
 	if r.Chance(1, 3) { // longer than a leader waits for the answer, which then asks again
 		plan[1].By = r.Between(10*time.Second, 14*time.Second).Round(time.Millisecond)
 	}
-	again := back + between(20*time.Millisecond, 2*time.Second)
+	again := back + between(20*time.Millisecond, time.Second)
 	plan = append(plan, Fault{Kind: PowerLoss, At: again, For: between(5*time.Millisecond, 900*time.Millisecond), Node: node[0]})
 	if r.Chance(3, 4) {
 		plan = append(plan, Fault{Kind: Partition, At: again, For: between(time.Second, 6*time.Second), Between: node, And: other})
