@@ -40,7 +40,11 @@ func (w *Watcher) candidates(p *watched, replicas []*ReplicaView, v *ClusterView
 			w.c.excused(&p.partition, r.LogEnd, fmt.Sprintf("broker %d had lost bytes to %s", r.Broker, p.faultsOn([]int32{r.Broker}, since, v.Time)))
 			continue
 		}
-		if ruling := p.excuseCommitted(r.LogEnd, since, None); ruling.excused {
+		ruling := p.excuseCommitted(r.LogEnd, since, None)
+		if e := p.elected(s, r); e != nil && !ruling.excused {
+			ruling = p.excuseAt(e, r.LogEnd, since)
+		}
+		if ruling.excused {
 			w.c.excused(&p.partition, r.LogEnd, ruling.reason)
 			p.lower(v.Time, s.LeaderEpoch, r.LogEnd)
 			return
@@ -52,6 +56,21 @@ func (w *Watcher) candidates(p *watched, replicas []*ReplicaView, v *ClusterView
 			fmt.Sprintf("offset %d was not yet known to be committed at %s", r.LogEnd, clock(max(0, since))),
 			"it had lost no bytes to a fault since then")
 	}
+}
+
+// elected is the election by which a replica leads that has not begun to do so
+// yet, as it will be if it begins now: what its log lacks went with that
+// election. nil if there is none.
+func (p *partition) elected(s *PartitionState, r *ReplicaView) *election {
+	if len(p.elect) == 0 {
+		return nil
+	}
+	e := p.elect[len(p.elect)-1]
+	if e.epoch != s.LeaderEpoch || e.leader != r.Broker || s.Leader != r.Broker || r.LeaderEpoch >= e.epoch {
+		return nil
+	}
+	e.start = r.LogEnd
+	return &e
 }
 
 func (v *ClusterView) electable(broker int32) bool {
