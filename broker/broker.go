@@ -343,6 +343,8 @@ type View struct {
 	Quorum      controller.View
 	Replicas    []replication.ReplicaView
 	Image       *metadata.Image // the newest committed one that the node has
+
+	Transactions []transaction.View // transactional ids that the node coordinates
 }
 
 // View describes the node at this instant.
@@ -354,7 +356,8 @@ func (b *Broker) View() View {
 
 // Look is View into the memory of an older view, for who looks often.
 func (b *Broker) Look(v *View) {
-	*v = View{NodeID: b.cfg.NodeID, BrokerEpoch: b.epoch.Load(), Quorum: b.controller.View(), Replicas: b.replicas.AppendReplicas(v.Replicas[:0]), Image: b.controller.Image()}
+	*v = View{NodeID: b.cfg.NodeID, BrokerEpoch: b.epoch.Load(), Quorum: b.controller.View(), Replicas: b.replicas.AppendReplicas(v.Replicas[:0]), Image: b.controller.Image(),
+		Transactions: b.transactions.Transactions()}
 }
 
 // Metadata is the newest committed image the node has and its place in the

@@ -99,8 +99,8 @@ func (m *model) trouble() {
 			old, epoch := m.elected, m.log.Epoch()
 			keep := committed + r.Int64n(end-committed+1)
 			m.elected = r.Intn(3)
-			m.log.Hold(false)
 			next := m.log.Elect(keep)
+			m.log.Hold(false)
 			m.brokers[m.elected].Lead(0, next)
 			if m.elected != old && r.Intn(2) == 0 {
 				m.brokers[old].Resign(0, epoch)

@@ -187,15 +187,24 @@ func (c *Coordinator) commitInTransaction(req *kmsg.TxnOffsetCommitRequest, comm
 	if code != 0 {
 		return code
 	}
-	verified, code := c.verify(partition, req.TransactionalID, req.ProducerID, req.ProducerEpoch, req.Version)
-	if code != 0 {
-		return verifiedCode(code)
+	for tries := 0; ; tries++ {
+		verified, code := c.verify(partition, req.TransactionalID, req.ProducerID, req.ProducerEpoch, req.Version)
+		if code != 0 {
+			return verifiedCode(code)
+		}
+		commit.by.Verified = verified.Guard
+		_, code = c.do(kmsg.TxnOffsetCommit, req.Group, func(m *machine, at at, ref Ref) turn { return m.commit(at, ref, commit) })
+		verified.End()
+		// The marker of the transaction before may have come meanwhile, and made the
+		// verification void though it is of this one.
+		if code != kerr.InvalidTxnState.Code || verified.Guard == nil || tries == maxReverified {
+			return code
+		}
 	}
-	defer verified.End()
-	commit.by.Verified = verified.Guard
-	_, code = c.do(kmsg.TxnOffsetCommit, req.Group, func(m *machine, at at, ref Ref) turn { return m.commit(at, ref, commit) })
-	return code
 }
+
+// maxReverified bounds how often a verification is begun anew that has become void.
+const maxReverified = 3
 
 // verifiedCode is what a client is told of a verification that failed, as
 // Kafka's CoordinatorRuntime and GroupCoordinatorService have it.
