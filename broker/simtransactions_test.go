@@ -191,3 +191,29 @@ func (c *txnCluster) stable(i int) int64 {
 	}
 	return -1
 }
+
+// What is not decided yet is not found by readers of committed records, by time
+// neither.
+func TestOffsetsOfCommittedRecords(t *testing.T) {
+	runTransactions(t, func(c *txnCluster) {
+		at := c.leader()
+		require.Zero(t, c.write(at, 0, 0, "a"))
+		find := func(timestamp int64, isolation int8) int64 {
+			part := kmsg.NewListOffsetsRequestTopicPartition()
+			part.Timestamp, part.CurrentLeaderEpoch = timestamp, -1
+			req := &kmsg.ListOffsetsRequest{Version: 7, ReplicaID: -1, IsolationLevel: isolation,
+				Topics: []kmsg.ListOffsetsRequestTopic{{Topic: "t", Partitions: []kmsg.ListOffsetsRequestTopicPartition{part}}}}
+			got := c.must(c.e, at, req).(*kmsg.ListOffsetsResponse).Topics[0].Partitions[0]
+			require.Zero(t, got.ErrorCode)
+			return got.Offset
+		}
+		const latest, largest, first = -1, -3, 0
+		for _, what := range []struct{ timestamp, all, committed int64 }{{latest, 1, 0}, {largest, 0, -1}, {first, 0, -1}} {
+			require.Equal(t, what.all, find(what.timestamp, 0))
+			require.Equal(t, what.committed, find(what.timestamp, 1))
+		}
+		require.Zero(t, c.end(at, 0, 0, true))
+		require.EqualValues(t, 2, find(latest, 1))
+		require.EqualValues(t, 0, find(first, 1))
+	})
+}

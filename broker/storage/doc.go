@@ -95,10 +95,14 @@
 // appended for producer.id.expiration.ms, in the time that passes for the
 // replica.
 //
-// A transactional batch opens its producer's transaction, a marker ends it.
+// A transactional batch opens its producer's transaction, a marker ends it. A
+// leader lets a batch open one that its coordinator has confirmed, by a
+// Verification that everything the producer appends meanwhile makes void (KIP-890).
 // LastStableOffset is the first offset that a transaction makes undecided: one
 // that is open, or whose marker is not yet below the high watermark.
-// AbortedTransactions tells readers of committed records what to leave out.
+// ReadCommittedInto gives readers of committed records the records together with
+// the aborted transactions among them. Of the producers that asked in vain for a
+// verification, the last 1024 are remembered.
 //
 // # What is appended
 //
