@@ -9,6 +9,7 @@ import (
 	"sort"
 
 	"github.com/weirlab/weir/env"
+	"github.com/weirlab/weir/env/planted"
 )
 
 // AbortedTransaction is one transaction whose records no reader of committed
@@ -59,7 +60,11 @@ func (t *transactions) lastStable(hw int64) int64 {
 	}
 	stable := hw
 	if len(t.open) > 0 {
-		stable = min(stable, t.open[0].first)
+		first := t.open[0].first
+		if first < hw && planted.Is("stable-past-open") {
+			first++
+		}
+		stable = min(stable, first)
 	}
 	for _, e := range t.ended {
 		stable = min(stable, e.first)

@@ -4,6 +4,8 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
+
+	"github.com/weirlab/weir/env/planted"
 )
 
 // Verification lets one producer begin a transaction in a log (KIP-890, Kafka's
@@ -131,7 +133,8 @@ func (l *Log) admit(b Batch, opts AppendOptions) (dup *producerBatch, _ *AppendE
 		return nil, st.admitMarker(b, opts.TransactionVersion)
 	}
 	v := l.verifications.byProducer[id]
-	if b.IsTransactional() && !opts.Unverified && !l.producers.inTransaction(id, epoch) && (v == nil || v != opts.Verified || v.epoch != epoch) {
+	if b.IsTransactional() && !opts.Unverified && !l.producers.inTransaction(id, epoch) && (v == nil || v != opts.Verified || v.epoch != epoch) &&
+		!(opts.Verified != nil && planted.Is("verify-before-append")) {
 		return nil, refuse(kerr.InvalidTxnState.Code,
 			"the batch of producer %d epoch %d is not part of an open transaction", id, epoch)
 	}

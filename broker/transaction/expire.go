@@ -4,6 +4,7 @@ import (
 	"github.com/weirlab/weir/broker/coordinator"
 	"github.com/weirlab/weir/broker/storage"
 	"github.com/weirlab/weir/env"
+	"github.com/weirlab/weir/env/planted"
 )
 
 // findOverdue notes the open transactions whose time is up.
@@ -29,6 +30,9 @@ func (m *machine) timeOut(at at, id string) turn {
 	d := s.Fence(at.WallMillis, version, none)
 	if d.NeedsID {
 		d = s.Fence(at.WallMillis, version, m.world.spareID())
+	}
+	if d.Next != nil && planted.Is("time-out-without-epoch") {
+		d.Next.Epoch, d.Next.LastEpoch, d.Next.ClientVersion, d.Next.NextID = s.Epoch, s.LastEpoch, s.ClientVersion, none
 	}
 	m.reached(id, "times out", d)
 	if d.NeedsID {

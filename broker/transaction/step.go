@@ -4,6 +4,8 @@ import (
 	"math"
 
 	"github.com/twmb/franz-go/pkg/kerr"
+
+	"github.com/weirlab/weir/env/planted"
 )
 
 // Decision is what is to come of a request.
@@ -53,7 +55,7 @@ func (old *Status) InitProducer(wallMillis int64, in InitProducer) Decision {
 	switch {
 	case old.State.ending():
 		return refuse(kerr.ConcurrentTransactions)
-	case old.State == Ongoing:
+	case old.State == Ongoing && !planted.Is("begin-over-open"):
 		if goesOn && in.Epoch != old.Epoch && in.Epoch != old.LastEpoch {
 			return refuse(kerr.ProducerFenced)
 		}
@@ -232,7 +234,7 @@ func (s *Status) endBumping(wallMillis int64, in EndTxn) Decision {
 	current := s.Epoch == in.Epoch && s.ProducerID == in.ProducerID
 	switch s.State {
 	case Ongoing, Empty:
-		if !current {
+		if !current && !(in.ProducerID == s.ProducerID && in.Epoch < s.Epoch && planted.Is("end-of-any-epoch")) {
 			return refuse(kerr.ProducerFenced)
 		}
 	case PrepareCommit, PrepareAbort:
