@@ -169,6 +169,7 @@ func (c *court) contributions(p *partition, line *Pipeline, made map[int64][]*wr
 			case offset < final && len(all) < copies[value]:
 				tell(0, offset, 0, fmt.Sprintf("group %s has committed that it is past offset %d of %s (value %d), at offset %d, but %s holds %s made of it",
 					line.Group, offset, p.tp, value, final, line.To, times(len(all))))
+			case p.deletedCopies(value): // nobody knows how many there were
 			case offset < final && len(all) > copies[value] || offset >= final && copies[value] == 0 && len(all) > 0:
 				var evidence []string
 				for _, w := range all {
@@ -182,6 +183,13 @@ func (c *court) contributions(p *partition, line *Pipeline, made map[int64][]*wr
 			}
 		}
 	}
+}
+
+// deletedCopies says that a value may have stood in the log more often than it does:
+// its producer may have sent it again, and a policy deletes what is old.
+func (p *partition) deletedCopies(value int64) bool {
+	row, _ := p.sent.find(value)
+	return p.topic.Deletes && row != nil && !row.batch.Idempotent
 }
 
 func times(n int) string {

@@ -135,6 +135,7 @@ func (r *piping) pump() {
 			return
 		}
 	}
+	r.fetchStable(r.p.Consume.topic.every(0, 1)) // what became of all, for the judge
 }
 
 // transform is one transaction. It reports whether it is committed.

@@ -238,7 +238,7 @@ func (t *transactor) over(how linearizability.Type, err error) {
 func (t *transactor) end(how *Transacting, rand *env.Rand) bool {
 	chance := func(oneIn int64) bool { return oneIn > 0 && rand.Chance(1, oneIn) }
 	pause, abort, die := chance(how.PauseOneIn), chance(how.AbortOneIn), chance(how.DieOneIn)
-	if pause {
+	if pause && !t.w.over(t.e) {
 		t.e.Sleep(how.Pause.draw(rand))
 	}
 	switch {
