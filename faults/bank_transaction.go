@@ -56,4 +56,22 @@ var transactionBugs = []Bug{{
 	Wrong:  "nobody knows any more in which partitions that is",
 	Sees:   "read_committed stops there, or what was left over joins the next transaction",
 	Checks: []string{"K10", "K6", "K5", "K16", "K17"},
+}, {
+	ID: "B49", Name: "aborted-offsets-count", Source: "Redpanda #31483",
+	About:  "offsets of a transaction count when it is aborted too",
+	Wrong:  "the records that were made of what lies before them are aborted",
+	Sees:   "a pipeline leaves records out",
+	Checks: []string{"K17", "K8"},
+}, {
+	ID: "W41", Name: "unstable-offsets-fetched", Source: "KIP-447",
+	About:  "who asks for stable offsets is given those of before a transaction that is about to change them",
+	Wrong:  "whoever takes the partition over begins where the one before had begun, too",
+	Sees:   "a pipeline makes two records of one, or an offset goes back",
+	Checks: []string{"K8", "K17"},
+}, {
+	ID: "W42", Name: "transaction-of-any-generation", Source: "KIP-447",
+	About:  "offsets are taken into a transaction from members of earlier generations",
+	Wrong:  "the partition has another owner, who reads the same records",
+	Sees:   "a pipeline makes two records of one",
+	Checks: []string{"K9", "K8", "K17"},
 }}

@@ -49,7 +49,7 @@ func (g *Group) CheckTxnCommit(now time.Duration, memberID, instanceID string, g
 	switch {
 	case code != 0:
 		return code
-	case generation != g.Generation && !planted.Is("commit-of-any-generation"):
+	case generation != g.Generation && !planted.Is("transaction-of-any-generation"):
 		return kerr.IllegalGeneration.Code
 	}
 	m.expires = now + m.SessionTimeout
