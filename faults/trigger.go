@@ -155,10 +155,11 @@ func drawTrigger(r *env.Rand, t Topology) Trigger {
 }
 
 // await has the faults of one drawing wait for one event, unless some wait for
-// one already. They may strike the broker that the event is about.
+// one already, or they follow one another: an event would have them all begin at
+// once. They may strike the broker that the event is about.
 func (p Plan) await(r *env.Rand, d Draw, t Topology) {
 	for _, f := range p {
-		if !f.After.IsZero() {
+		if !f.After.IsZero() || f.At != p[0].At {
 			return
 		}
 	}
