@@ -141,21 +141,31 @@ func (w window) lost(culprit *OffsetOp, by *ruling) bool {
 
 // registerOps drops what constrains nothing: look-ups without an answer,
 // commits that were refused, and commits of unknown fate whose offset nobody
-// ever saw.
+// ever saw. Of those of one offset, which may take effect at any time after their
+// call or never, no more are needed than there are look-ups that saw it, and those
+// that were called first can stand for all.
 func registerOps(all []*OffsetOp) []*OffsetOp {
-	seen := map[int64]bool{}
+	all = slices.Clone(all)
+	slices.SortStableFunc(all, func(a, b *OffsetOp) int { return cmp.Compare(a.Call, b.Call) })
+	seen := map[int64]int{}
 	for _, o := range all {
 		if !o.Write && o.Outcome == OK {
-			seen[o.Offset] = true
+			seen[o.Offset]++
 		}
 	}
 	var ops []*OffsetOp
 	for _, o := range all {
-		if o.Outcome == OK || (o.Write && o.Outcome == Info && seen[o.Offset]) {
-			ops = append(ops, o)
+		switch {
+		case o.Outcome == OK:
+		case o.Write && o.Outcome == Info && seen[o.Offset] > 0:
+			if o.Return == Never {
+				seen[o.Offset]--
+			}
+		default:
+			continue
 		}
+		ops = append(ops, o)
 	}
-	slices.SortStableFunc(ops, func(a, b *OffsetOp) int { return cmp.Compare(a.Call, b.Call) })
 	return ops
 }
 
