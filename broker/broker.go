@@ -73,7 +73,7 @@ func Start(e env.Env, cfg Config) (*Broker, error) {
 	b.settings.Store(&b.cfg.Broker)
 	b.memory = protocol.NewMemory(e, cfg.QueuedMaxBytes, cfg.QueuedMaxBytes)
 	b.producerIDs = newProducerIDs(e, b.allotProducerIDs)
-	b.sessions = fetchsession.New(e, fetchsession.Config{Slots: cfg.FetchSessionSlots, Eviction: cfg.FetchSessionEviction})
+	b.sessions = fetchsession.New(e, cfg.FetchSessionSlots)
 	// A process must not be taken for the one before it, so its identity
 	// depends on when it began.
 	_, _ = e.Rand("incarnation", fmt.Sprintf("node %d at %d", cfg.NodeID, e.Now())).Read(b.incarnation[:])

@@ -234,15 +234,6 @@ var brokerProbes = map[string]probe{
 		}
 		return began
 	}},
-	"min.incremental.fetch.session.eviction.ms": {value: "5000", with: map[string]string{"max.incremental.fetch.session.cache.slots": "1"}, plain: false, set: true,
-		observe: func(w *world, topic string) any {
-			must(w.tryCreate(topic, 1, nil))
-			w.leader(topic)
-			w.fetchSession(topic)
-			w.sleep(30 * time.Second)
-			return w.fetchSession(topic) != 0
-		}},
-
 	"log.retention.check.interval.ms": {value: "1000", plain: int64(0), set: int64(1), observe: func(w *world, topic string) any {
 		must(w.tryCreate(topic, 1, map[string]string{"internal.segment.bytes": "100", "retention.ms": "3600000"}))
 		w.mustProduce(topic, w.batchOf(3*hour, "old"))

@@ -67,7 +67,6 @@ type Broker struct {
 	ReplicaFetchAnswerBytes  int32         // replica.fetch.response.max.bytes
 	FetchMaxBytes            int32         // fetch.max.bytes
 	FetchSessionSlots        int           // max.incremental.fetch.session.cache.slots
-	FetchSessionEviction     time.Duration // min.incremental.fetch.session.eviction.ms
 
 	given map[string]string // as given to Set; never changed, only replaced
 }

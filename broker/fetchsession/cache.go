@@ -29,28 +29,27 @@ const (
 	partitionBytes = 250
 )
 
-// Config bounds a cache.
-type Config struct {
-	Slots    int           // max.incremental.fetch.session.cache.slots
-	Eviction time.Duration // min.incremental.fetch.session.eviction.ms
-}
+// eviction is how old a session is at least, or how long unused, before another
+// one takes its place (Kafka's MIN_INCREMENTAL_FETCH_SESSION_EVICTION_MS, which
+// cannot be set).
+const eviction = 2 * time.Minute
 
 // Cache is the sessions of a broker.
 type Cache struct {
-	cfg  Config
-	e    env.Env
-	lab  *env.Lab
-	rand *env.Rand
+	slots int // max.incremental.fetch.session.cache.slots
+	e     env.Env
+	lab   *env.Lab
+	rand  *env.Rand
 
 	mu       env.Mutex
 	sessions map[int32]*session
 	bytes    int // of all sessions
 }
 
-// New returns an empty cache. The ids of its sessions are not those of the
+// New returns an empty cache for so many sessions. The ids of its sessions are not those of the
 // process before this one, whose clients must not come upon sessions of others.
-func New(e env.Env, cfg Config) *Cache {
-	return &Cache{cfg: cfg, e: e, lab: e.Lab(), rand: e.Rand("fetch-session", fmt.Sprint("since ", e.Now())), mu: e.NewMutex(), sessions: map[int32]*session{}}
+func New(e env.Env, slots int) *Cache {
+	return &Cache{slots: slots, e: e, lab: e.Lab(), rand: e.Rand("fetch-session", fmt.Sprint("since ", e.Now())), mu: e.NewMutex(), sessions: map[int32]*session{}}
 }
 
 // Usage is how many sessions there are, and how many bytes they keep.
@@ -167,7 +166,7 @@ func (c *Cache) begin(req *kmsg.FetchRequest, resp *kmsg.FetchResponse, follower
 	s.began, s.used, s.follower, s.epoch = now, now, follower, 1
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.bytes+s.bytes > maxBytes || len(c.sessions) >= c.cfg.Slots && !c.makeRoom(s) {
+	if c.bytes+s.bytes > maxBytes || len(c.sessions) >= c.slots && !c.makeRoom(s) {
 		return 0
 	}
 	for s.id == 0 || c.sessions[s.id] != nil {
@@ -189,13 +188,13 @@ func (c *Cache) makeRoom(s *session) bool {
 		all = append(all, c.sessions[id])
 	}
 	oldest := slices.MinFunc(all, func(a, b *session) int { return cmp.Compare(a.used, b.used) })
-	if now-oldest.used > c.cfg.Eviction {
+	if now-oldest.used > eviction {
 		c.remove(oldest)
 		return true
 	}
 	var least *session
 	for _, old := range all {
-		yields := now-old.began > c.cfg.Eviction || s.follower && !old.follower
+		yields := now-old.began > eviction || s.follower && !old.follower
 		if yields && (least == nil || old.worth(least) < 0) {
 			least = old
 		}
