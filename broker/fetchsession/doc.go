@@ -30,9 +30,10 @@
 // # Bounds
 //
 // The cache holds max.incremental.fetch.session.cache.slots sessions and 64 MiB,
-// some 250,000 partitions, in all of them. Where there is no room a client is answered
-// in full, without a session, or makes room: a session goes that has been used by
-// nobody for two minutes, or, once it is as old as that, one of fewer partitions. Followers' sessions yield to other followers'
-// only. Whoever comes back to a session that is gone is told so with
+// some 250,000 partitions, in all of them. Where there is no room a client is
+// answered in full, without a session, or makes room: a session goes that has
+// been used by nobody for two minutes, or, once it is as old as that, one of
+// fewer partitions. Followers' sessions yield to other followers' only. Whoever
+// comes back to a session that is gone is told so with
 // FETCH_SESSION_ID_NOT_FOUND, and begins another.
 package fetchsession

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/weirlab/weir/env/planted"
 )
 
 // session is what one client fetches. The cache's lock guards it.
@@ -84,7 +86,9 @@ func (s *session) add(t *kmsg.FetchRequestTopic, p *kmsg.FetchRequestTopicPartit
 	ask.UnknownTags = kmsg.Tags{} // of any size
 	k := key{t.Topic, t.TopicID, p.Partition}
 	if known := s.find[k]; known != nil {
-		known.ask = ask
+		if known.ask.FetchOffset == ask.FetchOffset || !planted.Is("session-keeps-position") {
+			known.ask = ask
+		}
 		return false
 	}
 	if n := len(s.order); n > 0 && s.order[n-1].topic == k.topic {

@@ -205,6 +205,10 @@ type ConsumerConfig struct {
 	// (max.partition.fetch.bytes). Default 1 MiB.
 	PartitionMaxBytes int32
 
+	// FetchSessions has brokers remember what is fetched (KIP-227), as Kafka's
+	// Java client always does; it has no setting for it.
+	FetchSessions bool
+
 	// MaxPollRecords bounds the records one Poll returns (max.poll.records).
 	// Default 500.
 	MaxPollRecords int

@@ -50,13 +50,19 @@ func readValues(t *testing.T, k *client.Consumer, n int) map[int32][]string {
 }
 
 func TestConsumeFromStart(t *testing.T) {
+	for _, sessions := range []bool{false, true} {
+		t.Run(fmt.Sprint("sessions ", sessions), func(t *testing.T) { testConsumeFromStart(t, sessions) })
+	}
+}
+
+func testConsumeFromStart(t *testing.T, sessions bool) {
 	w := newWorld(t, kfake.SeedTopics(3, "t"))
 	p := w.producer(t, client.DefaultProducerConfig())
 	var r results
 	produceNumbered(p, "t", 3, 0, 1000, &r)
 	require.True(t, p.Flush(10*time.Second))
 
-	k, err := w.client(t).NewConsumer(client.ConsumerConfig{OffsetReset: client.ResetEarliest, MaxPollRecords: 17})
+	k, err := w.client(t).NewConsumer(client.ConsumerConfig{OffsetReset: client.ResetEarliest, MaxPollRecords: 17, FetchSessions: sessions})
 	require.NoError(t, err)
 	defer k.Close()
 	k.Assign(partitionsOf("t", 3))

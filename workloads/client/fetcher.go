@@ -18,6 +18,8 @@ type fetcher struct {
 
 	failures int32
 	retryAt  time.Duration
+
+	session fetchSession // of the task alone
 }
 
 // asked is one partition of a fetch under way. What it says must still hold
@@ -106,6 +108,7 @@ func (f *fetcher) run() {
 		}
 		k.mu.Lock()
 		if err != nil {
+			f.session.lost()
 			f.failures++
 			f.retryAt = k.e.Now() + k.c.backoff(f.failures)
 			continue
@@ -136,7 +139,7 @@ func (f *fetcher) due(now time.Duration) ([]asked, time.Duration) {
 	return parts, wait
 }
 
-// request is a full fetch request without a session.
+// request is a fetch request, in full unless there are sessions.
 //
 // Version history: 4 has isolation levels, 9 the leader epoch (KIP-320), 11
 // the rack, 12 is flexible; from 13 on topics go by id.
@@ -163,12 +166,19 @@ func (f *fetcher) request(parts []asked) *kmsg.FetchRequest {
 		topic := &req.Topics[len(req.Topics)-1]
 		topic.Partitions = append(topic.Partitions, part)
 	}
+	if cfg.FetchSessions {
+		f.session.describe(req)
+	}
 	return req
 }
 
 // apply takes over a response. The lock is held.
 func (f *fetcher) apply(parts []asked, resp *kmsg.FetchResponse) {
 	k := f.k
+	f.session.answered(resp)
+	if sessionTrouble(resp.ErrorCode) {
+		return // the next request begins another one
+	}
 	if err := errorFor(resp.ErrorCode, nil); err != nil {
 		f.failures++
 		f.retryAt = k.e.Now() + k.c.backoff(f.failures)

@@ -145,6 +145,7 @@ var consumerProperties = map[string]kind{
 	"heartbeat.interval.ms":     number(1, math.MaxInt32),
 	"max.poll.interval.ms":      number(1, math.MaxInt32),
 	"isolation.level":           oneOf("read_uncommitted", "read_committed"),
+	"weir.fetch.sessions":       boolean, // as Kafka's Java client; no setting of Kafka's
 }
 
 // KnownProperties are the names of the settings of all clients, of producers
