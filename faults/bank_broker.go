@@ -14,7 +14,7 @@ var brokerBugs = []Bug{{
 	Sees:   "acknowledged records are gone after an election",
 	Checks: []string{"K2", "K12"},
 }, {
-	ID: "W41", Name: "session-keeps-position", Source: "KIP-227",
+	ID: "W43", Name: "session-keeps-position", Source: "KIP-227",
 	About:  "a fetch session goes on from the position that a partition had when it began",
 	Wrong:  "a request of a session names what has changed, and a position has",
 	Sees:   "a consumer is given the same records again and again, and comes to no others",

@@ -43,6 +43,9 @@ faults:
 	require.NoError(t, err)
 	requirePassed(t, o)
 	for _, c := range o.Verdict.Checks {
+		if c.Note == "no transactional producer took part" {
+			continue
+		}
 		if c.Code == "K7" || c.Code == "K8" || c.Code == "K9" || c.Code == "K10" {
 			require.Equal(t, linearizability.Pass, c.Status, "%s %s: %s", c.Code, c.Name, c.Note)
 			require.NotZero(t, c.Inputs, "%s %s", c.Code, c.Name)

@@ -105,7 +105,7 @@ func (c *Cache) Open(t *Turn, req *kmsg.FetchRequest, follower bool) int16 {
 	case s.byID != (req.Version >= idVersion):
 		return kerr.FetchSessionTopicIDError.Code
 	// Room may have been made for somebody else's session at any time.
-	case c.lab.Seldom("fetchsession/evicted"):
+	case c.lab.Rare("fetchsession/evicted"):
 		c.remove(s)
 		return kerr.FetchSessionIDNotFound.Code
 	}

@@ -29,18 +29,27 @@ cluster:
     offsets.retention.check.interval.ms: 1000
     log.retention.check.interval.ms: 500
     metadata.log.max.record.bytes.between.snapshots: 100
-topic:
-  name: orders
-  partitions: 4
-  replication.factor: 3
-  configs: {min.insync.replicas: 2, internal.segment.bytes: 4000, retention.ms: 3000}
+    transaction.state.log.num.partitions: 1
+    transaction.abort.timed.out.transaction.cleanup.interval.ms: 500
+    transaction.remove.expired.transaction.cleanup.interval.ms: 1000
+topics:
+  - name: orders
+    partitions: 4
+    replication.factor: 3
+    configs: {min.insync.replicas: 2, internal.segment.bytes: 4000, retention.ms: 3000}
+  - name: accounts
+    partitions: 2
+    replication.factor: 3
+    configs: {min.insync.replicas: 2}
 load:
   duration: 14s
   properties: {request.timeout.ms: 3000, metadata.max.age.ms: 3000}
   programs:
     - producers: {topic: orders, count: 2, rate: 60, record-size: 200, properties: {acks: all, enable.idempotence: true, delivery.timeout.ms: 10000}}
-    - consumers: {topic: orders, count: 2, group: readers}
+    - consumers: {topic: orders, count: 2, group: readers, properties: {weir.fetch.sessions: true}}
     - committers: {topic: orders, count: 2, every: 200ms}
+    - transfers: {topic: accounts, count: 1, transactions: {ids: 1, every: 50ms..200ms, abort-one-in: 3}, properties: {transaction.timeout.ms: 3000}}
+    - consumers: {topic: accounts, count: 1, properties: {isolation.level: read_committed}}
 simulation: {buggify: on}
 faults:
   plan:
