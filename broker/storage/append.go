@@ -234,8 +234,8 @@ func (l *Log) AppendPrepared(p Prepared, leaderEpoch int32) (AppendResult, error
 
 // AppendFollower appends batches copied from a leader, all or nothing. They
 // must be valid, start at the end offset, leave no gap and not go back in
-// leader epoch; where the policy is to compact, the leader's log may have gaps.
-// Only in an empty log may the first batch begin below the end
+// leader epoch; the leader's log may have gaps where the policy is to compact, or
+// AllowGaps was called. Only in an empty log may the first batch begin below the end
 // offset, as a leader sends whole batches: the records below stay hidden under
 // the start offset.
 //
@@ -262,7 +262,7 @@ func (l *Log) BeginAppendFollower(records []byte) (AppendResult, error) {
 		done, result, err := l.appendFollower(records, batches)
 		switch {
 		case err == errGap: //nolint:errorlint // never wrapped
-			if err := l.allowGaps(); err != nil {
+			if err := l.AllowGaps(); err != nil {
 				return AppendResult{}, unavailable(err)
 			}
 			continue
@@ -290,7 +290,7 @@ func (l *Log) appendFollower(records []byte, batches []Batch) (done bool, _ Appe
 	if base := first.BaseOffset(); base < l.next && l.next <= first.LastOffset() && l.empty() {
 		return false, AppendResult{}, nil
 	}
-	at := continuation{next: l.next, last: -1, epoch: l.epochs.floorEpoch(l.next), gaps: l.cfg.CleanupPolicy&CleanupCompact != 0}
+	at := continuation{next: l.next, last: -1, epoch: l.epochs.floorEpoch(l.next), gaps: l.gaps || l.cfg.CleanupPolicy&CleanupCompact != 0}
 	gap := false
 	for _, b := range batches {
 		if problem := at.misfit(b); problem != "" {

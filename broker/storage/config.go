@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"math"
 	"strings"
 	"time"
 )
@@ -39,6 +40,20 @@ type Config struct {
 	// ApplyRetention removes the segment of a log with CleanupDelete.
 	// [retention.ms] Negative: no limit; 0 keeps nothing that is older than now.
 	RetentionMillis int64
+
+	// MinCleanableDirtyPPM is how much of a log, in millionths, must be dirty
+	// before it is cleaned. [min.cleanable.dirty.ratio] Default 0: whatever there is.
+	MinCleanableDirtyPPM int64
+
+	// MinCompactionLagMillis and MaxCompactionLagMillis are how long a record
+	// stays as it is at least, and how long what is dirty waits to be cleaned at
+	// most. [min.compaction.lag.ms, max.compaction.lag.ms] Default 0: no limits.
+	MinCompactionLagMillis, MaxCompactionLagMillis int64
+
+	// DeleteRetentionMillis is how long tombstones and markers stay after the
+	// first cleaning that found them. [delete.retention.ms] Default 0: until the
+	// next one.
+	DeleteRetentionMillis int64
 
 	// MaxMessageBytes is the largest batch a client may append.
 	// [max.message.bytes] Default 1 MiB + 12 bytes.
@@ -119,6 +134,9 @@ func (c Config) withDefaults() Config {
 	c.SegmentBytes = min(c.SegmentBytes, maxSegmentBytes)
 	if c.IndexIntervalBytes <= 0 {
 		c.IndexIntervalBytes = defaultIndexInterval
+	}
+	if c.MaxCompactionLagMillis <= 0 {
+		c.MaxCompactionLagMillis = math.MaxInt64
 	}
 	if c.MaxMessageBytes <= 0 {
 		c.MaxMessageBytes = defaultMaxMessageBytes

@@ -13,12 +13,16 @@ import (
 // from any task; those that write are expected from one task at a time
 // (a leader's or a fetcher's), and serialise if they are not.
 //
-// Lock order: maintenance before mu.
+// Lock order: cleaning, then maintenance, then mu.
 type Log struct {
 	env env.Env
 	lab *env.Lab
 	fs  env.FS
 	dir string
+
+	// cleaning is held while the log is cleaned, which stopCleaning ends early.
+	cleaning     env.Mutex
+	stopCleaning atomic.Bool
 
 	// maintenance is held by whatever syncs, changes the set of segments other
 	// than by rolling, or writes the log-state file. Appends and reads never
@@ -151,6 +155,13 @@ func (l *Log) SetConfig(cfg Config) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.cfg = cfg.withDefaults()
+}
+
+// Gaps reports whether offsets may be missing between the log's batches.
+func (l *Log) Gaps() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.gaps
 }
 
 // CleanupPolicy says what may be removed from the log.

@@ -50,22 +50,13 @@ func BuildBatch(dst []byte, opts BatchOptions, records []Record) []byte {
 	for i := range records {
 		r := &records[i]
 		latest = max(latest, r.TimestampMillis)
-		wire := kmsg.Record{
+		dst = appendRecord(dst, kmsg.Record{
 			TimestampDelta64: r.TimestampMillis - base,
 			OffsetDelta:      int32(i),
 			Key:              r.Key,
 			Value:            r.Value,
 			Headers:          r.Headers,
-		}
-		at := len(dst)
-		dst = wire.AppendTo(dst)
-		// A zero Length took one byte; the true one is not known before.
-		body := len(dst) - at - 1
-		var prefix [binary.MaxVarintLen64]byte
-		n := binary.PutVarint(prefix[:], int64(body))
-		dst = append(dst, prefix[:n-1]...)
-		copy(dst[at+n:], dst[at+1:at+1+body])
-		copy(dst[at:], prefix[:n])
+		})
 	}
 
 	b := Batch(dst[start:])

@@ -81,7 +81,7 @@ type opener struct {
 func Open(e env.Env, dir string, cfg Config) (*Log, Recovery, error) {
 	o := &opener{Log: &Log{env: e, lab: e.Lab(), fs: e.FS(), dir: path.Clean(dir), cfg: cfg.withDefaults()}}
 	o.rec.Dir = o.dir
-	o.maintenance = e.NewMutex()
+	o.maintenance, o.cleaning = e.NewMutex(), e.NewMutex()
 	o.mu = e.NewMutex()
 	o.onFailed, o.onRoll, o.onFirstAppend = cfg.OnFailed, cfg.OnRoll, cfg.OnFirstAppend
 	o.producers = newProducerTable()

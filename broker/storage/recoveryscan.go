@@ -60,7 +60,7 @@ func (o *opener) acceptTrusted(n int, pos, offset int64) error {
 			return err
 		}
 		if b, _, err := seg.reader(0, -1, o.gaps).next(); err == nil {
-			seg.firstTimestamp = b.BaseTimestamp()
+			seg.firstTimestamp = b.beginsAt()
 		}
 	}
 	table, from, err := loadProducers(o.fs, o.dir, offset, o.clocks())

@@ -67,7 +67,7 @@ func newSegment(dir string, base int64, file env.File) *segment {
 // note takes a batch at the segment's end into account.
 func (s *segment) note(b Batch, interval int64) {
 	if s.size == 0 {
-		s.firstTimestamp = b.BaseTimestamp()
+		s.firstTimestamp = b.beginsAt()
 	}
 	last := b.LastOffset()
 	s.index.note(s.base, last, s.size, int64(len(b)), b.MaxTimestamp(), interval)

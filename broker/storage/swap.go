@@ -1,12 +1,12 @@
 package storage
 
 import (
-	"io"
 	"path"
 	"slices"
 	"strings"
 
 	"github.com/weirlab/weir/env"
+	"github.com/weirlab/weir/env/planted"
 )
 
 // Suffixes of segment files that are not yet part of the log, as in Kafka.
@@ -19,9 +19,9 @@ const (
 // zero value is none.
 type swapRange struct{ base, end int64 }
 
-// allowGaps lets the log have gaps from now on, durably: a scan after a crash
-// would take the first for damage.
-func (l *Log) allowGaps() error {
+// AllowGaps lets the log have gaps from now on, durably: a scan after a crash
+// would take the first for damage. Errors are *IOError.
+func (l *Log) AllowGaps() error {
 	l.maintenance.Lock()
 	defer l.maintenance.Unlock()
 	l.mu.Lock()
@@ -29,54 +29,68 @@ func (l *Log) allowGaps() error {
 		l.mu.Unlock()
 		return err
 	}
+	if l.gaps {
+		l.mu.Unlock()
+		return nil
+	}
 	l.gaps = true
 	rp := l.recovery
 	l.mu.Unlock()
 	return l.aside(l.saveState(rp))
 }
 
-// rewriteSegments puts one segment in the place of those that begin with segment
-// number from and end before number to: the batches of theirs that keep lets
-// through, in order. They must be sealed and lie before the recovery point. It is
-// what compaction does to a log, and a crash at any point of it leaves the log as
-// it was or as it is to be:
+// replaceByCleaned puts the segment that writeCleaned has written in the place of
+// the group's. They must lie before the recovery point. It is what compaction does
+// to a log, and a crash at any point of it leaves the log as it was or as it is to
+// be:
 //
-//  1. The new segment is written aside as .cleaned and synced. Open removes it.
-//  2. Which offsets it replaces, and that there may be gaps, is noted in
+//  1. The new segment has been written aside as .cleaned and synced. Open removes
+//     it.
+//  2. The index of aborted transactions that goes with it is written. It leaves out
+//     only transactions of which the old log, too, has nothing but a marker.
+//  3. Which offsets it replaces, and that there may be gaps, is noted in
 //     log-state.
-//  3. It is renamed to .swap, durably. From here on Open finishes what follows.
-//  4. The replaced segments but the first go, and the indexes.
-//  5. It is renamed to .log, in the place of the first.
-//  6. The note in log-state is taken back.
+//  4. It is renamed to .swap, durably. From here on Open finishes what follows.
+//  5. The replaced segments but the first go, and the indexes.
+//  6. It is renamed to .log, in the place of the first.
+//  7. The note in log-state is taken back.
 //
-// maintenance is held. Errors after step 3 fence the log.
-func (l *Log) rewriteSegments(from, to int, keep func(Batch) bool) error {
+// An error for which Interrupted holds says that the segments are not what they
+// were when they were read. Errors after step 4 fence the log.
+func (l *Log) replaceByCleaned(g segmentGroup, fresh *segment) error {
+	l.maintenance.Lock()
+	defer l.maintenance.Unlock()
 	l.mu.Lock()
-	if err := l.usable(); err != nil {
+	from := slices.Index(l.segments, g.old[0])
+	to := from + len(g.old)
+	if from < 0 || to >= len(l.segments) || !slices.Equal(l.segments[from:to], g.old) || l.segments[to].base != g.end || l.usable() != nil {
 		l.mu.Unlock()
-		return err
+		return l.discard(fresh, errCleanedAside)
 	}
-	old := slices.Clone(l.segments[from:to])
-	end := l.segments[to].base
 	rp, wasGaps := l.recovery, l.gaps
-	l.mu.Unlock()
-	if end > rp.segment {
-		return &IOError{Op: "replace", File: old[0].name(), Position: -1, Err: errNotDurable}
+	for _, seg := range g.old {
+		fresh.abortedSaved = fresh.abortedSaved || seg.abortedSaved
 	}
-
-	fresh, err := l.writeCleaned(old, end, keep)
-	if err != nil {
-		return l.aside(err)
+	l.mu.Unlock()
+	if g.end > rp.segment {
+		return l.discard(fresh, &IOError{Op: "replace", File: g.old[0].name(), Position: -1, Err: errNotDurable})
+	}
+	if err := fresh.saveAborted(l.fs); err != nil {
+		return l.discard(fresh, l.aside(err))
 	}
 	l.mu.Lock()
-	l.gaps, l.swap = true, swapRange{old[0].base, end}
+	l.gaps, l.swap = true, swapRange{fresh.base, g.end}
 	l.mu.Unlock()
 	if err := l.saveState(rp); err != nil {
 		l.mu.Lock()
 		l.gaps, l.swap = wasGaps, swapRange{}
 		l.mu.Unlock()
-		_ = fresh.file.Close()
-		return l.aside(err)
+		return l.discard(fresh, l.aside(err))
+	}
+	if len(g.old) > 1 && planted.Is("remove-before-swap") {
+		if err := l.removeReplaced(g.old[1:]); err != nil {
+			return l.fenceFor(err)
+		}
 	}
 	if err := l.renameDurably(fresh, cleanedSuffix, swapSuffix); err != nil {
 		_ = fresh.file.Close()
@@ -85,18 +99,18 @@ func (l *Log) rewriteSegments(from, to int, keep func(Batch) bool) error {
 
 	l.mu.Lock()
 	l.segments = slices.Replace(slices.Clone(l.segments), from, to, fresh)
-	for _, seg := range old {
+	for _, seg := range g.old {
 		l.size.Add(-seg.size)
 	}
 	l.size.Add(fresh.size)
 	l.gen.Add(1)
 	l.mu.Unlock()
-	for _, seg := range old {
+	for _, seg := range g.old {
 		if err := seg.file.Close(); err != nil {
 			return l.fence("close", seg.name(), -1, err)
 		}
 	}
-	if err := l.finishSwap(fresh, old[1:]); err != nil {
+	if err := l.finishSwap(fresh, g.old[1:]); err != nil {
 		return l.fenceFor(err)
 	}
 	l.mu.Lock()
@@ -108,50 +122,91 @@ func (l *Log) rewriteSegments(from, to int, keep func(Batch) bool) error {
 	return l.aside(l.saveState(rp))
 }
 
-// writeCleaned writes the segment that is to replace old, and the index of
-// aborted transactions that goes with either.
-func (l *Log) writeCleaned(old []*segment, end int64, keep func(Batch) bool) (*segment, error) {
-	fresh := newSegment(l.dir, old[0].base, nil)
+// writeCleaned writes aside the segment that is to replace a group's, from the
+// batches that fill gives it, and syncs it. No lock is held, and whatever happens
+// to the log meanwhile replaceByCleaned notices.
+func (l *Log) writeCleaned(g segmentGroup, fill func(write func(Batch) error) error) (*segment, error) {
+	fresh := newSegment(l.dir, g.old[0].base, nil)
 	name := fresh.path + cleanedSuffix
 	f, err := l.fs.Create(name)
 	if err != nil {
-		return nil, &IOError{Op: "create", File: name, Position: -1, Err: err}
+		return nil, l.besides(&IOError{Op: "create", File: name, Position: -1, Err: err})
 	}
 	fresh.file = f
-	fail := func(err error) (*segment, error) {
-		_ = f.Close()
-		_ = l.fs.Remove(name)
-		return nil, err
-	}
-	for _, seg := range old {
-		fresh.aborted = append(fresh.aborted, seg.aborted...)
-		fresh.abortedSaved = fresh.abortedSaved || seg.abortedSaved
-		r := seg.reader(0, -1, l.gaps)
-		for {
-			b, _, err := r.next()
-			if err == io.EOF {
-				break
-			}
-			if err != nil {
-				return fail(err)
-			}
-			if !keep(b) {
-				continue
-			}
-			if err := writeFull(f, b, fresh.size); err != nil {
-				return fail(&IOError{Op: "write", File: name, Position: fresh.size, Err: err})
-			}
-			fresh.note(b, l.cfg.IndexIntervalBytes)
+	l.mu.Lock()
+	interval := l.cfg.IndexIntervalBytes
+	l.mu.Unlock()
+	out := bufferedFile{file: f}
+	err = fill(func(b Batch) error {
+		if err := out.write(b); err != nil {
+			return l.besides(&IOError{Op: "write", File: name, Position: out.at, Err: err})
+		}
+		fresh.note(b, interval)
+		return nil
+	})
+	if err == nil {
+		err = out.flush()
+		if err == nil {
+			err = f.Sync()
+		}
+		if err != nil {
+			err = l.besides(&IOError{Op: "sync", File: name, Position: -1, Err: err})
 		}
 	}
-	fresh.next = end
-	if err := f.Sync(); err != nil {
-		return fail(&IOError{Op: "sync", File: name, Position: -1, Err: err})
+	if err != nil {
+		return nil, l.discard(fresh, err)
 	}
-	if err := fresh.saveAborted(l.fs); err != nil {
-		return fail(err)
-	}
+	fresh.next = g.end
+	fresh.index.noteTime(fresh.base)
 	return fresh, nil
+}
+
+// besides is aside for files that are no part of the log yet: a log that is being
+// closed or removed is no failure.
+func (l *Log) besides(err error) error {
+	if l.stopCleaning.Load() {
+		return errCleanedAside
+	}
+	return l.aside(err)
+}
+
+// discard removes a segment that was written aside, because of err, which it
+// returns. What it cannot remove Open will.
+func (l *Log) discard(fresh *segment, err error) error {
+	_ = fresh.file.Close()
+	_ = l.fs.Remove(fresh.path + cleanedSuffix)
+	return err
+}
+
+// bufferedFile writes a new file in large pieces.
+type bufferedFile struct {
+	file env.File
+	at   int64 // bytes written
+	buf  []byte
+}
+
+const bufferedFileBytes = 256 << 10
+
+func (w *bufferedFile) write(p []byte) error {
+	if len(w.buf)+len(p) > bufferedFileBytes {
+		if err := w.flush(); err != nil {
+			return err
+		}
+	}
+	w.buf = append(w.buf, p...)
+	return nil
+}
+
+func (w *bufferedFile) flush() error {
+	if len(w.buf) == 0 {
+		return nil
+	}
+	if err := writeFull(w.file, w.buf, w.at); err != nil {
+		return err
+	}
+	w.at += int64(len(w.buf))
+	w.buf = w.buf[:0]
+	return nil
 }
 
 // renameDurably renames the segment's log file from one suffix to another.
@@ -165,6 +220,20 @@ func (l *Log) renameDurably(seg *segment, from, to string) error {
 // finishSwap does what is left once the segment that replaces others is a .swap:
 // it can be done again from any point.
 func (l *Log) finishSwap(fresh *segment, gone []*segment) error {
+	if err := l.removeReplaced(gone); err != nil {
+		return err
+	}
+	if err := l.removeIndexFiles(fresh); err != nil {
+		return err
+	}
+	if err := l.syncDir(); err != nil {
+		return err
+	}
+	return l.renameDurably(fresh, swapSuffix, logSuffix)
+}
+
+// removeReplaced removes the files of segments that another one replaces.
+func (l *Log) removeReplaced(gone []*segment) error {
 	for _, seg := range gone {
 		if err := l.fs.Remove(seg.name()); err != nil && !isMissing(err) {
 			return &IOError{Op: "remove", File: seg.name(), Position: -1, Err: err}
@@ -176,13 +245,7 @@ func (l *Log) finishSwap(fresh *segment, gone []*segment) error {
 			return err
 		}
 	}
-	if err := l.removeIndexFiles(fresh); err != nil {
-		return err
-	}
-	if err := l.syncDir(); err != nil {
-		return err
-	}
-	return l.renameDurably(fresh, swapSuffix, logSuffix)
+	return nil
 }
 
 // finishSwaps removes what was being written aside when the process ended, and

@@ -2,6 +2,7 @@ package storage
 
 import (
 	"fmt"
+	"io"
 	"math/rand"
 	"slices"
 	"strings"
@@ -37,6 +38,36 @@ func logToRewrite(t testing.TB) (*testEnv, *Log, []Batch) {
 	e.runTasks()
 	require.GreaterOrEqual(t, len(l.segments), 4)
 	return e, l, batchesOf(t, l)
+}
+
+// rewriteSegments leaves of the segments from number from to number to the batches
+// that keep lets through.
+func (l *Log) rewriteSegments(from, to int, keep func(Batch) bool) error {
+	g := segmentGroup{old: slices.Clone(l.segments[from:to]), end: l.segments[to].base}
+	fresh, err := l.writeCleaned(g, func(write func(Batch) error) error {
+		for _, seg := range g.old {
+			for r := seg.reader(0, -1, l.gaps); ; {
+				b, _, err := r.next()
+				if err == io.EOF {
+					break
+				}
+				if err == nil && keep(b) {
+					err = write(b)
+				}
+				if err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	for _, seg := range g.old {
+		fresh.aborted = append(fresh.aborted, seg.aborted...)
+	}
+	return l.replaceByCleaned(g, fresh)
 }
 
 func batchesOf(t testing.TB, l *Log) []Batch {
@@ -101,9 +132,7 @@ func TestReplacementOfSegmentsSurvivesEveryCrash(t *testing.T) {
 				}
 			}
 			record(e.files, &images)
-			l.maintenance.Lock()
 			require.NoError(t, l.rewriteSegments(from, to, kept))
-			l.maintenance.Unlock()
 			e.files.fail = nil
 			checkRewritten(t, l, after)
 			require.Len(t, l.segments, len(images[0].logs())-(to-from)+1)
@@ -193,9 +222,7 @@ func TestNothingOfReplacedSegmentsIsLeftWhenTheNameIsTaken(t *testing.T) {
 		}
 		return bytes, nil
 	}
-	l.maintenance.Lock()
 	require.NoError(t, l.rewriteSegments(0, 3, func(b Batch) bool { return b.BaseOffset()%4 == 0 }))
-	l.maintenance.Unlock()
 	e.files.fail = nil
 	require.True(t, taken)
 }
@@ -208,9 +235,7 @@ func TestOnlyDurableSegmentsAreReplaced(t *testing.T) {
 	l.recovery.segment = l.segments[2].base
 	l.mu.Unlock()
 	names := len(e.files.names)
-	l.maintenance.Lock()
 	err := l.rewriteSegments(0, 3, func(Batch) bool { return false })
-	l.maintenance.Unlock()
 	require.ErrorIs(t, err, errNotDurable)
 	require.Len(t, e.files.names, names)
 	require.Equal(t, before, batchesOf(t, l))
@@ -230,9 +255,7 @@ func (m *memFS) logs() (names []string) {
 // of a log that is not compacted takes none.
 func TestFollowerTakesGapsOnlyWhereTheLeaderCompacts(t *testing.T) {
 	_, l, before := logToRewrite(t)
-	l.maintenance.Lock()
 	require.NoError(t, l.rewriteSegments(0, 3, func(b Batch) bool { return b.BaseOffset()%4 == 0 }))
-	l.maintenance.Unlock()
 	left := batchesOf(t, l)
 	require.Less(t, len(left), len(before))
 

@@ -139,6 +139,9 @@ func (l *Log) Close() error {
 	if flusher != nil {
 		defer flusher.Wait()
 	}
+	l.stopCleaning.Store(true)
+	l.cleaning.Lock()
+	defer l.cleaning.Unlock()
 	l.maintenance.Lock()
 	defer l.maintenance.Unlock()
 	if again {
@@ -211,6 +214,9 @@ func (l *Log) Delete() error {
 	if flusher != nil {
 		defer flusher.Wait()
 	}
+	l.stopCleaning.Store(true)
+	l.cleaning.Lock()
+	defer l.cleaning.Unlock()
 	l.maintenance.Lock()
 	defer l.maintenance.Unlock()
 	// The files are going: an error of closing one says nothing of use.
