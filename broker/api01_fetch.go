@@ -134,6 +134,7 @@ func (m *fetchMemory) fetchParts(image *metadata.Image, req *kmsg.FetchRequest) 
 				FetchOffset:        p.FetchOffset,
 				LastFetchedEpoch:   -1,
 				MaxBytes:           p.PartitionMaxBytes,
+				CleanedTo:          replication.ClaimTag(&p.UnknownTags),
 			}
 			if req.Version >= 9 {
 				part.CurrentLeaderEpoch = p.CurrentLeaderEpoch
@@ -182,6 +183,9 @@ func (m *fetchMemory) answer(req *kmsg.FetchRequest, results []replication.Fetch
 			}
 			if r.Diverging {
 				p.DivergingEpoch.Epoch, p.DivergingEpoch.EndOffset = r.DivergingEpoch, r.DivergingEnd
+			}
+			if r.RemoveBelow >= 0 {
+				replication.SetClaimTag(&p.UnknownTags, r.RemoveBelow)
 			}
 			if r.LeaderID >= 0 {
 				p.CurrentLeader.LeaderID, p.CurrentLeader.LeaderEpoch = r.LeaderID, r.LeaderEpoch

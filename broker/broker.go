@@ -211,6 +211,7 @@ func (b *Broker) open() error {
 			return !b.joined(image) || image.Partition(tp) != nil
 		},
 		Connect:         b.connectBroker,
+		Cleaner:         b.cleanerConfig,
 		OnHighWatermark: cfg.OnHighWatermark,
 		OnRoll:          cfg.OnRoll,
 		OnFirstAppend:   cfg.OnFirstAppend,

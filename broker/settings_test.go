@@ -30,16 +30,6 @@ type probe struct {
 
 const hour = time.Hour
 
-// keepsTombstones is how much is left of a record and its tombstone: settings
-// that promise to keep records for a time are honoured, whatever their value,
-// while nothing is compacted.
-func keepsTombstones(w *world, topic string) any {
-	w.mustProduce(topic, w.batchOf(9*24*hour, "old"))
-	w.mustProduce(topic, w.batchOf(9*24*hour, ""))
-	w.sleep(2 * hour)
-	return len(w.batches(topic))
-}
-
 // old is how many batches are left of one that is three hours old and one that
 // is new, once retention has looked.
 func old(w *world, topic string) any {
@@ -73,8 +63,10 @@ var topicProbes = map[string]probe{
 		w.mustProduce(topic, w.batchOf(0, "some", "records"))
 		return w.batches(topic)[0].Compression()
 	}},
-	"delete.retention.ms":   {value: "1", topic: map[string]string{"cleanup.policy": "compact", "internal.segment.bytes": "100"}, observe: keepsTombstones, plain: 2, set: 2},
-	"min.compaction.lag.ms": {value: "1", topic: map[string]string{"cleanup.policy": "compact", "internal.segment.bytes": "100"}, observe: keepsTombstones, plain: 2, set: 2},
+	"delete.retention.ms":       deleteRetention,
+	"min.compaction.lag.ms":     minLag,
+	"max.compaction.lag.ms":     maxLag,
+	"min.cleanable.dirty.ratio": dirtyRatio,
 	"flush.messages": {value: "1", plain: false, set: true, observe: func(w *world, topic string) any {
 		w.mustProduce(topic, w.batchOf(0, "1"))
 		before := w.nodes[0].disk.Stats().Syncs

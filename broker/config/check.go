@@ -157,7 +157,7 @@ func CheckUpdate(name string, perBroker bool) error {
 // their names begin.
 var absent = []struct{ prefix, needs string }{
 	{"ssl.", "TLS"}, {"sasl.", "SASL"}, {"security.", "security"}, {"authorizer.", "ACLs"}, {"principal.", "security"},
-	{"super.users", "ACLs"}, {"delegation.token.", "delegation tokens"}, {"log.cleaner.", "compaction"},
+	{"super.users", "ACLs"}, {"delegation.token.", "delegation tokens"},
 	{"transaction.two.phase.commit.", "two-phase commit (KIP-939)"}, {"transaction", "transactions"}, {"remote.", "tiered storage"}, {"group.consumer.", "the KIP-848 group protocol"},
 	{"group.streams.", "streams groups"}, {"group.share.", "share groups"}, {"share.", "share groups"},
 	{"quota.", "quotas"}, {"client.quota.", "quotas"}, {"replication.quota.", "quotas"}, {"controller.quota.", "quotas"},
@@ -178,6 +178,7 @@ var otherwise = map[string]string{
 	"metadata.log.dir":                    "the metadata log is in log.dirs",
 	"delete.topic.enable":                 "topics can always be deleted",
 	"controlled.shutdown.enable":          "a broker that is told to stop always hands its leaderships over",
+	"log.cleaner.io.buffer.size":          "a cleaner reads and writes in pieces of 256 KiB",
 	"num.network.threads":                 "every connection has tasks of its own",
 	"num.io.threads":                      "every connection has tasks of its own",
 	"background.threads":                  "every job has a task of its own",

@@ -12,6 +12,8 @@
 // Whatever is not here is refused by name too ([Unknown]). No setting is
 // accepted and does nothing.
 //
+// The names are Kafka's. What Weir has and Kafka has not begins with "weir.".
+//
 // # Where a value comes from
 //
 // [Layers] are the places where a value may be set, and precedence is Kafka's:

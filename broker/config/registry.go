@@ -124,6 +124,15 @@ var ratio = &Valid{"0 to 1", func(value string) error {
 	return nil
 }}
 
+// rate is a number of bytes in a second, with or without a fraction.
+var rate = &Valid{"at least 1", func(value string) error {
+	f, err := strconv.ParseFloat(value, 64)
+	if bits := math.Float64bits(f); err != nil || bits>>63 == 1 || bits < math.Float64bits(1) {
+		return fmt.Errorf("Value must be at least 1") //nolint:staticcheck // as Kafka writes
+	}
+	return nil
+}}
+
 // limit is a time limit: positive, or negative for none.
 var limit = &Valid{"at least 1, or negative for no limit", func(value string) error {
 	if v, err := strconv.ParseInt(value, 10, 64); err != nil || v == 0 {

@@ -25,7 +25,6 @@ const (
 var neverText = strconv.FormatInt(never, 10)
 
 const (
-	compaction     = "compaction"
 	tiered         = "tiered storage"
 	throttling     = "throttling of replication"
 	inStorage      = "broker/storage"
@@ -42,8 +41,8 @@ func topicSettings() []Setting {
 		{Name: CleanupPolicy, Type: List, Default: "delete", Valid: listOf("compact", "delete"),
 			Synonyms:  []Synonym{{Name: "log.cleanup.policy", Update: ClusterWide}},
 			AppliedBy: inStorage,
-			Doc: "What happens to old records: delete removes segments by retention.ms and retention.bytes. " +
-				"Topics with compact alone keep every record until there is compaction."},
+			Doc: "What happens to old records: delete removes segments by retention.ms and retention.bytes, " +
+				"compact removes records for whose key there is a later one."},
 		{Name: "compression.gzip.level", Type: Int, Default: "-1", Valid: gzipLevel,
 			Synonyms: []Synonym{{Name: "compression.gzip.level", Update: ClusterWide}},
 			Needs:    "a choice of compression levels", AppliedBy: inStorage,
@@ -63,8 +62,7 @@ func topicSettings() []Setting {
 		{Name: "delete.retention.ms", Type: Long, Default: "86400000", Valid: atLeast(0),
 			Synonyms:  []Synonym{{Name: "log.cleaner.delete.retention.ms", Update: ClusterWide}},
 			AppliedBy: inStorage,
-			Doc: "How long compaction keeps a tombstone at least, in milliseconds. " +
-				"Until there is compaction every tombstone is kept, so any value is honoured."},
+			Doc:       "How long compaction keeps a tombstone at least, in milliseconds, from when it has first met it."},
 		{Name: "file.delete.delay.ms", Type: Long, Default: "60000", Valid: atLeast(0),
 			Synonyms: []Synonym{{Name: "log.segment.delete.delay.ms", Update: ClusterWide}},
 			Needs:    "delayed removal of files: they go at once", AppliedBy: inStorage,
@@ -96,9 +94,9 @@ func topicSettings() []Setting {
 			Needs:    tiered, AppliedBy: inStorage,
 			Doc: "retention.ms of what stays on the broker's disk; -2 is retention.ms itself."},
 		{Name: "max.compaction.lag.ms", Type: Long, Default: neverText, Valid: atLeast(1),
-			Synonyms: []Synonym{{Name: "log.cleaner.max.compaction.lag.ms", Update: ClusterWide}},
-			Needs:    compaction, AppliedBy: inStorage,
-			Doc: "How long a record may stay uncompacted, in milliseconds."},
+			Synonyms:  []Synonym{{Name: "log.cleaner.max.compaction.lag.ms", Update: ClusterWide}},
+			AppliedBy: inManager,
+			Doc:       "How long a record may stay uncompacted at most, in milliseconds, if nothing is in the way."},
 		{Name: MaxMessageBytes, Type: Int, Default: "1048588", Valid: atLeast(0),
 			Synonyms:  []Synonym{{Name: "message.max.bytes", Update: ClusterWide}},
 			AppliedBy: inStorage,
@@ -116,14 +114,13 @@ func topicSettings() []Setting {
 			AppliedBy: inStorage,
 			Doc:       "Whether a record's timestamp is the producer's (CreateTime) or that of the leader's clock (LogAppendTime)."},
 		{Name: "min.cleanable.dirty.ratio", Type: Double, Default: "0.5", Valid: ratio,
-			Synonyms: []Synonym{{Name: "log.cleaner.min.cleanable.ratio", Update: ClusterWide}},
-			Needs:    compaction, AppliedBy: inStorage,
-			Doc: "How much of a log must be uncompacted before compaction starts."},
+			Synonyms:  []Synonym{{Name: "log.cleaner.min.cleanable.ratio", Update: ClusterWide}},
+			AppliedBy: inManager,
+			Doc:       "How much of a log must be uncompacted before compaction starts."},
 		{Name: "min.compaction.lag.ms", Type: Long, Default: "0", Valid: atLeast(0),
 			Synonyms:  []Synonym{{Name: "log.cleaner.min.compaction.lag.ms", Update: ClusterWide}},
 			AppliedBy: inStorage,
-			Doc: "How long a record stays uncompacted at least, in milliseconds. " +
-				"Until there is compaction every record does, so any value is honoured."},
+			Doc:       "How long a record stays uncompacted at least, in milliseconds."},
 		{Name: MinInsyncReplicas, Type: Int, Default: "1", Valid: atLeast(1),
 			Synonyms:  []Synonym{{Name: MinInsyncReplicas, Update: ClusterWide, field: func(b *Broker) any { return &b.MinInsyncReplicas }}},
 			AppliedBy: inManager,

@@ -3,6 +3,8 @@ package config
 import (
 	"fmt"
 	"maps"
+	"math"
+	"math/big"
 	"strconv"
 	"strings"
 	"time"
@@ -55,6 +57,14 @@ type Broker struct {
 	ReplicaSocketTimeout   time.Duration // replica.socket.timeout.ms
 	CheckpointInterval     time.Duration // replica.high.watermark.checkpoint.interval.ms
 	RetentionCheckInterval time.Duration // log.retention.check.interval.ms
+
+	CleanerEnabled        bool          // log.cleaner.enable
+	CleanerThreads        int           // log.cleaner.threads
+	CleanerBackoff        time.Duration // log.cleaner.backoff.ms
+	CleanerBufferBytes    int64         // log.cleaner.dedupe.buffer.size
+	CleanerLoadFactor     Ratio         // log.cleaner.io.buffer.load.factor
+	CleanerBytesPerSecond Rate          // log.cleaner.io.max.bytes.per.second
+	CleanerCoordinated    bool          // weir.log.cleaner.coordinated.removal.enable
 
 	BrokerSession            time.Duration // broker.session.timeout.ms
 	BrokerHeartbeat          time.Duration // broker.heartbeat.interval.ms
@@ -138,6 +148,31 @@ func (l Layers) BrokerView() Broker {
 	return b
 }
 
+// Ratio is a number from 0 to 1, in millionths: what decides is a whole number, on
+// every machine the same one.
+type Ratio int64
+
+const million = 1_000_000
+
+// Rate is bytes in a second; math.MaxInt64 is no limit.
+type Rate int64
+
+const unlimited Rate = math.MaxInt64
+
+// decimal is a decimal fraction as a whole number of units, rounded down; the
+// largest number that there is for what is larger.
+func decimal(text string, unit int64) int64 {
+	r, ok := new(big.Rat).SetString(text)
+	if !ok {
+		return math.MaxInt64
+	}
+	r.Mul(r, new(big.Rat).SetInt64(unit))
+	if q := new(big.Int).Quo(r.Num(), r.Denom()); q.IsInt64() {
+		return q.Int64()
+	}
+	return math.MaxInt64
+}
+
 // forever stands for all longer times in typed views: long enough, and it can
 // be added to an instant.
 const forever = 100 * 365 * 24 * time.Hour
@@ -146,6 +181,10 @@ const forever = 100 * 365 * 24 * time.Hour
 func (s *Setting) store(b *Broker, text string) {
 	n, _ := strconv.ParseInt(text, 10, 64)
 	switch p := s.field(b).(type) {
+	case *Ratio:
+		*p = Ratio(decimal(text, million))
+	case *Rate:
+		*p = Rate(decimal(text, 1))
 	case *bool:
 		*p = strings.EqualFold(text, "true")
 	case *string:
@@ -176,6 +215,13 @@ func (s *Setting) store(b *Broker, text string) {
 // text reads the setting's field.
 func (s *Setting) text(b *Broker) string {
 	switch p := s.field(b).(type) {
+	case *Ratio:
+		return strings.TrimSuffix(strings.TrimRight(big.NewRat(int64(*p), million).FloatString(6), "0"), ".")
+	case *Rate:
+		if *p == unlimited {
+			return s.Default
+		}
+		return strconv.FormatInt(int64(*p), 10)
 	case *bool:
 		return strconv.FormatBool(*p)
 	case *string:
@@ -227,6 +273,10 @@ type Topic struct {
 	RetentionMillis          int64  // retention.ms; negative keeps everything
 	SegmentBytes             int64  // internal.segment.bytes if set, or segment.bytes
 	SegmentMillis            int64  // segment.ms
+	MinCleanableDirtyPPM     int64  // min.cleanable.dirty.ratio, in millionths
+	MinCompactionLagMillis   int64  // min.compaction.lag.ms
+	MaxCompactionLagMillis   int64  // max.compaction.lag.ms
+	DeleteRetentionMillis    int64  // delete.retention.ms
 	UncleanLeaderElection    bool   // unclean.leader.election.enable
 
 	ProducerIDExpirationMillis int64 // producer.id.expiration.ms, which only brokers have
@@ -248,6 +298,10 @@ func (l Layers) TopicView() Topic {
 		RetentionMillis:          number("retention.ms"),
 		SegmentBytes:             number("segment.bytes"),
 		SegmentMillis:            number("segment.ms"),
+		MinCleanableDirtyPPM:     int64(decimal(l.Topic("min.cleanable.dirty.ratio").Text, million)),
+		MinCompactionLagMillis:   number("min.compaction.lag.ms"),
+		MaxCompactionLagMillis:   number("max.compaction.lag.ms"),
+		DeleteRetentionMillis:    number("delete.retention.ms"),
 		UncleanLeaderElection:    l.Topic(UncleanLeaderElection).Bool(),
 
 		ProducerIDExpirationMillis: l.Broker("producer.id.expiration.ms").Int(),

@@ -60,6 +60,9 @@ type Deps struct {
 	// the partition locked and must not block.
 	OnHighWatermark func(tp metadata.TopicPartition, leaderEpoch int32, offset int64)
 
+	// Cleaner says how logs are compacted, at this moment. Without it they are not.
+	Cleaner func() CleanerConfig
+
 	// OnRoll and OnFirstAppend, if set, hear of what storage.Config tells under
 	// these names. They are called with the log locked and must not block.
 	OnRoll        func(tp metadata.TopicPartition, offset int64)
@@ -143,6 +146,7 @@ type FetchPartition struct {
 	FetchOffset        int64
 	LastFetchedEpoch   int32 // KIP-595; -1 skips the divergence check
 	MaxBytes           int32
+	CleanedTo          int64 // a follower's claim, see claims.go; -1 if there is none or it stands
 }
 
 // FetchResult is the answer for one partition.
@@ -161,6 +165,8 @@ type FetchResult struct {
 	// Aborted are the aborted transactions that have records among Records, if
 	// committed ones were asked for.
 	Aborted []storage.AbortedTransaction
+
+	RemoveBelow int64 // for a follower: no replica needs a tombstone below it; -1 for nothing new
 }
 
 // ListOffsetsResult answers one partition of a ListOffsets request.
@@ -217,7 +223,11 @@ type ReplicaView struct {
 	MaximalISR    []int32 // ISR with a proposed expansion (KIP-497); nil unless leader
 	MinISR        int32   // effective: at most the number of replicas
 	StorageFailed bool
-	Log           *storage.Log // to read and compare; never to write
+
+	DirtyFrom   int64        // below it the log is clean
+	RemoveBelow int64        // below it no replica needs a tombstone, as this one knows
+	Uncleanable error        // why the log is not compacted any more, nil if nothing is wrong
+	Log         *storage.Log // to read and compare; never to write
 }
 
 // LeadershipListener hears that this broker began (leader true) or ceased to

@@ -122,6 +122,10 @@ func (m *Manager) update(image *metadata.Image, part *metadata.Partition) {
 	defer p.mu.Unlock()
 	p.settle()
 	p.log.SetConfig(logConfig(topic))
+	p.cleaned.compacts, p.cleaned.uncleanable = topic.Compact, nil
+	if topic.Compact && m.deps.Cleaner != nil {
+		m.cleaner.begin()
+	}
 	p.out = p.state.Metadata(m.e.Now(), &a, p.out)
 	p.carryOut()
 }
@@ -236,6 +240,10 @@ func (m *Manager) topicConfig(image *metadata.Image, topic string) config.Topic 
 
 // logConfig gives a topic's log settings.
 func logConfig(t config.Topic) storage.Config {
+	if t.Compact {
+		// What is not sealed is not compacted (KIP-354).
+		t.SegmentMillis = min(t.SegmentMillis, t.MaxCompactionLagMillis)
+	}
 	return storage.Config{
 		SegmentBytes:       t.SegmentBytes,
 		SegmentMillis:      t.SegmentMillis,
@@ -244,9 +252,15 @@ func logConfig(t config.Topic) storage.Config {
 		CleanupPolicy:      cleanupPolicy(t),
 		RetentionBytes:     t.RetentionBytes,
 		RetentionMillis:    t.RetentionMillis,
-		MaxMessageBytes:    max(t.MaxMessageBytes, 1), // 0 is the default there, and here nothing
-		LogAppendTime:      t.LogAppendTime,
-		CompressionType:    compressionType(t),
+
+		MinCleanableDirtyPPM:   t.MinCleanableDirtyPPM,
+		MinCompactionLagMillis: t.MinCompactionLagMillis,
+		MaxCompactionLagMillis: t.MaxCompactionLagMillis,
+		DeleteRetentionMillis:  t.DeleteRetentionMillis,
+
+		MaxMessageBytes: max(t.MaxMessageBytes, 1), // 0 is the default there, and here nothing
+		LogAppendTime:   t.LogAppendTime,
+		CompressionType: compressionType(t),
 		Timestamps: storage.TimestampLimits{Limited: true,
 			BeforeMaxMillis: t.TimestampBeforeMaxMillis, AfterMaxMillis: t.TimestampAfterMaxMillis},
 

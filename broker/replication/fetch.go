@@ -132,7 +132,7 @@ func (r *fetchRound) enough() bool {
 }
 
 func fetchError(code int16) FetchResult {
-	return FetchResult{ErrorCode: code, HighWatermark: -1, LastStableOffset: -1, LogStartOffset: -1, LeaderID: -1, LeaderEpoch: -1}
+	return FetchResult{ErrorCode: code, HighWatermark: -1, LastStableOffset: -1, LogStartOffset: -1, LeaderID: -1, LeaderEpoch: -1, RemoveBelow: -1}
 }
 
 // look fills in one partition's result but for the records, and says what there
@@ -145,11 +145,16 @@ func (r *fetchRound) look(req *FetchPartition, result *FetchResult, what *fetchR
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	told := int64(-1)
+	if !r.first {
+		told = result.RemoveBelow
+	}
 	*result = p.examine(r, req)
 	if result.ErrorCode != 0 || result.Diverging {
 		r.urgent = true
 		return
 	}
+	result.RemoveBelow = max(result.RemoveBelow, told)
 	upTo := result.HighWatermark
 	switch {
 	case r.params.follower():
@@ -317,7 +322,10 @@ func (p *partition) examine(r *fetchRound, req *FetchPartition) FetchResult {
 		return p.fetchRefusal(kerr.OffsetOutOfRange.Code)
 	}
 	result := FetchResult{HighWatermark: s.HighWatermark(), LastStableOffset: p.log.LastStableOffset(s.HighWatermark()),
-		LogStartOffset: s.Log().Start, LeaderID: -1, LeaderEpoch: -1}
+		LogStartOffset: s.Log().Start, LeaderID: -1, LeaderEpoch: -1, RemoveBelow: -1}
+	if r.params.follower() {
+		result.RemoveBelow = p.tellClaims(r, req)
+	}
 	if diverging {
 		result.Diverging, result.DivergingEpoch, result.DivergingEnd = true, foundEpoch, foundEnd
 	}

@@ -48,6 +48,8 @@ type fetchTarget struct {
 	retryAt time.Duration
 	served  bool    // the latest answer brought records
 	asked   LogEnds // what the request in flight asked for
+	claim   int64   // and up to where the log was clean then
+	claimed int64   // what the leader knows of that, -1 if that is not sure
 
 	// unfinished is an answer whose records are in the log and not yet synced.
 	unfinished *FetchAnswer
@@ -65,7 +67,7 @@ func (f *fetcher) add(p *partition, epoch int32) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.drop(p)
-	t := &fetchTarget{p: p, epoch: epoch}
+	t := &fetchTarget{p: p, epoch: epoch, claimed: -1}
 	f.of[p] = t
 	f.targets = append(f.targets, t)
 	f.change.Broadcast()
@@ -195,7 +197,10 @@ func (f *fetcher) ask() bool {
 		p.mu.Lock()
 		s := p.state
 		current := !p.gone && !p.failed() && s.Role() == RoleFollower && s.Leader() == f.source && s.LeaderEpoch() == t.epoch
-		t.asked = s.Log()
+		t.asked, t.claim = s.Log(), -1
+		if p.cleaned.compacts {
+			t.claim = p.cleaned.dirtyFrom
+		}
 		p.mu.Unlock()
 		if !current {
 			// Metadata will replace or remove the target, unless its log failed.
@@ -218,6 +223,10 @@ func (f *fetcher) ask() bool {
 		if part.LastFetchedEpoch >= 0 && planted.Is("fetch-without-validation") {
 			part.LastFetchedEpoch = -1
 		}
+		if t.claim != t.claimed {
+			SetClaimTag(&part.UnknownTags, t.claim)
+		}
+		t.claimed = -1 // until it is answered
 		// The first batch comes however large it is.
 		part.PartitionMaxBytes = int32(f.m.lab.Fewer("replication/ask-less", int64(cfg.ReplicaFetchMaxBytes)))
 		last := &topics[len(topics)-1]

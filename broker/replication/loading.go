@@ -112,6 +112,7 @@ func (m *Manager) open(image *metadata.Image, part *metadata.Partition, marks ma
 	}
 	p := &partition{m: m, tp: tp, topicID: part.TopicID, changing: m.e.NewMutex(), mu: m.e.NewMutex(), log: log}
 	p.leading.Store(-1)
+	p.cleaned.dirtyFrom = m.cleaner.dirtyFrom(replicaKey{part.TopicID, tp.Partition}, log)
 	p.state = NewState(m.cfg.BrokerID, m.cfg.ReplicaLagTimeMax, p.ends(), marks[replicaKey{part.TopicID, tp.Partition}])
 	return p
 }
@@ -137,6 +138,7 @@ func (m *Manager) removeGone(image *metadata.Image, delta metadata.Delta) {
 	keys := make(map[replicaKey]bool, len(gone))
 	for _, p := range gone {
 		keys[replicaKey{p.topicID, p.tp.Partition}] = true
+		m.cleaner.forget(replicaKey{p.topicID, p.tp.Partition})
 		if epoch := p.leading.Load(); epoch >= 0 {
 			m.changes = append(m.changes, leadershipChange{p.tp, epoch, false})
 		}

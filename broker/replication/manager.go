@@ -45,6 +45,7 @@ type Manager struct {
 	stopped  atomic.Bool
 	stopping env.Signal
 	proposer *proposer
+	cleaner  *cleaner
 	tasks    []env.Task
 }
 
@@ -62,6 +63,7 @@ func NewManager(e env.Env, cfg Config, deps Deps) *Manager {
 	}
 	m.parts.Store(&partitions{})
 	m.proposer = newProposer(m)
+	m.cleaner = newCleaner(m)
 	m.checkpoint = m.readCheckpoint()
 	m.tasks = []env.Task{
 		m.proposer.task,
@@ -140,6 +142,7 @@ func (m *Manager) Stop() error {
 	for _, t := range m.tasks {
 		t.Wait()
 	}
+	m.cleaner.stop()
 	parts := m.sorted()
 	for _, p := range parts {
 		p.resign()

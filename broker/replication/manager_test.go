@@ -245,7 +245,7 @@ func (l *link) Request(r kmsg.Request, _ time.Duration) (kmsg.Response, error) {
 		topic.TopicID = t.TopicID
 		for _, p := range t.Partitions {
 			parts = append(parts, FetchPartition{TP: metadata.TopicPartition{Topic: name, Partition: p.Partition},
-				CurrentLeaderEpoch: p.CurrentLeaderEpoch, FetchOffset: p.FetchOffset, LastFetchedEpoch: p.LastFetchedEpoch, MaxBytes: p.PartitionMaxBytes})
+				CurrentLeaderEpoch: p.CurrentLeaderEpoch, FetchOffset: p.FetchOffset, LastFetchedEpoch: p.LastFetchedEpoch, MaxBytes: p.PartitionMaxBytes, CleanedTo: ClaimTag(&p.UnknownTags)})
 			part := kmsg.NewFetchResponseTopicPartition()
 			part.Partition = p.Partition
 			topic.Partitions = append(topic.Partitions, part)
@@ -260,6 +260,9 @@ func (l *link) Request(r kmsg.Request, _ time.Duration) (kmsg.Response, error) {
 	for i := range resp.Topics {
 		for j := range resp.Topics[i].Partitions {
 			p, r := &resp.Topics[i].Partitions[j], results[0]
+			if r.RemoveBelow >= 0 {
+				SetClaimTag(&p.UnknownTags, r.RemoveBelow)
+			}
 			if len(r.Records) > 0 {
 				l.c.mu.Lock()
 				l.c.served = append(l.c.served, parts[len(parts)-len(results)].TP.Topic)

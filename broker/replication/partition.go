@@ -34,6 +34,7 @@ type partition struct {
 	state     *State
 	log       *storage.Log
 	out       []Output // scratch
+	cleaned   cleanedReplica
 	gone      bool     // removed or closed
 	fetcher   *fetcher // that copies for this replica
 	committer env.Task // syncs for those that wait in unsynced, nil if none runs
@@ -67,9 +68,9 @@ func (p *partition) carryOut() {
 		case OutStopFetch:
 			p.fetchFrom(nil, 0)
 		case OutTruncate:
-			out = p.cut("truncate", func() error { return p.log.TruncateTo(o.Offset) }, out)
+			out = p.cut("truncate", o.Offset, p.log.TruncateTo, out)
 		case OutRestartAt:
-			out = p.cut("restart-log", func() error { return p.log.TruncateFullyAndStartAt(o.Offset) }, out)
+			out = p.cut("restart-log", o.Offset, p.log.TruncateFullyAndStartAt, out)
 		case OutTrimTo:
 			p.mu.Unlock()
 			err := p.log.DeleteRecordsBefore(o.Offset)
@@ -138,10 +139,11 @@ func (p *partition) fetchFrom(f *fetcher, epoch int32) {
 
 // cut shortens the log and tells of it, once the replica shows itself so, with
 // the high watermark before the cut.
-func (p *partition) cut(name string, how func() error, out []Output) []Output {
+func (p *partition) cut(name string, to int64, how func(to int64) error, out []Output) []Output {
+	p.cutBelow(to)
 	from, mark := p.log.EndOffset(), p.state.HighWatermark()
 	p.mu.Unlock()
-	err := how()
+	err := how(to)
 	p.mu.Lock()
 	out = p.changed("truncate", err, out)
 	if p.state.HighWatermark() < mark {
@@ -247,5 +249,6 @@ func (p *partition) view() ReplicaView {
 		LogStartOffset: s.Log().Start, LogEndOffset: s.Log().End, HighWatermark: s.HighWatermark(),
 		LastStableOffset: p.log.LastStableOffset(s.HighWatermark()), Replicas: s.Replicas(), ISR: s.ISR(), MaximalISR: s.MaximalISR(),
 		MinISR: s.MinISR(), StorageFailed: p.failed(), Log: p.log,
+		DirtyFrom: p.cleaned.dirtyFrom, RemoveBelow: p.cleaned.removeBelow, Uncleanable: p.cleaned.uncleanable,
 	}
 }

@@ -4,6 +4,8 @@ import (
 	"math/bits"
 
 	"github.com/twmb/franz-go/pkg/kerr"
+
+	"github.com/weirlab/weir/broker/storage"
 )
 
 // replicaKinds are the kinds of states of replicas, by role.
@@ -35,4 +37,17 @@ func codeName(code int16) string {
 		return e.Message
 	}
 	return "NONE"
+}
+
+// tellCleaned tells a laboratory what a cleaning came to.
+func (m *Manager) tellCleaned(r storage.CleanResult) {
+	for what, happened := range map[string]bool{ //weir:ordered each is counted for itself
+		"segments replaced": r.Segments > 0,
+		"records removed":   r.Removed > 0,
+		"tombstones wait":   r.Pending > 0,
+	} {
+		if happened {
+			m.lab.Reached("cleaner", what, "")
+		}
+	}
 }

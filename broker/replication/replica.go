@@ -13,10 +13,24 @@ func (t *fetchTarget) take(part *kmsg.FetchResponseTopicPartition) bool {
 	p := t.p
 	p.changing.Lock()
 	defer p.changing.Unlock()
+	below := ClaimTag(&part.UnknownTags)
+	p.mu.Lock()
+	expected := p.cleaned.compacts
+	p.mu.Unlock()
+	if below >= 0 && !expected { // the policy was another one, or is about to be
+		if err := p.log.AllowGaps(); err != nil {
+			p.check("allow-gaps", err)
+			return false
+		}
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.gone || p.failed() {
 		return false
+	}
+	if part.ErrorCode == 0 && p.state.LeaderEpoch() == t.epoch {
+		t.claimed = t.claim
+		p.cleaned.removeBelow = max(p.cleaned.removeBelow, below)
 	}
 	answer := FetchAnswer{
 		AskedEpoch: t.epoch, AskedOffset: t.asked.End, AskedLast: t.asked.Epoch,

@@ -537,7 +537,7 @@ func TestRebuiltBatchKeepsOffsetsAndTimes(t *testing.T) {
 		}
 		horizon := rapid.Int64Range(0, math.MaxInt64).Draw(t, "horizon")
 		marked := rapid.Bool().Draw(t, "marked")
-		out, err := rebuilt(b, kept, horizon, marked)
+		out, err := withOnly(b, kept, horizon, marked)
 		require.NoError(t, err)
 		require.NoError(t, out.Verify())
 		require.Equal(t, b.Compression(), out.Compression())

@@ -40,9 +40,9 @@ func emptied(b Batch) Batch {
 	return e
 }
 
-// rebuilt is the batch with only the records kept, at least one, at the offsets
+// withOnly is the batch with only the records kept, at least one, at the offsets
 // where they were, compressed as before. If marked, horizon is its delete horizon.
-func rebuilt(b Batch, kept []Record, horizon int64, marked bool) (Batch, error) {
+func withOnly(b Batch, kept []Record, horizon int64, marked bool) (Batch, error) {
 	header := slices.Clone(b[:HeaderBytes])
 	base, latest := kept[0].TimestampMillis, kept[0].TimestampMillis
 	for _, r := range kept {

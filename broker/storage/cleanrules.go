@@ -113,11 +113,11 @@ func (c *cleaning) filter(b Batch) (Batch, error) {
 	case len(kept) == 0:
 		return nil, nil
 	case starts:
-		return rebuilt(b, kept, addMillis(c.nowMillis, c.retentionMillis), true)
+		return withOnly(b, kept, addMillis(c.nowMillis, c.retentionMillis), true)
 	case len(kept) == int(b.NumRecords()):
 		return b, nil
 	default:
-		return rebuilt(b, kept, horizon, marked)
+		return withOnly(b, kept, horizon, marked)
 	}
 }
 
@@ -186,11 +186,11 @@ func (t *cleanedTransactions) see(b Batch) (over bool) {
 	id := b.ProducerID()
 	switch {
 	case b.IsControl():
-		m, ok := b.endMarker()
+		m, ok := b.Marker()
 		if !ok {
 			return b.NumRecords() == 0
 		}
-		if !m.abort {
+		if m.Commit {
 			had := t.committing[id]
 			delete(t.committing, id)
 			return !had
