@@ -123,6 +123,7 @@ func (m *Manager) update(image *metadata.Image, part *metadata.Partition) {
 	p.settle()
 	p.log.SetConfig(logConfig(topic))
 	p.cleaned.compacts, p.cleaned.uncleanable = topic.Compact, nil
+	p.cleaned.deleteRetention = time.Duration(min(topic.DeleteRetentionMillis, int64(longestRetention/time.Millisecond))) * time.Millisecond
 	if topic.Compact && m.deps.Cleaner != nil {
 		m.cleaner.begin()
 	}

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"math"
 	"slices"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
@@ -16,7 +17,10 @@ import (
 // So each follower claims, with its fetches, up to where its own log is clean, and
 // the leader tells its followers the smallest claim of all assigned replicas, its
 // own included. Below that, and when the delete horizon has passed, anybody
-// removes tombstones and markers. It is enough, as:
+// removes tombstones and markers. A replica claims what it has cleaned once
+// delete.retention.ms has passed since, so that whoever has read the value of a
+// deleted key from any replica has that long to come to the tombstone, wherever it
+// reads on. It is enough, as:
 //
 //  1. Whoever claims o has no record below o that another one below o supersedes,
 //     and this is durable: a crash, a cut or a lost disk takes records away and
@@ -31,6 +35,42 @@ import (
 // Claims are of one leader epoch. A replica that never comes back keeps the
 // tombstones for ever; weir.log.cleaner.coordinated.removal.enable=false is Kafka's
 // way.
+
+// longestRetention stands for all longer times that tombstones stay.
+const longestRetention = 100 * 365 * 24 * time.Hour
+
+// ownClaim is up to where a replica's log is clean, in the course of time.
+type ownClaim struct {
+	stands  int64 // may be claimed
+	waiting []cleanedAt
+}
+
+type cleanedAt struct {
+	offset int64
+	at     time.Duration
+}
+
+// cleaned notes that the log is clean below offset.
+func (c *ownClaim) cleaned(offset int64, now time.Duration) {
+	c.waiting = append(c.waiting, cleanedAt{offset, now})
+}
+
+// upTo is the claim, when what was cleaned has to wait for so long.
+func (c *ownClaim) upTo(now, wait time.Duration) int64 {
+	for len(c.waiting) > 0 && now-c.waiting[0].at >= wait {
+		c.stands = c.waiting[0].offset
+		c.waiting = c.waiting[1:]
+	}
+	return c.stands
+}
+
+// cut takes the claim back for what lies at or behind offset.
+func (c *ownClaim) cut(offset int64) {
+	c.stands = min(c.stands, offset)
+	for i := range c.waiting {
+		c.waiting[i].offset = min(c.waiting[i].offset, offset)
+	}
+}
 
 // claims are what followers have claimed in this leader epoch.
 type claims struct {
@@ -100,10 +140,15 @@ func (c *claims) tell(replica int32, below int64) int64 {
 func (p *partition) removableBelow() int64 {
 	if epoch := p.leading.Load(); epoch >= 0 {
 		s := p.state
-		all := min(p.cleaned.dirtyFrom, p.cleaned.claims.smallest(epoch, s.Replicas(), p.m.cfg.BrokerID))
+		all := min(p.ownClaim(), p.cleaned.claims.smallest(epoch, s.Replicas(), p.m.cfg.BrokerID))
 		p.cleaned.removeBelow = max(p.cleaned.removeBelow, all)
 	}
 	return p.cleaned.removeBelow
+}
+
+// ownClaim is up to where this replica may claim that its log is clean. mu is held.
+func (p *partition) ownClaim() int64 {
+	return p.cleaned.own.upTo(p.m.e.Now(), p.cleaned.deleteRetention)
 }
 
 // tellClaims takes in the claim of a follower's fetch, and is what the answer is

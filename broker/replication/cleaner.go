@@ -66,7 +66,10 @@ type cleanedReplica struct {
 	cuts        int   // how often the log was cut
 	busy        bool  // it is being cleaned
 	uncleanable error // why it is left alone, nil if it is not
+	own         ownClaim
 	claims      claims
+
+	deleteRetention time.Duration // delete.retention.ms
 
 	// removeBelow is the offset below which no replica needs a tombstone or
 	// marker: what this replica found as a leader, or was told.
@@ -234,6 +237,7 @@ func (c *cleaner) clean(p *partition, what storage.Cleanable, nowMillis int64, c
 	}
 	if counts {
 		p.cleaned.dirtyFrom = result.NextDirty
+		p.cleaned.own.cleaned(result.NextDirty, p.m.e.Now())
 	}
 	p.mu.Unlock()
 	if counts {
@@ -270,6 +274,7 @@ func (c *cleaner) pay(bytes, perSecond int64) bool {
 func (p *partition) cutBelow(offset int64) {
 	p.cleaned.cuts++
 	p.cleaned.removeBelow = min(p.cleaned.removeBelow, offset)
+	p.cleaned.own.cut(offset)
 	if p.cleaned.dirtyFrom <= offset {
 		return
 	}

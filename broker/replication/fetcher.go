@@ -199,7 +199,7 @@ func (f *fetcher) ask() bool {
 		current := !p.gone && !p.failed() && s.Role() == RoleFollower && s.Leader() == f.source && s.LeaderEpoch() == t.epoch
 		t.asked, t.claim = s.Log(), -1
 		if p.cleaned.compacts {
-			t.claim = p.cleaned.dirtyFrom
+			t.claim = p.ownClaim()
 		}
 		p.mu.Unlock()
 		if !current {

@@ -113,6 +113,7 @@ func (m *Manager) open(image *metadata.Image, part *metadata.Partition, marks ma
 	p := &partition{m: m, tp: tp, topicID: part.TopicID, changing: m.e.NewMutex(), mu: m.e.NewMutex(), log: log}
 	p.leading.Store(-1)
 	p.cleaned.dirtyFrom = m.cleaner.dirtyFrom(replicaKey{part.TopicID, tp.Partition}, log)
+	p.cleaned.own.cleaned(p.cleaned.dirtyFrom, m.e.Now())
 	p.state = NewState(m.cfg.BrokerID, m.cfg.ReplicaLagTimeMax, p.ends(), marks[replicaKey{part.TopicID, tp.Partition}])
 	return p
 }

@@ -209,6 +209,9 @@ func (m *Manager) LoadCommitted(tp metadata.TopicPartition, epoch int32, timeout
 			if err != nil {
 				return fmt.Errorf("replication: load %v at offset %d: %w", tp, offset, err)
 			}
+			if base := batch.BaseOffset(); base > offset && planted.Is("load-without-gaps") {
+				return fmt.Errorf("replication: load %v: offset %d is missing: %w", tp, offset, kerr.UnknownServerError)
+			}
 			if err := fn(batch); err != nil {
 				return err
 			}
