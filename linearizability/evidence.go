@@ -29,6 +29,7 @@ const (
 	ofTransactions   // what their producers know, and the markers in the log
 	ofConserved      // amounts that add up to nothing
 	ofPipelines      // what consumes, transforms and produces
+	ofKeys           // topics whose keys are written again and again
 
 	// What decides about excuses.
 	ofLedger = ofTopics | ofFaults | ofStates | ofEpochs
@@ -89,6 +90,12 @@ var evidences = []struct {
 			return ""
 		}
 		return "nobody consumed, transformed and produced within transactions"
+	}},
+	{ofKeys, nil, func(h *History) string {
+		if len(h.Manifest.Keyed) > 0 {
+			return ""
+		}
+		return "no topic has keys that are written again"
 	}},
 	{ofHealing, nil, func(h *History) string {
 		if h.Closing.Patience > 0 {
@@ -191,6 +198,13 @@ func (c *court) weigh(needs, uses evidence) (absent, missing string) {
 func (c *court) gaps(e evidence) string {
 	if e == ofTopics && len(c.h.Topics) == 0 {
 		return "the settings of no topic"
+	}
+	if e == ofKeys {
+		for _, name := range c.h.Manifest.Keyed {
+			if t := c.h.topic(name); t.Keys == 0 {
+				return "nothing of how many keys the topic " + name + " has"
+			}
+		}
 	}
 	for _, p := range c.parts {
 		if p.topic.Partitions == 0 { // nobody described the topic

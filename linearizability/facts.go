@@ -26,6 +26,13 @@ type Topic struct {
 	// Deletes says that records may leave the log by retention, compaction or
 	// DeleteRecords.
 	Deletes bool `json:"deletes,omitempty"`
+	// Compacted says that a record may go when there is a later one of its key.
+	Compacted bool `json:"compacted,omitempty"`
+	// Keys is how many keys the records of the workload have in a topic of keys,
+	// 0 if each has its own: see KeyOf.
+	Keys int64 `json:"keys,omitempty"`
+	// DeleteRetention is how long a tombstone stays at least.
+	DeleteRetention time.Duration `json:"delete_retention,omitempty"`
 }
 
 // EffectiveMinISR is min.insync.replicas as the broker applies it: silently

@@ -131,7 +131,11 @@ func (w *Watcher) logMatching(p *watched, leader *ReplicaView, replicas []*Repli
 		if from >= to {
 			continue
 		}
-		n, upTo, a, b, err := w.compareBatches(leader.Log, r.Log, from, to)
+		compare := w.compareBatches
+		if leader.Gaps || r.Gaps {
+			compare = w.compareCompacted
+		}
+		n, upTo, a, b, err := compare(leader.Log, r.Log, from, to)
 		w.c.cur.Inputs += n
 		p.matched[r.Broker] = upTo
 		switch {
@@ -149,6 +153,46 @@ func (w *Watcher) logMatching(p *watched, leader *ReplicaView, replicas []*Repli
 				"below the high watermark, %s differs: %s on leader %d, %s on broker %d, at %s", p.tp, a, leader.Broker, b, r.Broker, clock(at)), ruling.against...)
 		}
 	}
+}
+
+// compareCompacted is compareBatches for logs of which at least one is compacted:
+// each replica does that for itself, so that one may lack what the other holds, or
+// hold it with other bytes. But no batch reaches over another one, and those that
+// are the same range are of the same leader epoch.
+func (w *Watcher) compareCompacted(a, b LogView, from, to int64) (n, upTo int64, x, y BatchID, err error) {
+	upTo = from
+	have := w.batches[:0]
+	defer func() { w.batches = have }()
+	if err = a.Batches(from, math.MaxInt64, func(id BatchID) bool {
+		if id.BaseOffset >= to {
+			return false
+		}
+		have = append(have, id)
+		return true
+	}); err != nil {
+		return
+	}
+	i := 0
+	err = b.Batches(from, math.MaxInt64, func(id BatchID) bool {
+		if id.BaseOffset >= to {
+			return false
+		}
+		for i < len(have) && have[i].LastOffset < id.BaseOffset {
+			i++
+		}
+		n++
+		if i < len(have) && have[i].BaseOffset <= id.LastOffset {
+			if other := have[i]; other.BaseOffset != id.BaseOffset || other.LastOffset != id.LastOffset || other.LeaderEpoch != id.LeaderEpoch {
+				x, y = other, id
+				return false
+			}
+		}
+		return true
+	})
+	if err == nil && x == y {
+		upTo = to
+	}
+	return
 }
 
 // String tells a batch in a few words.

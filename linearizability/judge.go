@@ -89,6 +89,8 @@ var (
 		needs: ofConserved | ofTransactions | ofPolls | ofLog | ofDrain, uses: ofLedger | ofMarks, whole: (*court).conservation}
 	checkExactlyOnce = check{code: "K17", name: "pipelines make one record of each", unit: "records of a pipeline's input",
 		needs: ofPipelines | ofTransactions | ofOffsets | ofSends | ofLog, uses: ofLedger | ofMarks, whole: (*court).exactlyOnce}
+	checkCompaction = check{code: "K14", name: "a compacted log folds to what was written", unit: "records",
+		needs: ofSends | ofLog | ofKeys, uses: ofLedger | ofPolls | ofMarks | ofReplicas, each: (*court).compaction}
 	checkWhole = check{code: "–", name: "the history is whole", unit: "lines"}
 )
 
@@ -96,7 +98,7 @@ var (
 func checks() []check {
 	return []check{checkSurvival, checkAgreement, checkRead, checkDuplicates, checkRefusals, checkSequence, checkFIFO, checkHonesty,
 		checkSessions, checkWatermark, checkLog, checkEnds, checkLeaders, checkReplicas, checkUnseen, checkResolved, checkRegister, checkOwnership, checkFencing, checkAdministration, checkDress,
-		checkIsolation, checkStable, checkAtomicity, checkZombies, checkMarkers, checkHanging, checkConservation, checkExactlyOnce}
+		checkIsolation, checkStable, checkAtomicity, checkZombies, checkMarkers, checkHanging, checkConservation, checkExactlyOnce, checkCompaction}
 }
 
 // Judge checks a history against what Kafka promises. A check whose evidence is

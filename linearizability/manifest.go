@@ -58,6 +58,8 @@ type Manifest struct {
 	Conserved []string `json:"conserved,omitempty"`
 	// Pipelines are what consumes, transforms and produces within transactions.
 	Pipelines []Pipeline `json:"pipelines,omitempty"`
+	// Keyed names the topics whose records are writes to a few keys: see Topic.Keys.
+	Keyed []string `json:"keyed,omitempty"`
 	// Group says that consumers are members of a group.
 	Group bool `json:"group,omitempty"`
 }

@@ -28,6 +28,7 @@ type partition struct {
 	sent, stored valueIndex
 
 	ledger ledger
+	keyed  *keyedLog // of a topic of keys; made when first asked
 }
 
 // poll is a poll with what it returned as runs.

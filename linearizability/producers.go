@@ -134,7 +134,9 @@ type producer struct {
 // definition.
 func (c *court) sequences(p *partition) {
 	sampled := c.h.Recording.mode() == RecordSampled
-	if sampled {
+	if gaps := p.topic.Keys > 0; gaps {
+		sampled = true // compaction leaves some
+	} else if sampled {
 		c.cur.Note = "of the records sampled, that they rise: what lies between is not known"
 	}
 	last := map[producer]*ScanRun{}

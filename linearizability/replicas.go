@@ -26,6 +26,10 @@ func (c *court) replicas(p *partition) {
 		if s.Scan == p.log.Scan {
 			continue
 		}
+		if p.topic.Compacted {
+			c.compactedReplica(p, &s)
+			continue
+		}
 		n, a, b, longer := compareLogs(p.log.runs, s.runs, max(p.log.LogStart, s.LogStart))
 		c.cur.Inputs += n
 		switch {

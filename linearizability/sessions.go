@@ -37,7 +37,7 @@ func (c *court) sessions(p *partition) {
 				}
 				from = l + 1
 			}
-			if missed := p.log.shownBetween(from, r.Offset, poll.ReadCommitted); missed != nil && r.Offset > from && (p.log.holds(p.topic, r.Offset, r.Value) || missed.LeaderEpoch <= poll.LeaderEpoch) {
+			if missed := p.log.shownBetween(from, r.Offset, poll.ReadCommitted); missed != nil && r.Offset > from && p.topic.Keys == 0 && (p.log.holds(p.topic, r.Offset, r.Value) || missed.LeaderEpoch <= poll.LeaderEpoch) {
 				c.found(p, 2, missed.Offset, poll.Return, fmt.Sprintf("client %d was to read %s from offset %d and was given offset %d at %s: offset %d (value %d), which is in the log, was skipped",
 					poll.Process, p.tp, from, r.Offset, clock(poll.Return), missed.Offset, missed.Value))
 			}

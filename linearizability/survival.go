@@ -9,6 +9,9 @@ import (
 // it was acknowledged at, or its loss is excused by what acks promised and
 // what the faults took.
 func (c *court) survival(p *partition) {
+	if p.topic.Keys > 0 {
+		return // compaction is the judge of what may go
+	}
 	for _, b := range p.sends {
 		if b.Outcome != OK || b.Acks == 0 {
 			continue
@@ -62,6 +65,9 @@ func (c *court) lost(p *partition, s *SendOp, found string) {
 // readsStay holds reading to what it implies: a record that a consumer was
 // given was below the high watermark, hence committed, hence must stay.
 func (c *court) readsStay(p *partition) {
+	if p.topic.Keys > 0 {
+		return
+	}
 	seen := map[Record]bool{}
 	for i := range p.polls {
 		poll := &p.polls[i]
@@ -133,7 +139,7 @@ func (c *court) unseen(p *partition) {
 			eachRun(given, r, func(piece Run, in *ScanRun, _ int64) {
 				for i := range piece.Count {
 					offset := piece.Offset + i
-					if offset < p.log.LogStart || gone[offset] || b.Acks != -1 && offset >= end ||
+					if offset < p.log.LogStart || gone[offset] || b.Acks != -1 && offset >= end || p.topic.Keys > 0 && p.gone(offset, piece.at(i)) ||
 						in == nil && !everything && !p.log.fate(offset).visible() {
 						continue
 					}

@@ -56,6 +56,8 @@ type ReplicaView struct {
 	PartitionEpoch int32
 	ISR            []int32
 	MaximalISR     []int32
+	// Gaps says that the log is compacted: offsets may be missing.
+	Gaps bool
 	// Log gives access to what is stored; nil if it cannot be read now.
 	Log LogView
 }

@@ -54,7 +54,7 @@ func workload(s *scenario.Scenario, bootstrap []string) (program.Config, error) 
 			cfg.Programs = append(cfg.Programs, &program.Produce{
 				Topic: topic.Name, Producers: c.Clients(), RatePerSecond: c.Rate.Value(), RecordBytes: int(c.RecordSize.Value()),
 				Producer: settings, Arrivals: arrivals[c.Arrivals], RampFrom: c.RampFrom.Value(),
-				Sticky: c.Partitioner == scenario.PartitionerSticky,
+				Sticky: c.Partitioner == scenario.PartitionerSticky, Keys: c.Keys.Value(),
 			})
 		case *scenario.Consumers:
 			cfg.Programs = append(cfg.Programs, &program.Consume{

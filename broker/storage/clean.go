@@ -137,11 +137,12 @@ func (l *Log) Clean(p CleanParams) (CleanResult, error) {
 		return result, l.cleanError(err, gen)
 	}
 	if keys.latest < p.FirstDirty {
-		return result, nil // nothing is there but a gap
+		result.NextDirty = p.UpTo // nothing is there but a gap
+		return result, nil
 	}
 	c := &cleaning{
 		keys: keys, txns: newCleanedTransactions(l.AbortedTransactions(l.StartOffset(), p.UpTo)),
-		nowMillis: p.NowWallMillis, removeBelow: p.RemoveBelow,
+		epoch: -1, nowMillis: p.NowWallMillis, removeBelow: p.RemoveBelow,
 	}
 	l.mu.Lock()
 	c.retentionMillis = l.cfg.DeleteRetentionMillis

@@ -244,11 +244,11 @@ func cleanable(t testing.TB) (*testEnv, *Log) {
 		case i == 4 || i == 9:
 			o := NoProducer()
 			o.ProducerID, o.ProducerEpoch, o.BaseSequence, o.Transactional = int64(i), 0, 0, true
-			_, err = l.AppendLeader(BuildBatch(nil, o, list), 0, inTxn)
+			_, err = l.AppendLeader(BuildBatch(nil, o, list), int32(i/8), inTxn)
 		case i == 6 || i == 12:
-			_, err = l.AppendLeader(txnMarker(map[int]int64{6: 4, 12: 9}[i], 0, i == 6, 0), 0, marker)
+			_, err = l.AppendLeader(txnMarker(map[int]int64{6: 4, 12: 9}[i], 0, i == 6, 0), int32(i/8), marker)
 		default:
-			_, err = l.AppendLeader(BuildBatch(nil, NoProducer(), list), 0, AppendOptions{})
+			_, err = l.AppendLeader(BuildBatch(nil, NoProducer(), list), int32(i/8), AppendOptions{})
 		}
 		require.NoError(t, err)
 	}
@@ -376,6 +376,8 @@ func TestCleanedLogIsReadFromEveryOffset(t *testing.T) {
 	}
 	require.Equal(t, l.EndOffset(), follower.EndOffset())
 	require.Equal(t, foldOf(t, l), foldOf(t, follower))
+	require.Len(t, l.Epochs(), 3)
+	require.Equal(t, l.Epochs(), follower.Epochs(), "whoever copies the log knows where its leader epochs began")
 	for off := l.EndOffset(); off > 0; off-- {
 		require.NoError(t, follower.TruncateTo(off))
 		require.LessOrEqual(t, follower.EndOffset(), off)
@@ -406,9 +408,10 @@ func TestTheEndOfTheCleanedPartStays(t *testing.T) {
 	cleanAll(t, l, 0, 3000)
 	require.Len(t, l.segments, 2)
 	left := batchesOf(t, l)
-	require.Len(t, left, 1)
-	require.Equal(t, int64(59), left[0].LastOffset())
-	require.Zero(t, left[0].NumRecords())
+	require.Len(t, left, 2)
+	require.Zero(t, left[0].BaseOffset(), "where the leader epoch began")
+	require.Equal(t, int64(59), left[1].LastOffset())
+	require.Zero(t, left[0].NumRecords()+left[1].NumRecords())
 	require.Equal(t, int64(60), l.EndOffset())
 }
 

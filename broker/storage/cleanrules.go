@@ -22,14 +22,19 @@ import (
 //     sequence numbers are what a retry is known by.
 //   - Offsets do not change. A batch keeps its base and its last offset.
 //
-// Two rules are Weir's. Tombstones and markers at or behind removeBelow stay
+// Three rules are Weir's. Tombstones and markers at or behind removeBelow stay
 // whatever their horizon: another replica may still need them (package
-// replication). And the last batch before the cleaned end stays, if need be
-// without records: whoever copies or loads the log gets to its end (KAFKA-9065).
+// replication). The last batch before the cleaned end stays, if need be without
+// records: whoever copies or loads the log gets to its end (KAFKA-9065). And so does
+// the first batch of each leader epoch: whoever copies the log knows where the epoch
+// began, and does not later, as a leader, take for a part of it what another replica
+// has to cut off.
 type cleaning struct {
 	keys *offsetMap
 	txns cleanedTransactions
 	last map[int64]lastOfProducer
+
+	epoch int32 // of the batch before, -1 if there was none
 
 	nowMillis       int64
 	retentionMillis int64 // delete.retention.ms
@@ -72,6 +77,8 @@ func mapKeys(keys *offsetMap, txns *cleanedTransactions, b Batch, from int64) (b
 // error means that its records cannot be read.
 func (c *cleaning) filter(b Batch) (Batch, error) {
 	over := c.txns.see(b) // nobody reads it any more
+	begins := b.LeaderEpoch() > c.epoch
+	c.epoch = max(c.epoch, b.LeaderEpoch())
 	if b.BaseOffset() > c.keys.latest {
 		return b, nil
 	}
@@ -81,7 +88,7 @@ func (c *cleaning) filter(b Batch) (Batch, error) {
 	if b.IsControl() {
 		discard = over && expired && c.nobodyNeeds(b.LastOffset())
 	}
-	keepEmpty := c.isLastOfProducer(b) || b.LastOffset() == c.keys.latest
+	keepEmpty := begins || c.isLastOfProducer(b) || b.LastOffset() == c.keys.latest
 	if discard && !keepEmpty {
 		c.removed += int64(b.NumRecords())
 		return nil, nil

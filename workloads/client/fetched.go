@@ -63,6 +63,22 @@ func (b *FetchedBatch) Each(yield func(offset int64, value []byte)) error {
 	return nil
 }
 
+// Records is Each with whole records. One is valid during the call.
+func (b *FetchedBatch) Records(yield func(*ConsumedRecord)) error {
+	rest := b.batch.records
+	for range b.batch.count {
+		var r ConsumedRecord
+		var err error
+		if rest, err = b.batch.record(rest, &r); err != nil {
+			return err
+		}
+		if r.Offset >= b.from {
+			yield(&r)
+		}
+	}
+	return nil
+}
+
 func (b *FetchedBatch) malformed() error {
 	return fmt.Errorf("%w at offset %d: malformed record", ErrCorrupt, b.batch.base)
 }

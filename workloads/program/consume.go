@@ -326,15 +326,25 @@ func (r *consuming) record(batch *client.Batch, started time.Duration) {
 		records := make([]linearizability.Record, len(p.Records))
 		for j := range p.Records {
 			got := &p.Records[j]
-			v, by, intended, ok := w.parse(got.Value)
+			var flaw string
+			v, by, intended, ok := int64(0), (*Produce)(nil), time.Duration(0), false
+			if keys := r.p.topic.keys; keys > 0 {
+				v, by, intended, flaw, ok = w.parseWrite(keys, got)
+			} else if v, by, intended, ok = w.parse(got.Value); ok && by != nil {
+				flaw = r.undressed(got, by, v)
+			}
 			records[j] = linearizability.Record{Offset: got.Offset, Value: v}
 			if !ok {
 				records[j].Value = linearizability.None
 				continue
 			}
+			if flaw != "" {
+				r.flawed(got, v, flaw, now)
+			}
 			if by != nil {
-				r.undress(got, by, v, now)
-				w.read.Add(1)
+				if r.p.topic.keys == 0 {
+					w.read.Add(1)
+				}
 				w.meter.Consumed(intended, now-w.origin, len(got.Value))
 			}
 		}
@@ -352,22 +362,20 @@ func (r *consuming) record(batch *client.Batch, started time.Duration) {
 	r.recordErrors(batch.Errors, started, now)
 }
 
-// undress takes down what is wrong with what goes around a value.
-func (r *consuming) undress(got *client.ConsumedRecord, by *Produce, value int64, now time.Duration) {
+// undressed is what is wrong with what goes around a value, "" if nothing.
+func (r *consuming) undressed(got *client.ConsumedRecord, by *Produce, value int64) string {
 	if by.streams() {
-		return
+		return ""
 	}
-	var sent []byte
-	for i := range got.Headers {
-		if got.Headers[i].Key == linearizability.SentHeader {
-			sent = got.Headers[i].Value
-		}
-	}
-	what := linearizability.Undress(value, got.Key, sent, got.TimestampMillis, r.p.topic.LogAppendTime)
+	return linearizability.Undress(value, got.Key, header(got.Headers, linearizability.SentHeader), got.TimestampMillis, r.p.topic.LogAppendTime)
+}
+
+// flawed takes down what is wrong with what goes around a value.
+func (r *consuming) flawed(got *client.ConsumedRecord, value int64, what string, now time.Duration) {
 	log, ok := r.w.rec.(interface {
 		AddFlaw(linearizability.Flaw)
 	})
-	if what != "" && ok {
+	if ok {
 		log.AddFlaw(linearizability.Flaw{Topic: got.Topic, Partition: got.Partition, Offset: got.Offset, Value: value,
 			Time: now, Where: "client " + strconv.FormatInt(r.p.process(r.index, got.Partition), 10), What: what})
 	}

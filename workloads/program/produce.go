@@ -1,7 +1,9 @@
 package program
 
 import (
+	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/weirlab/weir/env"
@@ -28,6 +30,10 @@ type Produce struct {
 	// Sticky leaves records to the client's partitioner (without keys: batch
 	// by batch, KIP-480) instead of giving each partition its turn.
 	Sticky bool
+	// Keys, unless 0, makes the topic a table of so many keys: each record writes
+	// one of them, or deletes it, as follows from its value
+	// (linearizability.KeyOf). All producers of a topic agree on it.
+	Keys int64
 
 	// In the run.
 	w       *Workload
@@ -54,22 +60,30 @@ func (p *Produce) Transactional() []string { return nil }
 // Promise implements Program: every record sent and what became of it.
 func (p *Produce) Promise(m *linearizability.Manifest) {
 	m.Producers += p.Producers
-	if p.streams() {
+	switch {
+	case p.Keys > 0 && !slices.Contains(m.Keyed, p.Topic):
+		m.Keyed = append(m.Keyed, p.Topic)
+		m.Dressed = true
+	case p.streams():
 		m.Plain = append(m.Plain, p.Topic)
-	} else {
+	default:
 		m.Dressed = true
 	}
 }
 
-func (p *Produce) join(w *Workload, first int) error {
+func (p *Produce) join(w *Workload, _ int) error {
 	topic, err := w.topic(p.Topic)
 	if err != nil {
 		return err
 	}
-	p.w, p.topic, p.first = w, topic, first
+	p.w, p.topic, p.first = w, topic, w.producers
 	if err := p.check(); p.Producers > 0 && err != nil {
 		return err
 	}
+	if p.Producers > 0 {
+		topic.keys = p.Keys
+	}
+	w.producers += p.Producers
 	p.process = w.claim(int64(p.Producers))
 	w.authors = append(w.authors, p)
 	w.stamped = w.stamped && p.timed()
@@ -93,6 +107,12 @@ func (p *Produce) check() error {
 		return fmt.Errorf("records need at least %d bytes to carry their identity, not %d", linearizability.MinPayload, p.RecordBytes)
 	case p.timed() && p.RecordBytes < linearizability.MinTimedPayload:
 		return fmt.Errorf("records need at least %d bytes to carry their identity and time, not %d", linearizability.MinTimedPayload, p.RecordBytes)
+	case p.Keys < 0:
+		return fmt.Errorf("%d keys are not possible", p.Keys)
+	case p.Keys > 0 && p.streams():
+		return errors.New("producers that write keys need a history of records and a schedule, and give each record its partition")
+	case p.topic.keys > 0 && p.Keys != p.topic.keys || p.Keys > 0 && p.w.writes(p.Topic, 0):
+		return fmt.Errorf("producers of topic %q write %d keys, others another number: let them agree", p.Topic, p.Keys)
 	case p.RatePerSecond > 0 && p.w.cfg.Duration/time.Second >= 1<<valueBits/time.Duration(p.RatePerSecond):
 		return fmt.Errorf("%s at %d records/s are more records than can be told apart (2^%d)", p.w.cfg.Duration, p.RatePerSecond, valueBits)
 	}
@@ -180,8 +200,18 @@ func (r *producing) send(to *client.Producer, n int64, intended time.Duration, p
 	s.rec.Value = payload
 	s.rec.TimestampMillis = r.e.Wall().UnixMilli()
 	var sent []byte
-	s.rec.Key, sent = linearizability.Dress(value, s.rec.TimestampMillis)
-	s.rec.Headers = []client.Header{{Key: linearizability.SentHeader, Value: sent}}
+	if p.Keys > 0 {
+		key := linearizability.KeyOf(value, p.Keys)
+		s.rec.Partition = int32(key % int64(p.topic.Partitions))
+		s.rec.Key = linearizability.KeyName(key)
+		s.rec.Headers = []client.Header{{Key: linearizability.WriteHeader, Value: linearizability.DressWrite(value)}}
+		if linearizability.IsTombstone(value) {
+			s.rec.Value = nil
+		}
+	} else {
+		s.rec.Key, sent = linearizability.Dress(value, s.rec.TimestampMillis)
+		s.rec.Headers = []client.Header{{Key: linearizability.SentHeader, Value: sent}}
+	}
 	s.rec.Tag = s
 	s.number = w.rec.Invoke(linearizability.Op{
 		Time: now, Process: p.process + int64(r.i), F: linearizability.Send,
@@ -225,7 +255,9 @@ func (p *Produce) count(o client.Outcome, records int64) {
 	w := p.w
 	switch o {
 	case client.OutcomeOK:
-		w.due.Add(records * p.topic.readers)
+		if p.Keys == 0 { // of others, nobody is given all
+			w.due.Add(records * p.topic.readers)
+		}
 		w.acked.Add(records)
 	case client.OutcomeFail:
 		w.failed.Add(records)

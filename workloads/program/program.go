@@ -59,6 +59,7 @@ type Topic struct {
 type topic struct {
 	Topic
 	readers int64 // programs that read it
+	keys    int64 // that its records write, 0 if each has a key of its own
 }
 
 // partition names a partition.

@@ -167,7 +167,7 @@ func (w *Workload) scan(e env.Env, c *client.Client, t *topic, end time.Duration
 				}
 			}
 			for j := range p.Batches {
-				if err := w.keepScanned(&scans[p.Partition], &p.Batches[j]); err != nil {
+				if err := w.keepScanned(t, &scans[p.Partition], &p.Batches[j]); err != nil {
 					return nil, fmt.Errorf("reading %s-%d: %w", p.Topic, p.Partition, err)
 				}
 			}
@@ -203,12 +203,11 @@ func (w *Workload) deletedMeanwhile(admin *client.Admin, k *client.Consumer, s *
 }
 
 // keepScanned adds a batch's records to a scan.
-func (w *Workload) keepScanned(s *linearizability.Scan, b *client.FetchedBatch) error {
-	return b.Each(func(offset int64, payload []byte) {
+func (w *Workload) keepScanned(t *topic, s *linearizability.Scan, b *client.FetchedBatch) error {
+	keep := func(offset, v int64, ok bool) {
 		if offset >= s.HighWatermark {
 			return // written since: no concern of this scan
 		}
-		v, ok := linearizability.ParsePayload(payload)
 		if !ok {
 			v = linearizability.None
 		}
@@ -217,5 +216,15 @@ func (w *Workload) keepScanned(s *linearizability.Scan, b *client.FetchedBatch) 
 			Offset: offset, Value: v, LeaderEpoch: b.LeaderEpoch(),
 			ProducerID: id, ProducerEpoch: epoch, Sequence: sequence, Transactional: b.Transactional(),
 		})
+	}
+	if t.keys > 0 {
+		return b.Records(func(r *client.ConsumedRecord) {
+			v, _, ok := linearizability.ParseWrite(t.keys, r.Key, r.Value, header(r.Headers, linearizability.WriteHeader))
+			keep(r.Offset, v, ok)
+		})
+	}
+	return b.Each(func(offset int64, payload []byte) {
+		v, ok := linearizability.ParsePayload(payload)
+		keep(offset, v, ok)
 	})
 }

@@ -55,6 +55,9 @@ func (p *Seek) run(e env.Env, name string, i int) error {
 	return nil
 }
 
+// wholeTable is how many polls a reader of a whole table makes at most.
+const wholeTable = 1000
+
 // visit is one look at a part of a partition.
 func (p *Seek) visit(e env.Env, name string, i int, life int64, rand *env.Rand) error {
 	w := p.w
@@ -70,13 +73,25 @@ func (p *Seek) visit(e env.Env, name string, i int, life int64, rand *env.Rand) 
 	run := &consuming{p: &p.Consume, w: w, e: e, c: c, k: k, index: i, life: life}
 	tp := p.topic.partition(int32(rand.Intn(int(p.topic.Partitions))))
 	k.Assign([]client.TopicPartition{tp})
-	if rand.Chance(1, 2) {
+	whole := false
+	switch {
+	case p.topic.keys > 0 && rand.Chance(2, 3):
+		// Whoever wants the table reads it from the start.
+		k.Seek(tp, 0)
+		whole = true
+	case rand.Chance(1, 2):
 		k.SeekTime(tp, e.Wall().Add(-rand.Between(0, 20*time.Second)).UnixMilli())
-	} else if end, _, err := c.Admin().ListOffset(tp, client.TimestampLatest, probeTimeout); err == nil {
-		k.Seek(tp, rand.Int64n(end+1))
+	default:
+		if end, _, err := c.Admin().ListOffset(tp, client.TimestampLatest, probeTimeout); err == nil {
+			k.Seek(tp, rand.Int64n(end+1))
+		}
 	}
 	slow := rand.Chance(1, 3)
-	for range 1 + rand.Intn(6) {
+	polls := wholeTable
+	if !whole {
+		polls = 1 + rand.Intn(6)
+	}
+	for range polls {
 		if w.over(e) {
 			break
 		}
@@ -86,6 +101,9 @@ func (p *Seek) visit(e env.Env, name string, i int, life int64, rand *env.Rand) 
 			started := e.Now()
 			batch := k.Poll(pollTimeout)
 			run.record(&batch, started)
+			if whole && len(batch.Partitions) == 0 && len(batch.Errors) == 0 {
+				break // that is the end
+			}
 		}
 		if slow {
 			e.Sleep(rand.Between(0, p.Slow))

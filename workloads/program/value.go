@@ -1,9 +1,11 @@
 package program
 
 import (
+	"slices"
 	"time"
 
 	"github.com/weirlab/weir/linearizability"
+	"github.com/weirlab/weir/workloads/client"
 )
 
 // Limits of a value: the producer's number above, the record's below, in less
@@ -40,6 +42,40 @@ func (p *Produce) payload(dst []byte, v int64, intended time.Duration) []byte {
 		return linearizability.AppendTimedPayload(dst, v, intended, p.RecordBytes)
 	}
 	return linearizability.AppendPayload(dst, v, p.RecordBytes)
+}
+
+// writes says whether a program that has joined sends records of so many keys to a
+// topic.
+func (w *Workload) writes(topic string, keys int64) bool {
+	return slices.ContainsFunc(w.authors, func(p *Produce) bool { return p.Topic == topic && p.Producers > 0 && p.Keys == keys })
+}
+
+// header is the content of a header, nil if there is none.
+func header(headers []client.Header, key string) []byte {
+	i := slices.IndexFunc(headers, func(h client.Header) bool { return h.Key == key })
+	if i < 0 {
+		return nil
+	}
+	return headers[i].Value
+}
+
+// parseWrite is parse for a record of a topic of keys.
+func (w *Workload) parseWrite(keys int64, got *client.ConsumedRecord) (v int64, by *Produce, intended time.Duration, flaw string, ok bool) {
+	v, flaw, ok = linearizability.ParseWrite(keys, got.Key, got.Value, header(got.Headers, linearizability.WriteHeader))
+	if !ok {
+		return v, nil, 0, "", false
+	}
+	by, i := w.author(v)
+	switch {
+	case by == nil:
+	case !by.timed():
+		intended = by.intended(i, v&(1<<valueBits-1))
+	case got.Value != nil:
+		_, intended, _ = linearizability.ParseTimedPayload(got.Value)
+	default:
+		by = nil // a tombstone does not carry its time
+	}
+	return v, by, intended, flaw, true
 }
 
 // parse reads the value of a record, and by whom and when it was to be sent. It

@@ -68,6 +68,7 @@ type Workload struct {
 	origin time.Duration
 
 	topics    []*topic
+	producers int        // of all programs so far
 	authors   []*Produce // in order of their producers' numbers, without a gap
 	stamped   bool       // every author's records carry their time
 	processes int64      // of the history, claimed so far

@@ -39,6 +39,7 @@ type Producers struct {
 	RampFrom    Number     `yaml:"ramp-from,omitempty"`   // records per second at the start of a ramp
 	Partitioner string     `yaml:"partitioner,omitempty"` // one of Partitioners()
 	RecordSize  Number     `yaml:"record-size,omitempty"` // bytes of value per record
+	Keys        Number     `yaml:"keys,omitempty"`        // how many keys the records write, each again and again; 0 is a key for each
 	Properties  Properties `yaml:"properties,omitempty"`
 }
 
@@ -57,6 +58,7 @@ func (p *Producers) draw(seed uint64, path string) Program {
 	r.Rate = p.Rate.Draw(stream(seed, path+".rate"))
 	r.RampFrom = p.RampFrom.Draw(stream(seed, path+".ramp-from"))
 	r.RecordSize = p.RecordSize.Draw(stream(seed, path+".record-size"))
+	r.Keys = p.Keys.Draw(stream(seed, path+".keys"))
 	r.Partitioner = drawn.Word(stream(seed, path+".partitioner"), p.Partitioner)
 	r.Arrivals = drawn.Word(stream(seed, path+".arrivals"), p.Arrivals)
 	r.settle(p)
@@ -86,6 +88,10 @@ func (p *Producers) check() (string, error) {
 		return "ramp-from", fmt.Errorf("a ramp starts at 1 record per second or more")
 	case !ramp && !p.RampFrom.IsZero():
 		return "ramp-from", fmt.Errorf("only arrivals: ramp has a start; remove it")
+	case p.Keys.Max > 1_000_000:
+		return "keys", fmt.Errorf("%d keys are not possible; use 0 to 1000000", p.Keys.Max)
+	case p.Keys.Max > 0 && (saturate || slices.Contains(drawn.Alternatives(p.Partitioner), PartitionerSticky)):
+		return "keys", fmt.Errorf("a key has its partition, and its writes their schedule; remove partitioner: sticky and arrivals: saturate")
 	case p.Count.Max > 10_000:
 		return "count", fmt.Errorf("%d producers are not possible; use 0 to 10000", p.Count.Max)
 	case p.Count.Max > 0 && p.Rate.Min < 1 && !saturate:

@@ -39,6 +39,16 @@ func (s *Scenario) TopicOf(name string) (Topic, bool) {
 	return Topic{}, false
 }
 
+// KeysOf is how many keys a topic's producers write, 0 if each record has its own.
+func (s *Scenario) KeysOf(topic string) (keys int64) {
+	for _, p := range Of[*Producers](s.Load) {
+		if t, ok := s.TopicOf(p.Topic); ok && t.Name == topic {
+			keys = max(keys, p.Keys.Value())
+		}
+	}
+	return keys
+}
+
 // MinISR is the effective min.insync.replicas of a topic: brokers silently cap
 // it at the replication factor.
 func (s *Scenario) MinISR(t Topic) int {

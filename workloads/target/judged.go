@@ -3,6 +3,8 @@ package target
 import (
 	"fmt"
 	"slices"
+	"strings"
+	"time"
 
 	"github.com/weirlab/weir/broker"
 	"github.com/weirlab/weir/linearizability"
@@ -43,7 +45,10 @@ func judgedTopic(s *scenario.Scenario, t scenario.Topic) linearizability.Topic {
 		UncleanElection:   t.Configs.Bool("unclean.leader.election.enable", false),
 		FlushMessages:     t.Configs.Int("flush.messages", s.Cluster.Properties.Int("log.flush.interval.messages", 0)),
 		ELR:               true,
-		Deletes:           t.Configs.Int("retention.ms", -1) >= 0 || t.Configs.Int("retention.bytes", -1) >= 0,
+		Compacted:         strings.Contains(t.Configs.Text("cleanup.policy", "delete"), "compact"),
+		Keys:              s.KeysOf(t.Name),
+		DeleteRetention:   t.Configs.Millis("delete.retention.ms", 24*time.Hour),
+		Deletes:           strings.Contains(t.Configs.Text("cleanup.policy", "delete"), "delete") && (t.Configs.Int("retention.ms", -1) >= 0 || t.Configs.Int("retention.bytes", -1) >= 0),
 	}
 }
 
@@ -67,7 +72,7 @@ func JudgedTopics(s *scenario.Scenario) []linearizability.Topic {
 	}
 	if usesGroups(s) {
 		topics = append(topics, linearizability.Topic{
-			Name: linearizability.OffsetsTopic, Partitions: c.OffsetsPartitions, Internal: true, ELR: true,
+			Name: linearizability.OffsetsTopic, Partitions: c.OffsetsPartitions, Internal: true, ELR: true, Compacted: true,
 			ReplicationFactor: int32(c.OffsetsReplicationFactor), MinISR: c.MinInsyncReplicas,
 			FlushMessages: s.Cluster.Properties.Int("log.flush.interval.messages", 0),
 		})

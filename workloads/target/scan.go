@@ -41,6 +41,24 @@ func eachBatch(log *storage.Log, from, to int64, fn func(storage.Batch) bool) er
 	return nil
 }
 
+// sequenceOf is the sequence number of the record at an offset of the batch, which
+// compaction may have taken others out of; -1 without idempotence.
+func sequenceOf(b storage.Batch, offset int64) int32 {
+	if b.BaseSequence() < 0 {
+		return b.BaseSequence()
+	}
+	return int32((int64(b.BaseSequence()) + offset - b.BaseOffset()) & (1<<31 - 1))
+}
+
+func writeHeader(headers []storage.Header) []byte {
+	for _, h := range headers {
+		if h.Key == linearizability.WriteHeader {
+			return h.Value
+		}
+	}
+	return nil
+}
+
 // ScanLog reads a whole replica for the judge, keeping as much as the history
 // has. When it was read is the caller's to say.
 func ScanLog(kept linearizability.Recording, topic linearizability.Topic, partition, brokerID int32, leader bool, highWatermark int64, log *storage.Log) (linearizability.Scan, error) {
@@ -64,28 +82,30 @@ func ScanLog(kept linearizability.Recording, topic linearizability.Topic, partit
 		if b.IsControl() {
 			return true
 		}
-		sequence := b.BaseSequence()
 		for r, err := range b.Records() {
 			if err != nil {
 				failed = err
 				return false
 			}
-			at := sequence
-			if sequence >= 0 {
-				sequence = (sequence + 1) & (1<<31 - 1)
-			}
 			if r.Offset < s.LogStart {
 				continue // its batch reaches beyond where the log was trimmed
 			}
 			value := int64(linearizability.None)
-			if topic.Internal {
+			switch {
+			case topic.Internal:
 				value = linearizability.HashRecord(r.Key, r.Value, r.TimestampMillis)
-			} else if written, ok := linearizability.ParsePayload(r.Value); ok {
-				value = written
+			case topic.Keys > 0:
+				if written, _, ok := linearizability.ParseWrite(topic.Keys, r.Key, r.Value, writeHeader(r.Headers)); ok {
+					value = written
+				}
+			default:
+				if written, ok := linearizability.ParsePayload(r.Value); ok {
+					value = written
+				}
 			}
 			s.Keep(kept, linearizability.ScanRecord{
 				Offset: r.Offset, Value: value, ProducerID: b.ProducerID(), LeaderEpoch: b.LeaderEpoch(),
-				Sequence: at, ProducerEpoch: b.ProducerEpoch(), Transactional: b.IsTransactional(),
+				Sequence: sequenceOf(b, r.Offset), ProducerEpoch: b.ProducerEpoch(), Transactional: b.IsTransactional(),
 			})
 		}
 		return true

@@ -293,7 +293,9 @@ func (w *watch) replica(id int32, r replication.ReplicaView) linearizability.Rep
 		Stable: r.LastStableOffset, EpochStart: r.EpochStart, PartitionEpoch: r.PartitionEpoch, ISR: r.ISR, MaximalISR: r.MaximalISR,
 	}
 	if !r.StorageFailed {
-		v.Log = w.readable(r.Log)
+		if v.Log = w.readable(r.Log); v.Log != nil {
+			v.Gaps = r.Log.Gaps()
+		}
 	}
 	return v
 }
