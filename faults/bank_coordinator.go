@@ -2,6 +2,12 @@ package faults
 
 // coordinatorBugs are bugs of broker/coordinator and broker/group.
 var coordinatorBugs = []Bug{{
+	ID: "B51", Name: "load-without-gaps", Source: "KAFKA-9065",
+	About:  "a coordinator does not load a partition in which offsets are missing",
+	Wrong:  "compaction leaves gaps",
+	Sees:   "groups have no coordinator any more",
+	Checks: []string{"K10"},
+}, {
 	ID: "W2", Name: "answer-before-commit", Source: "Weir", Starred: true,
 	About:  "a group coordinator answers commits and fetches of offsets once its own log has the record, before any other replica does",
 	Wrong:  "an election takes the record back",

@@ -2,6 +2,42 @@ package faults
 
 // storageBugs are bugs of broker/storage.
 var storageBugs = []Bug{{
+	ID: "B53", Name: "tombstones-by-time-alone", Source: "Redpanda's report on Kafka 3.9 to 4.2", Starred: true,
+	About:  "each replica removes tombstones and markers when their delete horizon has passed, whatever the others hold",
+	Wrong:  "a replica that was away for longer never hears that a key was deleted",
+	Sees:   "deleted keys are there again after an election",
+	Checks: []string{"K11", "K14", "K5"},
+}, {
+	ID: "B54a", Name: "cleaner-forgets-transactions", Source: "KAFKA-8351",
+	About:  "the cleaner begins anew with what it knows of transactions for each group of segments",
+	Wrong:  "a marker in another segment than its records passes for one of an empty transaction, and so does its entry in the index",
+	Sees:   "aborted records are read as committed",
+	Checks: []string{"K5", "K14"},
+}, {
+	ID: "B54b", Name: "drop-last-of-producer", Source: "KAFKA-5490",
+	About:  "the cleaner does not keep the last batch of a producer when all its records are superseded",
+	Wrong:  "a replica that builds its producers from the log forgets the sequence",
+	Sees:   "duplicates",
+	Checks: []string{"K3"},
+}, {
+	ID: "B54c", Name: "markers-are-keyed", Source: "crabka #528",
+	About:  "the cleaner takes markers for records with keys and keeps the last commit and the last abort of a partition",
+	Wrong:  "transactions before those have no end any more",
+	Sees:   "read_committed stands still, or aborted records are read as committed",
+	Checks: []string{"K10", "K5"},
+}, {
+	ID: "B56", Name: "clean-past-last-stable", Source: "Redpanda #7143",
+	About:  "the cleaner goes beyond the last stable offset, by a set of aborted transactions that is not whole",
+	Wrong:  "what is not committed, or aborted later, takes the place of the value before it",
+	Sees:   "the last value of a key is gone, or one that was never committed is there",
+	Checks: []string{"K14", "K11", "K5"},
+}, {
+	ID: "B57", Name: "remove-before-swap", Source: "KAFKA-12520, KAFKA-6264",
+	About:  "the segments that a cleaned one replaces are removed before it has its name",
+	Wrong:  "a crash between leaves neither",
+	Sees:   "last values are gone after a restart",
+	Checks: []string{"K14", "K11", "K10"},
+}, {
 	ID: "B10", Name: "keep-empty-epochs", Source: "KAFKA-10706, KAFKA-20961",
 	About:  "leader epochs without records are not forgotten when the log is cut at its end",
 	Wrong:  "the follower goes on claiming an epoch that the leader does not have, and is told for ever to cut",

@@ -47,7 +47,7 @@ func (h *History) elect(at int, leader, epoch int32, start int64, isr ...int32) 
 // well, is found by the check that is there for it.
 func TestAnomaliesHaveTheirNames(t *testing.T) {
 	whole := wholeRun(t)
-	planted := map[string]bool{}
+	planted := map[string]bool{checkCompaction.name: true} // see compaction_test.go
 	for _, c := range []struct {
 		name  string
 		plant func(h *History)

@@ -56,7 +56,7 @@ type lastOfProducer struct {
 // cleaning.
 func mapKeys(keys *offsetMap, txns *cleanedTransactions, b Batch, from int64) (bool, error) {
 	aborted := txns.see(b)
-	if !b.IsControl() && !aborted || b.IsControl() && planted.Is("markers-are-keyed") {
+	if !b.IsControl() && !aborted || b.IsControl() && markersHaveKeys() {
 		if fits, err := keys.fits(b); err != nil || !fits {
 			return false, err
 		}
@@ -128,12 +128,15 @@ func (c *cleaning) filter(b Batch) (Batch, error) {
 	}
 }
 
+// markersHaveKeys says whether markers supersede each other: they do not.
+func markersHaveKeys() bool { return planted.Is("markers-are-keyed") }
+
 // retain reports whether a record stays. expired says that the batch's tombstones
 // have been there for long enough.
 func (c *cleaning) retain(b Batch, r Record, expired bool) bool {
 	switch {
 	case b.IsControl():
-		return !planted.Is("markers-are-keyed") || r.Offset >= c.keys.get(r.Key)
+		return !markersHaveKeys() || r.Offset >= c.keys.get(r.Key)
 	case r.Key == nil || r.Offset < c.keys.get(r.Key):
 		return false
 	}

@@ -65,7 +65,7 @@ func JudgedTopics(s *scenario.Scenario) []linearizability.Topic {
 	}
 	if scenario.Count[*scenario.Transfers](s.Load)+scenario.Count[*scenario.Pipelines](s.Load) > 0 {
 		topics = append(topics, linearizability.Topic{
-			Name: linearizability.TransactionTopic, Partitions: c.TransactionsPartitions, Internal: true, ELR: true,
+			Name: linearizability.TransactionTopic, Partitions: c.TransactionsPartitions, Internal: true, ELR: true, Compacted: true,
 			ReplicationFactor: int32(c.TransactionsReplicationFactor), MinISR: min(c.TransactionsMinISR, int32(c.TransactionsReplicationFactor)),
 			FlushMessages: s.Cluster.Properties.Int("log.flush.interval.messages", 0),
 		})
