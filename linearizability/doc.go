@@ -98,7 +98,9 @@
 // is a linearizable register, for which Porcupine is used (K8). A partition has
 // one owner in each generation of a group, and members of older ones commit
 // nothing (K9). A leader epoch has one leader (K12). What an administrator was
-// told is done is done (K15). Once all has healed, sends are answered (a refusal
+// told is done is done (K15). Whoever keeps the last value of each key of a
+// compacted topic has what was written last, and no deleted key comes back (K14).
+// Once all has healed, sends are answered (a refusal
 // of the record itself is an answer), transactions end and consumers get
 // everything (K10), and in the end all replicas agree, those of internal topics
 // too (K11).

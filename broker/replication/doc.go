@@ -54,6 +54,14 @@
 // ask first for what they were not given. So a busy partition never keeps a quiet
 // one out of the ISR.
 //
+// # Compaction
+//
+// cleaner.go compacts logs whose policy says so, led here or not, the dirtiest
+// first, as Kafka's LogCleaner does. Where each is dirty from is in
+// cleaner-offset-checkpoint. claims.go is what Kafka does not have: a tombstone or
+// a marker goes only when all replicas have cleaned their logs past it, so that none
+// brings a deleted key back, however long it was away.
+//
 // # Restarts
 //
 // Images older than the broker's own registration are passed over, so that a

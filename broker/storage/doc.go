@@ -68,7 +68,7 @@
 //     writes until it is opened again, because the kernel may have dropped
 //     what it could not write. Its owner hears of it (Config.OnFailed) before
 //     the operation that met the error returns, in the background too.
-//   - Segments are replaced in steps (rewriteSegments) each of which leaves the
+//   - Segments are replaced in steps (replaceByCleaned) each of which leaves the
 //     old log or one that Open makes the new one; a rename is one change. That
 //     there may be gaps is durable before the first.
 //   - Producer state changes after the write, never before (B35). Snapshots of
@@ -121,6 +121,14 @@
 // nothing else; a limit of 0 keeps nothing, as in Kafka. Age is told from record
 // timestamps and the wall clock of whoever calls, who is the leader: followers
 // move their start to where the leader's log starts.
+//
+// # Compaction
+//
+// Clean compacts the sealed segments of a log: cleanrules.go says what stays, in a
+// pure core; offsetmap.go knows of each key where it was last, in bounded memory;
+// cleanbatch.go writes batches anew; swap.go puts the result in the place of what
+// there was, whatever crashes. Cleanable tells what there is to do. Package
+// replication decides when, and up to where tombstones and markers may go.
 //
 // # Time charged
 //
