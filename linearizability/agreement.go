@@ -113,11 +113,12 @@ func (c *court) compareClaims(p *partition, claims []claim, told map[int64]bool,
 // the two is gone, and if its loss is excused, so is the disagreement. It
 // reports whether that is a finding.
 func (c *court) disagree(p *partition, offset int64, f, o *claim) bool {
-	for _, gone := range []*claim{f, o} {
+	both := []*claim{f, o}
+	if p.topic.Keys > 0 && slices.ContainsFunc(both, func(k *claim) bool { return p.ruling(offset, k.Run.at(offset-k.Offset)).excused }) {
+		return false // the other may have been compacted away
+	}
+	for _, gone := range both {
 		value := gone.Run.at(offset - gone.Offset)
-		if p.topic.Keys > 0 && p.ruling(offset, value).excused {
-			return false // the other may have been compacted away
-		}
 		if p.log.holds(p.topic, offset, value) || p.ruling(offset, value).excused {
 			continue
 		}
