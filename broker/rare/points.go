@@ -52,7 +52,6 @@ var replicationPoints = []Point{
 	{"replication/apply-late", "waits up to 500 ms before replicas follow new metadata", "every broker learns of it at a time of its own"},
 	{"replication/update-late", "waits up to 100 ms before the next partition follows new metadata", "each changes for itself"},
 	{"replication/read-late", "waits up to 1 s between looking at a partition and reading its records", "no lock is held meanwhile"},
-	{"replication/read-late", "waits up to 100 ms between looking at a partition and reading its records", "no lock is held meanwhile"},
 	{"replication/clean-later", "leaves a log that is to be cleaned for the next round", "nothing says when a log is cleaned but max.compaction.lag.ms, and that as soon as it can be"},
 	{"replication/load-late", "waits up to 500 ms before a coordinator's partition is read", "no lock is held meanwhile"},
 	{"replication/append-refused", "refuses a client's append with acks=all with NOT_ENOUGH_REPLICAS", "nothing was appended, and the error is retried"},
