@@ -101,7 +101,11 @@ func (c *court) zombies(context.Context) {
 			if at != nil {
 				p = at.p
 			}
-			if loss := c.transactionLoss(t, all[i]); loss != nil {
+			loss := c.transactionLoss(t, all[i])
+			if loss == nil {
+				loss = c.fenceLoss(fence)
+			}
+			if loss != nil {
 				c.excused(p, 0, loss.reason)
 				continue
 			}
@@ -175,7 +179,7 @@ func (c *court) hanging(p *partition) {
 			continue // it may yet end
 		}
 		told[r.ProducerID] = true
-		if loss := c.lossOf(append(coordinators(c.parts, TransactionTopic), p), -1); loss != nil {
+		if loss := c.hangingLoss(p); loss != nil {
 			c.excused(p, r.Offset, loss.reason)
 			continue
 		}
@@ -183,15 +187,4 @@ func (c *court) hanging(p *partition) {
 			"the transaction of producer %d (epoch %d) with a record at offset %d of %s had not ended at %s, although every fault was over at %s and no transaction may last longer than %s: read_committed is stuck there",
 			r.ProducerID, r.ProducerEpoch, r.Offset, p.tp, clock(p.log.Time), clock(c.h.Closing.Healed), clock(longest)), who)
 	}
-}
-
-// coordinators are the partitions of an internal topic.
-func coordinators(parts []*partition, topic string) []*partition {
-	var all []*partition
-	for _, p := range parts {
-		if p.tp.Topic == topic {
-			all = append(all, p)
-		}
-	}
-	return all
 }

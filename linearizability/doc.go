@@ -121,7 +121,13 @@
 // transactions are part of the register (K8) from when they are sent to when the
 // transaction is known to have ended. A permitted loss in the partition of
 // [TransactionTopic] that holds the transactional id, or in one that the transaction
-// wrote to, excuses what it may have done to the transaction.
+// wrote to, excuses what it may have done to the transaction. It may take a fence,
+// however long before the transaction; or the end of one, so that read_committed is
+// stuck there; or a marker, so that a record ends otherwise than it had when it was
+// read or passed over, which a marker of an epoch from before the loss rules out. After
+// it a coordinator may give out an epoch of a producer id again, which the answers to
+// InitProducerId show: then a broker takes what the second producer sends for retries
+// of the first, and a marker ends the transactions of both.
 //
 // # Excuses
 //

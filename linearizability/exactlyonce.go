@@ -46,12 +46,12 @@ func (c *court) conservation(context.Context) {
 		if sum == 0 || len(parts) == 0 {
 			continue
 		}
-		if !whole {
-			c.giveUp("no consumer with read_committed came to the end of " + topic)
-			continue
-		}
 		if loss := c.lossOf(append(coordinators(c.parts, TransactionTopic), parts...), -1); loss != nil {
 			c.excused(parts[0], 0, loss.reason)
+			continue
+		}
+		if !whole {
+			c.giveUp("no consumer with read_committed came to the end of " + topic)
 			continue
 		}
 		if deletes {

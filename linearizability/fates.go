@@ -3,7 +3,6 @@ package linearizability
 import (
 	"cmp"
 	"slices"
-	"time"
 )
 
 // fate is what became of a record, by the log that it is in: a transaction ends in
@@ -35,9 +34,10 @@ func (l *finalLog) settle() {
 	for _, m := range l.Markers {
 		byProducer[m.ProducerID] = append(byProducer[m.ProducerID], m)
 	}
-	l.fates = make([]fate, len(l.runs))
+	l.fates, l.endedIn = make([]fate, len(l.runs)), make([]int32, len(l.runs))
 	for i := range l.runs {
 		r := &l.runs[i]
+		l.endedIn[i] = None
 		if !r.Transactional {
 			continue
 		}
@@ -45,7 +45,7 @@ func (l *finalLog) settle() {
 		markers := byProducer[r.ProducerID]
 		next, _ := slices.BinarySearchFunc(markers, r.end(), func(m Marker, o int64) int { return cmp.Compare(m.Offset, o) })
 		if next < len(markers) {
-			l.fates[i] = aborted
+			l.fates[i], l.endedIn[i] = aborted, markers[next].LeaderEpoch
 			if markers[next].Commit {
 				l.fates[i] = committed
 			}
@@ -63,6 +63,14 @@ func (l *finalLog) fate(offset int64) fate {
 		return plain
 	}
 	return l.fates[i]
+}
+
+// firstOpen is the first offset of a transaction that never ended, never if all did.
+func (l *finalLog) firstOpen() int64 {
+	if i := slices.Index(l.fates, open); i >= 0 {
+		return l.runs[i].Offset
+	}
+	return never
 }
 
 // find is the run that an offset is in, or else the first behind it.
@@ -131,43 +139,4 @@ func (c *court) trace(w Write) wrote {
 // deleted says that the record may have left the log by a policy.
 func (w *wrote) deleted() bool {
 	return w.p != nil && w.p.topic.Deletes && (w.send.Offset == None || w.send.Offset < w.p.log.LogStart)
-}
-
-// transactionLoss is a permitted loss that may have taken what a transaction left
-// in its coordinator's log or in a partition that it wrote to, nil if there is none.
-func (c *court) transactionLoss(t *TransactOp, writes []wrote) *ruling {
-	parts := []*partition{coordinatorOf(c.parts, c.h.topic(TransactionTopic), t.ID)}
-	for _, w := range writes {
-		if !slices.Contains(parts, w.p) {
-			parts = append(parts, w.p)
-		}
-	}
-	return c.lossOf(parts, t.Call)
-}
-
-// lossOf is a permitted loss of one of some partitions since a time.
-func (c *court) lossOf(parts []*partition, since time.Duration) *ruling {
-	for _, p := range parts {
-		if p == nil {
-			continue
-		}
-		if all := c.lossesOf(p); len(all) > 0 && all[len(all)-1].at >= since {
-			return all[len(all)-1]
-		}
-	}
-	return nil
-}
-
-// lossesOf are the elections at which a partition lost committed records and was
-// permitted to, worked out once.
-func (c *court) lossesOf(p *partition) []*ruling {
-	all, known := c.losses[p]
-	if !known {
-		all = p.losses(-1)
-		if c.losses == nil {
-			c.losses = map[*partition][]*ruling{}
-		}
-		c.losses[p] = all
-	}
-	return all
 }

@@ -31,6 +31,10 @@ func (c *court) isolation(p *partition) {
 				if !p.log.holds(p.topic, offset, value) {
 					continue // lost since, and something else is there
 				}
+				if loss := c.markerLoss(p, offset, poll); loss != nil {
+					c.excused(p, offset, loss.reason)
+					continue
+				}
 				c.found(p, int64(p.log.fates[k]), offset, poll.Return, fmt.Sprintf(
 					"offset %d of %s (value %d) was read by client %d with read_committed at %s, but it is %s",
 					offset, p.tp, value, poll.Process, clock(poll.Return), p.log.fates[k]), c.owner(value)...)

@@ -32,9 +32,9 @@ type check struct {
 
 var (
 	checkSurvival = check{code: "K2", name: "acknowledged records survive", unit: "acknowledged records",
-		needs: ofSends | ofLog, uses: ofLedger | ofPolls | ofMarks, each: (*court).survival}
+		needs: ofSends | ofLog, uses: ofTransactions | ofLedger | ofPolls | ofMarks, each: (*court).survival}
 	checkAgreement = check{code: "K1", name: "one offset, one record", unit: "observations",
-		needs: ofSends | ofLog, uses: ofLedger | ofPolls | ofMarks, each: (*court).agreement}
+		needs: ofSends | ofLog, uses: ofTransactions | ofLedger | ofPolls | ofMarks, each: (*court).agreement}
 	checkRead = check{code: "K5", name: "what was read was committed and stays", unit: "records read",
 		needs: ofPolls | ofLog, uses: ofLedger | ofSends | ofMarks, each: (*court).readsStay}
 	checkDuplicates = check{code: "K3", name: "no duplicates under idempotence", unit: "records in the log",
@@ -50,7 +50,7 @@ var (
 	checkHonesty = check{code: "K5", name: "a definite error appended nothing", unit: "records refused",
 		needs: ofSends | ofLog, uses: ofPolls, each: (*court).honesty}
 	checkSessions = check{code: "K7", name: "consumers neither skip nor rewind", unit: "records read",
-		needs: ofPolls | ofLog, uses: ofTransactions, each: (*court).sessions}
+		needs: ofPolls | ofLog, uses: ofTransactions | ofLedger | ofMarks, each: (*court).sessions}
 	checkWatermark = check{code: "K5", name: "nothing was readable above the high watermark", unit: "records read",
 		needs: ofPolls | ofMarks, each: (*court).aboveWatermark}
 	checkLog = check{code: "LIN", name: "the log is linearizable (exact check by offsets)", unit: "operations",
@@ -62,7 +62,7 @@ var (
 	checkReplicas = check{code: "K11", name: "replicas agree in the end", unit: "records compared",
 		needs: ofReplicas, uses: ofTopics, each: (*court).replicas, internal: true}
 	checkUnseen = check{code: "K10", name: "acknowledged records reach consumers", unit: "acknowledged records",
-		needs: ofSends | ofPolls | ofLog | ofDrain, uses: ofTransactions, each: (*court).unseen}
+		needs: ofSends | ofPolls | ofLog | ofDrain, uses: ofTransactions | ofLedger | ofMarks, each: (*court).unseen}
 	checkRegister = check{code: "K8", name: "committed offsets are a linearizable register (Porcupine)", unit: "operations",
 		needs: ofOffsets, uses: ofLedger, whole: (*court).registers}
 	checkOwnership = check{code: "K9", name: "a partition has one owner in each generation of a group", unit: "partitions assigned",
@@ -74,7 +74,7 @@ var (
 	checkDress = check{code: "K1", name: "keys, headers and timestamps are those sent", unit: "records",
 		needs: ofDress, each: (*court).dress}
 	checkIsolation = check{code: "K5", name: "read_committed shows only what is committed", unit: "records read with read_committed",
-		needs: ofTransactions | ofPolls | ofLog, uses: ofSends, each: (*court).isolation}
+		needs: ofTransactions | ofPolls | ofLog, uses: ofSends | ofLedger | ofMarks, each: (*court).isolation}
 	checkStable = check{code: "K5", name: "read_committed shows nothing behind the last stable offset", unit: "records read with read_committed",
 		needs: ofTransactions | ofPolls | ofSends | ofLog, uses: ofFaults, each: (*court).stable}
 	checkAtomicity = check{code: "K6", name: "a transaction takes effect everywhere or nowhere, as its producer was told", unit: "transactions",

@@ -23,6 +23,7 @@ type ruling struct {
 	// from is when the fault struck that it goes back to, if there was one.
 	from    time.Duration
 	at      time.Duration // of the election that lost it, where it is about one
+	epoch   int32         // that began with it
 	against []string      // what speaks against that, one fact a line
 }
 
@@ -57,6 +58,9 @@ func (p *partition) decide(k Record) *ruling {
 		epoch = read
 	}
 	if sent != nil {
+		if r := p.takenForRetry(sent); r != nil && !was {
+			return r
+		}
 		if hole := p.survivorBehind(sent, k.Offset); hole != "" {
 			return &ruling{against: []string{hole}}
 		}

@@ -29,6 +29,8 @@ type partition struct {
 
 	ledger ledger
 	keyed  *keyedLog // of a topic of keys; made when first asked
+	// givenAnew is the court's, nil for a Watcher.
+	givenAnew func(id int64, epoch int16) *ruling
 }
 
 // poll is a poll with what it returned as runs.
@@ -58,6 +60,9 @@ type finalLog struct {
 	*Scan
 	runs  []ScanRun
 	fates []fate // of the runs, nil if none is part of a transaction
+	// endedIn is the leader epoch of the marker that ended each run's transaction, None
+	// if none did; it is there if fates is.
+	endedIn []int32
 }
 
 func (l *finalLog) known() bool { return l.Scan != nil }
@@ -72,7 +77,7 @@ func (c *court) partitions() []*partition {
 	get := func(tp TopicPartition) *partition {
 		p := byTP[tp]
 		if p == nil {
-			p = &partition{tp: tp, topic: c.h.topic(tp.Topic), faults: c.h.Faults, begun: c.h.Manifest.gives(FactBeginnings)}
+			p = &partition{tp: tp, topic: c.h.topic(tp.Topic), faults: c.h.Faults, begun: c.h.Manifest.gives(FactBeginnings), givenAnew: c.givenAnew}
 			byTP[tp] = p
 			all = append(all, p)
 		}

@@ -124,7 +124,7 @@ func (p *partition) losses(since time.Duration) []*ruling {
 		took := func(m HighWatermark) bool { return m.LeaderEpoch < e.epoch && e.cuts(m.Offset-1) }
 		if e.at > since && e.start != never && (len(p.marks) == 0 || slices.ContainsFunc(p.marks, took)) {
 			if r := p.excuseAt(e, math.MaxInt64, since); r.excused {
-				r.at = e.at
+				r.at, r.epoch = e.at, e.epoch
 				all = append(all, r)
 			}
 		}

@@ -9,7 +9,8 @@ import (
 // sessions is K7: while a consumer reads on without a new assignment or a
 // seek, offsets go up, never below the position asked for, and pass over no
 // record that is in the log: that was there then, for where a loss is permitted,
-// what took the place of what is gone may have come where a marker was.
+// what took the place of what is gone may have come where a marker was, and what is
+// committed now may have been aborted by a marker that is gone.
 func (c *court) sessions(p *partition) {
 	type session struct{ process, number int64 }
 	last := map[session]int64{}
@@ -37,7 +38,16 @@ func (c *court) sessions(p *partition) {
 				}
 				from = l + 1
 			}
-			if missed := p.log.shownBetween(from, r.Offset, poll.ReadCommitted); missed != nil && r.Offset > from && p.topic.Keys == 0 && (p.log.holds(p.topic, r.Offset, r.Value) || missed.LeaderEpoch <= poll.LeaderEpoch) {
+			missed := p.log.shownBetween(from, r.Offset, poll.ReadCommitted)
+			for missed != nil && poll.ReadCommitted {
+				loss := c.markerLoss(p, missed.Offset, &poll)
+				if loss == nil {
+					break
+				}
+				c.excused(p, missed.Offset, loss.reason)
+				missed = p.log.shownBetween(missed.Offset+1, r.Offset, true)
+			}
+			if missed != nil && r.Offset > from && p.topic.Keys == 0 && (p.log.holds(p.topic, r.Offset, r.Value) || missed.LeaderEpoch <= poll.LeaderEpoch) {
 				c.found(p, 2, missed.Offset, poll.Return, fmt.Sprintf("client %d was to read %s from offset %d and was given offset %d at %s: offset %d (value %d), which is in the log, was skipped",
 					poll.Process, p.tp, from, r.Offset, clock(poll.Return), missed.Offset, missed.Value))
 			}

@@ -118,13 +118,15 @@ func (c *court) aboveWatermark(p *partition) {
 // unseen finds acknowledged records that are in the final log and that no
 // consumer ever got, although they drained it: up to the high watermark, below
 // which a record acknowledged with acks=1 need not have been yet. Consumers with
-// read_committed are to get what is committed only.
+// read_committed are to get what is committed only, and nothing behind a transaction
+// that a permitted loss left without an end.
 func (c *court) unseen(p *partition) {
 	if !c.h.Manifest.reads(p.tp.Topic) {
 		return
 	}
 	given := offsetsRead(p.polls)
 	everything := p.log.fates == nil || slices.ContainsFunc(p.polls, func(poll poll) bool { return !poll.ReadCommitted })
+	stuck := p.log.firstOpen()
 	end := int64(0)
 	if n := len(given); n > 0 {
 		end = given[n-1].end()
@@ -143,10 +145,17 @@ func (c *court) unseen(p *partition) {
 						in == nil && !everything && !p.log.fate(offset).visible() {
 						continue
 					}
-					if c.cur.Inputs++; in == nil {
-						c.found(p, 0, offset, b.Return, fmt.Sprintf(
-							"offset %d of %s was acknowledged at %s and is in the log, but no consumer was ever given it", offset, p.tp, clock(b.Return)))
+					if c.cur.Inputs++; in != nil {
+						continue
 					}
+					if !everything && offset > stuck {
+						if loss := c.hangingLoss(p); loss != nil {
+							c.excused(p, offset, loss.reason)
+							continue
+						}
+					}
+					c.found(p, 0, offset, b.Return, fmt.Sprintf(
+						"offset %d of %s was acknowledged at %s and is in the log, but no consumer was ever given it", offset, p.tp, clock(b.Return)))
 				}
 			})
 		}
