@@ -235,7 +235,7 @@ func (p *Producer) SendOffsets(offsets []OffsetCommit, group GroupMetadata, time
 // CommitTransaction sends what is left, waits for its results, and asks the
 // coordinator to commit if all are good. It retries until timeout. If the outcome
 // is unknown then, it may be called again; if it is fail, AbortTransaction must
-// follow, unless the error is ErrFatal.
+// follow; neither if the error is ErrFatal.
 func (p *Producer) CommitTransaction(timeout time.Duration) TransactionResult {
 	t, unlock, err := p.transactional(inTransaction, unresolved)
 	if err != nil {
@@ -329,6 +329,12 @@ func (t *transactions) end(commit bool, timeout time.Duration) TransactionResult
 	t.asked += unknown
 	t.state = inTransaction
 	result := TransactionResult{Outcome: OutcomeInfo, Err: err}
+	if commit && t.asked > 0 && refusal(err) {
+		// An earlier attempt may have committed. The coordinator does not know of that,
+		// having lost its state, and never will: to ask again tells nothing.
+		err = fmt.Errorf("%w: %w", ErrFatal, err)
+		result.Err = err
+	}
 	switch {
 	case errors.Is(err, ErrFatal):
 		t.fatal, t.err = true, err

@@ -219,3 +219,30 @@ func TestAnUnansweredCommitIsUnknown(t *testing.T) {
 		require.Equal(t, []string{"a"}, w.readCommitted(t, 1))
 	})
 }
+
+// A coordinator that has lost what it knew of the transactional id never tells what
+// became of a commit: the outcome stays unknown, and the producer is of no more use.
+func TestACommitThatNobodyKnowsOfAnyMoreIsUnknown(t *testing.T) {
+	eachTransactionVersion(t, func(t *testing.T, w world) {
+		p := w.transactional(t, "mover")
+		require.NoError(t, p.InitTransactions(patience))
+		require.NoError(t, p.BeginTransaction())
+		send(t, p, 0, "a")
+		var asked atomic.Int32
+		w.cluster.ControlKey(int16(kmsg.EndTxn), func(req kmsg.Request) (kmsg.Response, error, bool) {
+			w.cluster.KeepControl()
+			if asked.Add(1) == 1 {
+				return nil, errors.New("gone"), true
+			}
+			resp := req.ResponseKind().(*kmsg.EndTxnResponse)
+			resp.ErrorCode = kerr.InvalidProducerIDMapping.Code
+			return resp, nil, true
+		})
+		res := p.CommitTransaction(patience)
+		require.Equal(t, client.OutcomeInfo, res.Outcome, "%v", res.Err)
+		require.ErrorIs(t, res.Err, client.ErrFatal)
+		require.ErrorIs(t, res.Err, kerr.InvalidProducerIDMapping)
+		require.ErrorIs(t, p.CommitTransaction(patience).Err, client.ErrFatal)
+		require.EqualValues(t, 2, asked.Load(), "nobody asks again")
+	})
+}

@@ -38,6 +38,12 @@ func classOf(code int16) errorClass {
 	return classFatal
 }
 
+// refusal says that an error is an answer that asking again does not change.
+func refusal(err error) bool {
+	var code *kerr.Error
+	return errors.As(err, &code) && classOf(code.Code) != classRetriable
+}
+
 // certain says that a refusal of EndTxn came before anything was written. A
 // coordinator answers NOT_COORDINATOR, COORDINATOR_NOT_AVAILABLE and a timeout
 // also when writing went wrong.
