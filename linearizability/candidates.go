@@ -94,7 +94,7 @@ func (w *Watcher) followers(p *watched, leader *ReplicaView, replicas []*Replica
 	high := max(leader.HighWatermark, p.committed())
 	now := election{at: at, state: len(p.states)}
 	for _, r := range replicas {
-		if r == leader || !slices.Contains(leader.MaximalISR, r.Broker) || r.LeaderEpoch != leader.LeaderEpoch && !(agreed(leader, s, r.Broker) && v.electable(r.Broker)) ||
+		if r == leader || !slices.Contains(leader.MaximalISR, r.Broker) || r.LeaderEpoch != leader.LeaderEpoch && (!agreed(leader, s, r.Broker) || !v.electable(r.Broker)) ||
 			p.afflicted(r.Broker, 0, &now, func(f *Fault) bool { return p.struck(f, r.Broker) }) {
 			continue
 		}

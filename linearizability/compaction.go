@@ -72,7 +72,7 @@ func (p *partition) keys() *keyedLog {
 	for _, s := range p.logs {
 		for _, r := range s.runs {
 			for j := range r.Count {
-				note(r.Offset+j, r.Run.at(j), false)
+				note(r.Offset+j, r.at(j), false)
 			}
 		}
 	}
@@ -326,7 +326,7 @@ func folded(runs []ScanRun, keys, from int64) map[int64]Record {
 	last := map[int64]Record{}
 	for i := range runs {
 		for j := range runs[i].Count {
-			offset, value := runs[i].Offset+j, runs[i].Run.at(j)
+			offset, value := runs[i].Offset+j, runs[i].at(j)
 			if value == None || offset < from {
 				continue
 			}

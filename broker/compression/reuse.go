@@ -45,7 +45,7 @@ func borrowWriter(pool *sync.Pool, to io.Writer, make func() (compressor, error)
 
 func (w *borrowedWriter) Close() error {
 	err := w.compressor.Close()
-	w.compressor.Reset(io.Discard)
+	w.Reset(io.Discard)
 	w.pool.Put(w.compressor)
 	w.compressor = closedWriter{}
 	return err

@@ -139,8 +139,8 @@ func (s *session) topics(m *memory) []kmsg.FetchRequestTopic {
 	m.topics, m.partitions = m.topics[:0], slices.Grow(m.partitions[:0], len(s.order))
 	for i, at := range s.order {
 		m.partitions = append(m.partitions, at.ask)
-		if i == 0 || at.topic != s.order[i-1].topic || at.key.id != s.order[i-1].key.id {
-			m.topics = append(m.topics, kmsg.FetchRequestTopic{Topic: at.topic, TopicID: at.key.id})
+		if i == 0 || at.topic != s.order[i-1].topic || at.id != s.order[i-1].id {
+			m.topics = append(m.topics, kmsg.FetchRequestTopic{Topic: at.topic, TopicID: at.id})
 		}
 		t := &m.topics[len(m.topics)-1]
 		t.Partitions = m.partitions[i-len(t.Partitions) : i+1]

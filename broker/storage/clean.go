@@ -273,6 +273,9 @@ func (l *Log) cleanGroup(g segmentGroup, c *cleaning, p *CleanParams) (bytes int
 			r := seg.reader(0, -1, l.gaps)
 			l.mu.Unlock()
 			if err := l.walk(r, p, func(b Batch) error {
+				if b.BaseOffset() >= p.UpTo {
+					return write(b) // what is not decided yet stays as it is
+				}
 				out, err := c.filter(b)
 				if err != nil {
 					return l.undecodable(b, err)
@@ -292,6 +295,15 @@ func (l *Log) cleanGroup(g segmentGroup, c *cleaning, p *CleanParams) (bytes int
 		return 0, false, err
 	}
 	fresh.aborted = c.txns.takeLeft()
+	l.mu.Lock()
+	for _, seg := range g.old {
+		for _, a := range seg.aborted {
+			if a.LastOffset >= p.UpTo {
+				fresh.aborted = append(fresh.aborted, a)
+			}
+		}
+	}
+	l.mu.Unlock()
 	if !changed && len(fresh.aborted) == len(g.old[0].aborted) {
 		return fresh.size, false, l.discard(fresh, nil)
 	}

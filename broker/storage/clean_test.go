@@ -233,6 +233,44 @@ func TestCleanedLogHoldsWhatTheUncleanedOneDid(t *testing.T) {
 	})
 }
 
+// The last stable offset may lie in the middle of a segment. What is behind it is
+// not decided for good, and stays with what is known of it.
+func TestWhatIsNotStableIsNotCleaned(t *testing.T) {
+	e := newMemEnv(t)
+	l := mustOpen(t, e, cleanConfig)
+	one := func(producer int64, key string) {
+		o := NoProducer()
+		o.ProducerID, o.ProducerEpoch, o.BaseSequence, o.Transactional = producer, 0, 0, producer >= 0
+		opts := AppendOptions{}
+		if producer >= 0 {
+			opts = inTxn
+		}
+		_, err := l.AppendLeader(BuildBatch(nil, o, []Record{{TimestampMillis: 1, Key: []byte(key), Value: []byte("v")}}), 0, opts)
+		require.NoError(t, err)
+	}
+	one(-1, "a")
+	one(-1, "a")
+	one(3, "a")
+	one(5, "b")
+	_, err := l.AppendLeader(txnMarker(5, 0, false, 0), 0, marker)
+	require.NoError(t, err)
+	for len(l.segments) < 2 {
+		one(-1, "a")
+	}
+	e.runTasks()
+	require.Greater(t, l.segments[1].base, int64(4))
+	what := l.Cleanable(0, l.LastStableOffset(l.EndOffset()), 1000)
+	require.EqualValues(t, 2, what.UpTo)
+	_, err = l.Clean(CleanParams{UpTo: what.UpTo, NowWallMillis: 1000, RemoveBelow: math.MaxInt64, BufferBytes: 1 << 20, LoadPercent: 90})
+	require.NoError(t, err)
+	_, err = l.AppendLeader(txnMarker(3, 0, true, 0), 0, marker)
+	require.NoError(t, err)
+	for _, r := range committedOf(t, l, l.EndOffset()) {
+		require.Equal(t, "a", string(r.Key), "offset %d is of an aborted transaction", r.Offset)
+	}
+	require.Equal(t, []AbortedTransaction{{ProducerID: 5, FirstOffset: 3, LastOffset: 4, LastStableOffset: 2}}, l.AbortedTransactions(0, l.EndOffset()))
+}
+
 // cleanable is a log with keys, tombstones and transactions in several segments.
 func cleanable(t testing.TB) (*testEnv, *Log) {
 	e := newMemEnv(t)
@@ -240,12 +278,12 @@ func cleanable(t testing.TB) (*testEnv, *Log) {
 	for i := range 24 {
 		list := []Record{{TimestampMillis: int64(1000 + i), Key: fmt.Append(nil, "k", i%5), Value: fmt.Append(nil, i)}, {TimestampMillis: int64(1000 + i), Key: fmt.Append(nil, "t", i%3)}}
 		var err error
-		switch {
-		case i == 4 || i == 9:
+		switch i {
+		case 4, 9:
 			o := NoProducer()
 			o.ProducerID, o.ProducerEpoch, o.BaseSequence, o.Transactional = int64(i), 0, 0, true
 			_, err = l.AppendLeader(BuildBatch(nil, o, list), int32(i/8), inTxn)
-		case i == 6 || i == 12:
+		case 6, 12:
 			_, err = l.AppendLeader(txnMarker(map[int]int64{6: 4, 12: 9}[i], 0, i == 6, 0), int32(i/8), marker)
 		default:
 			_, err = l.AppendLeader(BuildBatch(nil, NoProducer(), list), int32(i/8), AppendOptions{})

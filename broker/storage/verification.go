@@ -134,7 +134,7 @@ func (l *Log) admit(b Batch, opts AppendOptions) (dup *producerBatch, _ *AppendE
 	}
 	v := l.verifications.byProducer[id]
 	if b.IsTransactional() && !opts.Unverified && !l.producers.inTransaction(id, epoch) && (v == nil || v != opts.Verified || v.epoch != epoch) &&
-		!(opts.Verified != nil && planted.Is("verify-before-append")) {
+		(opts.Verified == nil || !planted.Is("verify-before-append")) {
 		return nil, refuse(kerr.InvalidTxnState.Code,
 			"the batch of producer %d epoch %d is not part of an open transaction", id, epoch)
 	}

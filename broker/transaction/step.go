@@ -49,7 +49,7 @@ func (old *Status) InitProducer(wallMillis int64, in InitProducer) Decision {
 		old = &Status{ProducerID: in.NewID, Epoch: none, LastEpoch: none, PreviousID: none, NextID: none, StartMillis: none}
 	}
 	goesOn := in.ProducerID >= 0
-	if goesOn && old.Epoch >= 0 && in.ProducerID != old.ProducerID && !(in.ProducerID == old.PreviousID && exhausted(in.Epoch)) {
+	if goesOn && old.Epoch >= 0 && in.ProducerID != old.ProducerID && (in.ProducerID != old.PreviousID || !exhausted(in.Epoch)) {
 		return refuse(kerr.ProducerFenced)
 	}
 	switch {
@@ -234,7 +234,7 @@ func (s *Status) endBumping(wallMillis int64, in EndTxn) Decision {
 	current := s.Epoch == in.Epoch && s.ProducerID == in.ProducerID
 	switch s.State {
 	case Ongoing, Empty:
-		if !current && !(in.ProducerID == s.ProducerID && in.Epoch < s.Epoch && planted.Is("end-of-any-epoch")) {
+		if !current && (in.ProducerID != s.ProducerID || in.Epoch >= s.Epoch || !planted.Is("end-of-any-epoch")) {
 			return refuse(kerr.ProducerFenced)
 		}
 	case PrepareCommit, PrepareAbort:

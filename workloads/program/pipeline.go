@@ -135,7 +135,7 @@ func (r *piping) pump() {
 			return
 		}
 	}
-	r.fetchStable(r.p.Consume.topic.every(0, 1)) // what became of all, for the judge
+	r.fetchStable(r.p.topic.every(0, 1)) // what became of all, for the judge
 }
 
 // transform is one transaction. It reports whether it is committed.
@@ -204,7 +204,7 @@ func (r *piping) fetchStable(parts []client.TopicPartition) ([]int64, bool) {
 // finished reports whether the group has committed everything that was written,
 // noting ends as it learns them.
 func (r *piping) finished(ends map[client.TopicPartition]int64) bool {
-	parts := r.p.Consume.topic.every(0, 1)
+	parts := r.p.topic.every(0, 1)
 	if !r.learnEnds(parts, ends) {
 		return false
 	}
