@@ -17,7 +17,7 @@ import (
 // kafkaJars is the directory of the jars of Apache Kafka and what they need, as
 // "mvn dependency:copy-dependencies" of org.apache.kafka:kafka-tools leaves it.
 // Without it, and without java, the tests of Kafka's own programs are skipped.
-const kafkaJars = "WEIR_KAFKA_JARS"
+const kafkaJars = "KAFKA_LIBS"
 
 // java is a command that runs a class or a source file on Kafka's jars.
 func java(t *testing.T, args ...string) *exec.Cmd {

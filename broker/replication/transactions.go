@@ -5,18 +5,23 @@ import (
 	"github.com/weirlab/weir/broker/storage"
 )
 
-// BeginVerification begins the verification of a transactional batch for a
-// partition that this broker leads, or says why it cannot
-// (storage.Log.BeginVerification). The verification is nil if there is nothing to
-// verify; else EndVerification must follow the append.
-func (m *Manager) BeginVerification(tp metadata.TopicPartition, producerID int64, epoch int16, sequence int32, fromZero bool) (*storage.Verification, int16) {
+// led is a partition that this broker leads, or why there is none.
+func (m *Manager) led(tp metadata.TopicPartition) (*partition, int16) {
 	p := m.partition(tp)
 	if p == nil {
 		return nil, m.missing(tp)
 	}
 	p.mu.Lock()
-	code := p.checkEpoch(-1)
-	p.mu.Unlock()
+	defer p.mu.Unlock()
+	return p, p.checkEpoch(-1)
+}
+
+// BeginVerification begins the verification of a transactional batch for a
+// partition that this broker leads, or says why it cannot
+// (storage.Log.BeginVerification). The verification is nil if there is nothing to
+// verify; else EndVerification must follow the append.
+func (m *Manager) BeginVerification(tp metadata.TopicPartition, producerID int64, epoch int16, sequence int32, fromZero bool) (*storage.Verification, int16) {
+	p, code := m.led(tp)
 	if code != 0 {
 		return nil, code
 	}
@@ -39,13 +44,7 @@ func (m *Manager) EndVerification(tp metadata.TopicPartition, v *storage.Verific
 // Producers lists the producers of a partition that this broker leads, as its
 // log knows them, or says why it cannot.
 func (m *Manager) Producers(tp metadata.TopicPartition) (producers []storage.Producer, errorCode int16) {
-	p := m.partition(tp)
-	if p == nil {
-		return nil, m.missing(tp)
-	}
-	p.mu.Lock()
-	code := p.checkEpoch(-1)
-	p.mu.Unlock()
+	p, code := m.led(tp)
 	if code != 0 {
 		return nil, code
 	}
