@@ -22,7 +22,7 @@ func TestAHighWatermarkThatFallsIsWrittenAtOnce(t *testing.T) {
 	c.start(1)
 	c.start(2)
 	written := func(id int32, tp metadata.TopicPartition) int64 {
-		return c.manager(id).readCheckpoint()[replicaKey{c.image.Partition(tp).TopicID, tp.Partition}]
+		return c.manager(id).readCheckpoint()[replicaKey{c.now().Partition(tp).TopicID, tp.Partition}]
 	}
 
 	// Cut off with its records, the old leader follows an unclean one that has none.
@@ -53,7 +53,8 @@ func TestAHighWatermarkThatFallsIsWrittenAtOnce(t *testing.T) {
 	}
 	c.setCut(2, true) // nobody gives it back
 	c.start(2)
-	c.manager(2).Apply(c.image, c.image.Full())
+	image := c.now()
+	c.manager(2).Apply(image, image.Full())
 	require.Zero(t, c.view(2).LogEndOffset)
 	require.EqualValues(t, 0, written(2, tp))
 }

@@ -119,7 +119,7 @@ func TestStopEndsALoadingBrokerAndKeepsItsCheckpoint(t *testing.T) {
 	<-started
 	require.LessOrEqual(t, g.count(), logTasks, "no more logs were opened")
 	for _, tp := range tps {
-		require.EqualValues(t, 1, m.readCheckpoint()[replicaKey{c.image.Partition(tp).TopicID, tp.Partition}], "%v", tp)
+		require.EqualValues(t, 1, m.readCheckpoint()[replicaKey{c.now().Partition(tp).TopicID, tp.Partition}], "%v", tp)
 	}
 	c.mu.Lock()
 	delete(c.managers, 1)
@@ -139,7 +139,7 @@ func TestLogsAreRemovedWhileMetadataMovesOn(t *testing.T) {
 	g.set(true)
 
 	c.mu.Lock()
-	id := c.image.Topic("slow").ID
+	id := c.now().Topic("slow").ID
 	c.mu.Unlock()
 	c.publish(&metadata.RemoveTopicRecord{ID: id})
 	require.Equal(t, kerr.UnknownTopicOrPartition.Code, c.manager(1).Append(tps[0], batch("a"), 1, 0).ErrorCode)

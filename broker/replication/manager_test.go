@@ -75,12 +75,8 @@ func (c *cluster) start(id int32) {
 	c.managers[id] = NewManager(e, cfg, Deps{
 		BrokerEpoch:  func() int64 { return epoch },
 		ToController: func(req kmsg.Request, _ time.Duration) (kmsg.Response, error) { return c.alterPartition(id, req) },
-		Exists: func(tp metadata.TopicPartition) bool {
-			c.mu.Lock()
-			defer c.mu.Unlock()
-			return c.image.Partition(tp) != nil
-		},
-		Connect: func(source int32) (Peer, error) { return &link{c: c, from: id, to: source}, c.reach(id, source) },
+		Exists:       func(tp metadata.TopicPartition) bool { return c.now().Partition(tp) != nil },
+		Connect:      func(source int32) (Peer, error) { return &link{c: c, from: id, to: source}, c.reach(id, source) },
 	})
 	c.mu.Unlock()
 	c.publish(&metadata.RegisterBrokerRecord{BrokerID: id, Incarnation: metadata.Incarnation{byte(epoch)}, Host: "localhost", Port: 1})
@@ -115,6 +111,13 @@ func (c *cluster) reach(from, to int32) error {
 		return errCut
 	}
 	return nil
+}
+
+// now is the image that the last publish made: managers publish too.
+func (c *cluster) now() *metadata.Image {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.image
 }
 
 // publish commits records and tells every manager that is not cut off.
@@ -160,11 +163,9 @@ func (c *cluster) createTopic(name string, configs map[string]string, replicas .
 
 // change commits a change of the partition.
 func (c *cluster) change(tp metadata.TopicPartition, how func(r *metadata.PartitionRecord)) {
-	c.mu.Lock()
-	p := c.image.Partition(tp)
+	p := c.now().Partition(tp)
 	r := &metadata.PartitionRecord{TopicID: p.TopicID, Partition: p.Partition, Replicas: p.Replicas, ISR: p.ISR,
 		Leader: p.Leader, LeaderEpoch: p.LeaderEpoch, PartitionEpoch: p.PartitionEpoch + 1, MinISR: p.MinISR}
-	c.mu.Unlock()
 	how(r)
 	c.publish(r)
 }
@@ -185,10 +186,9 @@ func (c *cluster) alterPartition(from int32, req kmsg.Request) (kmsg.Response, e
 		answer := kmsg.NewAlterPartitionResponseTopic()
 		answer.TopidID = t.TopicID
 		for _, p := range t.Partitions {
-			c.mu.Lock()
-			tp := metadata.TopicPartition{Topic: c.image.TopicByID(t.TopicID).Name, Partition: p.Partition}
-			current := c.image.Partition(tp)
-			c.mu.Unlock()
+			image := c.now()
+			tp := metadata.TopicPartition{Topic: image.TopicByID(t.TopicID).Name, Partition: p.Partition}
+			current := image.Partition(tp)
 			a := kmsg.NewAlterPartitionResponseTopicPartition()
 			a.Partition = p.Partition
 			switch {
@@ -230,9 +230,7 @@ func (l *link) Request(r kmsg.Request, _ time.Duration) (kmsg.Response, error) {
 	if err := req.ReadFrom(r.AppendTo(nil)); err != nil {
 		return nil, err
 	}
-	l.c.mu.Lock()
-	image := l.c.image
-	l.c.mu.Unlock()
+	image := l.c.now()
 	resp := kmsg.NewPtrFetchResponse()
 	resp.Version = req.Version
 	var parts []FetchPartition
@@ -447,7 +445,7 @@ func TestRestartKeepsLogAndHighWatermark(t *testing.T) {
 
 	// The topic is deleted while the broker is away, and made again.
 	c.stop(1)
-	c.publish(&metadata.RemoveTopicRecord{ID: c.image.Topic("orders").ID})
+	c.publish(&metadata.RemoveTopicRecord{ID: c.now().Topic("orders").ID})
 	c.createTopic("orders", nil, 1)
 	c.start(1)
 	require.Zero(t, c.view(1).LogEndOffset)
@@ -468,7 +466,7 @@ func TestImagesOfAnEarlierLifeAreIgnored(t *testing.T) {
 	tp := c.createTopic("orders", nil, 1)
 	_, leads := c.manager(1).LocalLeader(tp)
 	require.True(t, leads)
-	old := c.image
+	old := c.now()
 	c.stop(1)
 	e := osenvtest.New(t, osenv.Options{Root: c.root + "/1", Seed: 1})
 	m := NewManager(e, Config{BrokerID: 1, Dir: "."}, Deps{BrokerEpoch: func() int64 { return 99 }})
@@ -483,7 +481,7 @@ func TestDeletedTopic(t *testing.T) {
 	c.setCut(2, true)
 	pa := c.manager(1).BeginAppend([]AppendPartition{{TP: tp, Records: batch("a")}}, -1)
 	c.setCut(2, false)
-	c.publish(&metadata.RemoveTopicRecord{ID: c.image.Topic("orders").ID})
+	c.publish(&metadata.RemoveTopicRecord{ID: c.now().Topic("orders").ID})
 	pa.Wait(patient)
 	require.Equal(t, kerr.UnknownTopicOrPartition.Code, c.manager(1).Append(tp, batch("b"), 1, 0).ErrorCode)
 	require.Empty(t, c.manager(1).Replicas())
