@@ -4,6 +4,7 @@ import (
 	"io"
 	"time"
 
+	"github.com/weirlab/weir/broker/brokertest/apachekafka"
 	"github.com/weirlab/weir/env"
 	"github.com/weirlab/weir/linearizability"
 	"github.com/weirlab/weir/sim"
@@ -71,8 +72,8 @@ type Options struct {
 	// Dir is where brokers that are processes of this machine keep data and logs.
 	Dir string
 
-	// KafkaLibs is where the jars of Apache Kafka are, if that is the target.
-	KafkaLibs string
+	// Kafka is the jars of Apache Kafka, if that is the target.
+	Kafka apachekafka.Jars
 
 	// Bootstrap are brokers of the cluster that somebody else runs, if that is
 	// the target.

@@ -43,7 +43,7 @@ func RunLocal(ctx context.Context, o Options) (*Outcome, error) {
 // RunApacheKafka is RunLocal with brokers of Apache Kafka.
 func RunApacheKafka(ctx context.Context, o Options) (*Outcome, error) {
 	return run(ctx, o, func(tell target.Listener) (target.Cluster, error) {
-		return local.NewKafka(o.Scenario, local.KafkaOptions{Libs: o.KafkaLibs, Dir: o.Dir}, tell)
+		return local.NewKafka(o.Scenario, local.KafkaOptions{Jars: o.Kafka, Dir: o.Dir}, tell)
 	})
 }
 

@@ -2,8 +2,6 @@ package brokertest_test
 
 import (
 	"bufio"
-	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -12,29 +10,14 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/weirlab/weir/broker/brokertest"
+	"github.com/weirlab/weir/broker/brokertest/apachekafka"
 )
-
-// kafkaJars is the directory of the jars of Apache Kafka and what they need, as
-// "mvn dependency:copy-dependencies" of org.apache.kafka:kafka-tools leaves it.
-// Without it, and without java, the tests of Kafka's own programs are skipped.
-const kafkaJars = "KAFKA_LIBS"
-
-// java is a command that runs a class or a source file on Kafka's jars.
-func java(t *testing.T, args ...string) *exec.Cmd {
-	t.Helper()
-	dir := os.Getenv(kafkaJars)
-	path, err := exec.LookPath("java")
-	if dir == "" || err != nil {
-		t.Skipf("needs java, and Kafka's jars in the directory that %s names", kafkaJars)
-	}
-	return exec.Command(path, append([]string{"-cp", filepath.Join(dir, "*")}, args...)...)
-}
 
 // TestTransactionsOfTheJavaClient commits, aborts, is fenced and moves records
 // exactly once, under both kinds of transactions, while coordinators are killed.
 // Kafka's own tool then reads what the coordinators have written.
 func TestTransactionsOfTheJavaClient(t *testing.T) {
-	java(t)
+	kafka := apachekafka.ForTest(t)
 	c := brokertest.NewCluster(t, 3, brokertest.Set("num.partitions", "2"), brokertest.Set("auto.create.topics.enable", "true"))
 	for _, version := range []int16{2, 0} {
 		if version == 0 {
@@ -43,12 +26,12 @@ func TestTransactionsOfTheJavaClient(t *testing.T) {
 			req.Version = 1
 			require.Zero(t, exchange(t, c.Addrs()[0], req).(*kmsg.UpdateFeaturesResponse).ErrorCode)
 		}
-		moveByJava(t, c)
+		moveByJava(t, kafka, c)
 	}
 	for topic, decoder := range map[string]string{"__transaction_state": "--transaction-log-decoder", "__consumer_offsets": "--offsets-decoder"} {
 		files, err := filepath.Glob(filepath.Join(c.Dir(1), topic+"-*", "*.log"))
 		require.NoError(t, err)
-		out, err := java(t, "org.apache.kafka.tools.DumpLogSegments", decoder, "--files", strings.Join(files, ",")).Output()
+		out, err := kafka.Command("org.apache.kafka.tools.DumpLogSegments", decoder, "--files", strings.Join(files, ",")).Output()
 		require.NoError(t, err)
 		require.NotContains(t, string(out), "isvalid: false")
 		for _, read := range map[string][]string{
@@ -61,9 +44,9 @@ func TestTransactionsOfTheJavaClient(t *testing.T) {
 }
 
 // moveByJava runs the program of the Java client once.
-func moveByJava(t *testing.T, c *brokertest.Cluster) {
+func moveByJava(t *testing.T, kafka apachekafka.Jars, c *brokertest.Cluster) {
 	t.Helper()
-	cmd := java(t, filepath.Join("testdata", "Transactions.java"), strings.Join(c.Addrs(), ","))
+	cmd := kafka.Command(filepath.Join("testdata", "Transactions.java"), strings.Join(c.Addrs(), ","))
 	out, err := cmd.StdoutPipe()
 	require.NoError(t, err)
 	require.NoError(t, cmd.Start())

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/weirlab/weir/broker/brokertest/apachekafka"
 )
 
 // frozenEnv is an Env whose clocks stand.
@@ -66,9 +68,8 @@ func writtenForKafka(t testing.TB) map[string][]byte {
 }
 
 // TestKafkaReadsTransactions holds the files of a log byte by byte in
-// testdata/kafka, with what kafka-dump-log of Apache Kafka 4.3.1 says of them. With
-// KAFKA_LIBS, a directory of Kafka's jars, it asks the tool again; REWRITE=1 writes
-// both anew.
+// testdata/kafka, with what kafka-dump-log of Apache Kafka 4.3.1 says of them. "make
+// java" asks the tool again; REWRITE=1 writes both anew.
 func TestKafkaReadsTransactions(t *testing.T) {
 	dir := filepath.Join("testdata", "kafka")
 	files := writtenForKafka(t)
@@ -86,23 +87,22 @@ func TestKafkaReadsTransactions(t *testing.T) {
 		require.Equal(t, want, files[name], name)
 		names = append(names, filepath.Join(dir, name))
 	}
-	libs := os.Getenv("KAFKA_LIBS")
-	if libs == "" {
-		return
-	}
-	var said bytes.Buffer
-	for _, name := range names {
-		cmd := exec.Command("java", "-cp", filepath.Join(libs, "*"), "org.apache.kafka.tools.DumpLogSegments", "--print-data-log", "--deep-iteration", "--files", name)
-		cmd.Stdout = &said
-		var exit *exec.ExitError
-		if err := cmd.Run(); errors.As(err, &exit) {
-			t.Fatalf("%s: %v: %s", name, err, exit.Stderr)
+	t.Run("asked again", func(t *testing.T) {
+		kafka := apachekafka.ForTest(t)
+		var said bytes.Buffer
+		for _, name := range names {
+			cmd := kafka.Command("org.apache.kafka.tools.DumpLogSegments", "--print-data-log", "--deep-iteration", "--files", name)
+			cmd.Stdout = &said
+			var exit *exec.ExitError
+			if err := cmd.Run(); errors.As(err, &exit) {
+				t.Fatalf("%s: %v: %s", name, err, exit.Stderr)
+			}
 		}
-	}
-	if rewrite {
-		require.NoError(t, os.WriteFile(filepath.Join(dir, "dump.txt"), said.Bytes(), 0o644))
-	}
-	want, err := os.ReadFile(filepath.Join(dir, "dump.txt"))
-	require.NoError(t, err)
-	require.Equal(t, string(want), said.String())
+		if rewrite {
+			require.NoError(t, os.WriteFile(filepath.Join(dir, "dump.txt"), said.Bytes(), 0o644))
+		}
+		want, err := os.ReadFile(filepath.Join(dir, "dump.txt"))
+		require.NoError(t, err)
+		require.Equal(t, string(want), said.String())
+	})
 }

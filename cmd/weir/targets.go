@@ -1,17 +1,13 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"os/exec"
-	"path/filepath"
-	"strings"
 
 	"github.com/spf13/pflag"
 
+	"github.com/weirlab/weir/broker/brokertest/apachekafka"
 	"github.com/weirlab/weir/reports/rundir"
 	"github.com/weirlab/weir/workloads"
 	"github.com/weirlab/weir/workloads/scenario"
@@ -35,7 +31,7 @@ type kafkaFlags struct {
 
 func (f *kafkaFlags) add(flags *pflag.FlagSet) {
 	flags.StringVar(&f.libs, "kafka-libs", "", "directory of Kafka's jars for --target apache-kafka; by default Maven fetches them")
-	flags.StringVar(&f.version, "kafka-version", "4.3.1", "version that Maven fetches")
+	flags.StringVar(&f.version, "kafka-version", apachekafka.Version, "version that Maven fetches")
 }
 
 func (f *runFlags) checkTarget() error {
@@ -75,7 +71,7 @@ func (f *runFlags) lead(ctx context.Context, o workloads.Options, dir string) (_
 		}
 		return workloads.RunLocal(ctx, o)
 	case targetApacheKafka:
-		if o.KafkaLibs, err = f.kafka.fetch(ctx); err != nil {
+		if o.Kafka, err = f.kafka.fetch(ctx); err != nil {
 			return nil, err
 		}
 		return workloads.RunApacheKafka(ctx, o)
@@ -84,47 +80,10 @@ func (f *runFlags) lead(ctx context.Context, o workloads.Options, dir string) (_
 	return workloads.RunKafka(ctx, o)
 }
 
-// fetch is the directory of Kafka's jars. What Maven has fetched once is kept in
-// the user's cache.
-func (f *kafkaFlags) fetch(ctx context.Context) (string, error) {
+// fetch is Apache Kafka's jars: those of the directory that was named, or Maven's.
+func (f *kafkaFlags) fetch(ctx context.Context) (apachekafka.Jars, error) {
 	if f.libs != "" {
-		return f.libs, nil
+		return apachekafka.Open(f.libs)
 	}
-	cache, err := os.UserCacheDir()
-	if err != nil {
-		return "", err
-	}
-	dir := filepath.Join(cache, "weir", "apache-kafka-"+f.version)
-	libs := filepath.Join(dir, "libs")
-	if _, err := os.Stat(libs); err == nil {
-		return libs, nil
-	}
-	maven, err := exec.LookPath("mvn")
-	if err != nil {
-		return "", fmt.Errorf("jars of Apache Kafka %s: give --kafka-libs, the directory \"libs\" of a distribution, or install Maven (Debian: maven), which fetches it: %w", f.version, err)
-	}
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return "", err
-	}
-	pom := filepath.Join(dir, "pom.xml")
-	if err := os.WriteFile(pom, fmt.Appendf(nil, kafkaPOM, f.version), 0o644); err != nil {
-		return "", err
-	}
-	var text bytes.Buffer
-	cmd := exec.CommandContext(ctx, maven, "-q", "-B", "-f", pom, "dependency:copy-dependencies", "-DincludeScope=runtime", "-DoutputDirectory="+libs+".new")
-	cmd.Stdout, cmd.Stderr = &text, &text
-	if err := cmd.Run(); err != nil {
-		return "", fmt.Errorf("jars of Apache Kafka %s: mvn -f %s: %w: %s", f.version, pom, err, strings.TrimSpace(text.String()))
-	}
-	return libs, os.Rename(libs+".new", libs)
+	return apachekafka.Fetch(ctx, f.version)
 }
-
-const kafkaPOM = `<project xmlns="http://maven.apache.org/POM/4.0.0">
-  <modelVersion>4.0.0</modelVersion>
-  <groupId>weir</groupId><artifactId>apache-kafka</artifactId><version>1</version><packaging>pom</packaging>
-  <dependencies>
-    <dependency><groupId>org.apache.kafka</groupId><artifactId>kafka_2.13</artifactId><version>%[1]s</version></dependency>
-    <dependency><groupId>org.apache.logging.log4j</groupId><artifactId>log4j-slf4j-impl</artifactId><version>2.25.4</version></dependency>
-  </dependencies>
-</project>
-`

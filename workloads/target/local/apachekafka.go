@@ -6,10 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 
+	"github.com/weirlab/weir/broker/brokertest/apachekafka"
 	"github.com/weirlab/weir/broker/metadata"
 	"github.com/weirlab/weir/workloads/scenario"
 	"github.com/weirlab/weir/workloads/target"
@@ -17,27 +17,19 @@ import (
 
 // KafkaOptions say where Apache Kafka is.
 type KafkaOptions struct {
-	// Libs is the directory of Kafka's jars, "libs" of a distribution.
-	Libs string
+	// Jars are Kafka's.
+	Jars apachekafka.Jars
 	// Dir is where brokers keep their data and logs.
 	Dir string
 }
-
-// heap is what each broker's JVM has.
-const heap = "512m"
 
 // NewKafka prepares brokers of Apache Kafka, each a controller too, on this
 // machine. They start with Direct, and are broken as Weir's own are; their logs
 // are not read.
 func NewKafka(s *scenario.Scenario, o KafkaOptions, tell target.Listener) (target.Cluster, error) {
-	if o.Libs == "" || o.Dir == "" {
+	if o.Jars.Dir == "" || o.Dir == "" {
 		return nil, errors.New("target apache-kafka: it is not said where Kafka's jars are, or where brokers keep their data")
 	}
-	java, err := exec.LookPath("java")
-	if err != nil {
-		return nil, fmt.Errorf("target apache-kafka: a JDK is needed (Debian: openjdk-17-jre-headless): %w", err)
-	}
-	command := []string{java, "-Xmx" + heap, "-Xms" + heap, "-cp", filepath.Join(o.Libs, "*")}
 	id := metadata.TopicID{byte(s.Seed), byte(s.Seed >> 8), 1}.String()
 	c, err := newCluster(s, o.Dir, tell, func(c *Cluster, i int, controllers []string, p *process) error {
 		c.name = "the target apache-kafka"
@@ -45,11 +37,10 @@ func NewKafka(s *scenario.Scenario, o KafkaOptions, tell target.Listener) (targe
 		if err := os.WriteFile(file, []byte(kafkaProperties(s, i, c.addrs, controllers, p.dir)), 0o644); err != nil {
 			return err
 		}
-		format := exec.Command(command[0], append(command[1:], "kafka.tools.StorageTool", "format", "--cluster-id", id, "--config", file)...)
-		if text, err := format.CombinedOutput(); err != nil {
-			return fmt.Errorf("target apache-kafka: formatting the directory of %s with the jars of %s: %w: %s", p.name, o.Libs, err, strings.TrimSpace(string(text)))
+		if err := o.Jars.Format(file, id); err != nil {
+			return fmt.Errorf("target apache-kafka: %w", err)
 		}
-		p.args = append(append([]string{}, command...), "kafka.Kafka", file)
+		p.args = o.Jars.Broker(file).Args
 		return nil
 	})
 	if err != nil {

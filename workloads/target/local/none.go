@@ -6,6 +6,7 @@ import (
 	"errors"
 	"runtime"
 
+	"github.com/weirlab/weir/broker/brokertest/apachekafka"
 	"github.com/weirlab/weir/workloads/scenario"
 	"github.com/weirlab/weir/workloads/target"
 )
@@ -23,7 +24,7 @@ func New(*scenario.Scenario, Options, target.Listener) (target.Cluster, error) {
 
 // KafkaOptions say where Apache Kafka is.
 type KafkaOptions struct {
-	Libs string
+	Jars apachekafka.Jars
 	Dir  string
 }
 
