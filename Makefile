@@ -13,7 +13,7 @@ STRESS_PACKAGES ?= ./...
 # Packages that run goroutines: the operating-system backend and what is
 # driven through it. The race detector sees nothing inside coroutines, so the
 # simulated side is left out.
-RACE_PACKAGES := ./env/... ./broker/... ./workloads/client/... ./workloads/program/... ./workloads/calibrate/... \
+RACE_PACKAGES := ./env/... ./broker/... ./workloads/client/... ./workloads/program/... ./workloads/calibrate/... ./workloads/experiment/... \
 	./workloads/target/local/... ./linearizability/... ./reports/...
 
 .PHONY: help

@@ -7,13 +7,11 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
-	"github.com/weirlab/weir/reports/compare"
-	"github.com/weirlab/weir/reports/document"
-	"github.com/weirlab/weir/reports/rundir"
+	"github.com/weirlab/weir/reports/render"
+	"github.com/weirlab/weir/workloads/experiment/compare"
 	"github.com/weirlab/weir/workloads/scenario"
 )
 
@@ -72,9 +70,9 @@ func compareCommand(s streams) *cobra.Command {
 	flags.DurationVar(&f.plan.Window, "window", f.plan.Window, "simulated time that each measurement takes")
 	flags.StringVar(&f.seed, "seed", "1", "seed, decimal or 0x…")
 	flags.IntVar(&f.workers, "workers", 2, "simulations at a time")
-	flags.StringVar(&f.render, "render", "", "show the result in this file (a compare.json) instead of simulating")
+	flags.StringVar(&f.render, "render", "", "show the result in this file (a result.json) instead of simulating")
 	flags.StringVar(&f.out, "out", "weir-out", "directory for result directories")
-	flags.BoolVar(&f.json, "json", false, "print compare.json instead of the tables")
+	flags.BoolVar(&f.json, "json", false, "print result.json instead of the tables")
 	return cmd
 }
 
@@ -133,57 +131,21 @@ func runCompare(cmd *cobra.Command, s streams, kinds []string, f compareFlags) e
 		return err
 	}
 	steps, started := newSteps(s.err), now()
-	result, err := compare.Run(cmd.Context(), plan, compare.Options{
-		Workers:  f.workers,
-		Progress: func(begun int, what string) { steps.next(fmt.Sprintf("simulation %d: %s", begun+1, what)) },
-	})
+	result, err := compare.Run(cmd.Context(), plan, f.workers, steps.next)
 	steps.done()
 	if err != nil {
 		return internal(err)
 	}
 	result.Facts = madeBy(started)
 	dir := filepath.Join(f.out, "compare", started.UTC().Format("20060102T150405.000")+"-"+plan.Seed.String())
-	if err := writeCompare(dir, result); err != nil {
+	if err := keepFinding(dir, comparePage, result); err != nil {
 		return internal(err)
 	}
-	return showCompare(s, f, dir, result)
+	return showFinding(s, dir, comparePage, result, result.Brief(), f.json)
 }
 
-// Names of the files of a comparison.
-const (
-	compareFile = "compare.json"
-	comparePage = "report"
-)
-
-// writeCompare makes the result directory.
-func writeCompare(dir string, r *compare.Result) error {
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return fmt.Errorf("result directory: %w", err)
-	}
-	file, err := os.Create(filepath.Join(dir, compareFile))
-	if err != nil {
-		return err
-	}
-	if err := errors.Join(r.JSON(file), file.Close()); err != nil {
-		return err
-	}
-	_, err = r.Document().WriteDir(dir, comparePage)
-	return err
-}
-
-// madeBy is how a document was made that begins now.
-func madeBy(started time.Time) []document.Fact {
-	p := rundir.Provenance()
-	facts := []document.Fact{
-		{Name: "command", Value: strings.Join(append([]string{"weir"}, os.Args[1:]...), " ")},
-		{Name: "date", Value: started.UTC().Format("2006-01-02 15:04 UTC")},
-		{Name: "weir", Value: p.Version},
-	}
-	if p.Commit != "" {
-		facts = append(facts, document.Fact{Name: "commit", Value: p.Commit})
-	}
-	return append(facts, document.Fact{Name: "made on", Value: fmt.Sprintf("%s, %s/%s, %d processors", p.Go, p.OS, p.Arch, p.CPUs)})
-}
+// comparePage is the name of a comparison's page.
+const comparePage = "report"
 
 // renderCompare shows a comparison that was made before.
 func renderCompare(s streams, f compareFlags) error {
@@ -196,20 +158,8 @@ func renderCompare(s streams, f compareFlags) error {
 		return fmt.Errorf("--render %s: %w", f.render, err)
 	}
 	dir := filepath.Dir(f.render)
-	doc := result.Document()
-	if _, err := doc.WriteDir(dir, comparePage); err != nil {
+	if _, err := render.WriteDir(dir, comparePage, result.Document()); err != nil {
 		return internal(err)
 	}
-	return showCompare(s, f, dir, result)
-}
-
-func showCompare(s streams, f compareFlags, dir string, r *compare.Result) error {
-	if f.json {
-		return internal(r.JSON(s.out))
-	}
-	if err := r.Brief().Text(s.out, 120, isTerminal(s.out) && os.Getenv("NO_COLOR") == ""); err != nil {
-		return internal(err)
-	}
-	_, err := fmt.Fprintf(s.out, "\nreport: %s\n", filepath.Join(dir, comparePage+".html"))
-	return internal(err)
+	return showFinding(s, dir, comparePage, result, result.Brief(), f.json)
 }

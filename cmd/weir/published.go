@@ -5,14 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
-	"github.com/weirlab/weir/reports/published"
 	"github.com/weirlab/weir/sim/machine"
+	"github.com/weirlab/weir/workloads/experiment/published"
 	"github.com/weirlab/weir/workloads/scenario"
 )
 
@@ -82,52 +80,20 @@ func runPublished(cmd *cobra.Command, s streams, f publishedFlags) error {
 	if err != nil {
 		return err
 	}
-	rows, err := published.Select(f.rows)
-	if err != nil {
+	if _, err := published.Select(f.rows); err != nil {
 		return err
 	}
-	steps, done := newSteps(s.err), 0
-	o.Progress = func(row published.Row, r *published.RowResult) {
-		if r != nil {
-			done++
-		}
-		steps.next(fmt.Sprintf("%d of %d rows; %s", done, len(rows), row.Name()))
-	}
+	steps := newSteps(s.err)
+	o.Progress = steps.next
 	result, err := published.Run(cmd.Context(), o)
 	steps.done()
+	if err == nil {
+		err = keepFinding(f.out, "published", result)
+	}
 	if err != nil {
 		return internal(err)
 	}
-	doc := result.Document()
-	if err := os.MkdirAll(f.out, 0o755); err != nil {
-		return internal(err)
-	}
-	files, err := doc.WriteDir(f.out, "published")
-	if err != nil {
-		return internal(err)
-	}
-	text, err := json.MarshalIndent(result, "", " ")
-	if err != nil {
-		return internal(err)
-	}
-	if err := os.WriteFile(filepath.Join(f.out, "result.json"), append(text, '\n'), 0o644); err != nil {
-		return internal(err)
-	}
-	if f.json {
-		_, err = s.out.Write(append(text, '\n'))
-		return internal(err)
-	}
-	if err := doc.Text(s.out, 120, isTerminal(s.out)); err != nil {
-		return internal(err)
-	}
-	page := f.out
-	for _, name := range files {
-		if strings.HasSuffix(name, ".html") {
-			page = filepath.Join(f.out, filepath.Base(name))
-		}
-	}
-	_, err = fmt.Fprintf(s.out, "\nreport: %s\n", page)
-	return internal(err)
+	return showFinding(s, f.out, "published", result, result.Document(), f.json)
 }
 
 // fitPublished fits the cost table.

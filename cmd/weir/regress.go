@@ -3,16 +3,13 @@ package main
 import (
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
-	"github.com/weirlab/weir/reports/document"
-	"github.com/weirlab/weir/reports/regress"
+	"github.com/weirlab/weir/workloads/experiment/regress"
 )
 
 // regressFlags are the flags of "weir regress".
@@ -92,17 +89,14 @@ func runRegress(cmd *cobra.Command, s streams, f regressFlags, oldName, newName 
 	if err != nil {
 		return internal(err)
 	}
-	page, err := keepRegress(r, f.out)
-	if err != nil {
+	if err := keepRegress(r, f.out); err != nil {
 		return internal(err)
 	}
-	if f.json {
-		err = r.WriteJSON(s.out)
-	} else if err = r.Document().Text(s.out, 140, isTerminal(s.out)); err == nil {
-		_, err = fmt.Fprintf(s.out, "\nreport: %s\nbenchstat %s %s\n", page, filepath.Join(f.out, "old.txt"), filepath.Join(f.out, "new.txt"))
+	if err := showFinding(s, f.out, "regress", r, r.Document(), f.json); err != nil {
+		return err
 	}
-	if err != nil {
-		return internal(err)
+	if !f.json {
+		_, _ = fmt.Fprintf(s.out, "benchstat %s %s\n", filepath.Join(f.out, "old.txt"), filepath.Join(f.out, "new.txt"))
 	}
 	if r.Alarm {
 		return verdict(exitFailed)
@@ -110,45 +104,22 @@ func runRegress(cmd *cobra.Command, s streams, f regressFlags, oldName, newName 
 	return nil
 }
 
-// keepRegress writes everything about a comparison into a directory and
-// returns the page.
-func keepRegress(r *regress.Result, dir string) (string, error) {
-	page, err := writeDocument(r.Document(), dir, "regress")
-	if err != nil {
-		return "", err
-	}
-	for name, write := range map[string]func(io.Writer) error{
-		"result.json": r.WriteJSON,
-		"old.txt":     func(w io.Writer) error { return r.WriteBench(w, regress.Old) },
-		"new.txt":     func(w io.Writer) error { return r.WriteBench(w, regress.New) },
-	} {
-		if err := writeFile(filepath.Join(dir, name), write); err != nil {
-			return "", err
-		}
-	}
-	return page, nil
-}
-
-func writeFile(name string, write func(io.Writer) error) error {
-	file, err := os.Create(name)
-	if err != nil {
+// keepRegress writes everything about a comparison into a directory, for
+// benchstat too.
+func keepRegress(r *regress.Result, dir string) error {
+	if err := keepFinding(dir, "regress", r); err != nil {
 		return err
 	}
-	return errors.Join(write(file), file.Close())
-}
-
-// writeDocument writes the document's files and returns the page.
-func writeDocument(d *document.Document, dir, base string) (string, error) {
-	files, err := d.WriteDir(dir, base)
-	if err != nil {
-		return "", err
-	}
-	for _, name := range files {
-		if strings.HasSuffix(name, ".html") {
-			return filepath.Join(dir, filepath.Base(name)), nil
+	for _, side := range []string{regress.Old, regress.New} {
+		file, err := os.Create(filepath.Join(dir, side+".txt"))
+		if err != nil {
+			return err
+		}
+		if err := errors.Join(r.WriteBench(file, side), file.Close()); err != nil {
+			return err
 		}
 	}
-	return dir, nil
+	return nil
 }
 
 // proofFlags are the flags of "weir regress-proof".
@@ -174,7 +145,7 @@ func regressProofCommand(s streams) *cobra.Command {
 	flags.StringVar(&f.faults, "faults", "bin/weir-faults", "a build with planted bugs, to be compared with itself with S1 planted")
 	flags.IntVar(&f.runs, "runs", 20, "comparisons of each kind")
 	flags.StringVar(&f.scratch, "scratch", "", "directory for the brokers' data; by default that for temporary files")
-	flags.StringVar(&f.out, "out", "weir-out/regress", "directory for the report and proof-trials.json")
+	flags.StringVar(&f.out, "out", "weir-out/regress", "directory for the report and result.json")
 	return cmd
 }
 
@@ -201,15 +172,11 @@ func runRegressProof(cmd *cobra.Command, s streams, f proofFlags) error {
 	if err != nil {
 		return internal(err)
 	}
-	page, err := writeDocument(proof.Document(), f.out, "proof")
-	if err != nil {
-		return internal(err)
-	}
-	if err := writeFile(filepath.Join(f.out, "proof-trials.json"), proof.WriteJSON); err != nil {
+	if err := keepFinding(f.out, "proof", proof); err != nil {
 		return internal(err)
 	}
 	_, _ = fmt.Fprintf(s.out, "%s\nreport: %s\ninto RESULTS.md: %s results --only '' --add regress=%s\n",
-		proof.Verdict(), page, program(), filepath.Join(f.out, "proof.json"))
+		proof.Verdict(), filepath.Join(f.out, "proof.html"), program(), filepath.Join(f.out, "proof.json"))
 	if !proof.Holds() {
 		return verdict(exitFailed)
 	}

@@ -8,7 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/weirlab/weir/reports/regress"
+	"github.com/weirlab/weir/workloads/experiment/regress"
 )
 
 // TestRegress compares this program with itself, as briefly as it can be. What

@@ -15,14 +15,14 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/weirlab/weir/reports/compare"
-	"github.com/weirlab/weir/reports/document"
-	"github.com/weirlab/weir/reports/published"
 	"github.com/weirlab/weir/reports/results"
 	"github.com/weirlab/weir/reports/rundir"
-	"github.com/weirlab/weir/reports/versus"
 	"github.com/weirlab/weir/sim/machine"
 	"github.com/weirlab/weir/workloads/calibrate"
+	"github.com/weirlab/weir/workloads/experiment/compare"
+	"github.com/weirlab/weir/workloads/experiment/document"
+	"github.com/weirlab/weir/workloads/experiment/published"
+	"github.com/weirlab/weir/workloads/experiment/versus"
 )
 
 // profileFile is the machine profile of the results, which the comparison of
@@ -263,7 +263,7 @@ func versusParts(ctx context.Context, f *resultsFlags, p *steps, plan calibrate.
 }
 
 func makePublished(ctx context.Context, _ *resultsFlags, p *steps) (*document.Document, error) {
-	r, err := published.Run(ctx, published.Options{Seed: 1, Progress: func(row published.Row, _ *published.RowResult) { p.next("published: " + row.Name()) }})
+	r, err := published.Run(ctx, published.Options{Seed: 1, Progress: func(what string) { p.next("published: " + what) }})
 	if err != nil {
 		return nil, err
 	}
@@ -271,7 +271,7 @@ func makePublished(ctx context.Context, _ *resultsFlags, p *steps) (*document.Do
 }
 
 func makeComparison(ctx context.Context, _ *resultsFlags, p *steps) (*document.Document, error) {
-	r, err := compare.Run(ctx, compare.DefaultPlan(), compare.Options{Progress: func(_ int, what string) { p.next("compare: " + what) }})
+	r, err := compare.Run(ctx, compare.DefaultPlan(), 0, func(what string) { p.next("compare: " + what) })
 	if err != nil {
 		return nil, err
 	}

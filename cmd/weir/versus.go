@@ -1,21 +1,19 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
-	"github.com/weirlab/weir/reports/versus"
 	"github.com/weirlab/weir/sim/machine"
 	"github.com/weirlab/weir/workloads/calibrate"
+	"github.com/weirlab/weir/workloads/experiment/versus"
 )
 
 // versusFlags are the flags of "weir versus".
@@ -23,7 +21,7 @@ type versusFlags struct {
 	profile string
 	dir     string
 	out     string
-	json    string
+	json    bool
 	reps    int
 	seeds   int
 	rate    int64
@@ -56,17 +54,20 @@ func versusCommand(s streams) *cobra.Command {
 			o.Progress = steps.next
 			result, err := versus.Run(cmd.Context(), o)
 			steps.done()
+			if err == nil {
+				err = keepFinding(f.out, "versus", result)
+			}
 			if err != nil {
 				return internal(err)
 			}
-			return f.write(s, result)
+			return showFinding(s, f.out, "versus", result, result.Document(), f.json)
 		},
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&f.profile, "profile", "machine.json", "the machine profile that weir calibrate wrote")
 	flags.StringVar(&f.dir, "dir", ".", "a directory for the files of the real brokers, on the disk that was calibrated")
-	flags.StringVar(&f.out, "out", "weir-out/versus", "directory for the report and its pictures")
-	flags.StringVar(&f.json, "json", "", "write the result with all measurements to this file, as JSON")
+	flags.StringVar(&f.out, "out", "weir-out/versus", "directory for the report, its pictures and result.json")
+	flags.BoolVar(&f.json, "json", false, "print the result with all measurements as JSON instead of tables")
 	flags.IntVar(&f.reps, "reps", 5, "repetitions of every real run")
 	flags.IntVar(&f.seeds, "seeds", 2, "seeds of every simulated run")
 	flags.Int64Var(&f.bytes, "record-size", plan.Bytes, "bytes of a record's value; calibration had those of the default")
@@ -106,28 +107,4 @@ func (f *versusFlags) options() (versus.Options, error) {
 	return versus.Options{
 		Weir: []string{self}, Dir: f.dir, Profile: p, Repetitions: f.reps, Seeds: f.seeds, Plan: plan, Only: f.only, SkipReal: f.simOnly,
 	}, nil
-}
-
-func (f *versusFlags) write(s streams, result *versus.Result) error {
-	if f.json != "" {
-		text, err := json.Marshal(result)
-		if err != nil {
-			return internal(err)
-		}
-		if err := os.WriteFile(f.json, append(text, '\n'), 0o644); err != nil {
-			return internal(err)
-		}
-	}
-	doc := result.Document()
-	if err := os.MkdirAll(f.out, 0o755); err != nil {
-		return internal(err)
-	}
-	if _, err := doc.WriteDir(f.out, "versus"); err != nil {
-		return internal(err)
-	}
-	if err := doc.Text(s.out, 140, isTerminal(s.out)); err != nil {
-		return internal(err)
-	}
-	_, err := fmt.Fprintf(s.out, "\nreport: %s\n", filepath.Join(f.out, "versus.html"))
-	return internal(err)
 }

@@ -58,18 +58,14 @@ var layers = []layer{
 	{"workloads/program", patterns{"env", "workloads/client/...", "linearizability"}},
 	{"workloads/scenario", patterns{"env", "sim", "broker/config", "broker/compression", "faults/...", "scenarios"}},
 	{"workloads/campaign", patterns{"workloads/scenario"}},
+	{"workloads/experiment/document", nil},
 	{"workloads/target", patterns{"env/...", "sim/...", "broker/...", "faults/...", "linearizability/...", "workloads/scenario", "workloads/client", "workloads/target"}},
 	{"workloads", patterns{"env/...", "sim/...", "broker/...", "faults/...", "linearizability/...", "scenarios"}},
 
-	// Reports read result directories. What a document looks like has nothing
-	// to do with Weir; comparisons run what they compare.
+	// Reports read result directories and documents; they run nothing.
 	{"reports/drawing", nil},
-	{"reports/document", patterns{"reports/drawing"}},
-	{"reports/campaign", patterns{"workloads/campaign", "workloads/explore", "reports/document"}},
-	{"reports/regress", patterns{"env/...", "broker/...", "workloads/...", "linearizability", "reports/document"}},
-	{"reports/compare", patterns{"env", "sim/...", "faults", "workloads/...", "linearizability", "reports/document"}},
-	{"reports/published", patterns{"env", "sim/...", "faults", "workloads/...", "linearizability", "reports/document"}},
-	{"reports/versus", patterns{"env", "sim/...", "faults", "workloads/...", "linearizability", "reports/document"}},
+	{"reports/render", patterns{"reports/drawing", "workloads/experiment/document"}},
+	{"reports/campaign", patterns{"workloads/campaign", "workloads/explore", "workloads/experiment/document", "reports/render"}},
 	{"reports/results", patterns{"env", "sim/...", "workloads/...", "reports/..."}},
 	{"reports/rundir", patterns{"env", "faults", "linearizability/...", "workloads/...", "reports"}},
 	{"reports", patterns{"linearizability/...", "reports/drawing"}},

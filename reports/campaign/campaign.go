@@ -11,8 +11,9 @@ import (
 	"strings"
 	"time"
 
-	"github.com/weirlab/weir/reports/document"
+	"github.com/weirlab/weir/reports/render"
 	"github.com/weirlab/weir/workloads/campaign"
+	"github.com/weirlab/weir/workloads/experiment/document"
 	"github.com/weirlab/weir/workloads/explore"
 )
 
@@ -27,7 +28,7 @@ const (
 func Write(dir string, m *campaign.Merged) error {
 	d := Document(m)
 	var page, markdown bytes.Buffer
-	if err := errors.Join(d.HTML(&page), d.Markdown(&markdown, "")); err != nil {
+	if err := errors.Join(render.HTML(&page, d), render.Markdown(&markdown, d, "")); err != nil {
 		return err
 	}
 	xml, err := JUnit(m)

@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/weirlab/weir/reports/internal/browsertest"
+	"github.com/weirlab/weir/reports/render"
 	"github.com/weirlab/weir/workloads/campaign"
 )
 
@@ -53,7 +54,7 @@ func TestACampaignSaysWhichStatesWereNeverReached(t *testing.T) {
 	said := Summary(m)
 	require.Contains(t, said, "3 states reached; of ")
 	var page bytes.Buffer
-	require.NoError(t, Document(m).HTML(&page))
+	require.NoError(t, render.HTML(&page, Document(m)))
 	require.Contains(t, page.String(), "3 states reached; of ")
 	require.Contains(t, page.String(), "storage/retain-more, storage/seal-late", "points that never fired")
 	require.NotContains(t, page.String(), "storage/roll-early")
@@ -108,7 +109,7 @@ func TestTheHistorySaysWhatIsNewAndWhatIsGone(t *testing.T) {
 	other.Exit, other.Signature = 4, "K10: never healed"
 	d := History(nights)
 	var page bytes.Buffer
-	require.NoError(t, d.HTML(&page))
+	require.NoError(t, render.HTML(&page, d))
 	states := map[string]string{}
 	for _, row := range d.Sections[1].Tables[0].Rows {
 		states[row[0].Text] = row[6].Text

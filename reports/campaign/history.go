@@ -11,8 +11,9 @@ import (
 	"slices"
 	"time"
 
-	"github.com/weirlab/weir/reports/document"
+	"github.com/weirlab/weir/reports/render"
 	"github.com/weirlab/weir/workloads/campaign"
+	"github.com/weirlab/weir/workloads/experiment/document"
 )
 
 // RecordsFile is the history for machines: a JSON array with an entry per
@@ -62,7 +63,7 @@ func (n Night) perHour() float64 {
 // WriteHistory writes the page of campaigns over time, and its records.
 func WriteHistory(dir string, nights []Night) error {
 	var page bytes.Buffer
-	if err := History(nights).HTML(&page); err != nil {
+	if err := render.HTML(&page, History(nights)); err != nil {
 		return err
 	}
 	records, err := json.MarshalIndent(records(nights), "", " ")

@@ -8,8 +8,8 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/weirlab/weir/reports/document"
 	"github.com/weirlab/weir/reports/drawing"
+	"github.com/weirlab/weir/workloads/experiment/document"
 )
 
 // benchLine is one result of a Go benchmark.

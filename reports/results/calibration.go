@@ -6,11 +6,11 @@ import (
 	"time"
 
 	"github.com/weirlab/weir/env"
-	"github.com/weirlab/weir/reports/document"
 	"github.com/weirlab/weir/reports/drawing"
 	"github.com/weirlab/weir/sim"
 	"github.com/weirlab/weir/sim/machine"
 	"github.com/weirlab/weir/workloads/calibrate"
+	"github.com/weirlab/weir/workloads/experiment/document"
 )
 
 // Calibration is what weir calibrate found as a document.

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"time"
 	"unicode"
+
+	"github.com/weirlab/weir/reports/render"
 )
 
 // Markdown is RESULTS.md.
@@ -33,7 +35,7 @@ func Markdown(parts []*Part) (string, error) {
 			p("[Bug by bug](%s/%s)\n", FigureDir, page)
 			continue
 		}
-		if err := part.shown().MarkdownBelow(&b, FigureDir, 2); err != nil {
+		if err := render.MarkdownBelow(&b, part.shown(), FigureDir, 2); err != nil {
 			return "", fmt.Errorf("part %s: %w", part.Name, err)
 		}
 	}
@@ -51,7 +53,7 @@ func Markdown(parts []*Part) (string, error) {
 // pageTo writes the part's own page.
 func (p *Part) pageTo(b *strings.Builder) error {
 	fmt.Fprintf(b, "<!-- Written by weir results from %s. Do not edit: run it again. -->\n\n", DataDir)
-	return p.shown().MarkdownBelow(b, ".", 1)
+	return render.MarkdownBelow(b, p.shown(), ".", 1)
 }
 
 // short is a commit with as many digits as people read, keeping "-dirty".

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/weirlab/weir/reports/document"
+	"github.com/weirlab/weir/workloads/experiment/document"
 	"github.com/weirlab/weir/workloads/mutants"
 )
 

@@ -12,7 +12,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/weirlab/weir/reports/document"
+	"github.com/weirlab/weir/reports/render"
+	"github.com/weirlab/weir/workloads/experiment/document"
 )
 
 // Schema is the value of Part.Schema that this version writes and reads.
@@ -148,7 +149,7 @@ func Render(root string) ([]string, error) {
 			}
 			files = append(files, path.Join(FigureDir, page))
 		}
-		names, err := p.shown().WriteFigures(dir)
+		names, err := render.WriteFigures(dir, p.shown())
 		if err != nil {
 			return nil, fmt.Errorf("part %s: %w", p.Name, err)
 		}

@@ -11,11 +11,12 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/weirlab/weir/reports/document"
 	"github.com/weirlab/weir/reports/internal/browsertest"
+	"github.com/weirlab/weir/reports/render"
 	"github.com/weirlab/weir/sim"
 	"github.com/weirlab/weir/sim/machine"
 	"github.com/weirlab/weir/workloads/calibrate"
+	"github.com/weirlab/weir/workloads/experiment/document"
 	"github.com/weirlab/weir/workloads/mutants"
 	"github.com/weirlab/weir/workloads/scenario"
 )
@@ -133,7 +134,7 @@ func TestCommittedResultsInABrowser(t *testing.T) {
 	for _, p := range parts {
 		t.Run(p.Name, func(t *testing.T) {
 			var page strings.Builder
-			require.NoError(t, p.Document.HTML(&page))
+			require.NoError(t, render.HTML(&page, p.Document))
 			require.Contains(t, browsertest.Open(t, page.String()), p.Document.Sections[0].Title)
 		})
 	}
@@ -160,7 +161,7 @@ func TestCalibrationDocument(t *testing.T) {
 	require.Equal(t, "2 cores of a processor: an append of 4 KiB is durable after 1 ms (p50) or 5 ms (p99); a task that waited runs 50 µs after what it waited for (p50).", d.Summary[0])
 	require.Len(t, d.Sections[0].Figures, 2)
 	require.Len(t, d.Sections[0].Figures[0].Series, 1, "a single point is no curve")
-	_, err := d.WriteDir(t.TempDir(), "calibrate")
+	_, err := render.WriteDir(t.TempDir(), "calibrate", d)
 	require.NoError(t, err)
 }
 

@@ -1,0 +1,361 @@
+package published
+
+import (
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/weirlab/weir/workloads/experiment/document"
+)
+
+// Targets of a comparison, as fractions.
+const (
+	throughputTarget = 0.15 // median
+	latencyMiss      = 0.35 // an error beyond this is marked
+)
+
+// Document is the comparison for readers.
+func (r *Result) Document() *document.Document {
+	d := &document.Document{
+		Title:    "Published Kafka runs, simulated",
+		Subtitle: "OpenMessaging Benchmark runs of Confluent (August 2020) and StreamNative (October 2020) on three i3en.2xlarge, against Weir's simulation of them",
+		Summary:  r.summary(),
+	}
+	d.Sections = append(d.Sections, r.throughputSection(), r.latencySection(), r.saturatedSection(), r.labsSection(), physicsSection(r.Rows), r.missesSection(), r.modelSection())
+	d.Provenance = r.sources()
+	return d
+}
+
+func percent(e float64) string { return fmt.Sprintf("%+.0f%%", 100*e) }
+
+func (r *Result) summary() []string {
+	var lines []string
+	if median, n := r.MedianThroughputError(Many); n > 0 {
+		held, heldOut := r.MedianThroughputError(Many, HeldOut)
+		lines = append(lines, fmt.Sprintf("Maximum throughput over 100 partitions: the median error is %.1f%% over %d rows, %.1f%% over the %d that the processor costs were not fitted on; the target is %.0f%%.",
+			100*median, n, 100*held, heldOut, 100*throughputTarget))
+	}
+	one := func(x *RowResult) bool { return x.Row.Partitions == 1 }
+	if median, n := r.MedianThroughputError(one, HeldOut); n > 0 {
+		all, rows := r.MedianThroughputError()
+		lines = append(lines, fmt.Sprintf("With StreamNative's rows of a single partition, of which %d are held out (median error %.1f%%), it is %.1f%% over %d rows.", n, 100*median, 100*all, rows))
+	}
+	if p50, n := r.MedianLatencyError(Publish, 50); n > 0 {
+		held, heldOut := r.MedianLatencyError(Publish, 50, HeldOut)
+		p99, _ := r.MedianLatencyError(Publish, 99)
+		lines = append(lines, fmt.Sprintf("Publish latency at 200,000 records/s: the median error of the 50th percentile is %.0f%% over %d rows (%.0f%% over the %d held out), of the 99th %.0f%%.", 100*p50, n, 100*held, heldOut, 100*p99))
+	}
+	if low, high, n := r.labSpread(); n > 0 {
+		lines = append(lines, fmt.Sprintf("Between the two labs, \"the same\" test differs by %.0f%% to %.0f%% in maximum throughput or median publish latency.", 100*low, 100*high))
+	}
+	return lines
+}
+
+// labSpread is the least and the most that the labs differ over their pairs.
+func (r *Result) labSpread() (low, high float64, pairs int) {
+	low = math.Inf(1)
+	for _, p := range r.Pairs() {
+		d := math.Abs(p.published())
+		low, high = min(low, d), max(high, d)
+		pairs++
+	}
+	return low, high, pairs
+}
+
+// published is how far StreamNative's figure is from Confluent's: throughput
+// if saturated, else the median publish latency.
+func (p Pair) published() float64 {
+	if p.Confluent.Row.Saturated() {
+		return relative(p.StreamNative.Row.AckedPerSecond, p.Confluent.Row.AckedPerSecond)
+	}
+	a, _ := p.Confluent.Row.Publish.P(50)
+	b, _ := p.StreamNative.Row.Publish.P(50)
+	return relative(float64(b), float64(a))
+}
+
+// simulated is the same of the simulations.
+func (p Pair) simulated() (float64, bool) {
+	a, b := p.Confluent.Measurement, p.StreamNative.Measurement
+	switch {
+	case a == nil || b == nil:
+		return 0, false
+	case p.Confluent.Row.Saturated():
+		return relative(b.AckedPerSecond, a.AckedPerSecond), true
+	default:
+		return relative(float64(b.ProduceUncorrected.P(50)), float64(a.ProduceUncorrected.P(50))), true
+	}
+}
+
+func (r *RowResult) role() document.Cell {
+	if r.Fitted {
+		return document.Words("fitted").Marked(document.Neutral)
+	}
+	return document.Words("held out")
+}
+
+func errorCell(e float64, ok bool, miss float64) document.Cell {
+	if !ok {
+		return document.Words("–").Marked(document.Neutral)
+	}
+	c := document.Quantity(100*e, "%", percent(e))
+	if math.Abs(e) > miss {
+		return c.Marked(document.Bad)
+	}
+	return c.Marked(document.Good)
+}
+
+func mibCell(recordsPerSecond float64, recordBytes int64) document.Cell {
+	v := recordsPerSecond * float64(recordBytes) / mib
+	return document.Quantity(v, "MiB/s", fmt.Sprintf("%.0f", v))
+}
+
+func millisCell(d time.Duration) document.Cell {
+	ms := float64(d) / float64(time.Millisecond)
+	text := fmt.Sprintf("%.2f", ms)
+	switch {
+	case ms >= 100:
+		text = fmt.Sprintf("%.0f", ms)
+	case ms >= 10:
+		text = fmt.Sprintf("%.1f", ms)
+	}
+	return document.Quantity(ms, "ms", text)
+}
+
+func (r *Result) throughputSection() document.Section {
+	t := document.Table{
+		Name: "published-throughput", Title: "Maximum throughput",
+		Columns: []document.Column{
+			{Name: "Row"}, {Name: "Role"}, {Name: "Published", Unit: "MiB/s", Number: true}, {Name: "Simulated", Unit: "MiB/s", Number: true},
+			{Name: "Error", Number: true}, {Name: "Ruled by, from its figures"}, {Name: "Busiest in the simulation"},
+		},
+		Notes: []string{fmt.Sprintf("MiB/s of record values, as OMB counts. An error is marked beyond %.0f%%.", 100*throughputTarget)},
+	}
+	var names []string
+	var published, simulated []float64
+	for i := range r.Rows {
+		x := &r.Rows[i]
+		if !x.Row.Saturated() {
+			continue
+		}
+		cells := []document.Cell{document.Words(x.Row.Name()), x.role(), mibCell(x.Row.AckedPerSecond, x.Row.RecordBytes)}
+		e, ok := x.ThroughputError()
+		if ok {
+			cells = append(cells, mibCell(x.Measurement.AckedPerSecond, x.Row.RecordBytes), errorCell(e, ok, throughputTarget),
+				document.Words(x.Row.Rules()), document.Words(busiest(x.Measurement.Machines)))
+			names = append(names, x.Row.Name())
+			published = append(published, x.Row.MiBPerSecond())
+			simulated = append(simulated, x.Measurement.AckedPerSecond*float64(x.Row.RecordBytes)/mib)
+		} else {
+			cells = append(cells, document.Words("failed").Marked(document.Bad), errorCell(0, false, 0), document.Words(x.Row.Rules()), document.Words(x.Error))
+		}
+		t.Rows = append(t.Rows, cells)
+	}
+	s := document.Section{
+		Title: "Maximum throughput",
+		Text: []string{
+			"With replication factor 3 on three brokers every broker writes every byte. The two disks of a broker take 654 MB/s together (dd), which is 624 MiB/s.",
+		},
+		Tables: []document.Table{t},
+	}
+	if len(names) > 0 {
+		s.Figures = append(s.Figures, document.Figure{
+			Name: "published-throughput", Title: "Maximum throughput, published and simulated", Kind: document.Bars,
+			X: document.Axis{Label: "run", Categories: names}, Y: document.Axis{Label: "acknowledged record values", Unit: "MiB/s"},
+			Series: []document.Series{
+				{Name: "published", Basis: document.Published, Y: published},
+				{Name: "simulated", Basis: document.Simulated, Y: simulated},
+			},
+			Basis: document.Compared, Model: r.model(), Validated: r.validated(),
+		})
+	}
+	return s
+}
+
+// latencyTable has a line for every row and kind of latency.
+func (r *Result) latencyTable(name, title string, of Selection) document.Table {
+	t := document.Table{
+		Name: name, Title: title,
+		Columns: []document.Column{{Name: "Row"}, {Name: "Role"}, {Name: "Latency"}, {Name: "Of"}},
+		Notes:   []string{fmt.Sprintf("ms. An error is marked beyond %.0f%%.", 100*latencyMiss)},
+	}
+	for _, p := range Percentiles() {
+		t.Columns = append(t.Columns, document.Column{Name: fmt.Sprintf("p%v", p), Unit: "ms", Number: true})
+	}
+	for i := range r.Rows {
+		x := &r.Rows[i]
+		if !of(x) {
+			continue
+		}
+		for _, kind := range []LatencyKind{Publish, EndToEnd} {
+			head := func(what string) []document.Cell {
+				return []document.Cell{document.Words(x.Row.Name()), x.role(), document.Words(string(kind)), document.Words(what)}
+			}
+			was, is, off := head("published"), head("simulated"), head("error")
+			for _, p := range Percentiles() {
+				a, b, e, ok := x.LatencyError(kind, p)
+				was = append(was, millisCell(a))
+				if ok {
+					is = append(is, millisCell(b))
+				} else {
+					is = append(is, document.Words("–").Marked(document.Neutral))
+				}
+				off = append(off, errorCell(e, ok, latencyMiss))
+			}
+			t.Rows = append(t.Rows, was, is, off)
+		}
+	}
+	return t
+}
+
+func (r *Result) latencySection() document.Section {
+	modest := func(x *RowResult) bool { return !x.Row.Saturated() }
+	s := document.Section{
+		Title: "Latency at 200,000 records/s",
+		Text: []string{
+			"A third of what the disks take: what rules here are round trips, linger.ms, the write to the page cache and, with flush.messages=1, the wait for the disk.",
+			"Publish latency counts from the hand-over to the producer, as OMB of 2020 does. End-to-end latency of some published rows is in whole milliseconds.",
+		},
+		Tables: []document.Table{r.latencyTable("published-latency", "Latency at 200,000 records/s", modest)},
+	}
+	for i := range r.Rows {
+		if x := &r.Rows[i]; modest(x) {
+			s.Figures = append(s.Figures, r.percentiles(x)...)
+		}
+	}
+	return s
+}
+
+func (r *Result) saturatedSection() document.Section {
+	s := document.Section{
+		Title: "Latency of saturated clusters",
+		Text: []string{
+			"The latency of a saturated cluster is the length of its queues: its mean is buffer.memory over throughput whatever the brokers do (see the arithmetic below). How it is spread around that mean is what the simulation can be asked.",
+			"Runs of minutes let consumers and followers fall behind by seconds; the few seconds simulated cannot show that.",
+		},
+		Tables: []document.Table{r.latencyTable("published-saturated", "Latency of saturated clusters", func(x *RowResult) bool { return x.Row.Saturated() })},
+	}
+	for i := range r.Rows {
+		if x := &r.Rows[i]; x.Row.Saturated() && Many(x) {
+			s.Figures = append(s.Figures, r.percentiles(x)...)
+		}
+	}
+	return s
+}
+
+// percentiles is the figure of a row's latencies, none if it failed.
+func (r *Result) percentiles(x *RowResult) []document.Figure {
+	if x.Measurement == nil {
+		return nil
+	}
+	f := document.Figure{
+		Name: "published-latency-" + x.Row.Slug(), Title: x.Row.Name(), Kind: document.Percentiles, Half: true,
+		X: document.Axis{Label: "percentile", Unit: "%"}, Y: document.Axis{Label: "latency", Unit: "ms", Log: true},
+		Basis: document.Compared, Model: r.model(), Validated: r.validated(),
+	}
+	if x.Fitted {
+		f.Note = "One of the rows that the processor costs were fitted on."
+	}
+	for i, kind := range []LatencyKind{Publish, EndToEnd} {
+		from, d := x.latencies(kind)
+		was := document.Series{Name: string(kind) + ", published", Basis: document.Published, Color: i + 1}
+		is := document.Series{Name: string(kind) + ", simulated", Basis: document.Simulated, Color: i + 1}
+		for _, q := range from.Quantiles {
+			// What follows is of single hiccups in minutes, and a few seconds
+			// cannot have it.
+			if q.Percentile > 99.9 {
+				break
+			}
+			was.X = append(was.X, q.Percentile)
+			was.Y = append(was.Y, float64(q.Latency)/float64(time.Millisecond))
+			if d.Count() > 0 {
+				is.X = append(is.X, q.Percentile)
+				is.Y = append(is.Y, float64(d.P(q.Percentile))/float64(time.Millisecond))
+			}
+		}
+		f.Series = append(f.Series, was)
+		if len(is.X) > 0 {
+			f.Series = append(f.Series, is)
+		}
+	}
+	return []document.Figure{f}
+}
+
+func (r *Result) labsSection() document.Section {
+	t := document.Table{
+		Name: "published-labs", Title: "The same test, two labs",
+		Columns: []document.Column{
+			{Name: "Test"}, {Name: "Figure"}, {Name: "Confluent", Number: true}, {Name: "StreamNative", Number: true}, {Name: "StreamNative against Confluent", Number: true},
+			{Name: "The same, simulated", Number: true}, {Name: "Error Confluent", Number: true}, {Name: "Error StreamNative", Number: true},
+		},
+		Notes: []string{"Both labs: three i3en.2xlarge, 100 partitions, acks=all, 1 KiB records. Confluent: 4 producers and consumers; throughput with linger 10 ms. StreamNative: 2 producers and consumers, linger 1 ms, batches of 1 MiB."},
+	}
+	for _, p := range r.Pairs() {
+		cells := []document.Cell{document.Words(p.What)}
+		var errs [2]document.Cell
+		for i, x := range []*RowResult{p.Confluent, p.StreamNative} {
+			if p.Confluent.Row.Saturated() {
+				e, ok := x.ThroughputError()
+				errs[i] = errorCell(e, ok, throughputTarget)
+			} else {
+				_, _, e, ok := x.LatencyError(Publish, 50)
+				errs[i] = errorCell(e, ok, latencyMiss)
+			}
+		}
+		if p.Confluent.Row.Saturated() {
+			cells = append(cells, document.Words("MiB/s"), mibCell(p.Confluent.Row.AckedPerSecond, p.Confluent.Row.RecordBytes),
+				mibCell(p.StreamNative.Row.AckedPerSecond, p.StreamNative.Row.RecordBytes))
+		} else {
+			a, _ := p.Confluent.Row.Publish.P(50)
+			b, _ := p.StreamNative.Row.Publish.P(50)
+			cells = append(cells, document.Words("publish p50, ms"), millisCell(a), millisCell(b))
+		}
+		spread := p.published()
+		cells = append(cells, document.Quantity(100*spread, "%", percent(spread)))
+		if e, ok := p.simulated(); ok {
+			cells = append(cells, document.Quantity(100*e, "%", percent(e)))
+		} else {
+			cells = append(cells, document.Words("–"))
+		}
+		t.Rows = append(t.Rows, append(cells, errs[:]...))
+	}
+	return document.Section{
+		Title:  "Two labs, one test",
+		Text:   []string{"How far apart two real measurements of nominally the same thing are is the measure for how close a simulation can be asked to come."},
+		Tables: []document.Table{t},
+	}
+}
+
+func physicsSection(rows []RowResult) document.Section {
+	t := document.Table{
+		Name: "published-arithmetic", Title: "What the publications say by themselves",
+		Columns: []document.Column{
+			{Name: "Row"}, {Name: "Throughput", Unit: "MiB/s", Number: true}, {Name: "Of the disks", Number: true},
+			{Name: "Mean publish latency", Unit: "ms", Number: true}, {Name: "buffer.memory over throughput", Unit: "ms", Number: true},
+			{Name: "Full pipeline over throughput", Unit: "ms", Number: true}, {Name: "So it is ruled by"},
+		},
+		Notes: []string{
+			"buffer.memory over throughput: the latency that 32 MiB of buffered records per producer make, if all of it is full (Little's law).",
+			"Full pipeline over throughput: how long a produce request takes if five of 1 MiB are under way from every producer to every leader.",
+		},
+	}
+	for i := range rows {
+		row := &rows[i].Row
+		if !row.Saturated() {
+			continue
+		}
+		p := row.Physics()
+		t.Rows = append(t.Rows, []document.Cell{
+			document.Words(row.Name()), mibCell(row.AckedPerSecond, row.RecordBytes),
+			document.Quantity(100*p.DiskUse, "%", fmt.Sprintf("%.0f%%", 100*p.DiskUse)),
+			millisCell(row.Publish.Mean), millisCell(p.Buffered), millisCell(p.UnderWay), document.Words(row.Rules()),
+		})
+	}
+	return document.Section{
+		Title: "What the publications say by themselves",
+		Text: []string{
+			"Arithmetic on the published figures; nothing here is simulated. In every saturated row the mean publish latency is what full buffers make.",
+			"The rows with acks=1, and Confluent's four producers, use the disks to more than nine tenths. StreamNative's two producers with acks=all do not: with 30 MiB in flight they are ruled by how long a request takes.",
+		},
+		Tables: []document.Table{t},
+	}
+}

@@ -1,0 +1,191 @@
+package published
+
+import (
+	"bytes"
+	"encoding/json"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/weirlab/weir/sim/machine"
+	"github.com/weirlab/weir/workloads/experiment/document"
+	"github.com/weirlab/weir/workloads/measure"
+	"github.com/weirlab/weir/workloads/scenario"
+	"github.com/weirlab/weir/workloads/target"
+	simtarget "github.com/weirlab/weir/workloads/target/sim"
+)
+
+// asPublished is a result whose simulation came out as published, times a
+// factor.
+func asPublished(t *testing.T, factor float64) *Result {
+	t.Helper()
+	costs, err := machine.CostTable(CostTable)
+	require.NoError(t, err)
+	r := &Result{Schema: Schema, Seed: 7, Costs: costs, Fitted: Fitted()}
+	for _, row := range rows(t) {
+		m := &measure.Measurement{
+			AckedPerSecond: factor * row.AckedPerSecond,
+			Machines:       []target.Usage{{Name: "broker-1", Limits: []target.LimitUse{{Name: "disk bandwidth", Used: 9, PerSecond: 10}}}},
+			Models:         []simtarget.Model{{What: "disk latency", Name: "x", Source: "assumption: a table"}},
+		}
+		fill(&m.ProduceUncorrected, row.Publish, factor)
+		fill(&m.EndToEnd, row.EndToEnd, factor)
+		x := RowResult{Row: row, Measurement: m}
+		for _, id := range Fitted() {
+			x.Fitted = x.Fitted || id == row.ID
+		}
+		r.Rows = append(r.Rows, x)
+	}
+	return r
+}
+
+// fill puts a value for every hundred-thousandth of a distribution.
+func fill(d *measure.Distribution, l Latencies, factor float64) {
+	var done int64
+	for _, q := range l.Quantiles {
+		upTo := int64(q.Percentile * 1000)
+		d.Record(time.Duration(factor*float64(q.Latency)), upTo-done)
+		done = upTo
+	}
+}
+
+func TestErrorsAreRelativeToThePublication(t *testing.T) {
+	r := asPublished(t, 1)
+	median, n := r.MedianThroughputError()
+	assert.Equal(t, 10, n)
+	assert.Zero(t, median)
+	for i := range r.Rows {
+		for _, p := range Percentiles() {
+			_, _, e, ok := r.Rows[i].LatencyError(Publish, p)
+			require.True(t, ok)
+			assert.InDelta(t, 0, e, 0.02, "%s p%v", r.Rows[i].Row.Slug(), p)
+		}
+	}
+
+	r = asPublished(t, 1.2)
+	median, n = r.MedianThroughputError(Many, HeldOut)
+	assert.Equal(t, 6, n, "the rows of 100 partitions; none is fitted")
+	assert.InDelta(t, 0.2, median, 1e-9)
+	median, n = r.MedianLatencyError(EndToEnd, 99)
+	assert.Equal(t, 6, n)
+	assert.InDelta(t, 0.2, median, 0.02)
+}
+
+func TestPairsAreTheSameTestOfBothLabs(t *testing.T) {
+	pairs := asPublished(t, 1).Pairs()
+	require.Len(t, pairs, 4)
+	for _, p := range pairs {
+		s, ok := p.simulated()
+		assert.True(t, ok)
+		assert.InDelta(t, p.published(), s, 0.02, p.What)
+	}
+	low, high, _ := asPublished(t, 1).labSpread()
+	assert.Greater(t, low, 0.15)
+	assert.Less(t, high, 0.9)
+}
+
+func TestDocumentShowsEveryRowAndMarksWhatMisses(t *testing.T) {
+	good, bad := asPublished(t, 1).Document(), asPublished(t, 1.5).Document()
+	require.NoError(t, good.Check())
+	require.NoError(t, bad.Check())
+	marks := func(d *document.Document, m document.Mark) (n int) {
+		for _, s := range d.Sections {
+			for _, table := range s.Tables {
+				for _, cells := range table.Rows {
+					for _, c := range cells {
+						if c.Mark == m {
+							n++
+						}
+					}
+				}
+			}
+		}
+		return n
+	}
+	assert.Zero(t, marks(good, document.Bad))
+	assert.Greater(t, marks(bad, document.Bad), 16)
+
+	var text bytes.Buffer
+	require.NoError(t, good.JSON(&text))
+	for _, r := range rows(t) {
+		assert.Contains(t, text.String(), strings.ReplaceAll(r.Name(), "&", `\u0026`))
+	}
+	assert.Contains(t, text.String(), "Nothing is beyond its limit")
+}
+
+func TestRowThatFailsIsShown(t *testing.T) {
+	r := asPublished(t, 1)
+	r.Rows[2].Measurement, r.Rows[2].Error = nil, "the disk burst into flames"
+	d := r.Document()
+	require.NoError(t, d.Check())
+	var text bytes.Buffer
+	require.NoError(t, d.JSON(&text))
+	assert.Contains(t, text.String(), "the disk burst into flames")
+	_, n := r.MedianThroughputError()
+	assert.Equal(t, 9, n)
+}
+
+func TestResultSurvivesJSON(t *testing.T) {
+	r := asPublished(t, 1.1)
+	text, err := json.Marshal(r)
+	require.NoError(t, err)
+	var back Result
+	require.NoError(t, json.Unmarshal(text, &back))
+	again, err := json.Marshal(&back)
+	require.NoError(t, err)
+	assert.Equal(t, string(text), string(again))
+	a, _ := r.MedianLatencyError(Publish, 99)
+	b, _ := back.MedianLatencyError(Publish, 99)
+	assert.Equal(t, a, b)
+}
+
+func TestFittedRowsExistAndAreFew(t *testing.T) {
+	assert.LessOrEqual(t, len(Fitted()), 3)
+	for _, id := range Fitted() {
+		_, err := Select([]string{id})
+		require.NoError(t, err)
+	}
+}
+
+func TestFactorsChangeWhatTheyAreNamedFor(t *testing.T) {
+	shape := machine.Costs{Name: "shape", Operations: map[string]machine.Cost{
+		"request.produce": {CallNanos: 100, UnitPicos: 10}, "peer.request": {CallNanos: 100, UnitPicos: 10},
+	}}
+	costs := with(shape, []float64{5, 2, 3})
+	assert.Equal(t, machine.Cost{CallNanos: 200, UnitPicos: 50}, costs.Operations["request.produce"])
+	assert.Equal(t, machine.Cost{CallNanos: 300, UnitPicos: 50}, costs.Operations["peer.request"])
+	assert.Equal(t, int64(100), shape.Operations["peer.request"].CallNanos, "the shape stays as it was")
+}
+
+func TestSecantFindsTheFactorOfALinearFigure(t *testing.T) {
+	trials := 0
+	best, err := secant(1, func(f float64) (published, simulated float64, err error) {
+		trials++
+		return 100, 30 + 7*f, nil
+	})
+	require.NoError(t, err)
+	assert.InDelta(t, 10, best, 0.41)
+	assert.LessOrEqual(t, trials, 3)
+
+	best, err = secant(1, func(float64) (published, simulated float64, err error) { return 100, 30, nil })
+	require.NoError(t, err)
+	assert.InDelta(t, 1, best, 1e-9, "what no factor moves stays")
+}
+
+// Every row becomes a scenario that a file can hold.
+func TestScenariosAreExplicitAndValid(t *testing.T) {
+	for _, r := range rows(t) {
+		s := r.Scenario(scenario.Seed(1), CostTable, ThroughputWindows)
+		require.True(t, s.Explicit(), r.Slug())
+		text, err := s.YAML()
+		require.NoError(t, err)
+		back, err := scenario.Parse(r.Slug()+".yaml", text)
+		require.NoError(t, err)
+		assert.Equal(t, s, back)
+		assert.Equal(t, r.Fsync, s.Topic.Configs.Text("flush.messages", "") == "1")
+		assert.Equal(t, r.Saturated(), s.Load.Producers.Rate.IsZero())
+	}
+}
