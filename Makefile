@@ -77,11 +77,11 @@ apache-kafka: build ## brokers of Apache Kafka (Maven, JDK) killed and held KAFK
 		bin/weir run signals-lossy --seed $$seed --target apache-kafka; \
 	done
 
-# Their tests have Java or Kafka in their names, and apachekafka.ForTest in their files.
+# Their tests have Java or Kafka in their names, and import apachekafka.
 .PHONY: java
 java: ## Apache Kafka's clients, tools and brokers (Maven, JDK) against Weir; minutes
 	WEIR_JAVA=1 $(GO) test -v -count=1 -p 1 -timeout 20m -run 'Java|Kafka' \
-		$$(grep -rl 'apachekafka\.ForTest' --include='*_test.go' . | xargs -n 1 dirname | sort -u)
+		$$(grep -rl 'brokertest/apachekafka' --include='*_test.go' . | xargs -n 1 dirname | sort -u)
 
 .PHONY: bench
 bench: ## simulation speed

@@ -275,6 +275,13 @@ func TestWhatIsNotStableIsNotCleaned(t *testing.T) {
 func cleanable(t testing.TB) (*testEnv, *Log) {
 	e := newMemEnv(t)
 	l := mustOpen(t, e, cleanConfig)
+	makeCleanable(t, l)
+	e.runTasks()
+	require.GreaterOrEqual(t, len(l.segments), 4)
+	return e, l
+}
+
+func makeCleanable(t testing.TB, l *Log) {
 	for i := range 24 {
 		list := []Record{{TimestampMillis: int64(1000 + i), Key: fmt.Append(nil, "k", i%5), Value: fmt.Append(nil, i)}, {TimestampMillis: int64(1000 + i), Key: fmt.Append(nil, "t", i%3)}}
 		var err error
@@ -290,9 +297,6 @@ func cleanable(t testing.TB) (*testEnv, *Log) {
 		}
 		require.NoError(t, err)
 	}
-	e.runTasks()
-	require.GreaterOrEqual(t, len(l.segments), 4)
-	return e, l
 }
 
 func cleanAll(t testing.TB, l *Log, from, now int64) CleanResult {

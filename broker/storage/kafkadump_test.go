@@ -1,17 +1,16 @@
 package storage
 
 import (
-	"bytes"
-	"errors"
-	"os"
-	"os/exec"
+	"fmt"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/weirlab/weir/broker/brokertest/apachekafka"
+	"github.com/weirlab/weir/broker/brokertest/apachekafka/golden"
+	"github.com/weirlab/weir/broker/compression"
 )
 
 // frozenEnv is an Env whose clocks stand.
@@ -56,6 +55,11 @@ func writtenForKafka(t testing.TB) map[string][]byte {
 	for len(l.segments) == 1 {
 		write(data(-1, -1, -1, "to the end of the segment"), AppendOptions{})
 	}
+	return filesOf(t, e, l)
+}
+
+// filesOf are the files of the log of an environment that a golden directory has.
+func filesOf(t testing.TB, e *testEnv, l *Log) map[string][]byte {
 	e.runTasks()
 	require.NoError(t, l.Close())
 	files := map[string][]byte{}
@@ -67,42 +71,80 @@ func writtenForKafka(t testing.TB) map[string][]byte {
 	return files
 }
 
-// TestKafkaReadsTransactions holds the files of a log byte by byte in
-// testdata/kafka, with what kafka-dump-log of Apache Kafka 4.3.1 says of them. "make
-// java" asks the tool again; REWRITE=1 writes both anew.
-func TestKafkaReadsTransactions(t *testing.T) {
-	dir := filepath.Join("testdata", "kafka")
-	files := writtenForKafka(t)
-	rewrite := os.Getenv("REWRITE") != ""
-	var names []string
-	for _, name := range []string{
-		"00000000000000000000.log", "00000000000000000000.index", "00000000000000000000.timeindex", "00000000000000000000.txnindex", "00000000000000000015.snapshot",
-	} {
-		require.Contains(t, files, name)
-		if rewrite {
-			require.NoError(t, os.WriteFile(filepath.Join(dir, name), files[name], 0o644))
+// compressedForKafka are the files of a log with a batch in every codec.
+func compressedForKafka(t testing.TB) map[string][]byte {
+	e := newMemEnv(t)
+	l, _, err := Open(frozenEnv{e}, "d/log", Config{})
+	require.NoError(t, err)
+	for codec := compression.None; codec <= compression.Zstd; codec++ {
+		var records []Record
+		for i := range 3 {
+			records = append(records, Record{TimestampMillis: int64(1000 + i), Key: fmt.Append(nil, codec), Value: []byte(strings.Repeat("many times ", 4)),
+				Headers: []Header{{Key: "h", Value: []byte{byte(i)}}}})
 		}
-		want, err := os.ReadFile(filepath.Join(dir, name))
+		_, err := l.AppendLeader(compressed(codec, BuildBatch(nil, NoProducer(), records)), 0, AppendOptions{})
 		require.NoError(t, err)
-		require.Equal(t, want, files[name], name)
-		names = append(names, filepath.Join(dir, name))
 	}
-	t.Run("asked again", func(t *testing.T) {
-		kafka := apachekafka.ForTest(t)
-		var said bytes.Buffer
-		for _, name := range names {
-			cmd := kafka.Command("org.apache.kafka.tools.DumpLogSegments", "--print-data-log", "--deep-iteration", "--files", name)
-			cmd.Stdout = &said
-			var exit *exec.ExitError
-			if err := cmd.Run(); errors.As(err, &exit) {
-				t.Fatalf("%s: %v: %s", name, err, exit.Stderr)
-			}
-		}
-		if rewrite {
-			require.NoError(t, os.WriteFile(filepath.Join(dir, "dump.txt"), said.Bytes(), 0o644))
-		}
-		want, err := os.ReadFile(filepath.Join(dir, "dump.txt"))
+	return filesOf(t, e, l)
+}
+
+// compactedForKafka are the files of a log that was cleaned: with gaps between and
+// within batches, tombstones with their horizon, an empty batch that keeps its
+// producer's sequence, markers.
+func compactedForKafka(t testing.TB) map[string][]byte {
+	e := newMemEnv(t)
+	l, _, err := Open(frozenEnv{e}, "d/log", cleanConfig)
+	require.NoError(t, err)
+	makeCleanable(t, l)
+	o := NoProducer()
+	o.ProducerID, o.ProducerEpoch, o.BaseSequence = 77, 0, 0
+	for range 2 { // the second says again what the first has said
+		batch := BuildBatch(nil, o, []Record{{TimestampMillis: 1100, Key: []byte("k0"), Value: []byte("mine")}, {TimestampMillis: 1101, Key: []byte("y"), Value: []byte("kept")}})
+		_, err := l.AppendLeader(compressed(compression.Zstd, batch), 3, AppendOptions{})
 		require.NoError(t, err)
-		require.Equal(t, string(want), said.String())
-	})
+		o.ProducerID++
+	}
+	for segments := len(l.segments); len(l.segments) == segments; {
+		_, err := l.AppendLeader(BuildBatch(nil, NoProducer(), []Record{{TimestampMillis: 1102, Key: []byte("k0"), Value: []byte("last")}, {TimestampMillis: 1102, Key: []byte("z")}}), 3, AppendOptions{})
+		require.NoError(t, err)
+	}
+	e.runTasks()
+	require.NotZero(t, cleanAll(t, l, 0, 1200))
+	files := filesOf(t, e, l)
+	for name := range files { // cleaned and swapped away
+		if strings.Contains(name, ".deleted") || strings.Contains(name, ".cleaned") {
+			delete(files, name)
+		}
+	}
+	return files
+}
+
+// TestKafkaReadsLogs holds the files of logs and what kafka-dump-log of Apache Kafka
+// says of them.
+func TestKafkaReadsLogs(t *testing.T) {
+	for name, written := range map[string]func(testing.TB) map[string][]byte{
+		"transactions": writtenForKafka, "compressed": compressedForKafka, "compacted": compactedForKafka,
+	} {
+		t.Run(name, func(t *testing.T) { golden.Hold(t, filepath.Join("testdata", "kafka", name), written(t)) })
+	}
+}
+
+// Segments of a compacted topic have gaps, also where nothing beside them says so:
+// those of Apache Kafka have no log-state.
+func TestCleanedSegmentsAreKeptWithoutALogState(t *testing.T) {
+	e := newMemEnv(t)
+	require.NoError(t, e.FS().MkdirAll("d/log"))
+	for name, data := range compactedForKafka(t) {
+		f, err := e.FS().Create("d/log/" + name)
+		require.NoError(t, err)
+		_, err = f.WriteAt(data, 0)
+		require.NoError(t, err)
+		require.NoError(t, f.Close())
+	}
+	l, rec, err := Open(e, "d/log", cleanConfig)
+	require.NoError(t, err)
+	defer func() { require.NoError(t, l.Close()) }()
+	require.Empty(t, rec.TruncatedReason)
+	require.EqualValues(t, 58, l.EndOffset())
+	require.Equal(t, "kept", foldOf(t, l)["y"])
 }

@@ -157,7 +157,6 @@ func (o *opener) readState() error {
 	case errors.As(err, &corrupt):
 		o.rec.StateProblem = err.Error()
 		o.state = logState{}
-		o.gaps = o.cfg.CleanupPolicy&CleanupCompact != 0 // rather keep what may be whole
 	case !isMissing(err):
 		return err
 	}
@@ -237,6 +236,9 @@ func (o *opener) openSegments(bases []int64) error {
 	if !o.trusted {
 		if len(o.segments) > 0 {
 			o.state.logStart = o.segments[0].base
+			// Rather keep what may be whole: segments that Apache Kafka has cleaned
+			// come without a log-state too.
+			o.gaps = o.cfg.CleanupPolicy&CleanupCompact != 0
 		}
 		return nil
 	}

@@ -5,9 +5,6 @@ package local
 import (
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
-	"strings"
 
 	"github.com/weirlab/weir/broker/brokertest/apachekafka"
 	"github.com/weirlab/weir/broker/metadata"
@@ -33,42 +30,19 @@ func NewKafka(s *scenario.Scenario, o KafkaOptions, tell target.Listener) (targe
 	id := metadata.TopicID{byte(s.Seed), byte(s.Seed >> 8), 1}.String()
 	c, err := newCluster(s, o.Dir, tell, func(c *Cluster, i int, controllers []string, p *process) error {
 		c.name = "the target apache-kafka"
-		file := filepath.Join(o.Dir, p.name+".properties")
-		if err := os.WriteFile(file, []byte(kafkaProperties(s, i, c.addrs, controllers, p.dir)), 0o644); err != nil {
-			return err
+		node := apachekafka.Node{ID: i + 1, Addr: c.addrs[i], Controllers: controllers, Dir: p.dir}
+		for _, name := range s.Cluster.Properties.Names() {
+			node.Settings = append(node.Settings, name+"="+s.Cluster.Properties[name])
 		}
-		if err := o.Jars.Format(file, id); err != nil {
+		cmd, err := o.Jars.Prepare(node, id)
+		if err != nil {
 			return fmt.Errorf("target apache-kafka: %w", err)
 		}
-		p.args = o.Jars.Broker(file).Args
+		p.args = cmd.Args
 		return nil
 	})
 	if err != nil {
 		return nil, err
 	}
 	return c, nil
-}
-
-// kafkaProperties is server.properties of one broker.
-func kafkaProperties(s *scenario.Scenario, i int, addrs, controllers []string, dir string) string {
-	voters := make([]string, len(controllers))
-	for k, addr := range controllers {
-		voters[k] = fmt.Sprintf("%d@%s", k+1, addr)
-	}
-	lines := []string{
-		"process.roles=broker,controller",
-		fmt.Sprintf("node.id=%d", i+1),
-		"controller.quorum.voters=" + strings.Join(voters, ","),
-		"listeners=PLAINTEXT://" + addrs[i] + ",CONTROLLER://" + controllers[i],
-		"advertised.listeners=PLAINTEXT://" + addrs[i],
-		"controller.listener.names=CONTROLLER",
-		"listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
-		"log.dirs=" + filepath.Join(dir, "data"),
-		fmt.Sprintf("offsets.topic.replication.factor=%d", min(3, len(addrs))),
-		"auto.create.topics.enable=false",
-	}
-	for _, name := range s.Cluster.Properties.Names() {
-		lines = append(lines, name+"="+s.Cluster.Properties[name])
-	}
-	return strings.Join(lines, "\n") + "\n"
 }
