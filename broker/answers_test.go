@@ -56,8 +56,13 @@ func ordinaryRequests(topicID [16]byte, batch []byte) map[kmsg.Key][]kmsg.Reques
 			Partitions: []kmsg.TxnOffsetCommitRequestTopicPartition{{Metadata: kmsg.StringPtr("")}}}}})
 		add(&kmsg.AddPartitionsToTxnRequest{TransactionalID: "x", Topics: []kmsg.AddPartitionsToTxnRequestTopic{{Topic: name, Partitions: []int32{0}}},
 			Transactions: []kmsg.AddPartitionsToTxnRequestTransaction{{TransactionalID: "x", VerifyOnly: i == 0, Topics: []kmsg.AddPartitionsToTxnRequestTransactionTopic{{Topic: name, Partitions: []int32{0}}}}}})
+		add(&kmsg.AlterPartitionAssignmentsRequest{AllowReplicationFactorChange: true, Topics: []kmsg.AlterPartitionAssignmentsRequestTopic{{Topic: name,
+			Partitions: []kmsg.AlterPartitionAssignmentsRequestTopicPartition{{}, {Replicas: []int32{1}}}}}})
+		add(&kmsg.ListPartitionReassignmentsRequest{Topics: []kmsg.ListPartitionReassignmentsRequestTopic{{Topic: name, Partitions: []int32{0}}}})
 		add(&kmsg.ElectLeadersRequest{TimeoutMillis: 1000, Topics: []kmsg.ElectLeadersRequestTopic{{Topic: name, Partitions: []int32{0}}}})
 	}
+	add(&kmsg.ListPartitionReassignmentsRequest{})
+	add(&kmsg.AlterPartitionAssignmentsRequest{})
 	add(&kmsg.MetadataRequest{IncludeTopicAuthorizedOperations: true, IncludeClusterAuthorizedOperations: true})
 	add(&kmsg.OffsetFetchRequest{Group: "g", Groups: []kmsg.OffsetFetchRequestGroup{{Group: "g", MemberEpoch: -1}}})
 	add(&kmsg.DeleteTopicsRequest{TimeoutMillis: 1000, TopicNames: []string{"missing"}, Topics: []kmsg.DeleteTopicsRequestTopic{{Topic: kmsg.StringPtr("missing")}}})

@@ -53,6 +53,8 @@ func (b *Broker) apis() *protocol.Table {
 		needs(kmsg.ACLOperationDelete, group, onListeners(brokers, b.offsetDeleteAPI())),
 		needs(kmsg.ACLOperationAlter, cluster, onListeners(brokers|controllers, b.electLeadersAPI())),
 		needs(kmsg.ACLOperationAlterConfigs, topic, onListeners(brokers|controllers, b.incrementalAlterConfigsAPI())),
+		needs(kmsg.ACLOperationAlter, cluster, onListeners(brokers|controllers, b.alterPartitionReassignmentsAPI())),
+		needs(kmsg.ACLOperationDescribe, cluster, onListeners(brokers|controllers, large(b.listPartitionReassignmentsAPI()))),
 		needs(kmsg.ACLOperationClusterAction, cluster, onListeners(controllers, b.voteAPI())),
 		needs(kmsg.ACLOperationClusterAction, cluster, onListeners(controllers, b.beginQuorumEpochAPI())),
 		needs(kmsg.ACLOperationClusterAction, cluster, onListeners(controllers, b.endQuorumEpochAPI())),

@@ -64,7 +64,7 @@ func askedInCode(t *testing.T) map[string]int {
 
 // twice are the bugs that take two lines, since each line alone is made good by the
 // other, or since offsets are committed within transactions too.
-var twice = []string{"append-in-any-epoch", "bytes-of-a-later-epoch", "resume-leadership"}
+var twice = []string{"adding-counts-for-min-isr", "append-in-any-epoch", "bytes-of-a-later-epoch", "resume-leadership"}
 
 // redundant are rules of broker/replication that no bug leaves out alone.
 var redundant = []string{

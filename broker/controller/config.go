@@ -112,6 +112,8 @@ func APIs() []API {
 		{int16(kmsg.CreatePartitions), 0, 3},
 		{int16(kmsg.ElectLeaders), 0, 2},
 		{int16(kmsg.IncrementalAlterConfigs), 0, 1},
+		{int16(kmsg.AlterPartitionAssignments), 0, 1},
+		{int16(kmsg.ListPartitionReassignments), 0, 0},
 		{int16(kmsg.Vote), 0, 2},
 		{int16(kmsg.BeginQuorumEpoch), 0, 1},
 		{int16(kmsg.EndQuorumEpoch), 0, 1},

@@ -8,7 +8,7 @@
 //   - machine decides what a request changes: given an image of the cluster it
 //     writes records and an answer. It is pure, too: machine.go is the list of
 //     what it knows, one file a subject (brokers.go, topics.go, elect.go,
-//     alterpartition.go, configs.go, placement.go).
+//     alterpartition.go, reassign.go, configs.go, placement.go).
 //   - [Node] carries both on an env.Env: one task owns them and takes what
 //     happens from an inbox; a task per peer sends.
 //

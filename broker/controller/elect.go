@@ -37,20 +37,19 @@ func (m *machine) changePartition(t *txn, p *metadata.Partition, isr []int32, lo
 }
 
 // reviewPartition is changePartition for a partition of which more changes than
-// the in-sync replicas: next is p with those changes.
+// the in-sync replicas: next is p with those changes. A reassignment that is
+// complete with this ISR ends here.
 func (m *machine) reviewPartition(t *txn, p, next *metadata.Partition, isr []int32, lossy int32, mode election) {
 	img := t.img()
-	minISR := next.EffectiveMinISR()
+	next.ISR = inOrder(next.Replicas, isr)
+	completeReassignment(img, next)
 	if mode == keepLeader && m.topicValue(img, p.Topic, config.UncleanLeaderElection).Bool() {
 		mode = unclean
 	}
-	if planted.Is("eligible-for-ever") {
-		minISR = len(p.Replicas) + 1 // as if the ISR were never large enough again
-	}
-	next.ISR = inOrder(p.Replicas, isr)
+	enough := func() bool { return counted(next) >= next.EffectiveMinISR() && !planted.Is("eligible-for-ever") }
 	next.ELR = nil
-	if len(next.ISR) < minISR {
-		next.ELR = inOrder(p.Replicas, slices.DeleteFunc(slices.Concat(p.ELR, p.ISR), func(id int32) bool {
+	if !enough() {
+		next.ELR = inOrder(next.Replicas, slices.DeleteFunc(slices.Concat(p.ELR, p.ISR), func(id int32) bool {
 			return id == lossy || slices.Contains(next.ISR, id)
 		}))
 	}
@@ -66,10 +65,11 @@ func (m *machine) reviewPartition(t *txn, p, next *metadata.Partition, isr []int
 		next.ISR, next.ELR, next.Recovering = []int32{leader}, nil, true
 	case leader != metadata.NoLeader && !next.InISR(leader):
 		// From the ELR. Whoever is dropped from the ISR is as complete.
-		next.ELR = inOrder(p.Replicas, slices.DeleteFunc(slices.Concat(next.ELR, next.ISR), func(id int32) bool { return id == leader }))
+		next.ELR = inOrder(next.Replicas, slices.DeleteFunc(slices.Concat(next.ELR, next.ISR), func(id int32) bool { return id == leader }))
 		next.ISR = []int32{leader}
 	}
-	if len(next.ISR) >= minISR {
+	completeReassignment(img, next) // an election may have narrowed the ISR to the target
+	if enough() {
 		next.ELR = nil
 	}
 	next.Leader = leader
@@ -91,10 +91,11 @@ func (m *machine) writePartition(t *txn, p, next *metadata.Partition) {
 }
 
 // beginEpoch writes next as the partition epoch after p, in which nothing counts
-// any more that leaders propose from p.
+// any more that leaders propose from p. It begins a leader epoch too if the leader
+// is another one, or if a reassignment has taken replicas away or is complete.
 func (m *machine) beginEpoch(t *txn, p, next *metadata.Partition) {
 	next.PartitionEpoch = p.PartitionEpoch + 1
-	if next.Leader != p.Leader {
+	if next.Leader != p.Leader || endsMembership(p, next) {
 		next.LeaderEpoch = p.LeaderEpoch + 1
 	}
 	t.add(next.Record())
@@ -123,7 +124,8 @@ func electLeader(img *metadata.Image, p *metadata.Partition, mode election) (lea
 		return p.LastKnownELR[0], true
 	}
 	if mode == unclean || planted.Is("elect-anyone") {
-		for _, id := range p.Replicas {
+		// One that is only being added may have nothing at all.
+		for _, id := range slices.Concat(p.Origin(), p.AddingReplicas) {
 			if live(id) {
 				return id, true
 			}

@@ -69,6 +69,10 @@ func (m *machine) handle(now time.Duration, t *txn, req kmsg.Request) kmsg.Respo
 		return m.deleteTopics(t, req)
 	case *kmsg.CreatePartitionsRequest:
 		return m.createPartitions(t, req)
+	case *kmsg.AlterPartitionAssignmentsRequest:
+		return m.alterReassignments(t, req)
+	case *kmsg.ListPartitionReassignmentsRequest:
+		return m.listReassignments(t, req)
 	case *kmsg.ElectLeadersRequest:
 		return m.electLeaders(t, req)
 	case *kmsg.AlterConfigsRequest:

@@ -30,6 +30,10 @@ func IsRefusal(resp kmsg.Response) bool {
 		return resp.ErrorCode == code
 	case *kmsg.ElectLeadersResponse:
 		return resp.ErrorCode == code
+	case *kmsg.AlterPartitionAssignmentsResponse:
+		return resp.ErrorCode == code
+	case *kmsg.ListPartitionReassignmentsResponse:
+		return resp.ErrorCode == code
 	case *kmsg.CreateTopicsResponse:
 		return len(resp.Topics) > 0 && resp.Topics[0].ErrorCode == code
 	case *kmsg.DeleteTopicsResponse:
@@ -105,6 +109,22 @@ func Refuse(req kmsg.Request, err *kerr.Error, text string) kmsg.Response {
 			}
 			resp.Topics = append(resp.Topics, out)
 		}
+		return resp
+	case *kmsg.AlterPartitionAssignmentsResponse:
+		resp.ErrorCode, resp.ErrorMessage, resp.Topics = code, why, []kmsg.AlterPartitionAssignmentsResponseTopic{}
+		for _, t := range req.(*kmsg.AlterPartitionAssignmentsRequest).Topics {
+			out := kmsg.NewAlterPartitionAssignmentsResponseTopic()
+			out.Topic = t.Topic
+			for i := range t.Partitions {
+				p := kmsg.NewAlterPartitionAssignmentsResponseTopicPartition()
+				p.Partition, p.ErrorCode, p.ErrorMessage = t.Partitions[i].Partition, code, why
+				out.Partitions = append(out.Partitions, p)
+			}
+			resp.Topics = append(resp.Topics, out)
+		}
+		return resp
+	case *kmsg.ListPartitionReassignmentsResponse:
+		resp.ErrorCode, resp.ErrorMessage, resp.Topics = code, why, []kmsg.ListPartitionReassignmentsResponseTopic{}
 		return resp
 	case *kmsg.AlterConfigsResponse:
 		for _, r := range req.(*kmsg.AlterConfigsRequest).Resources {

@@ -362,7 +362,7 @@ func (m *machine) growTopic(t *txn, rt *kmsg.CreatePartitionsRequestTopic, valid
 	}
 	more := rt.Count - have
 	*budget -= int(more)
-	rf := len(topic.Partitions[0].Replicas)
+	rf := len(topic.Partitions[0].Target())
 	var replicas [][]int32
 	if len(rt.Assignment) > 0 {
 		if int(more) != len(rt.Assignment) {

@@ -135,12 +135,53 @@ type Partition struct {
 }
 
 // EffectiveMinISR is how many replicas must be in sync for anything to be
-// committed: all of them where MinISR is more, or unknown.
+// committed: all of them where MinISR is more, or unknown. Replicas that a
+// reassignment is adding are neither asked for nor counted (see [Partition.Counted]).
 func (p *Partition) EffectiveMinISR() int {
-	if p.MinISR < 1 || int(p.MinISR) > len(p.Replicas) {
-		return len(p.Replicas)
+	replicas := len(p.Replicas) - len(p.AddingReplicas)
+	if p.MinISR < 1 || int(p.MinISR) > replicas {
+		return replicas
 	}
 	return int(p.MinISR)
+}
+
+// Counted is how many of these members count for min.insync.replicas: all but
+// those that a reassignment is adding. A cancel takes them away at once, and
+// with them what only they had beside fewer others than were promised. (Kafka
+// counts them.)
+func (p *Partition) Counted(members []int32) int { return Counted(members, p.AddingReplicas) }
+
+// Counted is how many of the members of an ISR count for min.insync.replicas
+// while a reassignment adds these.
+func Counted(members, adding []int32) int {
+	n := 0
+	for _, id := range members {
+		if !slices.Contains(adding, id) {
+			n++
+		}
+	}
+	return n
+}
+
+// Reassigning reports whether a reassignment of the replicas is under way.
+func (p *Partition) Reassigning() bool {
+	return len(p.AddingReplicas) > 0 || len(p.RemovingReplicas) > 0
+}
+
+// Target are the replicas once the reassignment under way is complete.
+func (p *Partition) Target() []int32 { return except(p.Replicas, p.RemovingReplicas) }
+
+// Origin are the replicas that a cancel of the reassignment under way leaves.
+func (p *Partition) Origin() []int32 { return except(p.Replicas, p.AddingReplicas) }
+
+func except(all, some []int32) []int32 {
+	out := make([]int32, 0, len(all))
+	for _, id := range all {
+		if !slices.Contains(some, id) {
+			out = append(out, id)
+		}
+	}
+	return out
 }
 
 // TP is the partition's name.

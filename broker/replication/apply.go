@@ -109,7 +109,7 @@ func (m *Manager) update(image *metadata.Image, part *metadata.Partition) {
 	}
 	a := Assignment{
 		Leader: part.Leader, LeaderEpoch: part.LeaderEpoch, PartitionEpoch: part.PartitionEpoch,
-		Replicas: part.Replicas, ISR: part.ISR, MinISR: int32(part.EffectiveMinISR()),
+		Replicas: part.Replicas, Adding: part.AddingReplicas, ISR: part.ISR, MinISR: int32(part.EffectiveMinISR()),
 	}
 	for _, id := range part.Replicas {
 		if b := image.Broker(id); b != nil {

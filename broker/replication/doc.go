@@ -45,6 +45,10 @@
 // way; its members stay in the maximal ISR until the partition epoch has moved
 // on, to which the leader sees by proposing what there is.
 //
+// A replica that a reassignment adds is a follower like any other; it does not
+// count for min.insync.replicas before that is complete. One that is taken away
+// goes on until committed metadata has it no more, and then removes its log.
+//
 // # A fetch
 //
 // A fetch looks at its partitions, and again each time that one has grown, and

@@ -10,6 +10,7 @@ import (
 	"github.com/weirlab/weir/broker/metadata"
 	"github.com/weirlab/weir/broker/storage"
 	"github.com/weirlab/weir/env"
+	"github.com/weirlab/weir/env/planted"
 )
 
 // logTasks is how many logs are opened, closed or removed at a time. Each costs
@@ -124,7 +125,10 @@ func (m *Manager) removeGone(image *metadata.Image, delta metadata.Delta) {
 	var gone []*partition
 	for _, p := range m.suspects(delta) {
 		part := image.Partition(p.tp)
-		if part == nil || part.TopicID != p.topicID || !part.HasReplica(m.cfg.BrokerID) {
+		switch {
+		case part == nil || part.TopicID != p.topicID,
+			!part.HasReplica(m.cfg.BrokerID) && !planted.Is("unassigned-replica-stays"),
+			slices.Contains(part.RemovingReplicas, m.cfg.BrokerID) && planted.Is("remove-before-completion"):
 			gone = append(gone, p)
 		}
 	}

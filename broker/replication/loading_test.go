@@ -138,10 +138,7 @@ func TestLogsAreRemovedWhileMetadataMovesOn(t *testing.T) {
 	require.Zero(t, c.manager(1).Append(tps[0], batch("a"), -1, patient).ErrorCode)
 	g.set(true)
 
-	c.mu.Lock()
-	id := c.now().Topic("slow").ID
-	c.mu.Unlock()
-	c.publish(&metadata.RemoveTopicRecord{ID: id})
+	c.publish(&metadata.RemoveTopicRecord{ID: c.now().Topic("slow").ID})
 	require.Equal(t, kerr.UnknownTopicOrPartition.Code, c.manager(1).Append(tps[0], batch("a"), 1, 0).ErrorCode)
 	c.eventually("its files are being removed", func() bool { return g.count() > 0 })
 	tp := c.createTopic("orders", nil, 1)

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/weirlab/weir/broker/metadata"
 	"github.com/weirlab/weir/env/planted"
 )
 
@@ -46,6 +47,7 @@ type State struct {
 	epoch    int32 // leader epoch
 	version  int32 // partition epoch
 	replicas []int32
+	adding   []int32 // of replicas: a reassignment brings them
 	isr      []int32
 	minISR   int
 
@@ -107,6 +109,7 @@ type Assignment struct {
 	LeaderEpoch    int32
 	PartitionEpoch int32
 	Replicas       []int32
+	Adding         []int32 // those of Replicas that a reassignment is adding
 	ISR            []int32
 	MinISR         int32 // min.insync.replicas as of PartitionEpoch; more than there are replicas counts as all
 
@@ -220,7 +223,7 @@ func (s *State) Metadata(now time.Duration, a *Assignment, out []Output) []Outpu
 		s.log.Epoch = -1 // which asks the leader for no comparison
 	}
 	s.version, s.epoch, s.leader = a.PartitionEpoch, a.LeaderEpoch, a.Leader
-	s.replicas, s.isr = slices.Clone(a.Replicas), slices.Clone(a.ISR)
+	s.replicas, s.adding, s.isr = slices.Clone(a.Replicas), slices.Clone(a.Adding), slices.Clone(a.ISR)
 	s.pending, s.doubtful = nil, nil
 	if a.Leader == s.self {
 		return s.lead(now, a, newEpoch, oldISR, out)
@@ -281,8 +284,15 @@ func (s *State) Replicas() []int32 { return s.replicas }
 // MinISR is the effective min.insync.replicas.
 func (s *State) MinISR() int32 { return int32(s.minISR) }
 
-// BelowMinISR reports whether the committed ISR is too small for acks=all.
-func (s *State) BelowMinISR() bool { return len(s.isr) < s.minISR }
+// BelowMinISR reports whether the committed ISR is too small for acks=all. The
+// replicas that a reassignment is adding do not count: see metadata.Partition.Counted.
+func (s *State) BelowMinISR() bool {
+	counted := metadata.Counted(s.isr, s.adding)
+	if counted < len(s.isr) && planted.Is("adding-counts-for-min-isr") {
+		counted = len(s.isr)
+	}
+	return counted < s.minISR
+}
 
 // MaximalISR is every broker that may be in the ISR once the controller has
 // decided on all that was ever proposed from this partition epoch (KIP-497),
