@@ -281,24 +281,6 @@ func cleanable(t testing.TB) (*testEnv, *Log) {
 	return e, l
 }
 
-func makeCleanable(t testing.TB, l *Log) {
-	for i := range 24 {
-		list := []Record{{TimestampMillis: int64(1000 + i), Key: fmt.Append(nil, "k", i%5), Value: fmt.Append(nil, i)}, {TimestampMillis: int64(1000 + i), Key: fmt.Append(nil, "t", i%3)}}
-		var err error
-		switch i {
-		case 4, 9:
-			o := NoProducer()
-			o.ProducerID, o.ProducerEpoch, o.BaseSequence, o.Transactional = int64(i), 0, 0, true
-			_, err = l.AppendLeader(BuildBatch(nil, o, list), int32(i/8), inTxn)
-		case 6, 12:
-			_, err = l.AppendLeader(txnMarker(map[int]int64{6: 4, 12: 9}[i], 0, i == 6, 0), int32(i/8), marker)
-		default:
-			_, err = l.AppendLeader(BuildBatch(nil, NoProducer(), list), int32(i/8), AppendOptions{})
-		}
-		require.NoError(t, err)
-	}
-}
-
 func cleanAll(t testing.TB, l *Log, from, now int64) CleanResult {
 	what := l.Cleanable(from, l.EndOffset(), now)
 	res, err := l.Clean(CleanParams{FirstDirty: what.FirstDirty, UpTo: what.UpTo, NowWallMillis: now, RemoveBelow: math.MaxInt64, BufferBytes: 1 << 20, LoadPercent: 90})
