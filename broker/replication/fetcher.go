@@ -33,6 +33,7 @@ type fetcher struct {
 
 	// Of the task alone.
 	due      []*fetchTarget
+	leftOut  bool // others are due as well
 	req      kmsg.FetchRequest
 	failures int
 	resumeAt time.Duration // no request before, after failures
@@ -169,8 +170,9 @@ func (f *fetcher) next() bool {
 		}
 		switch {
 		case len(f.due) > 0:
-			// The others are due in the next request.
-			f.due = f.due[:f.m.lab.Fewer("replication/ask-fewer", int64(len(f.due)))]
+			n := f.m.lab.Fewer("replication/ask-fewer", int64(len(f.due)))
+			f.leftOut = n < int64(len(f.due))
+			f.due = f.due[:n]
 			return true
 		case earliest == env.Forever:
 			f.change.Wait()
@@ -191,6 +193,9 @@ func (f *fetcher) ask() bool {
 	f.req.ReplicaState.ID, f.req.ReplicaState.Epoch = cfg.BrokerID, f.m.deps.BrokerEpoch()
 	f.req.MaxWaitMillis = int32(cfg.ReplicaFetchWaitMax.Milliseconds())
 	f.req.MinBytes, f.req.MaxBytes = 1, cfg.ReplicaFetchAnswerBytes
+	if f.leftOut {
+		f.req.MaxWaitMillis = 0 // the others are not to wait for more in these
+	}
 	asked := f.due[:0]
 	for _, t := range f.due {
 		p := t.p
