@@ -179,7 +179,7 @@ func (c *court) hanging(p *partition) {
 			continue // it may yet end
 		}
 		told[r.ProducerID] = true
-		if loss := c.hangingLoss(p); loss != nil {
+		if loss := c.hangingLoss(p, r); loss != nil {
 			c.excused(p, r.Offset, loss.reason)
 			continue
 		}

@@ -127,7 +127,11 @@
 // read or passed over, which a marker of an epoch from before the loss rules out. After
 // it a coordinator may give out an epoch of a producer id again, which the answers to
 // InitProducerId show: then a broker takes what the second producer sends for retries
-// of the first, and a marker ends the transactions of both.
+// of the first, and a marker ends the transactions of both. What a loss has left
+// without an end holds up what is behind it: readers with read_committed, and a group
+// whose offsets it leaves pending, whose members never learn where to go on. Only a
+// loss since the transaction began, of its own coordinator or in that partition,
+// excuses that.
 //
 // # Excuses
 //

@@ -11,61 +11,75 @@ import (
 // conservation is K16: where transactions move amounts that add up to nothing, so
 // do those that read_committed has shown, when it has shown everything.
 func (c *court) conservation(context.Context) {
-	amounts := map[int64]*TransactOp{}
+	amounts := map[int64]int{} // the transaction that a value belongs to
 	moved := map[int64]int64{}
 	for i := range c.h.Transactions {
-		t := &c.h.Transactions[i]
-		for _, w := range t.Writes {
+		for _, w := range c.h.Transactions[i].Writes {
 			if w.Amount != 0 {
-				amounts[w.Value], moved[w.Value] = t, w.Amount
+				amounts[w.Value], moved[w.Value] = i, w.Amount
 			}
 		}
 	}
 	for _, topic := range c.h.Manifest.Conserved {
 		sum, last := int64(0), time.Duration(0)
-		balance := map[*TransactOp]int64{}
-		var parts []*partition
-		deletes, whole := false, true
+		balance := map[int]int64{}
+		var short []*partition // that no reader came to the end of
+		var first *partition
+		deletes := false
 		for _, p := range c.parts {
 			if p.tp.Topic != topic {
 				continue
 			}
-			parts = append(parts, p)
+			if first == nil {
+				first = p
+			}
 			deletes = deletes || p.topic.Deletes
 			shown, read := p.shown()
-			whole = whole && p.log.shownBetween(read, p.log.end(), true) == nil
+			if p.log.shownBetween(read, p.log.end(), true) != nil {
+				short = append(short, p)
+			}
 			for v, at := range shown {
 				c.cur.Inputs++
-				if t := amounts[v]; t != nil {
+				if i, moves := amounts[v]; moves {
 					sum += moved[v]
-					balance[t] += moved[v]
+					balance[i] += moved[v]
 					last = max(last, at)
 				}
 			}
 		}
-		if sum == 0 || len(parts) == 0 {
-			continue
-		}
-		if loss := c.lossOf(append(coordinators(c.parts, TransactionTopic), parts...), -1); loss != nil {
-			c.excused(parts[0], 0, loss.reason)
-			continue
-		}
-		if !whole {
-			c.giveUp("no consumer with read_committed came to the end of " + topic)
-			continue
-		}
-		if deletes {
-			c.giveUp(fmt.Sprintf("%s deletes records, so that its sum says nothing", topic))
+		if sum == 0 {
 			continue
 		}
 		var evidence []string
+		var loss *ruling
 		for i := range c.h.Transactions {
-			if t := &c.h.Transactions[i]; balance[t] != 0 && len(evidence) < c.o.MaxEvidence {
-				evidence = append(evidence, fmt.Sprintf("%s moved %+d of itself into view; it is %s", t.name(), balance[t], t.fate()))
+			t := &c.h.Transactions[i]
+			if balance[i] == 0 {
+				continue
+			}
+			if l := c.transactionLoss(t, c.transactions()[i]); l != nil {
+				sum, loss = sum-balance[i], l
+			} else if len(evidence) < c.o.MaxEvidence {
+				evidence = append(evidence, fmt.Sprintf("%s moved %+d of itself into view; it is %s", t.name(), balance[i], t.fate()))
 			}
 		}
-		c.found(parts[0], 0, None, last, fmt.Sprintf(
-			"what read_committed has shown of %s adds up to %+d, although every transaction moves as much out as in", topic, sum), evidence...)
+		stuck := len(short)
+		short = slices.DeleteFunc(short, func(p *partition) bool {
+			l := c.stuckLoss(p)
+			loss = cmp.Or(loss, l)
+			return l != nil
+		})
+		switch {
+		case sum == 0 || stuck > 0 && len(short) == 0:
+			c.excused(first, 0, loss.reason)
+		case len(short) > 0:
+			c.giveUp("no consumer with read_committed came to the end of " + short[0].tp.String())
+		case deletes:
+			c.giveUp(fmt.Sprintf("%s deletes records, so that its sum says nothing", topic))
+		default:
+			c.found(first, 0, None, last, fmt.Sprintf(
+				"what read_committed has shown of %s adds up to %+d, although every transaction moves as much out as in", topic, sum), evidence...)
+		}
 	}
 }
 
@@ -114,7 +128,7 @@ func (c *court) exactlyOnce(context.Context) {
 				}
 			}
 		}
-		state := append(coordinators(c.parts, TransactionTopic), coordinatorOf(c.parts, c.h.topic(OffsetsTopic), line.Group))
+		state := append(c.coordinatorsOf(&line), coordinatorOf(c.parts, c.h.topic(OffsetsTopic), line.Group))
 		for _, p := range c.parts {
 			if p.tp.Topic == line.From {
 				c.contributions(p, &line, made, by, append(append([]*partition{p}, out...), state...))
@@ -123,25 +137,46 @@ func (c *court) exactlyOnce(context.Context) {
 	}
 }
 
+// coordinatorsOf are the partitions that hold what is known of a pipeline's
+// transactions.
+func (c *court) coordinatorsOf(line *Pipeline) []*partition {
+	var all []*partition
+	for i, writes := range c.transactions() {
+		if !slices.ContainsFunc(writes, func(w wrote) bool { return w.Of != None && w.p != nil && w.p.tp.Topic == line.To }) {
+			continue
+		}
+		if p := c.coordinator(c.h.Transactions[i].ID); !slices.Contains(all, p) {
+			all = append(all, p)
+		}
+	}
+	return all
+}
+
 // contributions compares what is in one partition of a pipeline's input with what
 // was made of it.
 func (c *court) contributions(p *partition, line *Pipeline, made map[int64][]*wrote, by map[*wrote]*TransactOp, involved []*partition) {
-	final, known := c.committedAtLast(line.Group, p.tp)
-	if !known {
-		c.giveUp(fmt.Sprintf("nobody looked up what group %s had committed of %s in the end", line.Group, p.tp))
-		return
-	}
 	var loss *ruling
 	looked := false
-	tell := func(group, offset int64, at time.Duration, sentence string, evidence ...string) {
+	excused := func(offset int64) bool {
 		if !looked {
 			loss, looked = c.lossOf(involved, -1), true
 		}
 		if loss != nil {
 			c.excused(p, max(0, offset), loss.reason)
-			return
 		}
-		c.found(p, group, offset, at, sentence, evidence...)
+		return loss != nil
+	}
+	tell := func(group, offset int64, at time.Duration, sentence string, evidence ...string) {
+		if !excused(offset) {
+			c.found(p, group, offset, at, sentence, evidence...)
+		}
+	}
+	final, known := c.committedAtLast(line.Group, p.tp)
+	if !known { // such as where a loss has left commits pending for good
+		if !excused(0) {
+			c.giveUp(fmt.Sprintf("nobody looked up what group %s had committed of %s in the end", line.Group, p.tp))
+		}
+		return
 	}
 	copies := map[int64]int{}
 	for i := range p.log.runs {

@@ -54,13 +54,22 @@ func (p *poll) committedRecords() int64 {
 	return n
 }
 
-// owner tells of the transaction that a value was sent in.
-func (c *court) owner(value int64) []string {
+// transactionOf is the transaction that a value was sent in, nil if no producer tells
+// of one.
+func (c *court) transactionOf(value int64) *TransactOp {
 	for i := range c.h.Transactions {
 		t := &c.h.Transactions[i]
 		if slices.ContainsFunc(t.Writes, func(w Write) bool { return w.Value == value }) {
-			return []string{t.name() + " is " + t.fate()}
+			return t
 		}
+	}
+	return nil
+}
+
+// owner tells of the transaction that a value was sent in.
+func (c *court) owner(value int64) []string {
+	if t := c.transactionOf(value); t != nil {
+		return []string{t.name() + " is " + t.fate()}
 	}
 	return []string{"no producer tells of a transaction with it"}
 }

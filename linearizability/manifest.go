@@ -43,6 +43,9 @@ type Manifest struct {
 	// Read names the topics that consumers read to their ends; all of them if
 	// it is empty.
 	Read []string `json:"read,omitempty"`
+	// Grouped names those of them that nobody reads but members of groups, who go on
+	// from what is committed.
+	Grouped []string `json:"grouped,omitempty"`
 	// Probes says that consumers ask for the ends of partitions.
 	Probes bool `json:"probes,omitempty"`
 	// Dressed says that records, but for those of Plain, carry a key, a header and a timestamp that
@@ -70,6 +73,18 @@ func (m *Manifest) gives(f Fact) bool { return slices.Contains(m.Facts, f) }
 // reads says whether consumers read a topic to its end.
 func (m *Manifest) reads(topic string) bool {
 	return len(m.Read) == 0 || slices.Contains(m.Read, topic)
+}
+
+// ReadBy notes that consumers read a topic to its end, members of a group or each for
+// itself.
+func (m *Manifest) ReadBy(topic string, members bool) {
+	switch at := slices.Index(m.Grouped, topic); {
+	case members && at < 0 && !slices.Contains(m.Read, topic):
+		m.Grouped = append(m.Grouped, topic)
+	case !members && at >= 0:
+		m.Grouped = slices.Delete(m.Grouped, at, at+1)
+	}
+	m.Read = append(m.Read, topic)
 }
 
 // dresses says whether every record of a topic is dressed.

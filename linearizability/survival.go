@@ -119,7 +119,8 @@ func (c *court) aboveWatermark(p *partition) {
 // consumer ever got, although they drained it: up to the high watermark, below
 // which a record acknowledged with acks=1 need not have been yet. Consumers with
 // read_committed are to get what is committed only, and nothing behind a transaction
-// that a permitted loss left without an end.
+// that a permitted loss left without an end; a group does not get what is behind
+// offsets that one left pending.
 func (c *court) unseen(p *partition) {
 	if !c.h.Manifest.reads(p.tp.Topic) {
 		return
@@ -148,11 +149,13 @@ func (c *court) unseen(p *partition) {
 					if c.cur.Inputs++; in != nil {
 						continue
 					}
-					if !everything && offset > stuck {
-						if loss := c.hangingLoss(p); loss != nil {
-							c.excused(p, offset, loss.reason)
-							continue
-						}
+					loss := c.pendingLoss(p)
+					if loss == nil && !everything && offset > stuck {
+						loss = c.stuckLoss(p)
+					}
+					if loss != nil {
+						c.excused(p, offset, loss.reason)
+						continue
 					}
 					c.found(p, 0, offset, b.Return, fmt.Sprintf(
 						"offset %d of %s was acknowledged at %s and is in the log, but no consumer was ever given it", offset, p.tp, clock(b.Return)))

@@ -29,11 +29,62 @@ func (c *court) fenceLoss(fence *InitOp) *ruling {
 	return c.lossOf([]*partition{c.coordinator(fence.ID)}, fence.Call)
 }
 
-// hangingLoss is a permitted loss that may have left a transaction in a partition
-// without an end: of the marker, or of what its coordinator, whichever that was, knew.
-func (c *court) hangingLoss(p *partition) *ruling {
-	return c.lossOf(append(coordinators(c.parts, TransactionTopic), p), -1)
+// hangingLoss is a permitted loss that may have left the transaction of a run of
+// records without an end: since it began, of the marker in the partition, or of what
+// its coordinator knew; or one that had its epoch of the producer id given out anew.
+// Where nobody tells which transaction that was, it may have been any coordinator's.
+func (c *court) hangingLoss(p *partition, r *ScanRun) *ruling {
+	t := c.transactionOf(r.Value)
+	if t == nil {
+		return c.lossOf(append(coordinators(c.parts, TransactionTopic), p), -1)
+	}
+	if loss := c.lossOf([]*partition{c.coordinator(t.ID), p}, t.Call); loss != nil {
+		return loss
+	}
+	return c.givenAnew(t.ProducerID, t.ProducerEpoch)
 }
+
+// stuckLoss is the permitted loss behind which readers with read_committed are stuck
+// in a partition, nil if they are not, or something else has stuck them.
+func (c *court) stuckLoss(p *partition) *ruling {
+	i := slices.Index(p.log.fates, open)
+	if i < 0 {
+		return nil
+	}
+	return c.hangingLoss(p, &p.log.runs[i])
+}
+
+// pendingLoss is a permitted loss that may have left the offsets which a group committed
+// of a partition within a transaction without an end, so that its members never learn
+// where to go on: of what the transaction's coordinator knew, or of the marker where the
+// group's offsets are. That they are pending, look-ups tell to the end. It excuses
+// nothing to whoever reads for himself.
+func (c *court) pendingLoss(p *partition) *ruling {
+	if !slices.Contains(c.h.Manifest.Grouped, p.tp.Topic) {
+		return nil
+	}
+	last := map[string]*OffsetOp{} // the latest look-up of each group
+	for i := range c.h.Offsets {
+		o := &c.h.Offsets[i]
+		if l := last[o.Group]; o.TP == p.tp && !o.Write && o.Outcome != Info && (l == nil || l.Call < o.Call) {
+			last[o.Group] = o
+		}
+	}
+	for i := range c.h.Manifest.Pipelines {
+		line := &c.h.Manifest.Pipelines[i]
+		if o := last[line.Group]; line.From != p.tp.Topic || o == nil || o.Outcome != Fail || o.Error != unstable {
+			continue
+		}
+		if loss := c.lossOf(append(c.coordinatorsOf(line), coordinatorOf(c.parts, c.h.topic(OffsetsTopic), line.Group)), -1); loss != nil {
+			return loss
+		}
+	}
+	return nil
+}
+
+// unstable is how a look-up of an offset fails that a transaction has yet to decide
+// about.
+const unstable = "UNSTABLE_OFFSET_COMMIT"
 
 // markerLoss is a permitted loss, after a poll, that may have taken the marker by
 // which the poll was given a record of the final log or not, nil if there is none. A

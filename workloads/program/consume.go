@@ -59,7 +59,7 @@ func (p *Consume) Transactional() []string { return nil }
 // Promise implements Program: everything that is read, to the end of the topic.
 func (p *Consume) Promise(m *linearizability.Manifest) {
 	m.Consumers += p.Consumers
-	m.Read = append(m.Read, p.Topic)
+	m.ReadBy(p.Topic, p.Group != "")
 	m.Probes = m.Probes || p.ListOffsetsEvery > 0
 	if p.Group != "" {
 		m.Group = true

@@ -2,6 +2,7 @@ package program
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/weirlab/weir/env"
 	"github.com/weirlab/weir/linearizability"
@@ -23,6 +24,11 @@ type Pipeline struct {
 	number  int64 // of the first client's values
 	process int64 // of the first client's transactions
 }
+
+// turnPause is how long a client waits at most, once the load has ended, before it
+// follows the producer that it lost: clients that share a transactional id would
+// otherwise fence each other in step for as long as there is anything to read.
+const turnPause = 2 * time.Second
 
 // Kind implements Program.
 func (p *Pipeline) Kind() string { return "pipeline" }
@@ -118,6 +124,9 @@ func (r *piping) pump() {
 		r.record(&batch, started)
 		if len(batch.Partitions) > 0 {
 			if !r.transform(&batch, group) {
+				if r.t.p == nil && w.over(r.e) {
+					r.e.Sleep(r.rand.Between(0, turnPause))
+				}
 				r.rewind()
 			}
 			if !w.over(r.e) {
