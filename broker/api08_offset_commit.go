@@ -13,8 +13,8 @@ import (
 //	v6 leader epoch of the offset (KIP-320)
 //	v7 group instance id (KIP-345)
 //	v8 flexible
-//	v9 member epochs of the new group protocol (KIP-848), which this broker has
-//	   not; GROUP_ID_NOT_FOUND for a member of no group
+//	v9 member epochs of the consumer protocol (KIP-848), STALE_MEMBER_EPOCH;
+//	   GROUP_ID_NOT_FOUND for a member of no group
 //	v10 topics by id (KIP-848)
 func (b *Broker) offsetCommitAPI() protocol.API {
 	return api(2, 10, func(_ *protocol.Call, req *kmsg.OffsetCommitRequest) kmsg.Response {

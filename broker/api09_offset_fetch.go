@@ -13,7 +13,7 @@ import (
 //	v6 flexible
 //	v7 stable offsets only, if so asked: no transaction is about to change them (KIP-447)
 //	v8 several groups at once (KIP-709)
-//	v9 member and epoch of the new group protocol (KIP-848), which this broker has not
+//	v9 member and epoch of the consumer protocol (KIP-848)
 //	v10 topics by id (KIP-848)
 func (b *Broker) offsetFetchAPI() protocol.API {
 	return api(1, 10, func(_ *protocol.Call, req *kmsg.OffsetFetchRequest) kmsg.Response {

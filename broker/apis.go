@@ -71,6 +71,8 @@ func (b *Broker) apis() *protocol.Table {
 		needs(kmsg.ACLOperationDescribe, txn, onListeners(brokers, large(b.describeTransactionsAPI()))),
 		needs(kmsg.ACLOperationDescribe, txn, onListeners(brokers, large(b.listTransactionsAPI()))),
 		needs(kmsg.ACLOperationClusterAction, cluster, onListeners(controllers, b.allocateProducerIDsAPI())),
+		needs(kmsg.ACLOperationRead, group, onListeners(brokers, b.consumerGroupHeartbeatAPI())),
+		needs(kmsg.ACLOperationDescribe, group, onListeners(brokers, large(b.consumerGroupDescribeAPI()))),
 		needs(kmsg.ACLOperationDescribe, topic, onListeners(brokers, b.describeTopicPartitionsAPI())),
 	)
 	table.SetFeatures(b.features)

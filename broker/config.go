@@ -166,6 +166,8 @@ func (c Config) Check() error {
 		return fmt.Errorf("broker: controller.quorum.voters is empty; name at least one voter as id@host:port")
 	case c.GroupMinSession > c.GroupMaxSession:
 		return fmt.Errorf("broker: group.min.session.timeout.ms (%v) must not be above group.max.session.timeout.ms (%v)", c.GroupMinSession, c.GroupMaxSession)
+	case c.GroupConsumerHeartbeat >= c.GroupConsumerSession:
+		return fmt.Errorf("broker: group.consumer.heartbeat.interval.ms (%v) must be below group.consumer.session.timeout.ms (%v)", c.GroupConsumerHeartbeat, c.GroupConsumerSession)
 	case c.BrokerHeartbeat >= c.BrokerSession:
 		return fmt.Errorf("broker: broker.heartbeat.interval.ms (%v) must be below broker.session.timeout.ms (%v)", c.BrokerHeartbeat, c.BrokerSession)
 	}

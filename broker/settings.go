@@ -30,6 +30,7 @@ func (b *Broker) cleanerConfig() replication.CleanerConfig {
 func (b *Broker) reconfigure(image *metadata.Image) {
 	now := b.static.Layers(image, "").BrokerView()
 	before := b.settings.Swap(&now)
+	b.groups.Configure(now)
 	if now.MaxConnections != before.MaxConnections || now.MaxConnectionsPerIP != before.MaxConnectionsPerIP {
 		for _, s := range b.servers {
 			s.Limit(now.MaxConnections, now.MaxConnectionsPerIP)

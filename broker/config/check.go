@@ -59,6 +59,17 @@ func listOf(words ...string) *Valid {
 	}}
 }
 
+// someOf is a list of at least one of words.
+func someOf(words ...string) *Valid {
+	list := listOf(words...)
+	return &Valid{list.Text + ", at least one of them", func(value string) error {
+		if len(Words(value)) == 0 {
+			return errors.New("Configuration must not be empty") //nolint:staticcheck // Kafka's words
+		}
+		return list.check(value)
+	}}
+}
+
 // wordError says what is wrong with one word of a list.
 type wordError struct {
 	word string
@@ -158,7 +169,8 @@ func CheckUpdate(name string, perBroker bool) error {
 var absent = []struct{ prefix, needs string }{
 	{"ssl.", "TLS"}, {"sasl.", "SASL"}, {"security.", "security"}, {"authorizer.", "ACLs"}, {"principal.", "security"},
 	{"super.users", "ACLs"}, {"delegation.token.", "delegation tokens"},
-	{"transaction.two.phase.commit.", "two-phase commit (KIP-939)"}, {"transaction", "transactions"}, {"remote.", "tiered storage"}, {"group.consumer.", "the KIP-848 group protocol"},
+	{"transaction.two.phase.commit.", "two-phase commit (KIP-939)"}, {"transaction", "transactions"}, {"remote.", "tiered storage"}, {"group.consumer.assignor.offload.", "assignors that run beside the coordinator"},
+	{"group.consumer.migration.", "a change of protocol of groups that have members"}, {"group.consumer.min.", "settings of single groups"}, {"group.consumer.max.", "settings of single groups"},
 	{"group.streams.", "streams groups"}, {"group.share.", "share groups"}, {"share.", "share groups"},
 	{"quota.", "quotas"}, {"client.quota.", "quotas"}, {"replication.quota.", "quotas"}, {"controller.quota.", "quotas"},
 	{"metric", "Kafka's metrics reporters"}, {"kafka.metrics.", "Kafka's metrics reporters"}, {"telemetry.", "client telemetry"},

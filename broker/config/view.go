@@ -31,6 +31,13 @@ type Broker struct {
 	GroupMaxSession            time.Duration // group.max.session.timeout.ms
 	GroupMaxSize               int32         // group.max.size
 
+	GroupConsumerSession      time.Duration // group.consumer.session.timeout.ms
+	GroupConsumerHeartbeat    time.Duration // group.consumer.heartbeat.interval.ms
+	GroupConsumerAssignment   time.Duration // group.consumer.assignment.interval.ms
+	GroupConsumerRegexRefresh time.Duration // group.consumer.regex.refresh.interval.ms
+	GroupConsumerMaxSize      int32         // group.consumer.max.size
+	GroupConsumerAssignors    string        // group.consumer.assignors
+
 	TransactionsPartitions        int32         // transaction.state.log.num.partitions
 	TransactionsReplicationFactor int16         // transaction.state.log.replication.factor
 	TransactionsMinISR            int32         // transaction.state.log.min.isr

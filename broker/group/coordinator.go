@@ -7,7 +7,9 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/weirlab/weir/broker/config"
 	"github.com/weirlab/weir/broker/coordinator"
+	"github.com/weirlab/weir/broker/group/consumer"
 	"github.com/weirlab/weir/broker/metadata"
 	"github.com/weirlab/weir/broker/storage"
 	"github.com/weirlab/weir/env"
@@ -22,18 +24,21 @@ type Coordinator struct {
 	image      func() *metadata.Image
 	verify     Verify
 	partitions atomic.Int32 // of __consumer_offsets, 0 until known
+
+	consumers atomic.Pointer[consumer.Config] // for groups that have no settings of their own
 }
 
 // NewCoordinator returns a coordinator of no partition yet. image gives the
 // newest metadata that the broker has, verify asks the transaction coordinator.
 func NewCoordinator(e env.Env, cfg Config, log coordinator.Log, image func() *metadata.Image, verify Verify) *Coordinator {
 	c := &Coordinator{cfg: cfg, lab: e.Lab(), image: image, verify: verify}
+	c.consumers.Store(&cfg.Consumer)
 	c.shards = coordinator.New(e, coordinator.Config[*machine, Output]{
 		Name: "group",
 		Machine: func(_, _ int32) *machine {
-			m := newMachine(&c.cfg, func(topic string) bool { return c.image().Topic(topic) != nil },
+			m := newMachine(&c.cfg, c.image,
 				func(name string, attrs []env.Attr) { e.Event(name, attrs...) })
-			m.lab = c.lab
+			m.lab, m.settings = c.lab, c.consumerSettings
 			return m
 		},
 		Barrier:       func(wallMillis int64) storage.Record { return barrierRecord(wallMillis) },
@@ -41,6 +46,15 @@ func NewCoordinator(e env.Env, cfg Config, log coordinator.Log, image func() *me
 	}, log)
 	return c
 }
+
+// Configure takes over settings that changed at run time.
+func (c *Coordinator) Configure(b config.Broker) {
+	cfg := ConfigOf(b).Consumer
+	c.consumers.Store(&cfg)
+}
+
+// consumerSettings are those of a group under the consumer protocol, now.
+func (c *Coordinator) consumerSettings(string) *consumer.Config { return c.consumers.Load() }
 
 // SetPartitions says how many partitions __consumer_offsets has, which decides
 // where a group belongs. Until it is called, with 1 or more, every request is

@@ -36,7 +36,7 @@ func newWorld(t *testing.T) *world {
 }
 
 // imageOf is an image with topics of four partitions.
-func imageOf(t *testing.T, topics ...string) *metadata.Image {
+func imageOf(t require.TestingT, topics ...string) *metadata.Image {
 	edit, offset := metadata.Empty().Edit(), int64(0)
 	apply := func(r metadata.Record) {
 		require.NoError(t, edit.Apply(r, offset))

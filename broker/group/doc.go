@@ -1,17 +1,25 @@
-// Package group coordinates consumer groups (the classic protocol of
-// JoinGroup, SyncGroup and Heartbeat) and keeps their committed offsets.
+// Package group coordinates consumer groups and keeps their committed offsets:
+// groups under the classic protocol (JoinGroup, SyncGroup and Heartbeat) and under
+// the consumer protocol (ConsumerGroupHeartbeat, KIP-848).
 //
 // A group lives in one partition of __consumer_offsets ([PartitionFor]) and is
 // coordinated by that partition's leader. What the group must remember is
 // written there as records in Kafka's own format. The partition is a shard of
 // package coordinator, which has the rules of loading, ordering and answering.
 //
-// Three layers:
+// The layers:
 //
-//   - Group (group.go, step.go, rebalance.go) is the state machine of one group:
+//   - Group (group.go, step.go, rebalance.go) is the state machine of one group
+//     under the classic protocol:
 //     inputs go in, and out come answers to requests, possibly older ones, and
 //     records to store. It knows no clock: the caller brings the time and asks
 //     when it wants to be called next.
+//   - consumer.Group, in a package of its own, is that of one under the consumer
+//     protocol. Its state is what its records say; consumers.go makes turns of its
+//     steps. A group without members changes over with the first that joins, and
+//     keeps its offsets. One with members does not: members of the other protocol
+//     are told INCONSISTENT_GROUP_PROTOCOL or GROUP_ID_NOT_FOUND, as by Kafka with
+//     group.consumer.migration.policy=disabled.
 //   - machine (machine.go, remove.go, records.go) is all groups of a partition
 //     with their offsets, as the runtime's Machine: commits, removals, expiry,
 //     replay. It is as pure.
@@ -43,7 +51,7 @@
 //     heartbeats can only make too early.
 //   - A request that is refused leaves no group behind.
 //
-// Assignments themselves are made by the members (the group's leader), so the
-// broker treats them as bytes; subscriptions of consumers are read only to know
-// which topics a group consumes.
+// Assignments of the classic protocol are made by the members (the group's leader),
+// so the broker treats them as bytes; subscriptions of consumers are read only to
+// know which topics a group consumes.
 package group

@@ -7,6 +7,7 @@ import (
 
 	"github.com/weirlab/weir/broker/config"
 	"github.com/weirlab/weir/broker/coordinator"
+	"github.com/weirlab/weir/broker/group/consumer"
 	"github.com/weirlab/weir/env"
 )
 
@@ -37,6 +38,8 @@ type Config struct {
 	OffsetsRetentionCheck time.Duration // offsets.retention.check.interval.ms
 	OffsetMetadataMax     int           // offset.metadata.max.bytes
 	CommitTimeout         time.Duration // offsets.commit.timeout.ms
+
+	Consumer consumer.Config // of groups under the consumer protocol
 }
 
 // ConfigOf takes the settings of groups from those of a broker.
@@ -50,6 +53,14 @@ func ConfigOf(b config.Broker) Config {
 		OffsetsRetentionCheck: b.OffsetsRetentionCheck,
 		OffsetMetadataMax:     int(b.OffsetMetadataMax),
 		CommitTimeout:         b.OffsetsCommitTimeout,
+		Consumer: consumer.Config{
+			SessionTimeout:     b.GroupConsumerSession,
+			HeartbeatInterval:  b.GroupConsumerHeartbeat,
+			AssignmentInterval: b.GroupConsumerAssignment,
+			MaxSize:            int(b.GroupConsumerMaxSize),
+			Assignors:          config.Words(b.GroupConsumerAssignors),
+			RegexRefresh:       b.GroupConsumerRegexRefresh,
+		},
 	}
 }
 
@@ -101,6 +112,10 @@ type Group struct {
 	Leader       string // member ID, "" if there is none
 	Members      map[string]*Member
 	Offsets      map[TopicPartition]Offset
+
+	// consumer is the group under the consumer protocol (KIP-848), nil under the
+	// classic one. All else here but offsets is then as of an empty group.
+	consumer *consumer.Group
 
 	unstable map[TopicPartition]int // how many transactions have brought an offset and have not ended
 
@@ -294,6 +309,11 @@ func (g *Group) NextDeadline() (at time.Duration, ok bool) {
 	for _, t := range g.pending { //weir:ordered a minimum
 		earlier(t)
 	}
+	if g.consumer != nil {
+		if t, any := g.consumer.NextDeadline(); any {
+			earlier(t)
+		}
+	}
 	if g.State == Preparing || g.State == Completing {
 		earlier(g.deadline)
 	}
@@ -308,5 +328,5 @@ func (g *Group) memberIDs() []string { return env.SortedKeys(g.Members) }
 
 // traceless reports whether the group is as if it had never been.
 func (g *Group) traceless() bool {
-	return g.State == Empty && len(g.pending) == 0 && len(g.Offsets) == 0 && len(g.unstable) == 0 && g.Generation == 0 && g.durable == nil
+	return g.State == Empty && len(g.pending) == 0 && len(g.Offsets) == 0 && len(g.unstable) == 0 && g.Generation == 0 && g.durable == nil && g.consumer == nil
 }

@@ -14,7 +14,8 @@ const (
 	// noAuthorizedOperations says that they were not asked for.
 	noAuthorizedOperations = -1 << 31
 
-	classicType = "classic"
+	classicType  = "classic"
+	consumerType = "consumer"
 )
 
 // HandleDescribeGroups answers DescribeGroups. A group that does not exist is
@@ -23,11 +24,14 @@ func (c *Coordinator) HandleDescribeGroups(req *kmsg.DescribeGroupsRequest) *kms
 	resp := kmsg.NewPtrDescribeGroupsResponse()
 	resp.Version = req.Version
 	for _, id := range req.Groups {
-		found := kmsg.NewDescribeGroupsResponseGroup()
+		found, missing := kmsg.NewDescribeGroupsResponseGroup(), " not found."
 		_, code := c.do(kmsg.DescribeGroups, id, func(m *machine, _ at, ref Ref) turn {
 			g := m.groups[id]
-			if g == nil {
+			if g == nil || g.consumer != nil {
 				found.State = Dead.String()
+				if g != nil {
+					missing = " is not a classic group."
+				}
 				if req.Version >= 6 {
 					return done(ref, kerr.GroupIDNotFound.Code)
 				}
@@ -43,7 +47,7 @@ func (c *Coordinator) HandleDescribeGroups(req *kmsg.DescribeGroupsRequest) *kms
 			out = found
 		}
 		if out.ErrorCode = code; code == kerr.GroupIDNotFound.Code {
-			out.ErrorMessage = kmsg.StringPtr("Group " + id + " not found.")
+			out.ErrorMessage = kmsg.StringPtr("Group " + id + missing)
 		}
 		out.Group, out.AuthorizedOperations = id, noAuthorizedOperations
 		resp.Groups = append(resp.Groups, out)
@@ -78,19 +82,19 @@ func (c *Coordinator) HandleListGroups(req *kmsg.ListGroupsRequest) *kmsg.ListGr
 	wanted := func(filter []string, value string) bool {
 		return len(filter) == 0 || slices.ContainsFunc(filter, func(f string) bool { return strings.EqualFold(f, value) })
 	}
-	if !wanted(req.TypesFilter, classicType) {
-		return resp
-	}
 	for _, p := range c.shards.Partitions() {
 		var listed []kmsg.ListGroupsResponseGroup
 		_, code := c.shards.Do(p, func(m *machine, _ at, ref Ref) turn {
 			for _, id := range env.SortedKeys(m.groups) {
 				g := m.groups[id]
-				if !wanted(req.StatesFilter, g.State.String()) {
+				if !wanted(req.TypesFilter, g.typeName()) || !wanted(req.StatesFilter, g.stateName()) {
 					continue
 				}
 				out := kmsg.NewListGroupsResponseGroup()
-				out.Group, out.ProtocolType, out.GroupState, out.GroupType = id, g.ProtocolType, g.State.String(), classicType
+				out.Group, out.ProtocolType, out.GroupState, out.GroupType = id, g.ProtocolType, g.stateName(), g.typeName()
+				if g.consumer != nil {
+					out.ProtocolType = consumerProtocol
+				}
 				listed = append(listed, out)
 			}
 			return done(ref, 0)

@@ -75,12 +75,15 @@ func (c *Coordinator) HandleJoinGroup(req *kmsg.JoinGroupRequest, clientID, remo
 
 // newMemberID makes a name that no other member ever has: as in Kafka, the
 // client's and a random UUID.
-func newMemberID(prefix string, r *env.Rand) string {
+func newMemberID(prefix string, r *env.Rand) string { return prefix + "-" + randomUUID(r) }
+
+// randomUUID is one of version 4 (RFC 9562).
+func randomUUID(r *env.Rand) string {
 	var id [16]byte
 	_, _ = r.Read(id[:])
-	id[6], id[8] = id[6]&0x0f|0x40, id[8]&0x3f|0x80 // version 4, RFC 9562
+	id[6], id[8] = id[6]&0x0f|0x40, id[8]&0x3f|0x80
 	h := hex.EncodeToString(id[:])
-	return prefix + "-" + h[:8] + "-" + h[8:12] + "-" + h[12:16] + "-" + h[16:20] + "-" + h[20:]
+	return h[:8] + "-" + h[8:12] + "-" + h[12:16] + "-" + h[16:20] + "-" + h[20:]
 }
 
 // HandleSyncGroup answers SyncGroup: it blocks until the leader's assignment

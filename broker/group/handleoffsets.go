@@ -153,12 +153,20 @@ func (c *Coordinator) fetchGroup(req *kmsg.OffsetFetchRequestGroup, stable bool)
 	partition, code := c.partitionOf(req.Group)
 	if code == 0 {
 		var topics []kmsg.OffsetFetchResponseGroupTopic
-		_, code = c.shards.Read(partition, func(m *machine, _ at) Output {
+		var out Output
+		out, code = c.shards.Read(partition, func(m *machine, _ at) Output {
+			if g := m.groups[req.Group]; g != nil && g.consumer != nil {
+				if code := g.consumer.CheckFetch(req.MemberID, req.MemberEpoch); code != 0 {
+					return Done{Code: code}
+				}
+			}
 			topics = m.fetch(req, stable)
 			return Done{}
 		})
 		if code = clientCode(kmsg.OffsetFetch, code); code == 0 {
-			resp.Topics = topics
+			if code = out.(Done).Code; code == 0 {
+				resp.Topics = topics
+			}
 		}
 	}
 	resp.ErrorCode = code

@@ -7,6 +7,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/weirlab/weir/broker/coordinator"
+	"github.com/weirlab/weir/broker/group/consumer"
+	"github.com/weirlab/weir/broker/metadata"
 	"github.com/weirlab/weir/broker/storage"
 	"github.com/weirlab/weir/env"
 )
@@ -21,10 +23,11 @@ type (
 // machine is the groups of one partition of __consumer_offsets. It is pure:
 // what it is told of the world (time, topics) comes with each call.
 type machine struct {
-	cfg    *Config
-	lab    *env.Lab
-	topics func(name string) bool                   // whether a topic exists
-	tell   func(name string, attributes []env.Attr) // hears of what is worth an event
+	cfg      *Config
+	lab      *env.Lab
+	image    func() *metadata.Image                   // the cluster's newest metadata
+	settings func(group string) *consumer.Config      // of a group under the consumer protocol
+	tell     func(name string, attributes []env.Attr) // hears of what is worth an event
 
 	groups  map[string]*Group
 	weight  int64                      // of all groups
@@ -36,8 +39,8 @@ type machine struct {
 	expireAt time.Duration // when to look for expired offsets; 0 before the log is loaded
 }
 
-func newMachine(cfg *Config, topics func(string) bool, tell func(string, []env.Attr)) *machine {
-	return &machine{cfg: cfg, topics: topics, tell: tell, groups: make(map[string]*Group),
+func newMachine(cfg *Config, image func() *metadata.Image, tell func(string, []env.Attr)) *machine {
+	return &machine{cfg: cfg, image: image, tell: tell, settings: func(string) *consumer.Config { return &cfg.Consumer }, groups: make(map[string]*Group),
 		pending: make(map[int64]map[place]Offset)}
 }
 
@@ -60,6 +63,9 @@ func (m *machine) Loaded(at at) turn {
 		for _, member := range g.Members { //weir:ordered each for itself
 			member.expires = at.Now + member.SessionTimeout
 		}
+		if g.consumer != nil {
+			g.consumer.Loaded(at.Now, m.settings(id))
+		}
 		m.keep(at, g)
 	}
 	return turn{}
@@ -78,6 +84,9 @@ func (m *machine) NextTick() (time.Duration, bool) {
 // offsets.
 func (m *machine) Tick(at at) turn {
 	if id, next, ok := m.timers.First(); ok && next <= at.Now {
+		if g := m.groups[id]; g.consumer != nil {
+			return m.tickConsumers(at, g)
+		}
 		return m.step(at, m.groups[id], Tick{})
 	}
 	if m.expireAt > 0 && m.expireAt <= at.Now {
@@ -100,6 +109,9 @@ func (m *machine) request(at at, ref Ref, id string, create bool, in Input) turn
 			return done(ref, kerr.UnknownMemberID.Code)
 		}
 		g = New(id, m.cfg)
+	}
+	if g.consumer != nil {
+		return m.requestToConsumers(at, ref, g, create, in)
 	}
 	if code := m.tooHeavy(g, in); code != 0 {
 		return done(ref, code)
@@ -198,6 +210,8 @@ func (m *machine) commit(at at, ref Ref, c *commit) turn {
 	g := m.groups[c.group]
 	code := int16(0)
 	switch {
+	case g != nil && g.consumer != nil:
+		code = m.checkConsumerCommit(g, c)
 	case g != nil && c.by.Transactional:
 		code = g.CheckTxnCommit(at.Now, c.member, c.instance, c.generation)
 	case g != nil:
@@ -241,6 +255,9 @@ func (m *machine) commit(at at, ref Ref, c *commit) turn {
 // subscribes reports whether a member of the group consumes a topic, as far as
 // the members' subscriptions can be read.
 func (g *Group) subscribes(topic string) bool {
+	if g.consumer != nil {
+		return g.consumer.Subscribes(topic)
+	}
 	if g.ProtocolType != consumerProtocol {
 		return false
 	}

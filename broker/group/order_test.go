@@ -11,6 +11,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/weirlab/weir/broker/coordinator"
+	"github.com/weirlab/weir/broker/metadata"
 	"github.com/weirlab/weir/broker/storage"
 	"github.com/weirlab/weir/env"
 )
@@ -31,10 +32,13 @@ type shard struct {
 	refuse  bool
 }
 
-func everyTopic(string) bool { return true }
+// fixed gives the same image each time.
+func fixed(image *metadata.Image) func() *metadata.Image {
+	return func() *metadata.Image { return image }
+}
 
 func newShard(t require.TestingT, cfg *Config) *shard {
-	return &shard{t: t, m: newMachine(cfg, everyTopic, func(string, []env.Attr) {}), wall: 1e12,
+	return &shard{t: t, m: newMachine(cfg, fixed(imageOf(t, "t", "u")), func(string, []env.Attr) {}), wall: 1e12,
 		answers: map[Ref]Output{}, codes: map[Ref]int16{}}
 }
 
@@ -104,7 +108,7 @@ func (s *shard) ticks() {
 
 // replay is the machine that a new coordinator arrives at.
 func (s *shard) replay() *machine {
-	m := newMachine(s.m.cfg, everyTopic, func(string, []env.Attr) {})
+	m := newMachine(s.m.cfg, s.m.image, func(string, []env.Attr) {})
 	for _, rec := range s.log {
 		require.NoError(s.t, m.Replay(rec, coordinator.Producer{}))
 	}

@@ -8,6 +8,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/weirlab/weir/broker/coordinator"
+	"github.com/weirlab/weir/broker/group/consumer"
 	"github.com/weirlab/weir/broker/storage"
 	"github.com/weirlab/weir/env/planted"
 )
@@ -126,7 +127,11 @@ func (m *machine) Replay(rec storage.Record, by coordinator.Producer) error {
 	if len(rec.Key) < 2 {
 		return fmt.Errorf("a key of %d bytes says no version", len(rec.Key))
 	}
-	switch int16(binary.BigEndian.Uint16(rec.Key)) {
+	version := int16(binary.BigEndian.Uint16(rec.Key))
+	if consumer.Known(version) {
+		return m.replayConsumers(rec)
+	}
+	switch version {
 	case offsetKeyOldVersion, offsetKeyVersion:
 		return m.replayOffset(rec, by)
 	case groupKeyVersion:
@@ -178,9 +183,7 @@ func (m *machine) replayGroup(rec storage.Record) error {
 	}
 	g := m.group(k.Group)
 	if rec.Value == nil {
-		offsets, unstable := g.Offsets, g.unstable
-		*g = *New(k.Group, m.cfg)
-		g.Offsets, g.unstable = offsets, unstable
+		g.become(g.consumer)
 		return nil
 	}
 	var v kmsg.GroupMetadataValue

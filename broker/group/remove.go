@@ -28,11 +28,11 @@ func (m *machine) remove(wallMillis int64, list []removal, ref *Ref) turn {
 	var t turn
 	now, later := list[:min(len(list), removalsPerBatch)], list[min(len(list), removalsPerBatch):]
 	for _, r := range now {
-		rec := storage.Record{TimestampMillis: wallMillis, Key: groupKey(r.group)}
-		if !r.whole {
-			rec.Key = offsetKey(r.group, r.tp)
+		if g := m.groups[r.group]; r.whole && g != nil {
+			t.Records = append(t.Records, g.tombstones(wallMillis)...)
+		} else if !r.whole {
+			t.Records = append(t.Records, storage.Record{TimestampMillis: wallMillis, Key: offsetKey(r.group, r.tp)})
 		}
-		t.Records = append(t.Records, rec)
 	}
 	t.Applied = func(int64) { m.removed(now) }
 	switch {
@@ -84,7 +84,7 @@ func (m *machine) orphans(g *Group, gone func(topic string) bool) (list []remova
 }
 
 // gone reports that there is no topic of that name.
-func (m *machine) gone(topic string) bool { return !m.topics(topic) }
+func (m *machine) gone(topic string) bool { return m.image().Topic(topic) == nil }
 
 // topicsDeleted removes the offsets that all groups have in deleted topics.
 func (m *machine) topicsDeleted(at at, topics []string) turn {
@@ -110,6 +110,7 @@ func (m *machine) expired(wallMillis int64) (list []removal) {
 		case retention <= 0 || len(g.pending) > 0:
 			list = append(list, m.orphans(g, m.gone)...)
 			continue
+		case g.consumer != nil: // by their age alone, as in Kafka
 		case g.State == Empty && g.ProtocolType == "": // offsets only
 		case g.State == Empty:
 			since = g.emptySince
@@ -128,7 +129,7 @@ func (m *machine) expired(wallMillis int64) (list []removal) {
 			}
 			return false
 		})
-		if len(left) == 0 && g.State == Empty {
+		if len(left) == 0 && g.empty() {
 			list = append(list, removal{group: id, whole: true})
 		}
 	}
@@ -141,7 +142,7 @@ func (m *machine) deleteGroup(at at, ref Ref, id string) turn {
 	switch {
 	case g == nil:
 		return done(ref, kerr.GroupIDNotFound.Code)
-	case g.State != Empty:
+	case !g.empty():
 		return done(ref, kerr.NonEmptyGroup.Code)
 	}
 	list := m.orphans(g, func(string) bool { return true })
@@ -155,7 +156,7 @@ func (m *machine) deleteOffsets(at at, ref Ref, id string, tps []TopicPartition)
 	switch {
 	case g == nil:
 		return done(ref, kerr.GroupIDNotFound.Code), nil
-	case g.State != Empty && g.ProtocolType != consumerProtocol:
+	case g.consumer == nil && g.State != Empty && g.ProtocolType != consumerProtocol:
 		return done(ref, kerr.NonEmptyGroup.Code), nil
 	}
 	codes = make(map[TopicPartition]int16)

@@ -10,6 +10,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/weirlab/weir/broker/config"
+	"github.com/weirlab/weir/broker/group/consumer"
 )
 
 // Each setting of groups, set by its name as an operator does, does what it says.
@@ -86,6 +87,60 @@ func TestEverySettingOfGroupsHasItsEffect(t *testing.T) {
 			require.Equal(t, kerr.CoordinatorNotAvailable.Code, commitOffset(c, "g", "", -1, 1))
 			require.GreaterOrEqual(t, w.e.Now()-begun, 20*time.Millisecond)
 			w.Hold(false)
+		}},
+		"group.consumer.assignment.interval.ms": {"3000", func(t *testing.T, s *shard, _ Config) {
+			beats(s, "a", 0)
+			s.now += 2 * time.Second
+			beats(s, "b", 0)
+			require.EqualValues(t, 1, s.m.groups["g"].consumer.TargetEpoch, "too early for another target")
+			s.now += time.Second
+			beats(s, "b", 1)
+			require.EqualValues(t, 2, s.m.groups["g"].consumer.TargetEpoch)
+		}},
+		"group.consumer.assignors": {"range", func(t *testing.T, _ *shard, cfg Config) {
+			w := newWorld(t)
+			c := newCoordinator(t, w, func(own *Config) { *own = cfg })
+			lead(t, c, w)
+			req := joinConsumers("g", "a", "t")
+			req.ServerAssignor = kmsg.StringPtr("uniform")
+			require.Equal(t, kerr.UnsupportedAssignor.Code, beat(c, req).ErrorCode)
+			req.ServerAssignor = kmsg.StringPtr("range")
+			require.Zero(t, beat(c, req).ErrorCode)
+		}},
+		"group.consumer.heartbeat.interval.ms": {"7000", func(t *testing.T, s *shard, _ Config) {
+			require.Equal(t, 7*time.Second, beats(s, "a", 0).Interval)
+		}},
+		"group.consumer.max.size": {"1", func(t *testing.T, s *shard, _ Config) {
+			require.Zero(t, beats(s, "a", 0).Code)
+			require.Equal(t, kerr.GroupMaxSizeReached.Code, beats(s, "b", 0).Code)
+			require.Zero(t, beats(s, "a", 1).Code)
+		}},
+		"group.consumer.regex.refresh.interval.ms": {"20000", func(t *testing.T, s *shard, _ Config) {
+			ask := func(epoch int32) []string {
+				e := "t.*"
+				h := &consumer.Heartbeat{MemberID: "a", Epoch: epoch, Expression: &e, RebalanceTimeoutMillis: 1000, SaysOwns: true}
+				ref := s.do(func(m *machine, at at, ref Ref) turn { return m.beat(at, ref, "g", h) })
+				s.commit()
+				return s.answers[ref].(Beat).Resolve
+			}
+			require.Equal(t, []string{"t.*"}, ask(0))
+			s.do(func(m *machine, at at, ref Ref) turn {
+				return m.resolved(at, ref, "g", map[string][]string{"t.*": {"t"}}, s.m.image().Offset())
+			})
+			s.commit()
+			s.now += 19 * time.Second
+			require.Empty(t, ask(1))
+			s.now += time.Second
+			require.Equal(t, []string{"t.*"}, ask(2))
+		}},
+		"group.consumer.session.timeout.ms": {"10000", func(t *testing.T, s *shard, _ Config) {
+			beats(s, "a", 0)
+			s.now += 10*time.Second - 1
+			s.ticks()
+			require.Len(t, s.m.groups["g"].consumer.Members, 1)
+			s.now++
+			s.ticks()
+			require.Empty(t, s.m.groups["g"].consumer.Members)
 		}},
 	}
 	for _, setting := range config.BrokerSettings() {

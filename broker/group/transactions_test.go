@@ -46,7 +46,7 @@ func (h *history) take(t turn) {
 
 // replayed is the machine that a new coordinator arrives at.
 func (h *history) replayed(t require.TestingT) *machine {
-	m := newMachine(h.m.cfg, everyTopic, func(string, []env.Attr) {})
+	m := newMachine(h.m.cfg, h.m.image, func(string, []env.Attr) {})
 	for _, e := range h.log {
 		if e.marker != nil {
 			m.ReplayMarker(*e.marker)
@@ -93,7 +93,7 @@ func (h *history) counts(at place) (offset int64, ok bool, pending int) {
 func TestOffsetsOfTransactionsFollowTheLog(t *testing.T) {
 	cfg := DefaultConfig()
 	rapid.Check(t, func(t *rapid.T) {
-		h := &history{m: newMachine(&cfg, everyTopic, func(string, []env.Attr) {}), now: 1}
+		h := &history{m: newMachine(&cfg, fixed(imageOf(t, "t", "u")), func(string, []env.Attr) {}), now: 1}
 		for range rapid.IntRange(1, 30).Draw(t, "steps") {
 			h.now++
 			at := coordinator.At{Now: time.Duration(h.now), WallMillis: h.now}

@@ -27,6 +27,9 @@ func (g *Group) weight() (n int64) {
 	for _, m := range g.Members { //weir:ordered a sum
 		n += m.weight()
 	}
+	if g.consumer != nil {
+		n += g.consumer.Weight()
+	}
 	return n
 }
 

@@ -14,10 +14,15 @@ type Feature struct {
 // producer epoch for every transaction of clients that can do with it.
 const TransactionVersion = "transaction.version"
 
+// GroupVersion is the feature that says which protocols of groups there are: with 0
+// only the classic one, from 1 on that of KIP-848 too.
+const GroupVersion = "group.version"
+
 // features are those of this program, by name. Eligible leader replicas
 // (KIP-966) are always kept.
 var features = [...]Feature{
 	{Name: "eligible.leader.replicas.version", Min: 1, Max: 1, Initial: 1},
+	{Name: GroupVersion, Min: 0, Max: 1, Initial: 1},
 	{Name: TransactionVersion, Min: 0, Max: 2, Initial: 2},
 }
 

@@ -1,0 +1,194 @@
+package consumer
+
+import (
+	"cmp"
+	"slices"
+
+	"github.com/weirlab/weir/broker/metadata"
+)
+
+// The assignors of this package, by the names that members ask for.
+const (
+	Uniform = "uniform" // as even and as much as before as it can
+	Range   = "range"   // the same ranges of all topics
+)
+
+// Assignors are the names of all assignors, Kafka's default first.
+func Assignors() []string { return []string{Uniform, Range} }
+
+// subscriber is a member to an assignor.
+type subscriber struct {
+	id     string
+	order  string              // what members are ordered by: static ones first, by their instances
+	topics []int               // indexes into the topics to be assigned, ascending
+	owned  []Partition         // the target until now
+	next   []Partition         // the target from now on
+	of     map[int]bool        // the same as topics
+	load   map[int][]Partition // next, by topic
+}
+
+// assignable is a topic to an assignor.
+type assignable struct {
+	id         metadata.TopicID
+	partitions int32
+	takers     []*subscriber
+}
+
+// assign computes a target assignment of all members of a group: of partitions
+// that exist, to members that are subscribed, each to one.
+func (g *Group) assign(assignor string, topics *metadata.Image) map[string][]Partition {
+	members := make([]*subscriber, 0, len(g.Members))
+	var all []assignable
+	index := map[string]int{}
+	for _, id := range g.MemberIDs() {
+		m := g.Members[id]
+		s := &subscriber{id: id, order: "1" + id, owned: g.Targets[id], of: map[int]bool{}, load: map[int][]Partition{}}
+		if m.InstanceID != "" {
+			s.order = "0" + m.InstanceID
+		}
+		for _, name := range g.topicsOf(m) {
+			i, known := index[name]
+			if !known {
+				t := topics.Topic(name)
+				if t == nil {
+					continue
+				}
+				i = len(all)
+				index[name] = i
+				all = append(all, assignable{id: t.ID, partitions: int32(len(t.Partitions))})
+			}
+			s.topics = append(s.topics, i)
+			s.of[i] = true
+		}
+		members = append(members, s)
+	}
+	slices.SortFunc(members, func(a, b *subscriber) int { return cmp.Compare(a.order, b.order) })
+	for _, s := range members {
+		for _, i := range s.topics {
+			all[i].takers = append(all[i].takers, s)
+		}
+	}
+	if assignor == Range {
+		assignRange(all)
+	} else {
+		assignUniform(members, all)
+	}
+	out := make(map[string][]Partition, len(members))
+	for _, s := range members {
+		slices.SortFunc(s.next, Partition.Compare)
+		out[s.id] = s.next
+	}
+	return out
+}
+
+// assignRange gives each topic's subscribers consecutive ranges in the order of
+// the members, the first ones longer by one if it does not come out even. So
+// members with the same subscription have the same partitions of topics with as
+// many, and can join them.
+func assignRange(topics []assignable) {
+	for _, t := range topics {
+		n := int32(len(t.takers))
+		if n == 0 {
+			continue
+		}
+		next := int32(0)
+		for i, s := range t.takers {
+			count := t.partitions / n
+			if int32(i) < t.partitions%n {
+				count++
+			}
+			for range count {
+				s.next = append(s.next, Partition{t.id, next})
+				next++
+			}
+		}
+	}
+}
+
+// assignUniform leaves partitions where they are, gives those that nobody has to
+// whoever has least of those that may, and then moves single ones from who has most
+// to who has least until no move makes a topic's subscribers more even. With equal
+// subscriptions nobody has two more than another then.
+func assignUniform(members []*subscriber, topics []assignable) {
+	byID := make(map[metadata.TopicID]int, len(topics))
+	for i, t := range topics {
+		byID[t.id] = i
+	}
+	size := map[*subscriber]int{}
+	taken := map[Partition]bool{}
+	give := func(s *subscriber, i int, p Partition) {
+		s.load[i] = append(s.load[i], p)
+		size[s]++
+		taken[p] = true
+	}
+	for _, s := range members {
+		for _, p := range s.owned {
+			i, exists := byID[p.Topic]
+			if exists && s.of[i] && p.Number < topics[i].partitions && !taken[p] {
+				give(s, i, p)
+			}
+		}
+	}
+	// The topics that fewest may take go first: others can make up for them.
+	order := make([]int, len(topics))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortFunc(order, func(a, b int) int {
+		if c := cmp.Compare(len(topics[a].takers), len(topics[b].takers)); c != 0 {
+			return c
+		}
+		return Partition{Topic: topics[a].id}.Compare(Partition{Topic: topics[b].id})
+	})
+	for _, i := range order {
+		t := &topics[i]
+		for n := range t.partitions {
+			if p := (Partition{t.id, n}); !taken[p] && len(t.takers) > 0 {
+				give(least(t.takers, size), i, p)
+			}
+		}
+	}
+	for moved := true; moved; {
+		moved = false
+		for _, i := range order {
+			for level(&topics[i], i, size) {
+				moved = true
+			}
+		}
+	}
+	for _, s := range members {
+		for _, i := range s.topics {
+			s.next = append(s.next, s.load[i]...)
+		}
+	}
+}
+
+// least is the member that has fewest partitions, the first of equals.
+func least(members []*subscriber, size map[*subscriber]int) *subscriber {
+	return slices.MinFunc(members, func(a, b *subscriber) int { return cmp.Compare(size[a], size[b]) })
+}
+
+// level moves one partition of a topic from the member that has most to the one
+// that has least, if they are more even then.
+func level(t *assignable, i int, size map[*subscriber]int) bool {
+	var most *subscriber
+	for _, s := range t.takers {
+		if len(s.load[i]) > 0 && (most == nil || size[s] > size[most]) {
+			most = s
+		}
+	}
+	if most == nil {
+		return false
+	}
+	to := least(t.takers, size)
+	if size[most]-size[to] < 2 {
+		return false
+	}
+	last := len(most.load[i]) - 1
+	p := most.load[i][last]
+	most.load[i] = most.load[i][:last]
+	to.load[i] = append(to.load[i], p)
+	size[most]--
+	size[to]++
+	return true
+}
