@@ -144,6 +144,25 @@ var brokerProbes = map[string]probe{
 		return w.e.Now()-began < 2*time.Second
 	}},
 
+	"group.consumer.assignment.interval.ms": {value: "0", plain: int32(1), set: int32(2), observe: func(w *world, topic string) any {
+		w.subscribe("a", topic)
+		return w.subscribe("b", topic).MemberEpoch // that of the target, which is not computed again at once
+	}},
+	"group.consumer.assignors": {value: "range", plain: int16(0), set: int16(112), observe: func(w *world, topic string) any {
+		return w.subscribe("a", topic, func(req *kmsg.ConsumerGroupHeartbeatRequest) { req.ServerAssignor = kmsg.StringPtr("uniform") }).ErrorCode
+	}},
+	"group.consumer.heartbeat.interval.ms": {value: "3000", plain: int32(5000), set: int32(3000), observe: func(w *world, topic string) any {
+		return w.subscribe("a", topic).HeartbeatIntervalMillis
+	}},
+	"group.consumer.max.size": {value: "1", plain: int16(0), set: int16(81), observe: func(w *world, topic string) any {
+		w.subscribe("a", topic)
+		return w.subscribe("b", topic).ErrorCode
+	}},
+	"group.consumer.session.timeout.ms": {value: "10000", plain: int16(0), set: int16(25), observe: func(w *world, topic string) any {
+		epoch := w.subscribe("a", topic).MemberEpoch
+		w.sleep(20 * time.Second)
+		return w.subscribe("a", topic, func(req *kmsg.ConsumerGroupHeartbeatRequest) { req.MemberEpoch = epoch }).ErrorCode
+	}},
 	"group.initial.rebalance.delay.ms": {value: "0", plain: false, set: true, observe: func(w *world, _ string) any {
 		began := w.e.Now()
 		w.join("a", 10*time.Second)
@@ -423,6 +442,26 @@ func (w *world) join(member string, session time.Duration) int16 {
 		return w.ask(id, &kmsg.JoinGroupRequest{Group: "g", SessionTimeoutMillis: int32(session.Milliseconds()), RebalanceTimeoutMillis: 10_000,
 			ProtocolType: "consumer", Protocols: []kmsg.JoinGroupRequestProtocol{{Name: "range"}}}, version).(*kmsg.JoinGroupResponse).ErrorCode
 	})
+}
+
+// subscribe sends a heartbeat of a member of a group under the consumer protocol, one
+// that joins unless it is changed.
+func (w *world) subscribe(member, topic string, change ...func(*kmsg.ConsumerGroupHeartbeatRequest)) (resp *kmsg.ConsumerGroupHeartbeatResponse) {
+	if w.partition(topic) == nil {
+		must(w.tryCreate(topic, 1, nil))
+		w.leader(topic)
+	}
+	w.whileLoading(func(id int) int16 {
+		req := kmsg.NewPtrConsumerGroupHeartbeatRequest()
+		req.Group, req.MemberID, req.RebalanceTimeoutMillis, req.SubscribedTopicNames = "g", member, 10_000, []string{topic}
+		req.Topics = []kmsg.ConsumerGroupHeartbeatRequestTopic{}
+		for _, f := range change {
+			f(req)
+		}
+		resp = w.ask(id, req, 1).(*kmsg.ConsumerGroupHeartbeatResponse)
+		return resp.ErrorCode
+	})
+	return resp
 }
 
 func (w *world) commit(topic, metadata string) int16 {

@@ -31,12 +31,11 @@ type Broker struct {
 	GroupMaxSession            time.Duration // group.max.session.timeout.ms
 	GroupMaxSize               int32         // group.max.size
 
-	GroupConsumerSession      time.Duration // group.consumer.session.timeout.ms
-	GroupConsumerHeartbeat    time.Duration // group.consumer.heartbeat.interval.ms
-	GroupConsumerAssignment   time.Duration // group.consumer.assignment.interval.ms
-	GroupConsumerRegexRefresh time.Duration // group.consumer.regex.refresh.interval.ms
-	GroupConsumerMaxSize      int32         // group.consumer.max.size
-	GroupConsumerAssignors    string        // group.consumer.assignors
+	GroupConsumerSession    time.Duration // group.consumer.session.timeout.ms
+	GroupConsumerHeartbeat  time.Duration // group.consumer.heartbeat.interval.ms
+	GroupConsumerAssignment time.Duration // group.consumer.assignment.interval.ms
+	GroupConsumerMaxSize    int32         // group.consumer.max.size
+	GroupConsumerAssignors  string        // group.consumer.assignors
 
 	TransactionsPartitions        int32         // transaction.state.log.num.partitions
 	TransactionsReplicationFactor int16         // transaction.state.log.replication.factor

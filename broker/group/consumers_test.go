@@ -200,8 +200,36 @@ func TestAMemberSubscribesByARegularExpression(t *testing.T) {
 	req.SubscribedTopicRegex = kmsg.StringPtr("t|nothing")
 	first := beat(c, req)
 	require.Zero(t, first.ErrorCode)
-	c.consumers.Store(&consumer.Config{SessionTimeout: time.Minute, HeartbeatInterval: time.Second, MaxSize: 10, Assignors: consumer.Assignors(), RegexRefresh: time.Minute})
+	c.consumers.Store(&consumer.Config{SessionTimeout: time.Minute, HeartbeatInterval: time.Second, MaxSize: 10, Assignors: consumer.Assignors()})
 	require.Len(t, owned(beat(c, stay("g", "a", first.MemberEpoch))), 4)
+}
+
+// Topics are looked at again when there may be new ones, but not all too often.
+func TestARegularExpressionIsResolvedAgainForNewTopics(t *testing.T) {
+	cfg := DefaultConfig()
+	s := newShard(t, &cfg)
+	ask := func(epoch int32) []string {
+		e := "t.*"
+		h := &consumer.Heartbeat{MemberID: "a", Epoch: epoch, Expression: &e, RebalanceTimeoutMillis: 1000, SaysOwns: true}
+		ref := s.do(func(m *machine, at at, ref Ref) turn { return m.beat(at, ref, "g", h) })
+		s.commit()
+		require.Zero(t, s.answers[ref].(Beat).Code)
+		return s.answers[ref].(Beat).Resolve
+	}
+	require.Equal(t, []string{"t.*"}, ask(0))
+	s.do(func(m *machine, at at, ref Ref) turn {
+		return m.resolved(at, ref, "g", map[string][]string{"t.*": {"t"}}, s.m.image().Offset())
+	})
+	s.commit()
+	s.now += 11 * time.Second
+	require.Empty(t, ask(1), "nothing is new")
+	s.m.image = fixed(imageOf(t, "t", "u", "tt"))
+	require.Equal(t, []string{"t.*"}, ask(2))
+	s.m.image = fixed(imageOf(t, "t", "tt", "u", "v"))
+	s.now += 9 * time.Second
+	require.Empty(t, ask(2), "not again so soon")
+	s.now += time.Second
+	require.Equal(t, []string{"t.*"}, ask(2))
 }
 
 // Whatever is refused, whatever fails: a coordinator that reads the log arrives at

@@ -59,7 +59,6 @@ func ConfigOf(b config.Broker) Config {
 			AssignmentInterval: b.GroupConsumerAssignment,
 			MaxSize:            int(b.GroupConsumerMaxSize),
 			Assignors:          config.Words(b.GroupConsumerAssignors),
-			RegexRefresh:       b.GroupConsumerRegexRefresh,
 		},
 	}
 }

@@ -10,7 +10,6 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/weirlab/weir/broker/config"
-	"github.com/weirlab/weir/broker/group/consumer"
 )
 
 // Each setting of groups, set by its name as an operator does, does what it says.
@@ -114,24 +113,6 @@ func TestEverySettingOfGroupsHasItsEffect(t *testing.T) {
 			require.Zero(t, beats(s, "a", 0).Code)
 			require.Equal(t, kerr.GroupMaxSizeReached.Code, beats(s, "b", 0).Code)
 			require.Zero(t, beats(s, "a", 1).Code)
-		}},
-		"group.consumer.regex.refresh.interval.ms": {"20000", func(t *testing.T, s *shard, _ Config) {
-			ask := func(epoch int32) []string {
-				e := "t.*"
-				h := &consumer.Heartbeat{MemberID: "a", Epoch: epoch, Expression: &e, RebalanceTimeoutMillis: 1000, SaysOwns: true}
-				ref := s.do(func(m *machine, at at, ref Ref) turn { return m.beat(at, ref, "g", h) })
-				s.commit()
-				return s.answers[ref].(Beat).Resolve
-			}
-			require.Equal(t, []string{"t.*"}, ask(0))
-			s.do(func(m *machine, at at, ref Ref) turn {
-				return m.resolved(at, ref, "g", map[string][]string{"t.*": {"t"}}, s.m.image().Offset())
-			})
-			s.commit()
-			s.now += 19 * time.Second
-			require.Empty(t, ask(1))
-			s.now += time.Second
-			require.Equal(t, []string{"t.*"}, ask(2))
 		}},
 		"group.consumer.session.timeout.ms": {"10000", func(t *testing.T, s *shard, _ Config) {
 			beats(s, "a", 0)

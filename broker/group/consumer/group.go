@@ -18,7 +18,6 @@ type Config struct {
 	AssignmentInterval time.Duration // group.consumer.assignment.interval.ms
 	MaxSize            int           // group.consumer.max.size
 	Assignors          []string      // group.consumer.assignors, the default one first
-	RegexRefresh       time.Duration // group.consumer.regex.refresh.interval.ms
 }
 
 // Group is one group under the consumer protocol. Its exported fields are as its

@@ -255,8 +255,8 @@ func (s *step) rehash(must bool) {
 // resolved already.
 const regexPause = 10 * time.Second
 
-// unresolved lists the expressions to be resolved: all of them from time to time,
-// and when there may be new topics; those that nobody has resolved at once.
+// unresolved lists the expressions to be resolved: all of them when there may be new
+// topics; those that nobody has resolved at once.
 func (s *step) unresolved(isNew bool) []string {
 	subscribed := map[string]bool{}
 	missing := false
@@ -268,7 +268,7 @@ func (s *step) unresolved(isNew bool) []string {
 	}
 	last := &s.real.scanned
 	age := s.at.Now - last.at
-	due := age >= regexPause && (missing || last.version != s.at.Topics.Offset() || age >= s.cfg.RegexRefresh)
+	due := age >= regexPause && (missing || last.version != s.at.Topics.Offset())
 	if len(subscribed) == 0 || last.any && !due && (!missing || !isNew) {
 		return nil
 	}
