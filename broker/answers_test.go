@@ -89,6 +89,10 @@ func ordinaryRequests(topicID [16]byte, batch []byte) map[kmsg.Key][]kmsg.Reques
 	add(&kmsg.DescribeClusterRequest{EndpointType: 1, IncludeClusterAuthorizedOperations: true})
 	add(&kmsg.DescribeQuorumRequest{Topics: []kmsg.DescribeQuorumRequestTopic{{Topic: "__cluster_metadata", Partitions: []kmsg.DescribeQuorumRequestTopicPartition{{}}}}})
 	add(&kmsg.UnregisterBrokerRequest{BrokerID: 77})
+	add(&kmsg.ConsumerGroupHeartbeatRequest{Group: "consumers", RebalanceTimeoutMillis: 1000, SubscribedTopicNames: []string{"there"}, Topics: []kmsg.ConsumerGroupHeartbeatRequestTopic{}})
+	add(&kmsg.ConsumerGroupDescribeRequest{Groups: []string{"consumers", "missing"}})
+	add(&kmsg.ListConfigResourcesRequest{})
+	add(&kmsg.ListConfigResourcesRequest{ResourceTypes: []int8{77}})
 	for _, feature := range []string{"eligible.leader.replicas.version", "none"} {
 		add(&kmsg.UpdateFeaturesRequest{FeatureUpdates: []kmsg.UpdateFeaturesRequestFeatureUpdate{{Feature: feature, MaxVersionLevel: 1, UpgradeType: 1}}})
 	}

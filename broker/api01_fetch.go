@@ -28,8 +28,10 @@ import (
 //	v15 replica epoch (KIP-903)
 //	v16 endpoints of new leaders (KIP-951)
 //	v17 replica directory
+//	v18 the high watermark that a follower of the metadata log knows (KIP-1166); of
+//	    partitions it means nothing
 func (b *Broker) fetchAPI() protocol.API {
-	a := api(4, 17, b.fetch)
+	a := api(4, 18, b.fetch)
 	a.KeepsNothing = true // there are no byte fields
 	return a
 }

@@ -20,7 +20,9 @@ import (
 //	v7 timestamp -3: the record with the largest timestamp (KIP-734)
 //	v8 timestamp -4: the earliest offset in a local log (KIP-405); here all are
 //	v9 timestamp -5: the last offset in remote storage (KIP-1005); here there is none
-func (b *Broker) listOffsetsAPI() protocol.API { return api(1, 9, b.listOffsets) }
+//	v10 how long to look in remote storage (KIP-1075); here there is none
+//	v11 timestamp -6: the first offset to be uploaded there (KIP-1023); there is none
+func (b *Broker) listOffsetsAPI() protocol.API { return api(1, 11, b.listOffsets) }
 
 func (b *Broker) listOffsets(_ *protocol.Call, req *kmsg.ListOffsetsRequest) kmsg.Response {
 	resp := kmsg.NewPtrListOffsetsResponse()
@@ -71,7 +73,8 @@ func checkListOffset(version int16, timestamp int64, named int) int16 {
 		return 0
 	case timestamp == replication.TimestampMaxTimestamp && version >= 7,
 		timestamp == replication.TimestampEarliestLocal && version >= 8,
-		timestamp == replication.TimestampLatestTiered && version >= 9:
+		timestamp == replication.TimestampLatestTiered && version >= 9,
+		timestamp == replication.TimestampEarliestPendingUpload && version >= 11:
 		return 0
 	}
 	return kerr.UnsupportedVersion.Code

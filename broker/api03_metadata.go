@@ -30,7 +30,9 @@ const (
 //	v9  flexible
 //	v10 topic ids (KIP-516)
 //	v12 topics may be asked for by id
-func (b *Broker) metadataAPI() protocol.API { return api(0, 12, b.metadata) }
+//	v13 error code of the whole answer (KIP-1102), with which a proxy may have clients
+//	    begin anew from their bootstrap servers; a broker has no use for it
+func (b *Broker) metadataAPI() protocol.API { return api(0, 13, b.metadata) }
 
 func (b *Broker) metadata(call *protocol.Call, req *kmsg.MetadataRequest) kmsg.Response {
 	all := req.Topics == nil || req.Version == 0 && len(req.Topics) == 0

@@ -17,7 +17,8 @@ import (
 //	v2 flexible
 //	v3 error code of the whole answer
 //	v4 size of the file system
-func (b *Broker) describeLogDirsAPI() protocol.API { return api(1, 4, b.describeLogDirs) }
+//	v5 whether the directory takes no new replicas (KIP-1066); here it always does
+func (b *Broker) describeLogDirsAPI() protocol.API { return api(1, 5, b.describeLogDirs) }
 
 func (b *Broker) describeLogDirs(_ *protocol.Call, req *kmsg.DescribeLogDirsRequest) kmsg.Response {
 	var asked map[metadata.TopicPartition]bool // nil: all

@@ -73,6 +73,7 @@ func (b *Broker) apis() *protocol.Table {
 		needs(kmsg.ACLOperationClusterAction, cluster, onListeners(controllers, b.allocateProducerIDsAPI())),
 		needs(kmsg.ACLOperationRead, group, onListeners(brokers, b.consumerGroupHeartbeatAPI())),
 		needs(kmsg.ACLOperationDescribe, group, onListeners(brokers, large(b.consumerGroupDescribeAPI()))),
+		needs(kmsg.ACLOperationDescribeConfigs, cluster, onListeners(brokers, large(b.listConfigResourcesAPI()))),
 		needs(kmsg.ACLOperationDescribe, topic, onListeners(brokers, b.describeTopicPartitionsAPI())),
 	)
 	table.SetFeatures(b.features)

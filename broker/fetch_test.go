@@ -87,13 +87,13 @@ func TestListOffsetsKnowsTheTimestampsOfItsVersion(t *testing.T) {
 		}
 		return codes
 	}
-	for version := int16(1); version <= 9; version++ {
+	for version := int16(1); version <= 11; version++ {
 		for _, ts := range []int64{-1, -2, 0, 5} {
 			require.Equal(t, []int16{0}, ask(version, ts), "v%d %d", version, ts)
 		}
 		want := kerr.UnsupportedVersion.Code
 		require.Equal(t, []int16{want}, ask(version, -9), "v%d", version)
-		for ts, since := range map[int64]int16{-3: 7, -4: 8, -5: 9} {
+		for ts, since := range map[int64]int16{-3: 7, -4: 8, -5: 9, -6: 11} {
 			if want = kerr.UnsupportedVersion.Code; version >= since {
 				want = 0
 			}
@@ -118,12 +118,12 @@ func TestNoPartOfALogIsElsewhere(t *testing.T) {
 	del.Topics = []kmsg.DeleteRecordsRequestTopic{{Topic: "orders", Partitions: []kmsg.DeleteRecordsRequestTopicPartition{{Offset: 2}}}}
 	_, err := del.RequestWith(ctx, cl)
 	require.NoError(t, err)
-	for ts, want := range map[int64]int64{-1: 3, -2: 2, -4: 2, -5: -1} {
+	for ts, want := range map[int64]int64{-1: 3, -2: 2, -4: 2, -5: -1, -6: -1} {
 		req := kmsg.NewPtrListOffsetsRequest()
 		part := kmsg.NewListOffsetsRequestTopicPartition()
 		part.Timestamp = ts
 		req.Topics = []kmsg.ListOffsetsRequestTopic{{Topic: "orders", Partitions: []kmsg.ListOffsetsRequestTopicPartition{part}}}
-		resp, err := cl.Broker(1).Request(ctx, pinned{req, 9})
+		resp, err := cl.Broker(1).Request(ctx, pinned{req, 11})
 		require.NoError(t, err)
 		got := resp.(*kmsg.ListOffsetsResponse).Topics[0].Partitions[0]
 		require.Zero(t, got.ErrorCode)

@@ -2,6 +2,7 @@ package controller
 
 import (
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -120,6 +121,9 @@ func requestFromWire(req kmsg.Request, node int32, clusterID string) (quorum.Mes
 			}
 			m.Epoch, m.Offset, m.LastEpoch = p.CurrentLeaderEpoch, p.FetchOffset, p.LastFetchedEpoch
 			m.MaxWait = time.Duration(req.MaxWaitMillis) * time.Millisecond
+			if req.Version >= 18 && p.HighWatermark != math.MaxInt64 {
+				m.TellsHW, m.HighWatermark = true, p.HighWatermark
+			}
 		}
 	case *kmsg.FetchSnapshotRequest:
 		m.Kind, cluster = quorum.FetchSnapshotRequest, req.ClusterID

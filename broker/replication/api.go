@@ -183,8 +183,9 @@ const (
 	TimestampEarliest     int64 = -2 // log start offset
 	TimestampMaxTimestamp int64 = -3 // record with the largest timestamp (KIP-734)
 
-	TimestampEarliestLocal int64 = -4 // log start offset: no part of a log is elsewhere (KIP-405)
-	TimestampLatestTiered  int64 = -5 // none: no part of a log is elsewhere (KIP-1005)
+	TimestampEarliestLocal         int64 = -4 // log start offset: no part of a log is elsewhere (KIP-405)
+	TimestampLatestTiered          int64 = -5 // none: no part of a log is elsewhere (KIP-1005)
+	TimestampEarliestPendingUpload int64 = -6 // none either (KIP-1023)
 )
 
 // EpochEndResult answers one partition of an OffsetForLeaderEpoch request.

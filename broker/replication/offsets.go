@@ -36,7 +36,7 @@ func (m *Manager) ListOffsets(tp metadata.TopicPartition, timestampMs int64, cur
 		return failed(code)
 	case timestampMs == TimestampEarliest, timestampMs == TimestampEarliestLocal:
 		return ListOffsetsResult{Offset: start, Timestamp: -1, LeaderEpoch: p.epochAt(start)}
-	case timestampMs == TimestampLatestTiered:
+	case timestampMs == TimestampLatestTiered, timestampMs == TimestampEarliestPendingUpload:
 		return failed(0)
 	case !committed && !planted.Is("latest-before-epoch-start"),
 		p.m.lab.Rare("replication/offset-unavailable"): // as at the beginning of an epoch

@@ -118,6 +118,9 @@ func (c *Core) onFetch(token uint64, m Message) {
 		}
 	}
 	p.end = m.Offset
+	if m.TellsHW { // the answer that told it more may have been lost
+		p.toldHW = min(p.toldHW, m.HighWatermark)
+	}
 	c.dropHeld(m.From)
 	c.held = append(c.held, heldFetch{token, m, c.now + min(m.MaxWait, c.cfg.FetchMaxWait)})
 	c.advanceLeaderHW()

@@ -117,7 +117,8 @@ type Message struct {
 	LastEpoch     int32 // epoch of the record before Offset, -1 if there is none
 	Offset        int64
 	MaxWait       time.Duration
-	HighWatermark int64
+	HighWatermark int64 // in a request: the requester's, if TellsHW (KIP-1166)
+	TellsHW       bool
 	Diverging     bool // the requester's log differs from the leader's …
 	DivergeEpoch  int32
 	DivergeEnd    int64 // … above the end of this epoch
