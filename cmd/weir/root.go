@@ -110,7 +110,7 @@ func newRoot(s streams) *cobra.Command {
 		runCommand(s), withCoverage(s, withExplore(s, campaignCommand(s))), checkCommand(s), reportCommand(s), faultsCommand(s), buggifyCommand(s),
 		coverageCommand(s), mutantsCommand(s), shrinkCommand(s), mergeCommand(s), historyCommand(s),
 		calibrateCommand(s), echoCommand(s), versusCommand(s),
-		compareCommand(s),
+		compareCommand(s), sizeCommand(s),
 		publishedCommand(s),
 		resultsCommand(s),
 		regressCommand(s), regressProofCommand(s),

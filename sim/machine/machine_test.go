@@ -108,7 +108,7 @@ func TestBadProfilesAreRefusedByName(t *testing.T) {
 }
 
 func TestCostTablesPriceEveryOperation(t *testing.T) {
-	require.Equal(t, []string{"kafka-jvm", "weir"}, machine.CostTables())
+	require.Equal(t, []string{"free", "kafka-jvm", "weir"}, machine.CostTables())
 	for _, name := range machine.CostTables() {
 		c, err := machine.CostTable(name)
 		require.NoError(t, err)
@@ -118,7 +118,7 @@ func TestCostTablesPriceEveryOperation(t *testing.T) {
 		}
 	}
 	_, err := machine.CostTable("cobol")
-	require.ErrorContains(t, err, "use one of kafka-jvm, weir")
+	require.ErrorContains(t, err, "use one of free, kafka-jvm, weir")
 }
 
 // TestOperationsAreThoseOfThePrograms holds the list of operations against the

@@ -28,8 +28,8 @@ func Run(ctx context.Context, s *scenario.Scenario, t Target) (*Measurement, err
 	default:
 		return nil, fmt.Errorf("measure: there is no target %q; use %s or %s", t.Kind, Sim, Local)
 	}
-	if len(s.Load.Programs) > 0 {
-		return nil, fmt.Errorf("measuring %s: a list of programs has no one rate and record size to measure by; give load.producers and load.consumers instead", s.Name)
+	if err := measurable(s); err != nil {
+		return nil, fmt.Errorf("measuring %s: %w", s.Name, err)
 	}
 	sink := newSink(s)
 	o := t.Options
@@ -83,7 +83,7 @@ type sink struct {
 func newSink(s *scenario.Scenario) *sink {
 	return &sink{
 		warmUp: s.Load.WarmUp, duration: s.Load.Duration.Value(),
-		saturate: s.Load.Producers.Arrivals == scenario.ArrivalsSaturate,
+		saturate: producers(s).Arrivals == scenario.ArrivalsSaturate,
 	}
 }
 
@@ -151,7 +151,7 @@ func (k *sink) measurement(s *scenario.Scenario, out *workloads.Outcome) *Measur
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	m := &k.m
-	l, p := s.Load, s.Load.Producers
+	l, p := s.Load, producers(s)
 	m.Scenario, m.Seed = s.Name, s.Seed.String()
 	m.Machine, m.Storage = s.Cluster.Machine, simtarget.StorageName(s.Cluster)
 	m.History = l.History
@@ -169,12 +169,34 @@ func (k *sink) measurement(s *scenario.Scenario, out *workloads.Outcome) *Measur
 		m.OfferedPerSecond = m.AckedPerSecond
 	}
 	m.Acked, m.Failed, m.Unknown = out.Acked, out.Failed, out.Unknown
-	if l.Consumers.Clients() == 0 {
+	if scenario.Count[*scenario.Consumers](l) == 0 {
 		m.Backlog = 0
 	}
 	m.Machines = out.Usage
 	m.Validity = k.validity(s, out)
 	return m
+}
+
+// measurable says why a load cannot be measured: it has one rate and one size
+// of records, and whoever reads along only reads.
+func measurable(s *scenario.Scenario) error {
+	if len(scenario.Of[*scenario.Producers](s.Load)) > 1 {
+		return errors.New("several programs of producers have no one rate and record size to measure by; leave one of them")
+	}
+	for _, p := range s.Load.Programs {
+		if p.Producers == nil && p.Consumers == nil {
+			return errors.New("only producers and consumers are measured; leave other programs out of the list")
+		}
+	}
+	return nil
+}
+
+// producers are the only program of producers, or none.
+func producers(s *scenario.Scenario) scenario.Producers {
+	for _, p := range scenario.Of[*scenario.Producers](s.Load) {
+		return *p
+	}
+	return scenario.Producers{}
 }
 
 // offered is what a schedule asks for on average between two instants of the
@@ -202,17 +224,17 @@ func (k *sink) validity(s *scenario.Scenario, out *workloads.Outcome) []Conditio
 	add := func(name string, met bool, format string, args ...any) {
 		list = append(list, Condition{Name: name, Met: met, Note: fmt.Sprintf(format, args...)})
 	}
-	if !k.saturate && s.Load.Producers.Clients() > 0 {
+	if !k.saturate && producers(s).Count.Max > 0 {
 		add("at least 99.5% of what was requested was acknowledged", m.AckedPerSecond >= sustained*m.OfferedPerSecond,
 			"%.0f of %.0f records/s", m.AckedPerSecond, m.OfferedPerSecond)
 		add("the open loop kept its schedule", out.LateBy <= lateTolerance,
 			"the latest record was handed over %v after its time", out.LateBy.Round(time.Microsecond))
 	}
-	if s.Load.Consumers.Clients() > 0 {
+	if scenario.Count[*scenario.Consumers](s.Load) > 0 {
 		add("consumers kept up", float64(m.Backlog) <= boundedSeconds*max(m.AckedPerSecond, 1),
 			"%d records were acknowledged and not yet read at the end of the load", m.Backlog)
 	}
-	if s.Load.Producers.Clients() > 0 {
+	if producers(s).Count.Max > 0 {
 		add("no record failed", m.Failed+m.Unknown == 0, "%d failed, %d of unknown fate", m.Failed, m.Unknown)
 	}
 	if m.WarmUp == 0 {

@@ -26,7 +26,7 @@ type BillLine struct {
 const (
 	groupInstances = "instances"
 	groupVolumes   = "volumes"
-	groupTransfer  = "transfer"
+	GroupTransfer  = "transfer"
 )
 
 // MicroUSD is the sum, in micro-dollars per month.
@@ -78,7 +78,7 @@ func Price(p Plan, c Configuration) (Bill, error) {
 		const secondsPerMonth = ec2.HoursPerMonth * 3600
 		gb := p.LoadBytesPerSecond * int64(p.ReplicationFactor-1) * secondsPerMonth / 1e9
 		b.Lines = append(b.Lines, BillLine{
-			What: fmt.Sprintf("%d GB of replication between zones", gb), Group: groupTransfer, MicroUSD: gb * price.MicroUSD,
+			What: fmt.Sprintf("%d GB of replication between zones", gb), Group: GroupTransfer, MicroUSD: gb * price.MicroUSD,
 			Date: price.Date, Basis: price.Provenance.Basis.String(), Source: price.Provenance.Source,
 		})
 	}

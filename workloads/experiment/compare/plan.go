@@ -115,10 +115,11 @@ type Plan struct {
 	MinISR            int `json:"min_insync_replicas"`
 	Partitions        int `json:"partitions"`
 
-	// Producers and Consumers are how many clients there are; consumers read
-	// everything once.
+	// Producers and Consumers are how many clients there are. Consumers read
+	// everything once, or once for each of so many groups.
 	Producers   int   `json:"producers"`
 	Consumers   int   `json:"consumers"`
+	Groups      int   `json:"consumer_groups,omitempty"`
 	RecordBytes int64 `json:"record_bytes"`
 	// BatchBytes and Linger are the producers' batch.size and linger.ms.
 	BatchBytes int64         `json:"batch_bytes"`

@@ -83,7 +83,7 @@ func TestBill(t *testing.T) {
 	p.CrossZone = true
 	b, err = Price(p, onVolume("gp3", 500, 0))
 	require.NoError(t, err)
-	require.InDelta(t, 0.02*2*0.02*730*3600, float64(b.of(groupTransfer))/1e6, 0.1)
+	require.InDelta(t, 0.02*2*0.02*730*3600, float64(b.of(GroupTransfer))/1e6, 0.1)
 }
 
 func TestExposure(t *testing.T) {

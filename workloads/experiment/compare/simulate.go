@@ -188,6 +188,14 @@ func (p Plan) scenario(c Configuration, t trial) *scenario.Scenario {
 	} else {
 		s.Load.Producers.Rate = scenario.Exactly(max(1, t.load/p.RecordBytes))
 	}
+	if p.Groups > 1 { // each reads everything: a program of its own
+		producers, consumers := s.Load.Producers, s.Load.Consumers
+		s.Load.Programs = []scenario.Program{{Producers: &producers}}
+		for range p.Groups {
+			s.Load.Programs = append(s.Load.Programs, scenario.Program{Consumers: &consumers})
+		}
+		s.Load.Producers, s.Load.Consumers = scenario.Producers{}, scenario.Consumers{}
+	}
 	return s
 }
 
@@ -231,6 +239,17 @@ func (p Plan) simulate(ctx context.Context, c Configuration, t trial) (*Figures,
 	f.look(brokersOf(run), c, t.creditsSpent)
 	f.Fsync, f.Requested, f.CreditsSpent = t.fsync, t.load, t.creditsSpent
 	return f, nil
+}
+
+// AtLoad simulates the cluster of the plan at its load on a configuration,
+// with all burst credits or with none, which is what limits sustain.
+func (p Plan) AtLoad(ctx context.Context, c Configuration, fsync, creditsSpent bool) (*Figures, error) {
+	return p.simulate(ctx, c, trial{name: "load", fsync: fsync, load: p.LoadBytesPerSecond, creditsSpent: creditsSpent, window: patience * p.Window})
+}
+
+// Ceiling simulates the same with producers that send as fast as they can.
+func (p Plan) Ceiling(ctx context.Context, c Configuration, fsync, creditsSpent bool) (*Figures, error) {
+	return p.simulate(ctx, c, trial{name: "ceiling", fsync: fsync, settled: !fsync, creditsSpent: creditsSpent, window: p.Window})
 }
 
 func figures(m *measure.Measurement) *Figures {
