@@ -227,8 +227,12 @@ func (c *court) gaps(e evidence) string {
 			for _, s := range p.logs {
 				brokers[s.Broker] = true
 			}
-			if n := int32(len(brokers)); n < p.topic.ReplicationFactor {
-				return fmt.Sprintf("the final logs of %d of %d replicas of %s", n, p.topic.ReplicationFactor, p.tp)
+			want := p.topic.ReplicationFactor
+			if n := len(p.states); n > 0 && len(p.states[n-1].Replicas) > 0 {
+				want = int32(len(p.states[n-1].Replicas)) // a reassignment may have changed it
+			}
+			if n := int32(len(brokers)); n < want {
+				return fmt.Sprintf("the final logs of %d of %d replicas of %s", n, want, p.tp)
 			}
 		}
 	}

@@ -154,6 +154,9 @@ type PartitionState struct {
 	// MinISR is the effective min.insync.replicas that belongs to this change,
 	// 0 if it is not known: then it is the topic's.
 	MinISR int32 `json:"min_isr,omitempty"`
+	// Adding are the replicas that a reassignment is adding. They do not count for
+	// min.insync.replicas.
+	Adding []int32 `json:"adding,omitempty"`
 }
 
 // counted are the replicas that are relied on: the ISR and the ELR.

@@ -14,7 +14,7 @@ func (w *Watcher) superset(p *watched, leader *ReplicaView, s *PartitionState, a
 	w.c.turn(wSuperset)
 	w.c.cur.Inputs++
 	for i, r := range s.counted() {
-		if slices.Contains(leader.MaximalISR, r) || i >= len(s.ISR) && int32(len(leader.ISR)) < p.minISR(s) {
+		if slices.Contains(leader.MaximalISR, r) || i >= len(s.ISR) && s.counting(leader.ISR) < p.minISR(s) {
 			continue
 		}
 		w.c.found(&p.partition, int64(s.PartitionEpoch), None, at, fmt.Sprintf(
@@ -22,6 +22,16 @@ func (w *Watcher) superset(p *watched, leader *ReplicaView, s *PartitionState, a
 			r, p.tp, s.ISR, s.ELR, s.PartitionEpoch, leader.Broker, leader.MaximalISR, clock(at)))
 		return
 	}
+}
+
+// counting is how many in-sync replicas count for min.insync.replicas.
+func (s *PartitionState) counting(isr []int32) (n int32) {
+	for _, r := range isr {
+		if !slices.Contains(s.Adding, r) {
+			n++
+		}
+	}
+	return n
 }
 
 // minISR is the min.insync.replicas that belongs to a state.

@@ -148,6 +148,9 @@ func Settings(s *scenario.Scenario) []reports.Setting {
 	if n := scenario.Count[*scenario.Administrators](s.Load); n > 0 {
 		set("", "administrators", n)
 	}
+	if n := scenario.Count[*scenario.Balancers](s.Load); n > 0 {
+		set("", "balancers", n)
+	}
 	if n := scenario.Count[*scenario.Transfers](s.Load); n > 0 {
 		set("", "clients that transfer", n)
 	}

@@ -49,6 +49,7 @@ type Program struct {
 	Committers     *Committers     `yaml:"committers,omitempty"`
 	Members        *Members        `yaml:"members,omitempty"`
 	Administrators *Administrators `yaml:"administrators,omitempty"`
+	Balancers      *Balancers      `yaml:"balancers,omitempty"`
 	Seekers        *Seekers        `yaml:"seekers,omitempty"`
 	Transfers      *Transfers      `yaml:"transfers,omitempty"`
 	Pipelines      *Pipelines      `yaml:"pipelines,omitempty"`
@@ -86,6 +87,7 @@ func (p Program) each() (kinds []string, all []Clients) {
 	add("committers", p.Committers != nil, p.Committers)
 	add("members", p.Members != nil, p.Members)
 	add("administrators", p.Administrators != nil, p.Administrators)
+	add("balancers", p.Balancers != nil, p.Balancers)
 	add("seekers", p.Seekers != nil, p.Seekers)
 	add("transfers", p.Transfers != nil, p.Transfers)
 	add("pipelines", p.Pipelines != nil, p.Pipelines)

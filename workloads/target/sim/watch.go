@@ -204,7 +204,7 @@ func (w *watch) statesOf(image *metadata.Image) []linearizability.PartitionState
 			if !ok || s.PartitionEpoch != p.PartitionEpoch || s.LeaderEpoch != p.LeaderEpoch {
 				s = linearizability.PartitionState{
 					Topic: t.Name, Partition: p.Partition, Time: w.c.k.Now(), Replicas: p.Replicas, Leader: p.Leader,
-					LeaderEpoch: p.LeaderEpoch, PartitionEpoch: p.PartitionEpoch, ISR: p.ISR, ELR: p.ELR, MinISR: int32(p.EffectiveMinISR()),
+					LeaderEpoch: p.LeaderEpoch, PartitionEpoch: p.PartitionEpoch, ISR: p.ISR, ELR: p.ELR, MinISR: int32(p.EffectiveMinISR()), Adding: p.AddingReplicas,
 				}
 			}
 			states = append(states, s) // with the time of the change
