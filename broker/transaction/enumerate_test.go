@@ -299,3 +299,23 @@ func FuzzReplay(f *testing.F) {
 		}
 	})
 }
+
+// A producer may end its next transaction, in which nothing was written, before the
+// one before has ended: it is told to come again, and not that it is fenced, as Apache
+// Kafka tells it (kgo's TestTxnEtl).
+func TestTheEndOfTheNextTransactionWaits(t *testing.T) {
+	begun := &Status{ProducerID: 7, Epoch: 1, PreviousID: none, NextID: none, State: Ongoing, StartMillis: 1, Partitions: []TopicPartition{{Topic: "a"}}, ClientVersion: epochBump}
+	end := func(s *Status, epoch int16, commit bool) Decision {
+		return s.End(1, EndTxn{ProducerID: 7, Epoch: epoch, Commit: commit, Version: epochBump, NewID: none})
+	}
+	for _, commit := range []bool{true, false} {
+		ending := end(begun, 1, commit).Next
+		require.Equal(t, prepare(commit), ending.State)
+		require.EqualValues(t, 2, ending.Epoch)
+		for _, next := range []bool{true, false} {
+			require.Equal(t, kerr.ConcurrentTransactions.Code, end(ending, 2, next).Code)
+			require.Equal(t, kerr.ProducerFenced.Code, end(ending, 0, next).Code)
+			require.Equal(t, kerr.ProducerFenced.Code, end(ending, 3, next).Code)
+		}
+	}
+}

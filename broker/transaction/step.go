@@ -222,6 +222,9 @@ func prepare(commit bool) State {
 //	Empty            fenced   new epoch  fenced   invalid
 //	CompleteAbort    done     new epoch  invalid  invalid
 //	CompleteCommit   invalid  new epoch  done     invalid
+//
+// While a transaction is being ended, its end again and that of the next one are
+// told to come later.
 func (s *Status) endBumping(wallMillis int64, in EndTxn) Decision {
 	if s == nil {
 		return refuse(kerr.InvalidProducerIDMapping)
@@ -238,10 +241,13 @@ func (s *Status) endBumping(wallMillis int64, in EndTxn) Decision {
 			return refuse(kerr.ProducerFenced)
 		}
 	case PrepareCommit, PrepareAbort:
-		if !retry {
-			return refuse(kerr.ProducerFenced)
+		switch {
+		case retry:
+			return s.again(in.Commit)
+		case current: // of the next transaction, which waits for this one
+			return refuse(kerr.ConcurrentTransactions)
 		}
-		return s.again(in.Commit)
+		return refuse(kerr.ProducerFenced)
 	default:
 		switch {
 		case retry:
