@@ -184,11 +184,13 @@ func (p *partition) commit() {
 	}
 }
 
-// settle syncs what a leader has appended and tells its State, so that State
-// and log agree before the role changes. mu and changing are held.
+// settle syncs what has been appended, by a leader or by a follower, and tells the
+// State, so that State and log agree before the role changes. That may be left to do
+// when the sync is done: whoever waited for it may not have got here yet. mu and
+// changing are held.
 func (p *partition) settle() {
 	next := p.log.NextOffset()
-	if next <= p.log.EndOffset() {
+	if next <= p.state.Log().End {
 		return
 	}
 	if err := p.log.AwaitSync(next); err != nil {
