@@ -8,7 +8,8 @@ import (
 )
 
 // describeProducersAPI is DescribeProducers (key 61): the producers of
-// partitions that this broker leads, as far as their logs know them (KIP-664).
+// partitions that this broker leads or follows, as far as its logs know them
+// (KIP-664): what hangs may do so on one replica alone.
 func (b *Broker) describeProducersAPI() protocol.API { return api(0, 0, b.describeProducers) }
 
 func (b *Broker) describeProducers(_ *protocol.Call, req *kmsg.DescribeProducersRequest) kmsg.Response {

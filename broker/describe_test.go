@@ -61,7 +61,7 @@ func TestLogDirsAreDescribed(t *testing.T) {
 	}
 }
 
-// TestProducersAreDescribed: by the leader, and to nobody who asks another.
+// TestProducersAreDescribed: as the log knows them.
 func TestProducersAreDescribed(t *testing.T) {
 	ctx := testContext(t)
 	c := startCluster(t, 1, nil)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/weirlab/weir/broker/brokertest"
 )
@@ -72,5 +73,25 @@ func TestConsumeTransformProduceExactlyOnce(t *testing.T) {
 	require.Len(t, counts, n)
 	for value, times := range counts {
 		require.Equal(t, 1, times, value)
+	}
+}
+
+// Every replica tells of the producers that its log knows, not only the leader's.
+func TestFollowersDescribeProducers(t *testing.T) {
+	c := brokertest.NewCluster(t, 3, brokertest.Topic("orders", 1))
+	p, err := kgo.NewClient(kgo.SeedBrokers(c.Addrs()...), kgo.DefaultProduceTopic("orders"))
+	require.NoError(t, err)
+	defer p.Close()
+	require.NoError(t, p.ProduceSync(t.Context(), kgo.StringRecord("x")).FirstErr())
+	c.AwaitInSync()
+	id, _, err := p.ProducerID(t.Context())
+	require.NoError(t, err)
+	for _, addr := range c.Addrs() {
+		req := kmsg.NewPtrDescribeProducersRequest()
+		req.Topics = []kmsg.DescribeProducersRequestTopic{{Topic: "orders", Partitions: []int32{0}}}
+		got := exchange(t, addr, req).(*kmsg.DescribeProducersResponse).Topics[0].Partitions[0]
+		require.Zero(t, got.ErrorCode)
+		require.Len(t, got.ActiveProducers, 1, addr)
+		require.Equal(t, id, got.ActiveProducers[0].ProducerID)
 	}
 }

@@ -41,12 +41,12 @@ func (m *Manager) EndVerification(tp metadata.TopicPartition, v *storage.Verific
 	}
 }
 
-// Producers lists the producers of a partition that this broker leads, as its
-// log knows them, or says why it cannot.
+// Producers lists the producers of a partition that this broker has a replica of, as
+// its log knows them, or says why it cannot.
 func (m *Manager) Producers(tp metadata.TopicPartition) (producers []storage.Producer, errorCode int16) {
-	p, code := m.led(tp)
-	if code != 0 {
-		return nil, code
+	p := m.partition(tp)
+	if p == nil {
+		return nil, m.missing(tp)
 	}
 	return p.log.Producers(), 0
 }
