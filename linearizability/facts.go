@@ -115,7 +115,8 @@ func (r *Recovered) covers(offset int64) bool {
 	return offset >= r.LogEnd && (r.LostEnd == None || offset < r.LostEnd)
 }
 
-// Assignment is what a member of a group was given in a generation.
+// Assignment is what a member of a group was given in a generation or, under the
+// consumer protocol (KIP-848), in a member epoch: all that it has from then on.
 type Assignment struct {
 	Group      string        `json:"group"`
 	Generation int32         `json:"generation"`
@@ -124,6 +125,13 @@ type Assignment struct {
 	Topic      string        `json:"topic"`
 	Partitions []int32       `json:"partitions"`
 	Time       time.Duration `json:"time"`
+
+	// Membership, under the consumer protocol, counts how often the member's client
+	// has become a member; as long as it is the same it has lost nothing. 0 is the
+	// classic protocol. Asked is when the member sent the heartbeat that was answered
+	// so: its coordinator had it as a member after that.
+	Membership int           `json:"membership,omitempty"`
+	Asked      time.Duration `json:"asked,omitempty"`
 }
 
 // Flaw is a record that was read with something else around its value than was

@@ -3,12 +3,15 @@ package linearizability
 import (
 	"context"
 	"fmt"
+	"slices"
 )
 
 // fencing is K9: once a member has been given its part in a generation of a
 // group, nobody commits offsets as a member of an older one. Where the group's
 // coordinator was permitted to lose what it had committed, it counts anew, and
-// generations say nothing.
+// generations say nothing. Under the consumer protocol a member may be behind and
+// own a partition still: there it commits nothing for what another member has been
+// given in a newer member epoch.
 func (c *court) fencing(context.Context) {
 	byGroup := map[string][]*Assignment{} // in order of time
 	for i := range c.h.Assignments {
@@ -23,7 +26,7 @@ func (c *court) fencing(context.Context) {
 		c.cur.Inputs++
 		var newer *Assignment
 		for _, a := range byGroup[o.Group] {
-			if a.Time <= o.Call && int64(a.Generation) > o.Generation {
+			if a.Time <= o.Call && int64(a.Generation) > o.Generation && (a.Membership == 0 || a.takes(o)) {
 				newer = a
 				break
 			}
@@ -41,4 +44,10 @@ func (c *court) fencing(context.Context) {
 			"client %d committed offset %d for %s at %s as a member of generation %d of group %s, but %s had its part in generation %d at %s already",
 			o.Process, o.Offset, o.TP, clock(o.Call), o.Generation, o.Group, newer.Member, newer.Generation, clock(newer.Time)))
 	}
+}
+
+// takes reports whether an assignment under the consumer protocol gives another
+// client the partition of a commit.
+func (a *Assignment) takes(o *OffsetOp) bool {
+	return a.Topic == o.TP.Topic && slices.Contains(a.Partitions, o.TP.Partition) && a.Process != o.Process-int64(o.TP.Partition)
 }

@@ -1,8 +1,11 @@
 package linearizability
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 )
 
@@ -36,6 +39,7 @@ func (c *court) ownership(context.Context) {
 	excuse := func(a *Assignment, p int32, r *ruling) {
 		c.excused(&partition{tp: TopicPartition{a.Topic, p}}, 0, "groups live in "+OffsetsTopic+": "+r.reason)
 	}
+	c.overlaps(lost, excuse)
 	for i := range c.h.Assignments {
 		a := &c.h.Assignments[i]
 		member := a.Group + "\x00" + a.Member
@@ -66,6 +70,82 @@ func (c *court) ownership(context.Context) {
 				continue
 			}
 			owners[k] = append(all, a)
+		}
+	}
+}
+
+// tenure is how long a member under the consumer protocol certainly owned a partition
+// in the eyes of its coordinator.
+type tenure struct {
+	from    *Assignment
+	until   time.Duration
+	dropped bool // it has heard that it is to give it up
+}
+
+// overlaps is K9 between member epochs: under the consumer protocol a member gets a
+// partition when the one before has said that it has given it up. Until it says so
+// the one before is the owner, if it goes on as the same member: it is told so, or to
+// give it up, by answers to heartbeats that it sent meanwhile. One that was taken out
+// does not hear of it; its tenure ends with the last heartbeat that was answered.
+func (c *court) overlaps(lost func(group string, until time.Duration, before int) *ruling, excuse func(a *Assignment, p int32, r *ruling)) {
+	type place struct {
+		group string
+		tp    TopicPartition
+	}
+	type client struct {
+		group   string
+		process int64
+	}
+	tenures := map[place][]*tenure{}
+	open := map[client]map[place]*tenure{}
+	heard := map[client]*Assignment{} // the newest
+	for i := range c.h.Assignments {
+		a := &c.h.Assignments[i]
+		if a.Membership == 0 {
+			continue
+		}
+		who := client{a.Group, a.Process}
+		if last := heard[who]; last == nil || last.Membership != a.Membership {
+			open[who] = map[place]*tenure{}
+		}
+		heard[who] = a
+		for k, t := range open[who] { //weir:ordered each for itself
+			if t.until = max(t.until, a.Asked); t.dropped {
+				delete(open[who], k) // it has just said so
+			} else {
+				t.dropped = !slices.Contains(a.Partitions, k.tp.Partition)
+			}
+		}
+		for _, p := range a.Partitions {
+			k := place{a.Group, TopicPartition{a.Topic, p}}
+			if open[who][k] == nil {
+				t := &tenure{from: a, until: a.Asked}
+				open[who][k] = t
+				tenures[k] = append(tenures[k], t)
+			}
+		}
+	}
+	places := slices.SortedFunc(maps.Keys(tenures), func(a, b place) int {
+		return cmp.Or(cmp.Compare(a.group, b.group), cmp.Compare(a.tp.Topic, b.tp.Topic), cmp.Compare(a.tp.Partition, b.tp.Partition))
+	})
+	for _, k := range places {
+		list := tenures[k]
+		for i := range list {
+			c.cur.Inputs++
+			for j := range i {
+				before, now := list[j], list[i]
+				if before.until <= now.from.Time || before.from.Process == now.from.Process {
+					continue
+				}
+				if r := lost(k.group, now.from.Time, 0); r != nil {
+					excuse(now.from, k.tp.Partition, r)
+					continue
+				}
+				c.found(&partition{tp: k.tp}, int64(now.from.Generation), None, now.from.Time, fmt.Sprintf(
+					"member %s of group %s was given %s at %s, in member epoch %d, while %s owned it: from %s, in member epoch %d, to %s",
+					now.from.Member, k.group, k.tp, clock(now.from.Time), now.from.Generation,
+					before.from.Member, clock(before.from.Time), before.from.Generation, clock(before.until)))
+			}
 		}
 	}
 }

@@ -55,3 +55,30 @@ func TestOwnershipExcusedByLossOfTheOffsetsTopic(t *testing.T) {
 		require.Equal(t, excused, !slices.Contains(codes(s.judge()), "K9"), "loss %d", loss)
 	}
 }
+
+// Under the consumer protocol a member owns a partition until it has said that it does
+// not; one that was taken out, and so became a member anew, did not hear when.
+func TestTenuresOfTheConsumerProtocol(t *testing.T) {
+	give := func(process int64, epoch int32, membership, asked, at int, partitions ...int32) Assignment {
+		return Assignment{Group: "g", Generation: epoch, Member: string(rune('a' + process)), Process: process, Topic: "orders", Partitions: partitions,
+			Membership: membership, Asked: time.Duration(asked) * second, Time: time.Duration(at) * second}
+	}
+	for _, c := range []struct {
+		name string
+		wait []Assignment
+		bad  bool
+	}{
+		{"given up, and then given", []Assignment{give(1, 1, 1, 30, 30, 0, 1), give(1, 1, 1, 31, 31, 1), give(1, 2, 1, 32, 32, 1), give(2, 2, 1, 33, 33, 0)}, false},
+		{"given before that was said", []Assignment{give(1, 1, 1, 30, 30, 0, 1), give(1, 1, 1, 31, 31, 1), give(2, 2, 1, 33, 33, 0), give(1, 2, 1, 34, 34, 1)}, true},
+		{"given while the other owns it", []Assignment{give(1, 1, 1, 30, 30, 0), give(2, 2, 1, 33, 33, 0), give(1, 1, 1, 34, 34)}, true},
+		{"an answer that comes late", []Assignment{give(1, 1, 1, 30, 30, 0), give(2, 2, 1, 33, 33, 0), give(1, 1, 1, 32, 34)}, false},
+		{"taken out meanwhile", []Assignment{give(1, 1, 1, 30, 30, 0), give(2, 2, 1, 33, 33, 0), give(1, 3, 2, 34, 34)}, false},
+	} {
+		s := clean(t).final(1, cleanLog()...)
+		for _, a := range c.wait {
+			s.l.AddAssignment(a)
+		}
+		v := s.judge()
+		require.Equal(t, c.bad, slices.Contains(codes(v), "K9"), "%s: %+v", c.name, v.Findings)
+	}
+}

@@ -151,6 +151,7 @@ func producerConfig(p scenario.Properties) (client.ProducerConfig, error) {
 func consumerConfig(p scenario.Properties) client.ConsumerConfig {
 	return client.ConsumerConfig{
 		OffsetReset:       client.ResetEarliest,
+		ConsumerProtocol:  p.Text("group.protocol", "classic") == "consumer",
 		ReadCommitted:     p.Text("isolation.level", "read_uncommitted") == "read_committed",
 		MinBytes:          int32(p.Int("fetch.min.bytes", 0)),
 		MaxWait:           zeroable(p, "fetch.max.wait.ms", 0),

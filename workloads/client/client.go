@@ -243,7 +243,7 @@ func maxVersion(key int16) int16 {
 	case kmsg.Metadata:
 		return 12
 	case kmsg.OffsetCommit:
-		return 8
+		return 9
 	case kmsg.OffsetFetch:
 		return 7
 	case kmsg.FindCoordinator:
@@ -252,6 +252,8 @@ func maxVersion(key int16) int16 {
 		return 7
 	case kmsg.AddPartitionsToTxn: // from 4 on it is for brokers
 		return 3
+	case kmsg.ConsumerGroupHeartbeat:
+		return 1
 	case kmsg.Heartbeat, kmsg.LeaveGroup, kmsg.OffsetForLeaderEpoch, kmsg.AddOffsetsToTxn:
 		return 4
 	case kmsg.SyncGroup, kmsg.InitProducerID, kmsg.EndTxn, kmsg.TxnOffsetCommit:

@@ -217,6 +217,11 @@ type ConsumerConfig struct {
 	// to be a member of (group.id). Empty: no group.
 	Group string
 
+	// ConsumerProtocol makes it a member of a group under the consumer protocol
+	// (group.protocol=consumer, KIP-848): the coordinator divides the partitions,
+	// and says how often it wants heartbeats and how long a session lasts.
+	ConsumerProtocol bool
+
 	// InstanceID makes this a static member (group.instance.id, KIP-345).
 	InstanceID string
 
@@ -235,7 +240,9 @@ type ConsumerConfig struct {
 	// OnAssigned and OnRevoked are told of changes to the group assignment,
 	// by the task that runs the membership. They may commit offsets but must
 	// not Poll. OnRevoked runs before the group goes on; lost is true when the
-	// member had already been expelled, so that commits would be refused.
+	// member had already been expelled, so that commits would be refused. Under the
+	// consumer protocol OnAssigned is told of all that the member has from then on, and
+	// again once the coordinator knows that; OnRevoked of what it is to give up.
 	OnAssigned func(parts []TopicPartition)
 	OnRevoked  func(parts []TopicPartition, lost bool)
 }

@@ -11,8 +11,9 @@ import (
 	"github.com/weirlab/weir/env"
 )
 
-// membership is a consumer's part in a classic consumer group: eager
-// rebalancing with the range assignor. The consumer's lock guards it.
+// membership is a consumer's part in a consumer group: under the classic protocol
+// with eager rebalancing and the range assignor, or under the consumer protocol
+// (heartbeats.go). The consumer's lock guards it.
 type membership struct {
 	k      *Consumer
 	topics []string
@@ -21,6 +22,8 @@ type membership struct {
 	who    member
 	held   []TopicPartition // assigned and not revoked
 	deaf   time.Duration    // until when it does nothing: see Stall
+	lives  int              // how often it has begun to be a member under the consumer protocol
+	asked  time.Duration    // when it sent the last heartbeat of those that was answered
 }
 
 // Subscribe joins the group and reads the partitions it assigns. Positions
@@ -48,7 +51,11 @@ func (k *Consumer) Subscribe(topics []string) error {
 		m.who.instance = &k.cfg.InstanceID
 	}
 	k.group = m
-	m.task = k.e.Go("client-group", m.run)
+	run := m.run
+	if k.cfg.ConsumerProtocol {
+		run = m.runConsumer
+	}
+	m.task = k.e.Go("client-group", run)
 	return nil
 }
 
@@ -336,8 +343,21 @@ func (m *membership) assign(parts []TopicPartition) {
 	}
 }
 
+// Membership counts how often the consumer has become a member of its group under
+// the consumer protocol, and tells when it sent the last heartbeat that was answered:
+// as long as lives is the same, the member has lost nothing.
+func (k *Consumer) Membership() (lives int, asked time.Duration) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.group == nil {
+		return 0, 0
+	}
+	return k.group.lives, k.group.asked
+}
+
 // Member is who the consumer is in its group: its member id and the generation
-// that it is in; "" and -1 if it is in none.
+// (under the consumer protocol, the member epoch) that it is in; "" and -1 if it is
+// in none.
 func (k *Consumer) Member() (id string, generation int32) {
 	k.mu.Lock()
 	defer k.mu.Unlock()

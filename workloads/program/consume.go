@@ -104,6 +104,10 @@ type consuming struct {
 	static string        // the id under which it is a static member, "" if it is none
 	until  time.Duration // when to stop reading although there may be more; 0 is never
 
+	// committing lets commits of polls and of revocations pass one by one; nil if
+	// there are only those of polls.
+	committing env.Mutex
+
 	// Of pollBatches.
 	runs     []linearizability.Run
 	intended []time.Duration
@@ -120,7 +124,7 @@ func (p *Consume) run(e env.Env, name string, i int) error {
 	cfg := p.Consumer
 	cfg.Group = p.Group
 	run := &consuming{p: p, w: w, e: e, c: c, index: i}
-	cfg.OnAssigned = run.assigned
+	run.attend(&cfg)
 	k, err := c.NewConsumer(cfg)
 	if err != nil {
 		return err
@@ -151,6 +155,21 @@ func (p *Consume) run(e env.Env, name string, i int) error {
 	return nil
 }
 
+// attend has the membership tell of changes. Under the consumer protocol what is to be
+// given up is committed first, as Java's consumer does (enable.auto.commit).
+func (r *consuming) attend(cfg *client.ConsumerConfig) {
+	cfg.OnAssigned = r.assigned
+	if !cfg.ConsumerProtocol {
+		return
+	}
+	r.committing = r.e.NewMutex()
+	cfg.OnRevoked = func(_ []client.TopicPartition, lost bool) {
+		if !lost {
+			r.commit()
+		}
+	}
+}
+
 // assigned takes down what the group has given this member.
 func (r *consuming) assigned(parts []client.TopicPartition) {
 	log, ok := r.w.rec.(interface {
@@ -161,6 +180,10 @@ func (r *consuming) assigned(parts []client.TopicPartition) {
 	}
 	a := linearizability.Assignment{Group: r.p.Group, Process: r.p.process(r.index, 0), Topic: r.p.Topic, Time: r.e.Now()}
 	a.Member, a.Generation = r.k.Member()
+	if r.p.Consumer.ConsumerProtocol {
+		life, asked := r.k.Membership()
+		a.Membership, a.Asked = int(r.life)<<16+life, asked
+	}
 	if r.static != "" { // its member id is another one each time
 		a.Member = r.static
 	}
@@ -257,6 +280,10 @@ func (r *consuming) learnEnds(parts []client.TopicPartition, ends map[client.Top
 // commit commits what polls have returned and takes that down: of each
 // partition by itself, as the register that it is.
 func (r *consuming) commit() {
+	if r.committing != nil {
+		r.committing.Lock()
+		defer r.committing.Unlock()
+	}
 	positions := r.k.Positions()
 	if len(positions) == 0 {
 		return

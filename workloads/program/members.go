@@ -95,7 +95,8 @@ func (p *Members) live(e env.Env, name string, i int, life int64, rand *env.Rand
 	stay, way := p.Stay.draw(rand), rand.Intn(ways)
 	run := &consuming{p: &p.Consume, w: w, e: e, c: c, index: i, life: life, until: e.Now() + stay}
 	cfg := p.Consumer
-	cfg.Group, cfg.OnAssigned = p.Group, run.assigned
+	cfg.Group = p.Group
+	run.attend(&cfg)
 	cfg.Silent = way == dies && w.now(e)+stay < w.end()
 	if p.Static && (!p.Mixed || i%2 == 0) {
 		cfg.InstanceID, run.static = name, name

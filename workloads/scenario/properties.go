@@ -144,6 +144,7 @@ var consumerProperties = map[string]kind{
 	"session.timeout.ms":        number(1, math.MaxInt32),
 	"heartbeat.interval.ms":     number(1, math.MaxInt32),
 	"max.poll.interval.ms":      number(1, math.MaxInt32),
+	"group.protocol":            oneOf("classic", "consumer"),
 	"isolation.level":           oneOf("read_uncommitted", "read_committed"),
 	"weir.fetch.sessions":       boolean, // as Kafka's Java client; no setting of Kafka's
 }
