@@ -132,9 +132,10 @@ func (c *court) overlaps(lost func(group string, until time.Duration, before int
 		list := tenures[k]
 		for i := range list {
 			c.cur.Inputs++
-			for j := range i {
+			for j := range list {
+				// It was given at some time between the question and the answer.
 				before, now := list[j], list[i]
-				if before.until <= now.from.Time || before.from.Process == now.from.Process {
+				if now.from.Asked < before.from.Time || before.until <= now.from.Time || before.from.Process == now.from.Process {
 					continue
 				}
 				if r := lost(k.group, now.from.Time, 0); r != nil {

@@ -72,6 +72,7 @@ func TestTenuresOfTheConsumerProtocol(t *testing.T) {
 		{"given before that was said", []Assignment{give(1, 1, 1, 30, 30, 0, 1), give(1, 1, 1, 31, 31, 1), give(2, 2, 1, 33, 33, 0), give(1, 2, 1, 34, 34, 1)}, true},
 		{"given while the other owns it", []Assignment{give(1, 1, 1, 30, 30, 0), give(2, 2, 1, 33, 33, 0), give(1, 1, 1, 34, 34)}, true},
 		{"an answer that comes late", []Assignment{give(1, 1, 1, 30, 30, 0), give(2, 2, 1, 33, 33, 0), give(1, 1, 1, 32, 34)}, false},
+		{"an answer that comes late to who was taken out", []Assignment{give(1, 2, 1, 31, 31, 0), give(2, 1, 1, 30, 33, 0), give(1, 3, 1, 40, 40, 0)}, false},
 		{"taken out meanwhile", []Assignment{give(1, 1, 1, 30, 30, 0), give(2, 2, 1, 33, 33, 0), give(1, 3, 2, 34, 34)}, false},
 	} {
 		s := clean(t).final(1, cleanLog()...)

@@ -69,6 +69,7 @@ var brokerOrder = []order{
 	{"broker.heartbeat.interval.ms", 3, "broker.session.timeout.ms"},
 	{"replica.fetch.wait.max.ms", 1, "replica.lag.time.max.ms"},
 	{"replica.fetch.wait.max.ms", 1, "replica.socket.timeout.ms"},
+	{"group.consumer.heartbeat.interval.ms", 3, "group.consumer.session.timeout.ms"},
 	{"group.min.session.timeout.ms", 1, "group.max.session.timeout.ms"},
 }
 
