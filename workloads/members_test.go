@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/weirlab/weir/linearizability"
+	"github.com/weirlab/weir/scenarios"
 	"github.com/weirlab/weir/workloads"
 	"github.com/weirlab/weir/workloads/scenario"
 )
@@ -77,27 +78,9 @@ faults:
 // The same under the consumer protocol (KIP-848): member epochs fence, and who gets a
 // partition gets it when the one before has given it up.
 func TestMembersOfTheConsumerProtocolComeAndGo(t *testing.T) {
-	s, err := scenario.Parse("members.yaml", []byte(`
-name: members
-seed: 4
-cluster:
-  brokers: 3
-  properties: {min.insync.replicas: 2, group.consumer.session.timeout.ms: 1500, group.consumer.heartbeat.interval.ms: 300, group.consumer.assignment.interval.ms: 200, offsets.topic.num.partitions: 2, broker.session.timeout.ms: 2000, broker.heartbeat.interval.ms: 400}
-topics:
-  - {name: orders, partitions: 4, replication.factor: 3, configs: {min.insync.replicas: 2}}
-load:
-  duration: 30s
-  properties: {request.timeout.ms: 3000}
-  programs:
-    - producers: {topic: orders, count: 2, rate: 40, record-size: 100}
-    - members: {topic: orders, count: 4, group: churned, stay: 500ms..3s, away: 100ms..4s, properties: {group.protocol: consumer, max.poll.interval.ms: 2000}}
-    - members: {topic: orders, count: 3, group: fixed, static: true, stay: 500ms..3s, away: 100ms..4s, properties: {group.protocol: consumer}}
-faults:
-  plan:
-    - {kind: crash, at: 8s, for: 2s, node: controller}
-    - {kind: crash, at: 14s, for: 2s, node: leader of orders-0}
-    - {kind: partition, at: 19s, for: 3s, between: [broker-1], and: [broker-2]}
-`))
+	text, err := scenarios.Files.ReadFile("consumer-groups.yaml")
+	require.NoError(t, err)
+	s, err := scenario.Parse("consumer-groups.yaml", text)
 	require.NoError(t, err)
 	var file bytes.Buffer
 	o, err := workloads.RunSim(context.Background(), workloads.Options{Scenario: s, History: &file})
