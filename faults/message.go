@@ -89,3 +89,14 @@ func drawGroupMessage(r *env.Rand) Message {
 	}
 	return Message(likely[r.Intn(len(likely))])
 }
+
+// drawTransactionMessage draws one of the messages by which transactional producers,
+// their coordinators and the partitions that they write to know each other.
+func drawTransactionMessage(r *env.Rand) Message {
+	likely := []string{
+		"EndTxn request", "EndTxn request", "EndTxn answer", "WriteTxnMarkers request", "WriteTxnMarkers request", "WriteTxnMarkers answer",
+		"AddPartitionsToTxn request", "AddPartitionsToTxn answer", "client Produce request", "client Produce answer",
+		"TxnOffsetCommit request", "TxnOffsetCommit answer", "InitProducerId request", "InitProducerId answer",
+	}
+	return Message(likely[r.Intn(len(likely))])
+}

@@ -34,6 +34,7 @@ func messageDelay() *kind {
 		draws: []drawing{
 			{name: "message-delay", what: "one of the messages that matter to replication, the quorum, producers or groups, 1 ms to 16 s later", draw: drawMessageDelay},
 			{name: "group-delay", what: "one of the messages between groups and their coordinators, 100 ms to 8 s later", draw: drawGroupDelay},
+			{name: "transaction-delay", what: "one of the messages of transactions, 100 ms to 8 s later, perhaps while a broker that may have sent it is paused", peers: true, draw: drawTransactionDelay},
 			{name: "late-return", what: "what a broker's return to the ISR needs, 1.5 s to 14 s later, while it loses power", peers: true, lossy: true, draw: drawLateReturn},
 		},
 	}
@@ -62,6 +63,25 @@ func drawGroupDelay(r *env.Rand, d Draw, t Topology) Plan {
 	f := Fault{Kind: MessageDelay, At: at, For: length, Message: drawGroupMessage(r), By: 100 * time.Millisecond << r.Intn(7), Count: drawCount(r)}
 	f.By = r.Between(f.By/2, min(2*f.By, 8*time.Second)).Round(time.Millisecond)
 	return Plan{f}
+}
+
+// drawTransactionDelay draws a message of transactions that comes late, most often
+// just the first few, so that who sent it has asked again by then and gone on to the
+// next transaction (KAFKA-17754, KIP-890). Half of the time some broker is paused
+// meanwhile, for so long that another takes its coordinators over.
+func drawTransactionDelay(r *env.Rand, d Draw, t Topology) Plan {
+	at, length := d.span(r, time.Second, 8*time.Second)
+	f := Fault{Kind: MessageDelay, At: at, For: length, Message: drawTransactionMessage(r), By: 100 * time.Millisecond << r.Intn(7), Count: 1 + r.Int64n(4)}
+	f.By = r.Between(f.By/2, min(2*f.By, 8*time.Second)).Round(time.Millisecond)
+	if r.Chance(1, 4) {
+		f.Count = 0
+	}
+	plan := Plan{f}
+	if r.Chance(1, 2) {
+		again := at + r.Between(0, length/2).Round(time.Millisecond)
+		plan = append(plan, Fault{Kind: Pause, At: again, For: min(r.Between(time.Second, 9*time.Second).Round(time.Millisecond), d.HealBy-again), Node: anyTarget(r, t)})
+	}
+	return plan
 }
 
 // drawLateReturn draws a broker that is away for long enough to leave the ISR, and

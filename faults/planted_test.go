@@ -100,7 +100,7 @@ func TestBugsAreDescribed(t *testing.T) {
 		}
 		require.False(t, names[bug.Name], "%s is there twice", bug.Name)
 		names[bug.Name] = true
-		require.Regexp(t, `^[BGWS][0-9]+[a-f]?$`, bug.ID)
+		require.Regexp(t, `^[BGWS][0-9]+[a-z]?$`, bug.ID)
 		require.NotContains(t, bug.Name, ",", "names are listed with commas between")
 		for _, text := range []string{bug.Source, bug.About, bug.Wrong, bug.Sees} {
 			require.NotEmpty(t, text, bug.ID)
