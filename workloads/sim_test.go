@@ -130,7 +130,7 @@ func TestDisksThatBreakTheirPromises(t *testing.T) {
 		"lying-sync": "syncs did nothing", "lost-write": "writes betrayed", "torn-write": "writes betrayed", "misdirected-write": "writes betrayed",
 	} {
 		t.Run(kind, func(t *testing.T) {
-			s := parse(t, 5, "1m",
+			s := parse(t, 6, "1m",
 				"kind: "+kind+", at: 12s, for: 8s, node: broker-2, files: log",
 				"kind: power-loss, at: 19s, for: 1s, node: broker-2")
 			s.Topic.Configs = scenario.Properties{"flush.messages": "1"}
@@ -145,7 +145,7 @@ func TestDisksThatBreakTheirPromises(t *testing.T) {
 			}
 		})
 	}
-	o := simulate(t, parse(t, 5, "1m", "kind: crash, at: 5s, for: 2s, node: broker-1", "kind: disk-error, at: 4s, for: 4s, node: controller, files: metadata-log"))
+	o := simulate(t, parse(t, 6, "1m", "kind: crash, at: 5s, for: 2s, node: broker-1", "kind: disk-error, at: 4s, for: 4s, node: controller, files: metadata-log"))
 	requirePassed(t, o)
 	require.Contains(t, o.Faults[0].Effect+o.Faults[1].Effect, "calls failed, broker: broker: metadata log")
 }
