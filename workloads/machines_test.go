@@ -102,7 +102,7 @@ func TestMistakesAboutMachines(t *testing.T) {
 		{scenario.Cluster{Machine: "i99.huge", Storage: "gp3"}, "i99.huge"},
 		{scenario.Cluster{Machine: "nowhere.json", Storage: scenario.MachineStorage}, "nowhere.json"},
 		{scenario.Cluster{Machine: "i3en.2xlarge", Storage: scenario.MachineStorage}, "weir calibrate"},
-		{scenario.Cluster{Machine: "i3en.2xlarge", Storage: "gp3", Costs: "free"}, "free"},
+		{scenario.Cluster{Machine: "i3en.2xlarge", Storage: "gp3", Costs: "cobol"}, "cobol"},
 	} {
 		_, err := simtarget.MachineOf(c.cluster)
 		require.ErrorContains(t, err, c.says)

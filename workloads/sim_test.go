@@ -145,7 +145,7 @@ func TestDisksThatBreakTheirPromises(t *testing.T) {
 			}
 		})
 	}
-	o := simulate(t, parse(t, 6, "1m", "kind: crash, at: 5s, for: 2s, node: broker-1", "kind: disk-error, at: 4s, for: 4s, node: controller, files: metadata-log"))
+	o := simulate(t, parse(t, 5, "1m", "kind: crash, at: 5s, for: 2s, node: broker-1", "kind: disk-error, at: 4s, for: 4s, node: controller, files: metadata-log"))
 	requirePassed(t, o)
 	require.Contains(t, o.Faults[0].Effect+o.Faults[1].Effect, "calls failed, broker: broker: metadata log")
 }

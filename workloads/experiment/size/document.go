@@ -152,7 +152,7 @@ func (r *FormulaResult) Document() *document.Document {
 			{Name: "instance"}, {Name: "volume"}, {Name: "groups", Number: true}, {Name: "formula", Unit: "MB/s", Number: true}, {Name: "by"},
 			{Name: "simulated", Unit: "MB/s", Number: true}, {Name: "difference", Number: true}, {Name: "held back by"}, {Name: "free processors", Unit: "MB/s", Number: true}, {Name: "why"},
 		},
-		Notes: []string{fmt.Sprintf("A difference of more than %.0f%% is marked, and was simulated again with processors that cost nothing.", 100*Tolerance)},
+		Notes: []string{fmt.Sprintf("A difference of more than %.0f%% is marked; what is below was simulated again with processors that cost nothing.", 100*Tolerance)},
 	}
 	f := document.Figure{
 		Name: "formula", Title: "AWS's formula and the simulated ceiling", Kind: document.Scatter,
@@ -169,12 +169,14 @@ func (r *FormulaResult) Document() *document.Document {
 		freeCell := document.Words("–")
 		x := float64(row.Formula) / 1e6
 		points.X, points.Y = append(points.X, x), append(points.Y, float64(row.Simulated.Acked)/1e6)
-		if row.Free != nil {
+		if d := row.Off(); d >= -Tolerance && d <= Tolerance {
+			within++
+		} else {
 			difference = difference.Marked(document.Bad)
+		}
+		if row.Free != nil {
 			freeCell = mb(row.Free.Acked)
 			free.X, free.Y = append(free.X, x), append(free.Y, float64(row.Free.Acked)/1e6)
-		} else {
-			within++
 		}
 		most = max(most, x, float64(row.Simulated.Acked)/1e6)
 		t.Rows = append(t.Rows, []document.Cell{
@@ -207,7 +209,6 @@ func (r *FormulaResult) reasons() string {
 	count := map[string]int{}
 	for _, row := range r.Rows {
 		if why, _, _ := strings.Cut(row.Why(), ":"); why != "" {
-			why, _, _ = strings.Cut(why, ",")
 			count[why]++
 		}
 	}

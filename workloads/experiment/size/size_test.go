@@ -3,6 +3,7 @@ package size
 import (
 	"bytes"
 	"context"
+	"strings"
 	"testing"
 	"time"
 
@@ -10,6 +11,7 @@ import (
 
 	"github.com/weirlab/weir/sim/ec2"
 	"github.com/weirlab/weir/workloads/experiment"
+	"github.com/weirlab/weir/workloads/experiment/compare"
 )
 
 func instance(t *testing.T, name string) ec2.Instance {
@@ -169,6 +171,23 @@ func TestRunSimulatesTheCheapest(t *testing.T) {
 	require.Empty(t, r.Holding())
 	require.Contains(t, r.Trials[0].Refused, "does not carry the load")
 	require.NoError(t, r.Document().Check())
+}
+
+// Every difference has a reason, and none has one without a difference.
+func TestDifferencesHaveReasons(t *testing.T) {
+	figures := func(acked, consumed, written int64, used string) *compare.Figures {
+		return &compare.Figures{Acked: acked, Consumed: consumed, Demand: compare.Demand{WriteBytes: written}, Bottleneck: used, Used: []compare.LimitUse{{Name: used, Percent: 97}}}
+	}
+	for want, row := range map[string]*FormulaRow{
+		"":                 {Groups: 1, Formula: 100, Simulated: figures(95, 95, 95, "x")},
+		"consumers behind": {Groups: 3, Formula: 100, Simulated: figures(120, 300, 120, "x")},
+		"page caches":      {Groups: 1, Formula: 100, Simulated: figures(120, 120, 100, "x")},
+		"processors":       {Groups: 1, Formula: 100, Simulated: figures(60, 60, 60, "processor"), Free: figures(98, 98, 98, "x")},
+		"st1 throughput":   {Groups: 1, Formula: 100, Simulated: figures(50, 50, 50, "st1 throughput"), Free: figures(52, 52, 52, "st1 throughput")},
+	} {
+		why, _, _ := strings.Cut(row.Why(), ":")
+		require.Equal(t, want, why)
+	}
 }
 
 func TestADifferenceIsExplainedByExperiment(t *testing.T) {
