@@ -65,7 +65,11 @@ func (r *FormulaRow) Why() string {
 	case freeOff >= -Tolerance:
 		return fmt.Sprintf("processors: without what requests cost it is %+.0f%%, and the formula has no term for them", 100*freeOff)
 	case len(free.Used) > 0 && free.Used[0].Percent >= 85:
-		return fmt.Sprintf("%s: %d%% of it is used, and the formula goes by %s; with free processors it is %+.0f%%", free.Used[0].Name, free.Used[0].Percent, r.Term, 100*freeOff)
+		why := fmt.Sprintf("%s: %d%% of it is used, and the formula goes by %s; with free processors it is %+.0f%%", free.Used[0].Name, free.Used[0].Percent, r.Term, 100*freeOff)
+		if l, err := r.Volume.Limits(); err == nil && l.WholeBlocks {
+			why += fmt.Sprintf(" (a write of less than %d KiB counts as one of so many)", l.MergeBytes>>10)
+		}
+		return why
 	default:
 		return fmt.Sprintf("%s: no limit of the machine is used up even with free processors (%+.0f%%)", free.Bottleneck, 100*freeOff)
 	}
