@@ -142,7 +142,7 @@ func refusable(key int16) bool {
 		return true
 	}
 	switch kmsg.Key(key) {
-	case kmsg.OffsetFetch, kmsg.FindCoordinator, kmsg.DescribeGroups, kmsg.DeleteGroups, kmsg.WriteTxnMarkers, kmsg.DescribeTransactions:
+	case kmsg.OffsetFetch, kmsg.FindCoordinator, kmsg.DescribeGroups, kmsg.ConsumerGroupDescribe, kmsg.DeleteGroups, kmsg.WriteTxnMarkers, kmsg.DescribeTransactions:
 		return true
 	}
 	_, ok := field[int16](reflect.ValueOf(req.ResponseKind()).Elem(), "ErrorCode")
@@ -197,6 +197,14 @@ func refuse(req kmsg.Request, err *kerr.Error, chosen selection) kmsg.Response {
 			out := kmsg.NewDescribeGroupsResponseGroup()
 			out.Group, out.ErrorCode = name, err.Code
 			answer := resp.(*kmsg.DescribeGroupsResponse)
+			answer.Groups = append(answer.Groups, out)
+		}
+		return resp
+	case *kmsg.ConsumerGroupDescribeRequest:
+		for _, name := range req.Groups {
+			out := kmsg.NewConsumerGroupDescribeResponseGroup()
+			out.Group, out.ErrorCode = name, err.Code
+			answer := resp.(*kmsg.ConsumerGroupDescribeResponse)
 			answer.Groups = append(answer.Groups, out)
 		}
 		return resp
