@@ -44,11 +44,11 @@ func TestMistakesOnTheCommandLine(t *testing.T) {
 	properties := filepath.Join(dir, "server.properties")
 	require.NoError(t, os.WriteFile(properties, []byte("# of Kafka\nssl.keystore.location = /etc/keys\n"), 0o600))
 	for want, args := range map[string][]string{
-		`there is no scenario file nowhere.yaml; built in are gp2-credits, harsh, quickstart`:          {"run", "nowhere.yaml"},
-		`bad.yaml:2: topic.replication.factor: 5 replicas need as many brokers, but the cluster has 3`: {"run", bad},
-		`--target "moon" is not known; use sim; local for`:                                             {"run", "--target", "moon"},
-		`--seed: seed "banana" is not a whole number`:                                                  {"run", "--seed", "banana"},
-		`unknown flag: --sead; see weir run --help`:                                                    {"run", "--sead", "1"},
+		`there is no scenario file nowhere.yaml; built in are consumer-groups, gp2-credits, harsh, quickstart`: {"run", "nowhere.yaml"},
+		`bad.yaml:2: topic.replication.factor: 5 replicas need as many brokers, but the cluster has 3`:         {"run", bad},
+		`--target "moon" is not known; use sim; local for`:                                                     {"run", "--target", "moon"},
+		`--seed: seed "banana" is not a whole number`:                                                          {"run", "--seed", "banana"},
+		`unknown flag: --sead; see weir run --help`:                                                            {"run", "--sead", "1"},
 		`make faultbuild`:                          {"run", "--plant", "B1"},
 		`there is no planted bug "B999"`:           {"campaign", "--plant", "B999"},
 		`--seeds 0 knows no end: give --budget`:    {"campaign", "--seeds", "0"},

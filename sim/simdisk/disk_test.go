@@ -363,6 +363,42 @@ func TestASyncAfterAFailedOneProvesNothing(t *testing.T) {
 	require.Positive(t, lost)
 }
 
+// What is written anew and synced is on the device, whatever became of the
+// write-back before: of bytes behind the durable end and before it, and written
+// while a write-back of the same bytes is under way.
+func TestWhatIsWrittenAnewAfterAFailedSyncIsDurable(t *testing.T) {
+	for name, device := range map[string]simdisk.Profile{"untimed": steady(), "gp3": simdisk.GP3()} {
+		for seed := range uint64(40) {
+			k, n, d := machine(t, seed, device)
+			want := bytes.Repeat([]byte{7}, 150_000)
+			run(t, k, n, func(e env.Env) {
+				f, err := e.FS().Create("f")
+				assert.NoError(t, err)
+				assert.NoError(t, e.FS().SyncDir("."))
+				_, err = f.WriteAt(want[:60_000], 0)
+				assert.NoError(t, err)
+				assert.NoError(t, f.Sync())
+				_, err = d.Inject(simdisk.Fault{Ops: simdisk.OpSync, Pattern: "f", Count: 2, Err: syscall.EIO})
+				assert.NoError(t, err)
+				_, err = f.WriteAt(want[60_000:], 60_000)
+				assert.NoError(t, err)
+				assert.ErrorIs(t, f.Sync(), syscall.EIO)
+				_, err = f.WriteAt(want[50_000:], 50_000)
+				assert.NoError(t, err)
+				assert.ErrorIs(t, f.Sync(), syscall.EIO)
+				_, err = f.WriteAt(want[50_000:], 50_000)
+				assert.NoError(t, err)
+				assert.NoError(t, f.Sync())
+				write(t, f, 10_000, int64(len(want)))
+			})
+			n.PowerOff()
+			got := readAll(t, d, "f")
+			require.GreaterOrEqual(t, len(got), len(want), "%s, seed %d", name, seed)
+			require.True(t, bytes.Equal(want, got[:len(want)]), "%s, seed %d", name, seed)
+		}
+	}
+}
+
 func TestAFailedSyncIsToldToEachHandleThatWasOpen(t *testing.T) {
 	k, n, d := machine(t, 1, steady())
 	run(t, k, n, func(e env.Env) {

@@ -43,7 +43,7 @@ func (w *writeback) HandleEvent(uint64) {
 	d.settleCut(f)
 	for _, s := range w.spans {
 		f.durableSize = max(f.durableSize, min(s.to, f.size))
-		f.refreshOld(s.from, s.to)
+		f.written(s)
 	}
 	if len(f.dirty) == 0 && len(f.writes) == 0 && len(f.forgotten) == 0 && len(f.betrayed.phantom) == 0 {
 		clear(f.old)
@@ -63,6 +63,13 @@ func (w *writeback) HandleEvent(uint64) {
 		}
 	}
 	d.settleAged()
+}
+
+// written takes note that the device has bytes as they are in memory, those of a
+// write-back that had failed among them.
+func (f *inode) written(s span) {
+	f.forgotten = f.forgotten.without(s.from, s.to)
+	f.refreshOld(s.from, s.to)
 }
 
 // refreshOld brings the kept chunks up to date with bytes that have become
@@ -132,8 +139,13 @@ func (d *Disk) sync(f *inode) {
 // settleFile makes a file durable at once.
 func (d *Disk) settleFile(f *inode) {
 	d.settleCut(f)
+	for _, s := range f.dirty {
+		f.written(s)
+	}
 	d.clean(f)
-	f.old = nil
+	if len(f.forgotten) == 0 {
+		f.old = nil
+	}
 	f.durableSize = f.size
 }
 
