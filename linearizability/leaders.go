@@ -143,15 +143,19 @@ func (c *court) logEnds(p *partition) {
 // lostMeanwhile says whether a record that is in the final log, appended in one
 // leader epoch, may have been unknown in another: an election until then was
 // permitted to lose it, and a later one brought somebody back who still had it.
-// Whoever led in an epoch that follows it in the final log had it. Of what is
-// before the beginning of the final log nobody knows whether it was there in the
-// end: it may as well have been lost for good.
+// Whoever led in an epoch that follows it in the final log had it, which says
+// nothing of those who led after. Of what is before the beginning of the final log
+// nobody knows whether it was there in the end: it may as well have been lost for
+// good.
 func (p *partition) lostMeanwhile(offset int64, appended, asked int32, call time.Duration) bool {
-	if offset >= p.log.LogStart && slices.ContainsFunc(p.log.Epochs, func(s EpochStart) bool { return s.StartOffset > offset && s.LeaderEpoch <= asked }) {
-		return false
+	had := appended
+	for _, s := range p.log.Epochs {
+		if offset >= p.log.LogStart && s.StartOffset > offset && s.LeaderEpoch <= asked {
+			had = max(had, s.LeaderEpoch)
+		}
 	}
 	return slices.ContainsFunc(p.elect, func(e election) bool {
-		return e.epoch > appended && e.epoch <= asked && e.cuts(offset) && p.excuseAt(&e, offset, call).excused
+		return e.epoch > had && e.epoch <= asked && e.cuts(offset) && p.excuseAt(&e, offset, call).excused
 	})
 }
 

@@ -5,6 +5,7 @@ import (
 	"os"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -150,6 +151,32 @@ func TestALossMayBeUndone(t *testing.T) {
 		n = s.l.Invoke(Op{Time: 17 * second, Process: 3, F: ListOffsets, Topic: "orders"})
 		s.l.Complete(n, Op{Time: 17*second + second/2, Type: OK, Offset: 1, LeaderEpoch: 2, Broker: 1})
 		require.Equal(t, []string{"LIN"}, codes(s.judge()))
+	}
+}
+
+// So it may if somebody led in between who had it, and was not the one who lost it.
+// Seed 0x2cf of scenarios/harsh.yaml.
+func TestALossMayBeUndoneByWhoHadAnEpochMore(t *testing.T) {
+	for _, unclean := range []bool{true, false} {
+		s := newStory(t, Topic{ReplicationFactor: 3, MinISR: 2, ELR: true, UncleanElection: unclean}).
+			state(0, 1, 0, all3).start(0, 0).acked(2, 0, -1, 0, 1).acked(3, 1, -1, 0, 1).
+			state(6, 3, 1, []int32{1, 3}).start(1, 2).acked(7, 2, -1, 1, 3).
+			state(8, 3, 1, []int32{3}).
+			state(10, 2, 2, []int32{2}).start(2, 0).
+			state(15, 3, 3, []int32{3}).start(3, 3)
+		for b := int32(1); b <= 3; b++ {
+			s.l.AddScan(Scan{Topic: "orders", Broker: b, Leader: b == 3, LogEnd: 3, HighWatermark: 3, Records: []ScanRecord{rec(0, 2, 0), rec(1, 3, 0), rec(2, 7, 1)},
+				Epochs: []EpochStart{{Topic: "orders", LeaderEpoch: 0, Leader: None}, {Topic: "orders", LeaderEpoch: 1, Leader: None, StartOffset: 2}}})
+		}
+		told := func(at int64, epoch, broker int32) {
+			n := s.l.Invoke(Op{Time: second * time.Duration(at), Process: 3, F: ListOffsets, Topic: "orders"})
+			s.l.Complete(n, Op{Time: second*time.Duration(at) + second/2, Type: OK, Offset: 0, LeaderEpoch: epoch, Broker: broker})
+		}
+		told(12, 2, 2)
+		v := s.judge()
+		require.Equal(t, unclean, !slices.Contains(codes(v), "LIN"), "%v", v.Findings)
+		told(9, 1, 3) // before the loss
+		require.Contains(t, codes(s.judge()), "LIN")
 	}
 }
 
