@@ -76,6 +76,11 @@ func TestExcuseAcksAll(t *testing.T) {
 			s.state(11, 1, 1, []int32{1, 3}).fault(PowerLoss, 12, true, 1, 2, 3).
 				state(14, 1, 1, all3).state(20, 2, 2, all3)
 		}, false, "electable broker 2 had lost nothing"},
+		{"back in sync before it was struck with all others, and told of while the leader was down", elr, func(s *story) {
+			s.state(11, 1, 1, []int32{1, 3}).fault(PowerLoss, 12, true, 1, 2, 3)
+			s.l.h.Faults[len(s.l.h.Faults)-1].End = 15 * second
+			s.state(14, 1, 1, all3).state(20, 2, 2, all3)
+		}, true, "every electable replica"},
 		{"last replica standing, no ELR", Topic{ReplicationFactor: 3, MinISR: 2}, func(s *story) {
 			s.state(14, 1, 1, []int32{2}).fault(PowerLoss, 15, true, 2).state(20, 2, 2, []int32{2})
 		}, true, "broker 2"},

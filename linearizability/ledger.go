@@ -308,12 +308,20 @@ func (p *partition) afflicted(r int32, since time.Duration, e *election, by func
 			continue
 		}
 		in := slices.Contains(s.ISR, r)
-		if out && in && s.Leader != r {
+		if out && in && s.Leader != r && !p.downFrom(s.Leader, last, s.Time) {
 			return false
 		}
 		out = !in
 	}
 	return true
+}
+
+// downFrom says whether replica r did not run between two times: a change that its
+// leadership made was committed before, though it was told of later.
+func (p *partition) downFrom(r int32, from, to time.Duration) bool {
+	return slices.ContainsFunc(p.faults, func(f Fault) bool {
+		return (f.Kind == PowerLoss || f.Kind == Crash) && slices.Contains(f.Brokers, r) && f.Start <= from && f.End >= to
+	})
 }
 
 // relied are the replicas struck at e that were in the ISR or the ELR when the

@@ -140,8 +140,17 @@ func NewWatcher(topics []Topic) *Watcher {
 }
 
 // AddFault tells the watcher of a fault when it strikes; one that loses bytes
-// may excuse what follows.
-func (w *Watcher) AddFault(f Fault) { w.faults = append(w.faults, f) }
+// may excuse what follows. Told again when it is over, the watcher learns its end.
+func (w *Watcher) AddFault(f Fault) {
+	same := func(o Fault) bool {
+		return o.Kind == f.Kind && o.Start == f.Start && slices.Equal(o.Brokers, f.Brokers)
+	}
+	if i := slices.IndexFunc(w.faults, same); i >= 0 && f.End > 0 {
+		w.faults[i].End = f.End
+		return
+	}
+	w.faults = append(w.faults, f)
+}
 
 // AddPartitionState tells the watcher of a committed change of a partition's
 // metadata, in the order of commitment. Pictures carry the metadata too, but

@@ -231,9 +231,7 @@ func (d *director) tellFault(f linearizability.Fault, begins bool) {
 	} else {
 		d.log.AddFault(f)
 	}
-	if begins {
-		d.cluster.Struck(f)
-	}
+	d.cluster.Struck(f)
 	attrs := []env.Attr{env.Text("kind", string(f.Kind)), env.Text("detail", f.Detail)}
 	if f.Effect != "" {
 		attrs = append(attrs, env.Text("effect", f.Effect))

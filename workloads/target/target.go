@@ -63,7 +63,7 @@ type Cluster interface {
 	// whatever a Listener is told.
 	Soon(fn func())
 
-	// Struck tells of a fault that has begun.
+	// Struck tells of a fault that has begun and, with its end, when it is over.
 	Struck(linearizability.Fault)
 
 	// Lost is what the last fault on brokers, which has just struck, took from
