@@ -25,8 +25,8 @@ func (r *Result) Document() *document.Document {
 	n := r.Need
 	d := &document.Document{
 		Title: "What to buy",
-		Subtitle: fmt.Sprintf("%s MB/s at most and %s MB/s on average, %d %% more with growth; records of %d bytes kept for %v, %d replicas in %s, %d consumer groups. %d %% of every limit stay free, bursts do not count, a broker may be lost, and its replicas are back within %v.",
-			megabytes(n.PeakBytesPerSecond), megabytes(n.AverageBytesPerSecond), n.GrowthPercent, n.RecordBytes, n.Retention, n.ReplicationFactor, zones(n.Zones), n.Groups, n.HeadroomPercent, n.RebuildWithin),
+		Subtitle: fmt.Sprintf("%s MB/s at most and %s MB/s on average, %d %% more with growth; records of %d bytes kept for %s, %d replicas in %s, %d consumer groups. %d %% of every limit stay free, bursts do not count, a broker may be lost, and its replicas are back within %s.",
+			megabytes(n.PeakBytesPerSecond), megabytes(n.AverageBytesPerSecond), n.GrowthPercent, n.RecordBytes, span(n.Retention), n.ReplicationFactor, zones(n.Zones), n.Groups, n.HeadroomPercent, span(n.RebuildWithin)),
 		Facts: r.Facts,
 	}
 	if holding := r.Holding(); len(holding) > 0 {
@@ -67,8 +67,14 @@ func dollars(usd float64) string {
 func price(usd float64) document.Cell { return document.Quantity(usd, "$/month", dollars(usd)) }
 
 // wait is a time that people wait.
-func wait(d time.Duration) document.Cell {
-	return document.Quantity(d.Seconds(), "s", d.Round(time.Minute).String())
+func wait(d time.Duration) document.Cell { return document.Quantity(d.Seconds(), "s", span(d)) }
+
+// span is a time in the unit that people would use.
+func span(d time.Duration) string {
+	if d < 2*time.Hour {
+		return fmt.Sprintf("%.0f min", d.Minutes())
+	}
+	return fmt.Sprintf("%.0f h", d.Hours())
 }
 
 // answers is the table for those who read only one.
@@ -81,7 +87,7 @@ func (r *Result) answers() document.Section {
 		},
 		Notes: []string{
 			"p99: produce latency from the intended sending, acks=all, at the peak with growth. The interval is over seeds; how far the model itself is from hardware is in RESULTS.md.",
-			fmt.Sprintf("In sync: from the failure until the replicas are, with %v until a machine runs, beside the load at its peak.", r.Need.Away),
+			fmt.Sprintf("In sync: from the failure until the replicas are, with %s until a machine runs, beside the load at its peak.", span(r.Need.Away)),
 		},
 	}
 	for _, x := range r.Holding() {
