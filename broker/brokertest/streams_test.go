@@ -44,7 +44,7 @@ func running(t *testing.T, cmd *exec.Cmd) (stop func()) {
 	t.Cleanup(func() {
 		if !over {
 			_ = cmd.Process.Kill()
-			<-ended
+			t.Log(<-ended)
 		}
 		if t.Failed() {
 			t.Log(said.String())

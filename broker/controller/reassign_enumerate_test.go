@@ -73,7 +73,7 @@ func (w *moving) successors(t require.TestingT, m *machine, targets [][]int32) m
 	out := map[string]*moving{}
 	p := w.partition()
 	for _, target := range targets {
-		out[fmt.Sprint("reassign to ", target)] = w.step(t, m, func(tx *txn) { m.alterReassignment(tx, movingTP, target, true) })
+		out[fmt.Sprint("reassign to ", target)] = w.step(t, m, func(tx *txn) { _, _ = m.alterReassignment(tx, movingTP, target, true) })
 	}
 	for _, b := range w.img.Brokers() {
 		id := b.ID

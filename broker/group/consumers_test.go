@@ -243,7 +243,7 @@ func TestTheLogSaysWhatTheCoordinatorKnowsOfConsumers(t *testing.T) {
 		ids := []string{"a", "b", "c"}
 		epoch := func(id string) int32 {
 			if g := s.m.groups["g"]; g != nil && g.consumer != nil && g.consumer.Members[id] != nil {
-				return g.consumer.Members[id].Current.Epoch
+				return g.consumer.Members[id].Epoch
 			}
 			return 0
 		}

@@ -171,7 +171,7 @@ func describeConsumers(out *kmsg.ConsumerGroupDescribeResponseGroup, g *consumer
 	for _, id := range g.MemberIDs() {
 		m := g.Members[id]
 		member := kmsg.NewConsumerGroupDescribeResponseGroupMember()
-		member.MemberID, member.MemberEpoch, member.ClientID, member.ClientHost = m.ID, m.Current.Epoch, m.ClientID, m.ClientHost
+		member.MemberID, member.MemberEpoch, member.ClientID, member.ClientHost = m.ID, m.Epoch, m.ClientID, m.ClientHost
 		if m.InstanceID != "" {
 			member.InstanceID = kmsg.StringPtr(m.InstanceID)
 		}

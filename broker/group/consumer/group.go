@@ -81,7 +81,7 @@ func (g *Group) State() string {
 		return "Assigning"
 	}
 	for _, m := range g.Members { //weir:ordered any or none
-		if m.State != Stable || m.Current.Epoch != g.TargetEpoch {
+		if m.State != Stable || m.Epoch != g.TargetEpoch {
 			return "Reconciling"
 		}
 	}

@@ -131,9 +131,9 @@ func (s *step) find(h *Heartbeat) (*Member, *Outcome) {
 			// A dynamic member under this id becomes a static one.
 		case h.Epoch == JoinEpoch && holder == nil:
 			return newMember(h.MemberID), nil
-		case h.Epoch == JoinEpoch && holder.ID == h.MemberID && holder.Classic == nil && holder.Current.Epoch != StaticLeaveEpoch:
+		case h.Epoch == JoinEpoch && holder.ID == h.MemberID && holder.Classic == nil && holder.Epoch != StaticLeaveEpoch:
 			// It joins again, or did not hear that it has.
-		case h.Epoch == JoinEpoch && holder.Classic == nil && holder.Current.Epoch != StaticLeaveEpoch:
+		case h.Epoch == JoinEpoch && holder.Classic == nil && holder.Epoch != StaticLeaveEpoch:
 			return refuse(kerr.UnreleasedInstanceID, "Static member %s with instance id %s cannot join the group because the instance id is owned by %s member.",
 				h.MemberID, h.InstanceID, holder.ID)
 		case h.Epoch == JoinEpoch:
@@ -152,16 +152,16 @@ func (s *step) find(h *Heartbeat) (*Member, *Outcome) {
 		return newMember(h.MemberID), nil
 	case m == nil:
 		return refuse(kerr.UnknownMemberID, "Member %s is not a member of group %s.", h.MemberID, s.g.ID)
-	case h.Epoch == JoinEpoch || h.Epoch == m.Current.Epoch || planted.Is("heartbeat-of-any-epoch"):
+	case h.Epoch == JoinEpoch || h.Epoch == m.Epoch || planted.Is("heartbeat-of-any-epoch"):
 		return m, nil
-	case h.Epoch > m.Current.Epoch:
+	case h.Epoch > m.Epoch:
 		return refuse(kerr.FencedMemberEpoch, "The consumer group member has a greater member epoch (%d) than the one known by the group coordinator (%d). "+
-			"The member must abandon all its partitions and rejoin.", h.Epoch, m.Current.Epoch)
+			"The member must abandon all its partitions and rejoin.", h.Epoch, m.Epoch)
 	case h.Epoch == m.Previous && h.SaysOwns && !slices.ContainsFunc(h.Owns, func(p Partition) bool { _, has := ownedAt(m.Assigned, p); return !has }):
 		return m, nil // the answer with the newest epoch was lost
 	}
 	return refuse(kerr.FencedMemberEpoch, "The consumer group member has a smaller member epoch (%d) than the one known by the group coordinator (%d). "+
-		"The member must abandon all its partitions and rejoin.", h.Epoch, m.Current.Epoch)
+		"The member must abandon all its partitions and rejoin.", h.Epoch, m.Epoch)
 }
 
 // replace puts a new member in the place of a static one that has left, or that
@@ -170,7 +170,7 @@ func (s *step) replace(old *Member, id string) *Member {
 	target := s.g.Targets[old.ID]
 	s.expel(old.ID)
 	next := *old
-	next.ID, next.Current.Epoch, next.Previous = id, JoinEpoch, JoinEpoch
+	next.ID, next.Epoch, next.Previous = id, JoinEpoch, JoinEpoch
 	s.write(Record{MemberMetadata, id, &next.Metadata})
 	s.write(Record{TargetOfMember, id, target})
 	s.write(Record{CurrentOfMember, id, &next.Current})
@@ -331,7 +331,7 @@ func (g *Group) Assignor(cfg *Config) string {
 
 // reconcile leads the member towards its target.
 func (s *step) reconcile(h *Heartbeat, m *Member, changed bool) Current {
-	if !changed && m.State == Stable && m.Current.Epoch == s.g.TargetEpoch {
+	if !changed && m.State == Stable && m.Epoch == s.g.TargetEpoch {
 		return m.Current
 	}
 	r := reconciliation{g: s.g, m: m, epoch: s.g.TargetEpoch, target: s.g.Targets[m.ID], subscribed: map[metadata.TopicID]bool{},

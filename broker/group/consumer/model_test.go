@@ -138,7 +138,7 @@ func (w *world) key() string {
 	for _, m := range w.members {
 		fmt.Fprint(&b, m.id, rel(m.epoch), m.owns, m.unsure, m.out, m.away, "|")
 		if k := w.g.Members[m.id]; k != nil {
-			fmt.Fprint(&b, rel(k.Current.Epoch), rel(k.Previous), k.State, partitionsOf(k.Assigned), partitionsOf(k.Revoking), w.g.Targets[m.id], w.g.timers[m.id].expires-w.at.Now, "|")
+			fmt.Fprint(&b, rel(k.Epoch), rel(k.Previous), k.State, partitionsOf(k.Assigned), partitionsOf(k.Revoking), w.g.Targets[m.id], w.g.timers[m.id].expires-w.at.Now, "|")
 		}
 	}
 	return b.String()

@@ -18,9 +18,9 @@ func (g *Group) CheckCommit(id string, epoch int32, partitions []Partition) int1
 	switch {
 	case m == nil:
 		return kerr.UnknownMemberID.Code
-	case epoch == m.Current.Epoch || planted.Is("commit-of-any-epoch"):
+	case epoch == m.Epoch || planted.Is("commit-of-any-epoch"):
 		return 0
-	case epoch > m.Current.Epoch:
+	case epoch > m.Epoch:
 		return m.stale()
 	}
 	for _, p := range partitions {
@@ -48,7 +48,7 @@ func (g *Group) CheckFetch(id *string, epoch int32) int16 {
 	switch {
 	case m == nil:
 		return kerr.UnknownMemberID.Code
-	case epoch != m.Current.Epoch:
+	case epoch != m.Epoch:
 		return m.stale()
 	}
 	return 0

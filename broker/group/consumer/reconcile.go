@@ -31,9 +31,9 @@ type reconciliation struct {
 // next is how far the member is then.
 func (r *reconciliation) next() Current {
 	switch m := r.m; {
-	case m.State == Stable && m.Current.Epoch == r.epoch && r.changed, m.State == Unrevoked && r.ownsAny(m.Revoking) && r.changed:
+	case m.State == Stable && m.Epoch == r.epoch && r.changed, m.State == Unrevoked && r.ownsAny(m.Revoking) && r.changed:
 		return r.unsubscribe()
-	case m.State == Stable && m.Current.Epoch == r.epoch, m.State == Unrevoked && r.ownsAny(m.Revoking):
+	case m.State == Stable && m.Epoch == r.epoch, m.State == Unrevoked && r.ownsAny(m.Revoking):
 		return m.Current
 	}
 	return r.advance()
@@ -95,7 +95,7 @@ func (r *reconciliation) advance() Current {
 		gained = append(gained, Owned{p, r.epoch})
 	}
 	if len(revoking) > 0 && r.ownsAny(revoking) {
-		c := r.m.at(r.m.Current.Epoch)
+		c := r.m.at(r.m.Epoch)
 		c.State, c.Assigned, c.Revoking = Unrevoked, kept, revoking
 		return c
 	}

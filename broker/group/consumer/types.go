@@ -44,7 +44,7 @@ func ownedAt(list []Owned, p Partition) (Owned, bool) {
 }
 
 func sortOwned(list []Owned) {
-	slices.SortFunc(list, func(a, b Owned) int { return a.Partition.Compare(b.Partition) })
+	slices.SortFunc(list, func(a, b Owned) int { return a.Compare(b.Partition) })
 }
 
 // partitionsOf are the partitions of a list of owned ones.
