@@ -27,7 +27,7 @@ func perSecond(b *testing.B, unit string) {
 
 // BenchmarkEvents is the kernel alone, with a thousand timers pending.
 func BenchmarkEvents(b *testing.B) {
-	k := sim.NewKernel(sim.Options{})
+	k := sim.NewKernel(sim.Options{MaxStepsPerInstant: 1 << 62})
 	defer func() { _ = k.Close() }()
 	left := b.N
 	for i := range 1000 {
@@ -44,7 +44,7 @@ func BenchmarkEvents(b *testing.B) {
 
 // BenchmarkSleep is a timer, a wake-up and two coroutine switches.
 func BenchmarkSleep(b *testing.B) {
-	k := sim.NewKernel(sim.Options{})
+	k := sim.NewKernel(sim.Options{MaxStepsPerInstant: 1 << 62})
 	defer func() { _ = k.Close() }()
 	k.NewNode("a").Start("main", func(e env.Env) {
 		for range b.N {
@@ -81,7 +81,7 @@ func BenchmarkYield(b *testing.B) {
 
 // BenchmarkTimeoutCancelled is the usual fate of a request timeout.
 func BenchmarkTimeoutCancelled(b *testing.B) {
-	k := sim.NewKernel(sim.Options{})
+	k := sim.NewKernel(sim.Options{MaxStepsPerInstant: 1 << 62})
 	defer func() { _ = k.Close() }()
 	k.NewNode("a").Start("main", func(e env.Env) {
 		for range b.N {
