@@ -1,14 +1,10 @@
 package workloads_test
 
 import (
-	"bytes"
-	"context"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/weirlab/weir/linearizability"
-	"github.com/weirlab/weir/workloads"
 	"github.com/weirlab/weir/workloads/scenario"
 )
 
@@ -37,12 +33,7 @@ faults:
     - {kind: pause, at: 26s, for: 3s, node: controller}
 `))
 	require.NoError(t, err)
-	var file bytes.Buffer
-	o, err := workloads.RunSim(context.Background(), workloads.Options{Scenario: s, History: &file})
-	require.NoError(t, err)
-	requirePassed(t, o)
-	h, err := linearizability.ReadHistory(&file)
-	require.NoError(t, err)
+	_, h := recorded(t, s)
 	answered, unanswered := map[string]int{}, 0
 	for _, a := range h.Administrations {
 		if a.Error == "" {

@@ -75,12 +75,7 @@ faults: {plan: [{%s}]}
 recovery: 60s
 `, plan))
 		require.NoError(t, err)
-		var file bytes.Buffer
-		o, err := workloads.RunSim(context.Background(), workloads.Options{Scenario: s.Resolve(), History: &file})
-		require.NoError(t, err)
-		requirePassed(t, o)
-		h, err := linearizability.ReadHistory(&file)
-		require.NoError(t, err)
+		o, h := recorded(t, s.Resolve())
 		require.Len(t, o.Faults, 1, "the injector's")
 		told := 0
 		for _, f := range h.Faults {

@@ -8,7 +8,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/weirlab/weir/linearizability"
-	"github.com/weirlab/weir/scenarios"
 	"github.com/weirlab/weir/workloads"
 	"github.com/weirlab/weir/workloads/scenario"
 )
@@ -78,16 +77,7 @@ faults:
 // The same under the consumer protocol (KIP-848): member epochs fence, and who gets a
 // partition gets it when the one before has given it up.
 func TestMembersOfTheConsumerProtocolComeAndGo(t *testing.T) {
-	text, err := scenarios.Files.ReadFile("consumer-groups.yaml")
-	require.NoError(t, err)
-	s, err := scenario.Parse("consumer-groups.yaml", text)
-	require.NoError(t, err)
-	var file bytes.Buffer
-	o, err := workloads.RunSim(context.Background(), workloads.Options{Scenario: s, History: &file})
-	require.NoError(t, err)
-	requirePassed(t, o)
-	h, err := linearizability.ReadHistory(&file)
-	require.NoError(t, err)
+	_, h := recorded(t, builtIn(t, "consumer-groups.yaml"))
 	refused := map[string]int{}
 	for _, c := range h.Offsets {
 		if c.Write && c.Outcome == linearizability.Fail {

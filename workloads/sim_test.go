@@ -1,6 +1,7 @@
 package workloads_test
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"strings"
@@ -9,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/weirlab/weir/linearizability"
+	"github.com/weirlab/weir/scenarios"
 	"github.com/weirlab/weir/workloads"
 	"github.com/weirlab/weir/workloads/scenario"
 )
@@ -47,6 +49,28 @@ func simulate(t *testing.T, s *scenario.Scenario) *workloads.Outcome {
 	o, err := workloads.RunSim(context.Background(), workloads.Options{Scenario: s})
 	require.NoError(t, err)
 	return o
+}
+
+// recorded simulates a scenario that has to pass, and reads its history back.
+func recorded(t *testing.T, s *scenario.Scenario) (*workloads.Outcome, *linearizability.History) {
+	t.Helper()
+	var file bytes.Buffer
+	o, err := workloads.RunSim(context.Background(), workloads.Options{Scenario: s, History: &file})
+	require.NoError(t, err)
+	requirePassed(t, o)
+	h, err := linearizability.ReadHistory(&file)
+	require.NoError(t, err)
+	return o, h
+}
+
+// builtIn is a scenario that is part of the program.
+func builtIn(t *testing.T, name string) *scenario.Scenario {
+	t.Helper()
+	text, err := scenarios.Files.ReadFile(name)
+	require.NoError(t, err)
+	s, err := scenario.Parse(name, text)
+	require.NoError(t, err)
+	return s
 }
 
 func requirePassed(t *testing.T, o *workloads.Outcome) {

@@ -193,21 +193,11 @@ func refuse(req kmsg.Request, err *kerr.Error, chosen selection) kmsg.Response {
 		}
 		return resp
 	case *kmsg.DescribeGroupsRequest:
-		for _, name := range req.Groups {
-			out := kmsg.NewDescribeGroupsResponseGroup()
-			out.Group, out.ErrorCode = name, err.Code
-			answer := resp.(*kmsg.DescribeGroupsResponse)
-			answer.Groups = append(answer.Groups, out)
-		}
-		return resp
+		return refuseGroups(req.Groups, resp, err.Code)
 	case *kmsg.ConsumerGroupDescribeRequest:
-		for _, name := range req.Groups {
-			out := kmsg.NewConsumerGroupDescribeResponseGroup()
-			out.Group, out.ErrorCode = name, err.Code
-			answer := resp.(*kmsg.ConsumerGroupDescribeResponse)
-			answer.Groups = append(answer.Groups, out)
-		}
-		return resp
+		return refuseGroups(req.Groups, resp, err.Code)
+	case *kmsg.DeleteGroupsRequest:
+		return refuseGroups(req.Groups, resp, err.Code)
 	case *kmsg.AddPartitionsToTxnRequest:
 		if req.Version < 4 {
 			refusePartitions(req, resp, err.Code, chosen)
@@ -237,14 +227,6 @@ func refuse(req kmsg.Request, err *kerr.Error, chosen selection) kmsg.Response {
 			answer.Markers = append(answer.Markers, out)
 		}
 		return resp
-	case *kmsg.DeleteGroupsRequest:
-		for _, name := range req.Groups {
-			out := kmsg.NewDeleteGroupsResponseGroup()
-			out.Group, out.ErrorCode = name, err.Code
-			answer := resp.(*kmsg.DeleteGroupsResponse)
-			answer.Groups = append(answer.Groups, out)
-		}
-		return resp
 	case *kmsg.ApiVersionsRequest:
 		if err == kerr.UnsupportedVersion { // the one answer that any client can read (KIP-511)
 			resp.SetVersion(0)
@@ -262,6 +244,18 @@ func refuse(req kmsg.Request, err *kerr.Error, chosen selection) kmsg.Response {
 		return refused
 	}
 	whole.SetInt(int64(err.Code))
+	return resp
+}
+
+// refuseGroups gives each group of a request the error.
+func refuseGroups(names []string, resp kmsg.Response, code int16) kmsg.Response {
+	out := reflect.ValueOf(resp).Elem().FieldByName("Groups")
+	for _, name := range names {
+		group := blank(out.Type().Elem())
+		group.FieldByName("Group").SetString(name)
+		group.FieldByName("ErrorCode").SetInt(int64(code))
+		out.Set(reflect.Append(out, group))
+	}
 	return resp
 }
 

@@ -68,17 +68,11 @@ func (p *Administer) join(w *Workload, _ int) error {
 
 // administering is one administrator's run.
 type administering struct {
-	p    *Administer
-	w    *Workload
-	e    env.Env
-	c    *client.Client
-	rand *env.Rand
-	who  string // name of the client
+	operator
+	p *Administer
 
-	process int64
-	name    string // of its topic and of its group
-	topics  int    // that it had, of different names
-	present bool   // the topic is there
+	topics  int  // that it had, of different names
+	present bool // the topic is there
 	// partitions of the topic; life counts its creations.
 	partitions int32
 	life       int64
@@ -95,18 +89,13 @@ func (p *Administer) run(e env.Env, name string, i int) error {
 		return err
 	}
 	defer c.Close()
-	r := &administering{p: p, w: w, e: e, c: c, rand: e.Rand("administration", name), who: name, process: p.process + int64(i)}
+	r := &administering{operator: w.operator(e, c, "administration", name, p.process+int64(i)), p: p}
 	r.renew()
-	if wait := w.cfg.Start - w.now(e) + time.Duration(r.rand.Int64n(int64(p.Every)+1)); wait > 0 {
-		e.Sleep(wait)
-	}
-	// The client learns of the brokers with a topic that it has use for.
-	_, _, _ = c.Admin().ListOffset(p.topic.partition(0), client.TimestampLatest, w.requestTimeout())
-	for !w.over(e) {
-		r.act()
-		e.Sleep(p.Every)
-	}
-	r.settle()
+	r.begin(p.Every)
+	r.meet(p.topic)
+	r.every(p.Every, r.act)
+	// It has to once everything is healed.
+	r.settle("describe at the end", r.unlike)
 	return nil
 }
 
@@ -131,48 +120,6 @@ func (r *administering) renew() {
 	r.topics++
 	r.name = fmt.Sprintf("%s-%d", r.who, r.topics)
 	r.present, r.partitions, r.written = false, 0, map[record]bool{}
-}
-
-// ask sends a request and takes down what came of it. wrong says what is wrong
-// with an answer that came, "" if nothing is.
-func (r *administering) ask(what string, req kmsg.Request, wrong func(kmsg.Response) string) (kmsg.Response, error) {
-	broker := int32(-1)
-	if r.rand.Chance(1, 2) {
-		broker = int32(1 + r.rand.Intn(len(r.w.cfg.Client.Bootstrap)))
-	}
-	call := r.e.Now()
-	resp, err := r.c.Request(broker, req, r.w.requestTimeout())
-	said := ""
-	if err == nil {
-		if said = wrong(resp); said == "" && hasCode(resp, kerr.UnknownServerError.Code) {
-			said = "the answer has the error code UNKNOWN_SERVER_ERROR"
-		}
-	}
-	r.tell(what, call, err, said)
-	return resp, err
-}
-
-// tell takes down an operation.
-func (r *administering) tell(what string, call time.Duration, err error, wrong string) {
-	if log, ok := r.w.rec.(interface {
-		AddAdministration(linearizability.Administration)
-	}); ok {
-		log.AddAdministration(linearizability.Administration{
-			Process: r.process, Op: what, Topic: r.name, Call: call, Return: r.e.Now(), Error: reason(err), Wrong: wrong,
-		})
-	}
-}
-
-// change asks for a change of the administrator's topic, of whose outcome code
-// tells, and reports whether it was made. wrong says what is wrong if it was.
-func (r *administering) change(what string, req kmsg.Request, code func(kmsg.Response) int16, wrong string) (made bool) {
-	resp, err := r.ask(what, req, func(resp kmsg.Response) string {
-		if code(resp) == 0 {
-			return wrong
-		}
-		return ""
-	})
-	return err == nil && code(resp) == 0
 }
 
 func (r *administering) create() {
@@ -236,14 +183,6 @@ func (r *administering) grow() {
 	}
 }
 
-// one is the code of the only answer there should be.
-func one[T any](answers []T, code func(*T) int16) int16 {
-	if len(answers) != 1 {
-		return kerr.UnknownServerError.Code
-	}
-	return code(&answers[0])
-}
-
 // write writes some records to the topic and reads a partition: what is there
 // was written since the topic was created.
 func (r *administering) write() {
@@ -292,25 +231,6 @@ func (r *administering) write() {
 		}
 	}
 	r.tell("write and read", call, nil, wrong)
-}
-
-// settle waits until the metadata says what is known of the topic: it has to
-// once everything is healed.
-func (r *administering) settle() {
-	call := r.e.Now()
-	deadline := r.w.end() + r.w.cfg.Drain
-	for {
-		why := r.unlike()
-		switch {
-		case why == "":
-			r.tell("describe at the end", call, nil, "")
-			return
-		case r.w.now(r.e) >= deadline:
-			r.tell("describe at the end", call, nil, why)
-			return
-		}
-		r.e.Sleep(200 * time.Millisecond)
-	}
 }
 
 // unlike says in what the metadata differs from what is known, "" in nothing.

@@ -67,7 +67,7 @@ func (p *Balance) join(w *Workload, _ int) error {
 
 // balancing is one balancer's run.
 type balancing struct {
-	administering
+	operator
 	b       *Balance
 	brokers []int32
 	parts   []*placement
@@ -89,16 +89,12 @@ func (p *Balance) run(e env.Env, name string, i int) error {
 		return err
 	}
 	defer c.Close()
-	r := &balancing{b: p, administering: administering{w: w, e: e, c: c, rand: e.Rand("balance", name), who: name, process: p.process + int64(i), name: p.Topic}}
-	if wait := w.cfg.Start - w.now(e) + time.Duration(r.rand.Int64n(int64(p.Every)+1)); wait > 0 {
-		e.Sleep(wait)
-	}
-	for !w.over(e) {
-		r.act(i)
-		e.Sleep(p.Every)
-	}
+	r := &balancing{operator: w.operator(e, c, "balance", name, p.process+int64(i)), b: p}
+	r.name = p.Topic
+	r.begin(p.Every)
+	r.every(p.Every, func() { r.act(i) })
 	if len(r.parts) > 0 {
-		r.settle()
+		r.settle("describe replicas at the end", r.unlike)
 	}
 	return nil
 }
@@ -125,8 +121,7 @@ func (r *balancing) act(i int) {
 // learn asks which brokers there are, and where the balancer's partitions are
 // before it has moved any.
 func (r *balancing) learn(first int) {
-	// The client learns of the brokers with a topic that it has use for.
-	_, _, _ = r.c.Admin().ListOffset(r.b.topic.partition(0), client.TimestampLatest, r.w.requestTimeout())
+	r.meet(r.b.topic)
 	meta, err := r.describe()
 	if err != nil || len(meta.Topics) != 1 || meta.Topics[0].ErrorCode != 0 {
 		return
@@ -240,23 +235,6 @@ func (r *balancing) list() {
 		}
 		return ""
 	})
-}
-
-// settle waits until everything is where it is to be.
-func (r *balancing) settle() {
-	call, deadline := r.e.Now(), r.w.end()+r.w.cfg.Drain
-	for {
-		why := r.unlike()
-		switch {
-		case why == "":
-			r.tell("describe replicas at the end", call, nil, "")
-			return
-		case r.w.now(r.e) >= deadline:
-			r.tell("describe replicas at the end", call, nil, why)
-			return
-		}
-		r.e.Sleep(200 * time.Millisecond)
-	}
 }
 
 // unlike says what is not where it is to be, "" for nothing.

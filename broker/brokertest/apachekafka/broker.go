@@ -76,7 +76,7 @@ type Cluster struct {
 // Start starts n nodes below a directory and returns when they listen. settings are
 // further lines of each server.properties.
 func (j Jars) Start(ctx context.Context, n int, dir string, settings ...string) (*Cluster, error) {
-	addrs, err := freeAddresses(2 * n)
+	addrs, err := FreeAddresses(2 * n)
 	if err != nil {
 		return nil, err
 	}
@@ -156,11 +156,12 @@ func (c *Cluster) Close() error {
 	return errors.Join(errs...)
 }
 
-func freeAddresses(n int) (addrs []string, _ error) {
+// FreeAddresses finds ports of this machine that nobody listens on.
+func FreeAddresses(n int) (addrs []string, _ error) {
 	for range n {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("finding a free port: %w", err)
 		}
 		defer func() { _ = l.Close() }()
 		addrs = append(addrs, l.Addr().String())

@@ -15,6 +15,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/weirlab/weir/broker/brokertest/apachekafka"
 	"github.com/weirlab/weir/env"
 	"github.com/weirlab/weir/env/osenv"
 	"github.com/weirlab/weir/faults"
@@ -89,7 +90,7 @@ func newCluster(s *scenario.Scenario, dir string, tell target.Listener, prepare 
 		return nil, err
 	}
 	n := int(s.Cluster.Brokers.Value())
-	addrs, err := freeAddresses(2 * n)
+	addrs, err := apachekafka.FreeAddresses(2 * n)
 	if err != nil {
 		return nil, err
 	}

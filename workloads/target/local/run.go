@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -124,20 +123,6 @@ func (c *Cluster) replicas() ([]linearizability.Scan, error) {
 		}
 	}
 	return scans, nil
-}
-
-// freeAddresses finds ports of this machine that nobody listens on.
-func freeAddresses(n int) ([]string, error) {
-	var addrs []string
-	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			return nil, fmt.Errorf("finding a free port: %w", err)
-		}
-		defer func() { _ = l.Close() }()
-		addrs = append(addrs, l.Addr().String())
-	}
-	return addrs, nil
 }
 
 // brokerArgs are the arguments of "weir broker" for one broker.
