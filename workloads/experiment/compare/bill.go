@@ -24,8 +24,8 @@ type BillLine struct {
 
 // Groups of lines.
 const (
-	groupInstances = "instances"
-	groupVolumes   = "volumes"
+	GroupInstances = "instances"
+	GroupVolumes   = "volumes"
 	GroupTransfer  = "transfer"
 )
 
@@ -54,7 +54,7 @@ func Price(p Plan, c Configuration) (Bill, error) {
 	}
 	n := int64(p.Brokers)
 	b := Bill{Lines: []BillLine{{
-		What: fmt.Sprintf("%d × %s", n, c.Instance), Group: groupInstances, MicroUSD: n * i.MonthlyPrice(),
+		What: fmt.Sprintf("%d × %s", n, c.Instance), Group: GroupInstances, MicroUSD: n * i.MonthlyPrice(),
 		Basis: i.Provenance.Basis.String(), Source: i.Provenance.Source,
 	}}}
 	if c.Volume != nil {
@@ -64,7 +64,7 @@ func Price(p Plan, c Configuration) (Bill, error) {
 		}
 		for _, l := range charges {
 			b.Lines = append(b.Lines, BillLine{
-				What: fmt.Sprintf("%d × %d %s of %s", n, l.Units, l.Price.Unit, l.Price.Item), Group: groupVolumes, MicroUSD: n * l.MicroUSD(),
+				What: fmt.Sprintf("%d × %d %s of %s", n, l.Units, l.Price.Unit, l.Price.Item), Group: GroupVolumes, MicroUSD: n * l.MicroUSD(),
 				Date: l.Price.Date, Basis: l.Price.Provenance.Basis.String(), Source: l.Price.Provenance.Source,
 			})
 		}

@@ -110,7 +110,7 @@ func (r *Result) cost() document.Section {
 			fits = float64(l.capacity()) / (1 << 30) * float64(r.Plan.Brokers) / float64(r.Plan.ReplicationFactor)
 		}
 		t.Rows = append(t.Rows, []document.Cell{
-			document.Words(e.name()), usd(float64(b.of(groupInstances)) / 1e6), usd(float64(b.of(groupVolumes)) / 1e6), usd(float64(b.of(GroupTransfer)) / 1e6), usd(b.USD()),
+			document.Words(e.name()), usd(float64(b.of(GroupInstances)) / 1e6), usd(float64(b.of(GroupVolumes)) / 1e6), usd(float64(b.of(GroupTransfer)) / 1e6), usd(b.USD()),
 			each(e.dollarsPerMB(false)), each(e.dollarsPerMB(true)), document.Quantity(b.USD()/max(fits, 1), "$/month", fmt.Sprintf("%.3f", b.USD()/max(fits, 1))),
 		})
 	}

@@ -77,7 +77,7 @@ func TestBill(t *testing.T) {
 	b, err = Price(p, onVolume("gp3", 500, 0))
 	require.NoError(t, err)
 	require.InDelta(t, 3*(0.504*730+40), b.USD(), 0.01)
-	require.InDelta(t, 120e6, float64(b.of(groupVolumes)), 1)
+	require.InDelta(t, 120e6, float64(b.of(GroupVolumes)), 1)
 
 	// Replication between zones: two copies of 20 MB/s at $0.02 a GB.
 	p.CrossZone = true
