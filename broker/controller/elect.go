@@ -68,7 +68,9 @@ func (m *machine) reviewPartition(t *txn, p, next *metadata.Partition, isr []int
 		next.ELR = inOrder(next.Replicas, slices.DeleteFunc(slices.Concat(next.ELR, next.ISR), func(id int32) bool { return id == leader }))
 		next.ISR = []int32{leader}
 	}
-	completeReassignment(img, next) // an election may have narrowed the ISR to the target
+	if !isUnclean { // or nobody would be left who holds what was lost
+		completeReassignment(img, next) // an election may have narrowed the ISR to the target
+	}
 	if enough() {
 		next.ELR = nil
 	}

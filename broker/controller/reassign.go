@@ -83,7 +83,7 @@ func (m *machine) alterReassignment(t *txn, tp metadata.TopicPartition, target [
 // place of the one that is under way, if any.
 func (m *machine) setReplicas(t *txn, p *metadata.Partition, from, to []int32) (*kerr.Error, string) {
 	next := p.Clone()
-	next.RemovingReplicas, next.AddingReplicas = excluding(from, to), excluding(to, from)
+	next.RemovingReplicas, next.AddingReplicas = metadata.Except(from, to), metadata.Except(to, from)
 	slices.Sort(next.RemovingReplicas)
 	slices.Sort(next.AddingReplicas)
 	assignReplicas(t.img(), next, slices.Concat(to, next.RemovingReplicas))
@@ -162,17 +162,6 @@ func counted(p *metadata.Partition) int {
 		n = len(p.ISR)
 	}
 	return n
-}
-
-// excluding are the members of all that are not among some, in order.
-func excluding(all, some []int32) []int32 {
-	var out []int32
-	for _, id := range all {
-		if !slices.Contains(some, id) {
-			out = append(out, id)
-		}
-	}
-	return out
 }
 
 // listReassignments is ListPartitionReassignments (KIP-455): of these partitions,

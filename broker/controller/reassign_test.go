@@ -179,6 +179,18 @@ func TestUncleanElectionDuringReassignment(t *testing.T) {
 	require.Equal(t, "leader 2 epoch 1 isr [2] elr []", f.state(tp))
 }
 
+// If only the one that is being added is left, it leads, and does not end the
+// reassignment by that: the others have what it lacks.
+func TestUncleanElectionOfWhoIsBeingAdded(t *testing.T) {
+	f := newFixture(t, 4, 1)
+	tp := f.topic("t", 1, 2)
+	f.config("t", config.UncleanLeaderElection, "true")
+	require.Zero(t, f.reassign(tp, 3).ErrorCode)
+	f.silence(3)
+	require.Equal(t, "leader 3 epoch 1 isr [3] elr []", f.state(tp))
+	require.Equal(t, []int32{3, 1, 2}, f.img.Partition(tp).Replicas)
+}
+
 func TestReassignmentIsRefused(t *testing.T) {
 	f := newFixture(t, 4, 1)
 	tp := f.topic("t", 1, 2)

@@ -48,13 +48,13 @@ func (m *machine) beat(at at, ref Ref, id string, h *consumer.Heartbeat) turn {
 	case g.consumer == nil && !joins || g.consumer == nil && !g.idle():
 		return refuseBeat(ref, kerr.GroupIDNotFound, "Group "+id+" is not a consumer group.")
 	}
-	if m.weight+h.Weight() > maxMembersBytes && (joins || h.Topics != nil || h.Expression != nil) {
-		return refuseBeat(ref, kerr.CoordinatorNotAvailable, "The members of all groups hold too much memory.")
-	}
 	cfg := m.settings(id)
 	c, begins := g.consumer, g.consumer == nil
 	if begins {
 		c = consumer.New(id)
+	}
+	if m.exceeds(c.Adds(h)) {
+		return refuseBeat(ref, kerr.CoordinatorNotAvailable, "The members of all groups hold too much memory.")
 	}
 	out := c.Heartbeat(m.instant(at), cfg, h)
 	var first []storage.Record
@@ -90,6 +90,9 @@ func (m *machine) resolved(at at, ref Ref, id string, matched map[string][]strin
 	g := m.groups[id]
 	if g == nil || g.consumer == nil {
 		return done(ref, 0)
+	}
+	if m.exceeds(g.consumer.AddsResolved(matched)) {
+		return done(ref, kerr.CoordinatorNotAvailable.Code) // and are asked for again
 	}
 	cfg := m.settings(id)
 	t := m.carryOut(at, g, g.consumer, cfg, g.consumer.Resolve(m.instant(at), cfg, matched, version))
@@ -265,11 +268,12 @@ func (m *machine) requestToConsumers(at at, ref Ref, g *Group, create bool, in I
 	case !create:
 		return done(ref, kerr.UnknownMemberID.Code)
 	}
+	records := g.tombstones(at.WallMillis)
 	return turn{
-		Records: g.tombstones(at.WallMillis),
+		Records: records,
 		Applied: func(base int64) {
 			g.become(nil)
-			g.recorded = base + 1
+			g.recorded = base + int64(len(records))
 		},
 		Then: func(_ coordinator.At, o coordinator.Outcome) turn {
 			if o.Code == 0 || o.Appended {

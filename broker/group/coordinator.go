@@ -26,12 +26,13 @@ type Coordinator struct {
 	partitions atomic.Int32 // of __consumer_offsets, 0 until known
 
 	consumers atomic.Pointer[consumer.Config] // for groups that have no settings of their own
+	matching  env.Mutex                       // held while regular expressions are matched: strangers may bring any number
 }
 
 // NewCoordinator returns a coordinator of no partition yet. image gives the
 // newest metadata that the broker has, verify asks the transaction coordinator.
 func NewCoordinator(e env.Env, cfg Config, log coordinator.Log, image func() *metadata.Image, verify Verify) *Coordinator {
-	c := &Coordinator{cfg: cfg, lab: e.Lab(), image: image, verify: verify}
+	c := &Coordinator{cfg: cfg, lab: e.Lab(), image: image, verify: verify, matching: e.NewMutex()}
 	c.consumers.Store(&cfg.Consumer)
 	c.shards = coordinator.New(e, coordinator.Config[*machine, Output]{
 		Name: "group",

@@ -45,7 +45,9 @@ func (c *Coordinator) HandleConsumerGroupHeartbeat(req *kmsg.ConsumerGroupHeartb
 		// Here, and not in the shard, which is everybody's: it takes time in
 		// proportion to the number of topics.
 		image := c.image()
+		c.matching.Lock()
 		matched := consumer.Match(b.Resolve, image, may)
+		c.matching.Unlock()
 		_, _ = c.do(kmsg.ConsumerGroupHeartbeat, req.Group, func(m *machine, at at, ref Ref) turn {
 			return m.resolved(at, ref, req.Group, matched, image.Offset())
 		})
@@ -182,12 +184,8 @@ func describeConsumers(out *kmsg.ConsumerGroupDescribeResponseGroup, g *consumer
 			member.SubscribedTopicRegex = kmsg.StringPtr(m.Expression)
 		}
 		member.SubscribedTopics = m.Topics
-		// What it is to give up is its until it has.
-		var owned []consumer.Partition
-		for _, o := range slices.Concat(m.Assigned, m.Revoking) {
-			owned = append(owned, o.Partition)
-		}
-		member.Assignment = described(owned, image)
+		// What it is to give up is no part of it, as in Kafka.
+		member.Assignment = described(consumer.PartitionsOf(m.Assigned), image)
 		member.TargetAssignment = described(slices.Clone(g.Targets[id]), image)
 		if member.MemberType = 1; m.Classic != nil {
 			member.MemberType = 0

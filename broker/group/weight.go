@@ -67,8 +67,12 @@ func (m *machine) tooHeavy(g *Group, in Input) int16 {
 			adds += int64(len(assignment))
 		}
 	}
-	if adds > 0 && m.weight+adds > maxMembersBytes {
+	if m.exceeds(adds) {
 		return kerr.CoordinatorNotAvailable.Code
 	}
 	return 0
 }
+
+// exceeds reports whether the groups would exceed their bound with so much more.
+// Who adds nothing never does.
+func (m *machine) exceeds(adds int64) bool { return adds > 0 && m.weight+adds > maxMembersBytes }

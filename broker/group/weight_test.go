@@ -2,11 +2,13 @@ package group
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/weirlab/weir/broker/group/consumer"
 )
 
 // Whoever likes may join groups, say as much of itself as a request holds, and
@@ -83,4 +85,29 @@ func TestMembersHaveFewProtocols(t *testing.T) {
 		}
 		require.Equal(t, kerr.InconsistentGroupProtocol.Code, s.answers[ref].(Joined).Code)
 	}
+}
+
+// At the bound heartbeats that add nothing are taken, those of members that say
+// again what they have said among them, and no others.
+func TestHeartbeatsAreBoundedByWhatTheyAdd(t *testing.T) {
+	cfg := DefaultConfig()
+	s := newShard(t, &cfg)
+	code := func(member, rack string, epoch int32) int16 {
+		h := &consumer.Heartbeat{MemberID: member, Epoch: epoch, RackID: rack, RebalanceTimeoutMillis: 300_000, Topics: []string{"t"}, SaysOwns: true}
+		ref := s.do(func(m *machine, at at, ref Ref) turn { return m.beat(at, ref, "g", h) })
+		s.commit()
+		return s.answers[ref].(Beat).Code
+	}
+	rack := strings.Repeat("r", 1<<20)
+	n := 0
+	for code(fmt.Sprint("m", n), rack, consumer.JoinEpoch) == 0 {
+		n++
+		require.Less(t, n, 40)
+	}
+	require.InDelta(t, maxMembersBytes>>20, n, 2)
+	require.Zero(t, code("m0", rack, consumer.JoinEpoch), "it says nothing new")
+	require.Zero(t, code("small", "", consumer.JoinEpoch))
+	epoch := s.m.groups["g"].consumer.Members["small"].Epoch
+	require.Equal(t, kerr.CoordinatorNotAvailable.Code, code("small", rack, epoch), "it has grown")
+	require.Zero(t, code("small", "", epoch))
 }

@@ -169,12 +169,13 @@ func (p *Partition) Reassigning() bool {
 }
 
 // Target are the replicas once the reassignment under way is complete.
-func (p *Partition) Target() []int32 { return except(p.Replicas, p.RemovingReplicas) }
+func (p *Partition) Target() []int32 { return Except(p.Replicas, p.RemovingReplicas) }
 
 // Origin are the replicas that a cancel of the reassignment under way leaves.
-func (p *Partition) Origin() []int32 { return except(p.Replicas, p.AddingReplicas) }
+func (p *Partition) Origin() []int32 { return Except(p.Replicas, p.AddingReplicas) }
 
-func except(all, some []int32) []int32 {
+// Except are the members of all that are not among some, in order.
+func Except(all, some []int32) []int32 {
 	out := make([]int32, 0, len(all))
 	for _, id := range all {
 		if !slices.Contains(some, id) {

@@ -20,11 +20,17 @@ func Assignors() []string { return []string{Uniform, Range} }
 type subscriber struct {
 	id     string
 	order  string              // what members are ordered by: static ones first, by their instances
-	topics []int               // indexes into the topics to be assigned, ascending
+	topics *subscription       // what may be assigned to it
 	owned  []Partition         // the target until now
 	next   []Partition         // the target from now on
-	of     map[int]bool        // the same as topics
 	load   map[int][]Partition // next, by topic
+}
+
+// subscription is a set of indexes into the topics to be assigned. Members that are
+// subscribed by nothing but the same expression share one.
+type subscription struct {
+	list []int
+	has  map[int]bool
 }
 
 // assignable is a topic to an assignor.
@@ -40,13 +46,9 @@ func (g *Group) assign(assignor string, topics *metadata.Image) map[string][]Par
 	members := make([]*subscriber, 0, len(g.Members))
 	var all []assignable
 	index := map[string]int{}
-	for _, id := range g.MemberIDs() {
-		m := g.Members[id]
-		s := &subscriber{id: id, order: "1" + id, owned: g.Targets[id], of: map[int]bool{}, load: map[int][]Partition{}}
-		if m.InstanceID != "" {
-			s.order = "0" + m.InstanceID
-		}
-		for _, name := range g.topicsOf(m) {
+	subscribed := func(names []string) *subscription {
+		set := &subscription{has: map[int]bool{}}
+		for _, name := range names {
 			i, known := index[name]
 			if !known {
 				t := topics.Topic(name)
@@ -57,14 +59,29 @@ func (g *Group) assign(assignor string, topics *metadata.Image) map[string][]Par
 				index[name] = i
 				all = append(all, assignable{id: t.ID, partitions: int32(len(t.Partitions))})
 			}
-			s.topics = append(s.topics, i)
-			s.of[i] = true
+			set.list = append(set.list, i)
+			set.has[i] = true
+		}
+		return set
+	}
+	shared := map[string]*subscription{} // by expression
+	for _, id := range g.MemberIDs() {
+		m := g.Members[id]
+		s := &subscriber{id: id, order: "1" + id, owned: g.Targets[id], load: map[int][]Partition{}}
+		if m.InstanceID != "" {
+			s.order = "0" + m.InstanceID
+		}
+		if len(m.Topics) > 0 {
+			s.topics = subscribed(g.topicsOf(m))
+		} else if s.topics = shared[m.Expression]; s.topics == nil {
+			s.topics = subscribed(g.topicsOf(m))
+			shared[m.Expression] = s.topics
 		}
 		members = append(members, s)
 	}
 	slices.SortFunc(members, func(a, b *subscriber) int { return cmp.Compare(a.order, b.order) })
 	for _, s := range members {
-		for _, i := range s.topics {
+		for _, i := range s.topics.list {
 			all[i].takers = append(all[i].takers, s)
 		}
 	}
@@ -124,7 +141,7 @@ func assignUniform(members []*subscriber, topics []assignable) {
 	for _, s := range members {
 		for _, p := range s.owned {
 			i, exists := byID[p.Topic]
-			if exists && s.of[i] && p.Number < topics[i].partitions && !taken[p] {
+			if exists && s.topics.has[i] && p.Number < topics[i].partitions && !taken[p] {
 				give(s, i, p)
 			}
 		}
@@ -157,7 +174,7 @@ func assignUniform(members []*subscriber, topics []assignable) {
 		}
 	}
 	for _, s := range members {
-		for _, i := range s.topics {
+		for _, i := range s.topics.list {
 			s.next = append(s.next, s.load[i]...)
 		}
 	}

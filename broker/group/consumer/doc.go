@@ -22,7 +22,8 @@
 // before, and a step whose records were refused has not happened. Beside it stands
 // what no record says: when sessions end, and which metadata was looked at.
 //
-// A heartbeat that changes nothing costs O(1), and no record.
+// A heartbeat that changes nothing costs no record and O(1), but for the first after
+// a change of the metadata, which looks at the subscriptions of all members.
 //
 // Where Kafka 4.3 does otherwise:
 //
@@ -36,7 +37,8 @@
 //     tells it UNRELEASED_INSTANCE_ID, as if the id were another's, so that one whose
 //     join's answer was lost can not go on.
 //   - A regular expression that nobody has resolved is resolved at once, not with the
-//     next look at all (every 10 s). Its size is bounded ([CheckExpression]).
+//     next look at all (every 10 s). Its size is bounded ([CheckExpression]), and a
+//     coordinator matches one client's at a time.
 //   - The hash of subscribed topics is another function: a coordinator of Kafka that
 //     reads these records begins a new group epoch.
 package consumer

@@ -32,9 +32,10 @@ type Group struct {
 	Targets     map[string][]Partition // by member, sorted
 	Expressions map[string]*Resolved   // that members are subscribed to, as far as they are resolved
 
-	oldTopics bool                 // there is a record of Kafka 4.0
-	instances map[string]string    // group.instance.id → member id
-	owners    map[Partition]string // whose a partition is: assigned, or not given up yet
+	oldTopics   bool                 // there is a record of Kafka 4.0
+	instances   map[string]string    // group.instance.id → member id
+	owners      map[Partition]string // whose a partition is: assigned, or not given up yet
+	subscribers map[string]int       // members by the expression that they are subscribed by
 
 	// Beside the records.
 	looked  int64            // as of which version of the metadata Hash was checked, -1 for none
@@ -59,7 +60,7 @@ type timer struct {
 func New(id string) *Group {
 	return &Group{
 		ID: id, Members: map[string]*Member{}, Targets: map[string][]Partition{}, Expressions: map[string]*Resolved{},
-		instances: map[string]string{}, owners: map[Partition]string{}, looked: -1, timers: map[string]timer{},
+		instances: map[string]string{}, owners: map[Partition]string{}, subscribers: map[string]int{}, looked: -1, timers: map[string]timer{},
 	}
 }
 
@@ -68,9 +69,6 @@ func (g *Group) Owner(p Partition) string { return g.owners[p] }
 
 // MemberIDs lists the members in a fixed order.
 func (g *Group) MemberIDs() []string { return env.SortedKeys(g.Members) }
-
-// Instance is the id of the static member of that name, "" if there is none.
-func (g *Group) Instance(id string) string { return g.instances[id] }
 
 // State is what Kafka calls the state of the group.
 func (g *Group) State() string {
@@ -160,6 +158,9 @@ func (g *Group) put(m *Member) {
 	if m.InstanceID != "" {
 		g.instances[m.InstanceID] = m.ID
 	}
+	if m.Expression != "" {
+		g.subscribers[m.Expression]++
+	}
 	for _, o := range m.Assigned {
 		g.owners[o.Partition] = m.ID
 	}
@@ -179,13 +180,19 @@ func (g *Group) remove(id string) {
 	g.release(m)
 	delete(g.Members, id)
 	delete(g.timers, id)
-	if g.instances[m.InstanceID] == id {
-		delete(g.instances, m.InstanceID)
-	}
 }
 
-// release takes away what a member owns, unless somebody else owns it by now.
+// release takes away what is a member's: its name, its subscription, and what it
+// owns, unless somebody else has them by now.
 func (g *Group) release(m *Member) {
+	if g.instances[m.InstanceID] == m.ID {
+		delete(g.instances, m.InstanceID)
+	}
+	if n := g.subscribers[m.Expression]; n > 1 {
+		g.subscribers[m.Expression] = n - 1
+	} else {
+		delete(g.subscribers, m.Expression)
+	}
 	for _, list := range [...][]Owned{m.Assigned, m.Revoking} {
 		for _, o := range list {
 			if g.owners[o.Partition] == m.ID {
@@ -200,17 +207,8 @@ func (g *Group) draft() *Group {
 	d := *g
 	d.Members, d.Targets, d.Expressions = maps.Clone(g.Members), maps.Clone(g.Targets), maps.Clone(g.Expressions)
 	d.instances, d.owners, d.timers = maps.Clone(g.instances), maps.Clone(g.owners), map[string]timer{}
+	d.subscribers = maps.Clone(g.subscribers)
 	return &d
-}
-
-// subscribers counts the members that are subscribed by an expression.
-func (g *Group) subscribers(expression string) (n int) {
-	for _, m := range g.Members { //weir:ordered a count
-		if m.Expression == expression {
-			n++
-		}
-	}
-	return n
 }
 
 // topicsOf are the names of the topics that a member is subscribed to, sorted. An
@@ -240,9 +238,17 @@ func (g *Group) Subscribes(topic string) bool {
 // of partitions. It is 0 for none.
 func (g *Group) hash(topics *metadata.Image) int64 {
 	names := map[string]bool{}
-	for _, m := range g.Members { //weir:ordered a set
-		for _, t := range g.topicsOf(m) {
+	add := func(topics []string) {
+		for _, t := range topics {
 			names[t] = true
+		}
+	}
+	for _, m := range g.Members { //weir:ordered a set
+		add(m.Topics)
+	}
+	for e := range g.subscribers { //weir:ordered a set
+		if resolved := g.Expressions[e]; resolved != nil {
+			add(resolved.Topics) // once, however many are subscribed by it
 		}
 	}
 	h, any := fnv.New64a(), false

@@ -112,7 +112,7 @@ func (g *Group) Heartbeat(at At, cfg *Config, h *Heartbeat) Outcome {
 	out := Outcome{Records: s.records, Heard: next.ID, Resolve: resolve}
 	out.Answer = Answer{MemberID: next.ID, Epoch: now.Epoch}
 	if h.Epoch == JoinEpoch || h.full() || !slices.Equal(before.Assigned, now.Assigned) {
-		out.Answer.Assigns, out.Answer.Assignment = true, partitionsOf(now.Assigned)
+		out.Answer.Assigns, out.Answer.Assignment = true, PartitionsOf(now.Assigned)
 	}
 	return out
 }
@@ -222,7 +222,7 @@ func (s *step) subscribe(before, next *Member) (changed bool, resolve []string) 
 		// One that is not resolved yet begins an epoch once it is.
 		bump = bump || next.Expression == "" || s.g.Expressions[next.Expression] != nil
 	}
-	resolve = s.unresolved(expressions)
+	resolve = s.unresolved(next.Expression, expressions)
 	bump = bump || s.g.Epoch == 0 // a member's epoch is above 0
 	if bump || s.real.looked != s.at.Topics.Offset() {
 		s.rehash(bump)
@@ -232,7 +232,7 @@ func (s *step) subscribe(before, next *Member) (changed bool, resolve []string) 
 
 // forget deletes an expression that nobody is subscribed to any more.
 func (s *step) forget(expression string) {
-	if expression != "" && s.g.Expressions[expression] != nil && s.g.subscribers(expression) == 0 {
+	if expression != "" && s.g.Expressions[expression] != nil && s.g.subscribers[expression] == 0 {
 		s.write(Record{Kind: RegularExpression, Name: expression})
 	}
 }
@@ -255,25 +255,33 @@ func (s *step) rehash(must bool) {
 // resolved already.
 const regexPause = 10 * time.Second
 
-// unresolved lists the expressions to be resolved: all of them when there may be new
-// topics; those that nobody has resolved at once.
-func (s *step) unresolved(isNew bool) []string {
-	subscribed := map[string]bool{}
-	missing := false
-	for _, m := range s.g.Members { //weir:ordered a set
-		if m.Expression != "" {
-			subscribed[m.Expression] = true
-			missing = missing || s.g.Expressions[m.Expression] == nil
-		}
-	}
-	last := &s.real.scanned
-	age := s.at.Now - last.at
-	due := age >= regexPause && (missing || last.version != s.at.Topics.Offset())
-	if len(subscribed) == 0 || last.any && !due && (!missing || !isNew) {
+// unresolved lists the expressions to be resolved: all of them now and then, when
+// there may be new topics or one that nobody resolved; a member's own at once, if it
+// has just come with it.
+func (s *step) unresolved(own string, isNew bool) []string {
+	if len(s.g.subscribers) == 0 {
 		return nil
 	}
-	*last = scan{version: s.at.Topics.Offset(), at: s.at.Now, any: true}
-	return env.SortedKeys(subscribed)
+	last := &s.real.scanned
+	due := !last.any || s.at.Now-last.at >= regexPause && (last.version != s.at.Topics.Offset() || s.missing())
+	switch {
+	case due:
+		*last = scan{version: s.at.Topics.Offset(), at: s.at.Now, any: true}
+		return env.SortedKeys(s.g.subscribers)
+	case isNew && own != "" && s.g.Expressions[own] == nil:
+		return []string{own}
+	}
+	return nil
+}
+
+// missing reports whether an expression is not resolved.
+func (s *step) missing() bool {
+	for e := range s.g.subscribers { //weir:ordered any or none
+		if s.g.Expressions[e] == nil {
+			return true
+		}
+	}
+	return false
 }
 
 // Resolve takes what expressions match, as of a version of the metadata.
@@ -282,7 +290,7 @@ func (g *Group) Resolve(at At, cfg *Config, matched map[string][]string, version
 	bump := false
 	for _, e := range env.SortedKeys(matched) {
 		old := s.g.Expressions[e]
-		if s.g.subscribers(e) == 0 || old != nil && slices.Equal(old.Topics, matched[e]) {
+		if s.g.subscribers[e] == 0 || old != nil && slices.Equal(old.Topics, matched[e]) {
 			continue
 		}
 		bump = bump || old == nil && len(matched[e]) > 0 || old != nil

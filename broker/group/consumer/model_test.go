@@ -138,7 +138,7 @@ func (w *world) key() string {
 	for _, m := range w.members {
 		fmt.Fprint(&b, m.id, rel(m.epoch), m.owns, m.unsure, m.out, m.away, "|")
 		if k := w.g.Members[m.id]; k != nil {
-			fmt.Fprint(&b, rel(k.Epoch), rel(k.Previous), k.State, partitionsOf(k.Assigned), partitionsOf(k.Revoking), w.g.Targets[m.id], w.g.timers[m.id].expires-w.at.Now, "|")
+			fmt.Fprint(&b, rel(k.Epoch), rel(k.Previous), k.State, PartitionsOf(k.Assigned), PartitionsOf(k.Revoking), w.g.Targets[m.id], w.g.timers[m.id].expires-w.at.Now, "|")
 		}
 	}
 	return b.String()
@@ -266,4 +266,40 @@ func TestNoPartitionHasTwoOwnersWithStaticMembers(t *testing.T) {
 	start := &world{g: New("g"), cfg: config(), at: At{Now: time.Second, WallMillis: 1e12, Topics: topics(t, map[string]int32{"t": 3})}}
 	start.members = []*client{{id: "a1", instance: "i", out: true}, {id: "a2", instance: "i", out: true}, {id: "b", out: true}}
 	t.Logf("%d states", explore(t, start, 5))
+}
+
+// What a member was called and subscribed to before is not kept.
+func TestNothingIsKeptOfWhatMembersWere(t *testing.T) {
+	w := &world{g: New("g"), cfg: config(), at: At{Now: time.Second, WallMillis: 1e12, Topics: topics(t, map[string]int32{"t": 3})}}
+	for i := range 20 {
+		e := fmt.Sprint("t", i%3)
+		out := w.g.Heartbeat(w.at, &w.cfg, &Heartbeat{MemberID: "a", InstanceID: fmt.Sprint("i", i), RebalanceTimeoutMillis: 5000, Expression: &e, SaysOwns: true})
+		require.Zero(t, out.Answer.Code)
+		w.apply(out)
+	}
+	require.Equal(t, map[string]string{"i19": "a"}, w.g.instances)
+	require.Equal(t, map[string]int{"t1": 1}, w.g.subscribers)
+	w.late()
+	w.late()
+	require.Empty(t, w.g.Members)
+	require.Empty(t, w.g.instances)
+	require.Empty(t, w.g.subscribers)
+}
+
+// Who brings an expression has it resolved at once, and nobody else's with it.
+func TestAnExpressionIsResolvedForWhoBringsIt(t *testing.T) {
+	w := &world{g: New("g"), cfg: config(), at: At{Now: time.Second, WallMillis: 1e12, Topics: topics(t, map[string]int32{"t": 3})}}
+	brings := func(member, e string) []string {
+		out := w.g.Heartbeat(w.at, &w.cfg, &Heartbeat{MemberID: member, RebalanceTimeoutMillis: 5000, Expression: &e, SaysOwns: true})
+		require.Zero(t, out.Answer.Code)
+		w.apply(out)
+		return out.Resolve
+	}
+	require.Equal(t, []string{"a.*"}, brings("a", "a.*"))
+	require.Equal(t, []string{"b.*"}, brings("b", "b.*"))
+	require.Empty(t, brings("b", "b.*"), "it is on its way")
+	w.apply(w.g.Resolve(w.at, &w.cfg, map[string][]string{"a.*": nil, "b.*": nil}, 0))
+	require.Equal(t, []string{"c.*"}, brings("a", "c.*"))
+	w.at.Now += regexPause
+	require.Equal(t, []string{"b.*", "c.*"}, brings("b", "b.*"), "one of them has got lost")
 }

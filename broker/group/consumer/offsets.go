@@ -92,17 +92,25 @@ func (m *Member) weight() int64 {
 	return n
 }
 
-// Weight is about what a heartbeat adds to the weight of a group.
-func (h *Heartbeat) Weight() int64 {
-	n := int64(len(h.MemberID) + len(h.InstanceID) + len(h.RackID) + len(h.ClientID) + len(h.ClientHost) + len(h.Assignor))
-	for _, t := range h.Topics {
-		n += 16 + int64(len(t))
+// Adds is about by how much a heartbeat makes the group heavier: less than nothing
+// if the member has said more before.
+func (g *Group) Adds(h *Heartbeat) int64 {
+	before := int64(0)
+	next := *newMember(h.MemberID)
+	if m := g.Members[h.MemberID]; m != nil {
+		before, next = m.weight(), *m
 	}
-	if h.Expression != nil {
-		n += int64(len(*h.Expression))
-	}
-	if h.Epoch == JoinEpoch {
-		n += memberBytes
+	h.update(&next.Metadata)
+	return next.weight() - before
+}
+
+// AddsResolved is the same of what expressions match.
+func (g *Group) AddsResolved(matched map[string][]string) (n int64) {
+	for e, topics := range matched { //weir:ordered a sum
+		n += int64(len(topics)) * partitionBytes
+		if old := g.Expressions[e]; old != nil {
+			n -= int64(len(old.Topics)) * partitionBytes
+		}
 	}
 	return n
 }

@@ -89,8 +89,8 @@ func (r Record) Bytes() []byte {
 	case *Current:
 		dst = kbin.AppendInt32(kbin.AppendInt32(dst, v.Epoch), v.Previous)
 		dst = kbin.AppendInt8(dst, int8(v.State))
-		dst = appendTopics(dst, partitionsOf(v.Assigned), v.Assigned)
-		return append(appendTopics(dst, partitionsOf(v.Revoking), v.Revoking), 0)
+		dst = appendTopics(dst, PartitionsOf(v.Assigned), v.Assigned)
+		return append(appendTopics(dst, PartitionsOf(v.Revoking), v.Revoking), 0)
 	case *Resolved:
 		dst = appendStrings(dst, v.Topics)
 		return append(kbin.AppendInt64(kbin.AppendInt64(dst, v.Version), v.TimestampMilli), 0)
@@ -209,7 +209,7 @@ func readValue(kind Kind, value []byte) (any, error) {
 		in.tags(func(in *reader) { t.TimestampMilli = in.Int64() })
 		v = t
 	case TargetOfMember:
-		v = slices.Compact(sortedPartitions(partitionsOf(in.topics())))
+		v = slices.Compact(sortedPartitions(PartitionsOf(in.topics())))
 		in.tags(nil)
 	case CurrentOfMember:
 		c := &Current{Epoch: in.Int32(), Previous: in.Int32(), State: MemberState(in.Int8()), Assigned: in.topics(), Revoking: in.topics()}

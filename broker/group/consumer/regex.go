@@ -14,8 +14,8 @@ const (
 )
 
 // CheckExpression reports why an expression cannot be subscribed to: it is not one
-// of RE2, or matching it costs more than is given to a stranger. The time to match
-// is at most proportional to its size and the length of what is matched.
+// of RE2, or it is too large. The time to match is at most proportional to its size
+// and to the length of the names of all topics.
 func CheckExpression(expression string) error {
 	_, err := compile(expression)
 	return err

@@ -47,8 +47,8 @@ func sortOwned(list []Owned) {
 	slices.SortFunc(list, func(a, b Owned) int { return a.Compare(b.Partition) })
 }
 
-// partitionsOf are the partitions of a list of owned ones.
-func partitionsOf(list []Owned) []Partition {
+// PartitionsOf are the partitions of a list of owned ones.
+func PartitionsOf(list []Owned) []Partition {
 	out := make([]Partition, len(list))
 	for i, o := range list {
 		out[i] = o.Partition
