@@ -97,7 +97,9 @@
 // and ListOffsets knows what its leader acknowledged (LIN). A committed offset
 // is a linearizable register, for which Porcupine is used (K8). A partition has
 // one owner in each generation of a group, and members of older ones commit
-// nothing (K9). A leader epoch has one leader (K12). What an administrator was
+// nothing; under the consumer protocol (KIP-848) a member owns a partition until it
+// has said that it gives it up, and commits for it in any epoch since it got it, if
+// no other has got it meanwhile (K9). A leader epoch has one leader (K12). What an administrator was
 // told is done is done (K15). Whoever keeps the last value of each key of a
 // compacted topic has what was written last, and no deleted key comes back (K14).
 // Once all has healed, sends are answered (a refusal
@@ -130,8 +132,8 @@
 // of the first, and a marker ends the transactions of both. What a loss has left
 // without an end holds up what is behind it: readers with read_committed, and a group
 // whose offsets it leaves pending, whose members never learn where to go on. Only a
-// loss since the transaction began, of its own coordinator or in that partition,
-// excuses that.
+// loss since the transaction began, of its own coordinator or in that partition (of a
+// group, where its offsets are), excuses that, and only what lies behind.
 //
 // # Excuses
 //

@@ -2,6 +2,7 @@ package linearizability
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -223,13 +224,17 @@ func (c *court) gaps(e evidence) string {
 				return fmt.Sprintf("no final log of %s", p.tp)
 			}
 		case ofReplicas:
-			brokers := map[int32]bool{}
-			for _, s := range p.logs {
-				brokers[s.Broker] = true
-			}
+			var replicas []int32 // in the end: a reassignment may have changed them
 			want := p.topic.ReplicationFactor
 			if n := len(p.states); n > 0 && len(p.states[n-1].Replicas) > 0 {
-				want = int32(len(p.states[n-1].Replicas)) // a reassignment may have changed it
+				replicas = p.states[n-1].Replicas
+				want = int32(len(replicas))
+			}
+			brokers := map[int32]bool{}
+			for _, s := range p.logs {
+				if replicas == nil || slices.Contains(replicas, s.Broker) {
+					brokers[s.Broker] = true
+				}
 			}
 			if n := int32(len(brokers)); n < want {
 				return fmt.Sprintf("the final logs of %d of %d replicas of %s", n, want, p.tp)

@@ -52,25 +52,29 @@ func (c *court) conservation(context.Context) {
 		}
 		var evidence []string
 		var loss *ruling
+		held := map[*partition]*ruling{} // behind what readers are stuck in a partition
+		short = slices.DeleteFunc(short, func(p *partition) bool {
+			l := c.stuckLoss(p)
+			held[p] = l
+			return l != nil
+		})
 		for i := range c.h.Transactions {
 			t := &c.h.Transactions[i]
 			if balance[i] == 0 {
 				continue
 			}
-			if l := c.transactionLoss(t, c.transactions()[i]); l != nil {
+			l := c.transactionLoss(t, c.transactions()[i])
+			for _, w := range c.transactions()[i] {
+				l = cmp.Or(l, held[w.p])
+			}
+			if l != nil {
 				sum, loss = sum-balance[i], l
 			} else if len(evidence) < c.o.MaxEvidence {
 				evidence = append(evidence, fmt.Sprintf("%s moved %+d of itself into view; it is %s", t.name(), balance[i], t.fate()))
 			}
 		}
-		stuck := len(short)
-		short = slices.DeleteFunc(short, func(p *partition) bool {
-			l := c.stuckLoss(p)
-			loss = cmp.Or(loss, l)
-			return l != nil
-		})
 		switch {
-		case sum == 0 || stuck > 0 && len(short) == 0:
+		case sum == 0:
 			c.excused(first, 0, loss.reason)
 		case len(short) > 0:
 			c.giveUp("no consumer with read_committed came to the end of " + short[0].tp.String())
@@ -172,8 +176,8 @@ func (c *court) contributions(p *partition, line *Pipeline, made map[int64][]*wr
 		}
 	}
 	final, known := c.committedAtLast(line.Group, p.tp)
-	if !known { // such as where a loss has left commits pending for good
-		if !excused(0) {
+	if !known {
+		if !c.pendingAtLast(line.Group, p.tp) || !excused(0) { // a loss may leave commits pending for good
 			c.giveUp(fmt.Sprintf("nobody looked up what group %s had committed of %s in the end", line.Group, p.tp))
 		}
 		return

@@ -3,6 +3,7 @@ package linearizability
 import (
 	"fmt"
 	"slices"
+	"sync"
 )
 
 // survival is K2: every acknowledged record is in the final log at the offset
@@ -128,6 +129,7 @@ func (c *court) unseen(p *partition) {
 	given := offsetsRead(p.polls)
 	everything := p.log.fates == nil || slices.ContainsFunc(p.polls, func(poll poll) bool { return !poll.ReadCommitted })
 	stuck := p.log.firstOpen()
+	pending := sync.OnceValue(func() *ruling { return c.pendingLoss(p) })
 	end := int64(0)
 	if n := len(given); n > 0 {
 		end = given[n-1].end()
@@ -149,7 +151,10 @@ func (c *court) unseen(p *partition) {
 					if c.cur.Inputs++; in != nil {
 						continue
 					}
-					loss := c.pendingLoss(p)
+					var loss *ruling
+					if offset >= end {
+						loss = pending()
+					}
 					if loss == nil && !everything && offset > stuck {
 						loss = c.stuckLoss(p)
 					}

@@ -56,30 +56,49 @@ func (c *court) stuckLoss(p *partition) *ruling {
 
 // pendingLoss is a permitted loss that may have left the offsets which a group committed
 // of a partition within a transaction without an end, so that its members never learn
-// where to go on: of what the transaction's coordinator knew, or of the marker where the
-// group's offsets are. That they are pending, look-ups tell to the end. It excuses
-// nothing to whoever reads for himself.
+// where to go on: a loss since such a transaction began, of what its coordinator knew
+// or of the marker where the group's offsets are. That they are pending, look-ups tell
+// to the end. It excuses nothing to whoever reads for himself, and nothing before what
+// the group has been given.
 func (c *court) pendingLoss(p *partition) *ruling {
 	if !slices.Contains(c.h.Manifest.Grouped, p.tp.Topic) {
 		return nil
 	}
-	last := map[string]*OffsetOp{} // the latest look-up of each group
-	for i := range c.h.Offsets {
-		o := &c.h.Offsets[i]
-		if l := last[o.Group]; o.TP == p.tp && !o.Write && o.Outcome != Info && (l == nil || l.Call < o.Call) {
-			last[o.Group] = o
-		}
-	}
 	for i := range c.h.Manifest.Pipelines {
 		line := &c.h.Manifest.Pipelines[i]
-		if o := last[line.Group]; line.From != p.tp.Topic || o == nil || o.Outcome != Fail || o.Error != unstable {
+		if line.From != p.tp.Topic || !c.pendingAtLast(line.Group, p.tp) {
 			continue
 		}
-		if loss := c.lossOf(append(c.coordinatorsOf(line), coordinatorOf(c.parts, c.h.topic(OffsetsTopic), line.Group)), -1); loss != nil {
-			return loss
+		offsets := coordinatorOf(c.parts, c.h.topic(OffsetsTopic), line.Group)
+		from := map[int64]bool{} // the values of p
+		for _, r := range p.log.runs {
+			for j := range r.Count {
+				from[r.at(j)] = true
+			}
+		}
+		for k, writes := range c.transactions() {
+			t := &c.h.Transactions[k]
+			if !slices.ContainsFunc(writes, func(w wrote) bool { return w.Of != None && from[w.Of] }) {
+				continue
+			}
+			if loss := c.lossOf([]*partition{c.coordinator(t.ID), offsets}, t.Call); loss != nil {
+				return loss
+			}
 		}
 	}
 	return nil
+}
+
+// pendingAtLast reports whether the last that a group was told of its offset in a
+// partition is that a transaction has yet to decide about it.
+func (c *court) pendingAtLast(group string, tp TopicPartition) bool {
+	var last *OffsetOp
+	for i := range c.h.Offsets {
+		if o := &c.h.Offsets[i]; o.Group == group && o.TP == tp && !o.Write && o.Outcome != Info && (last == nil || last.Call < o.Call) {
+			last = o
+		}
+	}
+	return last != nil && last.Outcome == Fail && last.Error == unstable
 }
 
 // unstable is how a look-up of an offset fails that a transaction has yet to decide

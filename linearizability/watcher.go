@@ -3,6 +3,7 @@ package linearizability
 import (
 	"cmp"
 	"fmt"
+	"math"
 	"slices"
 	"time"
 )
@@ -148,6 +149,9 @@ func (w *Watcher) AddFault(f Fault) {
 	if i := slices.IndexFunc(w.faults, same); i >= 0 && f.End > 0 {
 		w.faults[i].End = f.End
 		return
+	}
+	if f.End == 0 && (f.Kind == PowerLoss || f.Kind == Crash) {
+		f.End = math.MaxInt64 // it lasts until its end is told
 	}
 	w.faults = append(w.faults, f)
 }

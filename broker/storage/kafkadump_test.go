@@ -132,19 +132,30 @@ func TestKafkaReadsLogs(t *testing.T) {
 // Segments of a compacted topic have gaps, also where nothing beside them says so:
 // those of Apache Kafka have no log-state.
 func TestCleanedSegmentsAreKeptWithoutALogState(t *testing.T) {
-	e := newMemEnv(t)
-	require.NoError(t, e.FS().MkdirAll("d/log"))
-	for name, data := range compactedForKafka(t) {
-		f, err := e.FS().Create("d/log/" + name)
+	deleting := cleanConfig
+	deleting.CleanupPolicy = CleanupDelete
+	for _, c := range []struct {
+		cfg     Config
+		byKafka bool
+	}{{cleanConfig, false}, {deleting, true}} { // whose policy was another one before
+		e := newMemEnv(t)
+		require.NoError(t, e.FS().MkdirAll("d/log"))
+		files := compactedForKafka(t)
+		if c.byKafka {
+			files[kafkasMetadata] = []byte("version: 0\ntopic_id: MkU3OEVBNTcwNTJENDM2Qg\n")
+		}
+		for name, data := range files {
+			f, err := e.FS().Create("d/log/" + name)
+			require.NoError(t, err)
+			_, err = f.WriteAt(data, 0)
+			require.NoError(t, err)
+			require.NoError(t, f.Close())
+		}
+		l, rec, err := Open(e, "d/log", c.cfg)
 		require.NoError(t, err)
-		_, err = f.WriteAt(data, 0)
-		require.NoError(t, err)
-		require.NoError(t, f.Close())
+		require.Empty(t, rec.TruncatedReason)
+		require.EqualValues(t, 58, l.EndOffset())
+		require.Equal(t, "kept", foldOf(t, l)["y"])
+		require.NoError(t, l.Close())
 	}
-	l, rec, err := Open(e, "d/log", cleanConfig)
-	require.NoError(t, err)
-	defer func() { require.NoError(t, l.Close()) }()
-	require.Empty(t, rec.TruncatedReason)
-	require.EqualValues(t, 58, l.EndOffset())
-	require.Equal(t, "kept", foldOf(t, l)["y"])
 }

@@ -63,6 +63,7 @@ type opener struct {
 	state   logState
 	trusted bool               // state could be read and its recovery point exists
 	changed bool               // names in dir have changed
+	byKafka bool               // Apache Kafka has written the directory
 	proven  map[*segment]int64 // up to where a segment was known to be durable; elsewhere all of it
 	found   []int64            // size of each segment file; segment.size is what is accepted of it
 
@@ -163,6 +164,9 @@ func (o *opener) readState() error {
 	return nil
 }
 
+// kafkasMetadata is a file that Apache Kafka leaves in the directory of a partition.
+const kafkasMetadata = "partition.metadata"
+
 // listSegments returns the base offsets of the segments, ascending, and removes
 // what an interrupted write or removal left behind.
 func (o *opener) listSegments() ([]int64, error) {
@@ -183,6 +187,7 @@ func (o *opener) listSegments() ([]int64, error) {
 		if base, ok := parseBase(info.Name, logSuffix); ok && !info.IsDir {
 			bases = append(bases, base)
 		}
+		o.byKafka = o.byKafka || info.Name == kafkasMetadata
 		if info.Name == stateName+tmpSuffix || strings.HasSuffix(info.Name, snapshotSuffix+tmpSuffix) || strings.HasSuffix(info.Name, abortedSuffix+tmpSuffix) {
 			if err := o.remove(info.Name); err != nil {
 				return nil, err
@@ -237,8 +242,9 @@ func (o *opener) openSegments(bases []int64) error {
 		if len(o.segments) > 0 {
 			o.state.logStart = o.segments[0].base
 			// Rather keep what may be whole: segments that Apache Kafka has cleaned
-			// come without a log-state too.
-			o.gaps = o.cfg.CleanupPolicy&CleanupCompact != 0
+			// come without a log-state too, and it may have cleaned them while the
+			// policy was another one.
+			o.gaps = o.byKafka || o.cfg.CleanupPolicy&CleanupCompact != 0
 		}
 		return nil
 	}
