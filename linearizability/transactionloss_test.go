@@ -121,7 +121,10 @@ func TestLossesBehindTransactions(t *testing.T) {
 			"nothing": nil, "another partition": {lose("in", 25*second)}, "a loss before it began": {lose(TransactionTopic, 13*second/2)},
 		}, []check{checkHanging}, "broker 2 became leader in epoch 2 at 25.000 s by unclean election, which the topic allows"},
 		{"the end of a transaction, behind which a group does not read on", pending, lose(TransactionTopic, 25*second), map[string][]func(*History){
-			"nothing": nil, "another partition": {lose("in", 25*second)},
+			"nothing": nil, "another partition": {lose("in", 25*second)}, "a loss before it began": {lose(TransactionTopic, 2*second)},
+			"what lies before that which the group was given": {lose(TransactionTopic, 25*second), func(h *History) {
+				h.pollOf("in", 0).Records = []Record{{1, 201}}
+			}},
 			"readers by themselves": {lose(TransactionTopic, 25*second), func(h *History) { h.Manifest.Grouped = nil }},
 			"offsets that are known": {lose(TransactionTopic, 25*second), func(h *History) {
 				o := &h.Offsets[len(h.Offsets)-1]
@@ -166,11 +169,17 @@ func TestLossesBehindTransactions(t *testing.T) {
 }
 
 // Readers that are stuck behind a transaction which a permitted loss has left without an
-// end have not shown everything: nothing follows from the sum.
+// end have not shown everything: nothing follows from what transactions wrote there, and
+// from the others what always does.
 func TestALossExcusesWhatIsShownInPart(t *testing.T) {
 	for want, change := range map[Status]func(*History){
 		Unknown: func(h *History) { h.loses(TransactionTopic, 0, 7*second/2) },
 		Pass:    func(h *History) { h.loses(TransactionTopic, 0, 5*second) },
+		Failed: func(h *History) {
+			h.loses(TransactionTopic, 0, 5*second)
+			tx := h.transactionOf(106) // after the loss
+			tx.Writes = slices.DeleteFunc(tx.Writes, func(w Write) bool { return w.Value != 106 }) // all of it is in the partition that is read to the end
+		},
 	} {
 		h, err := ReadHistory(bytes.NewReader(transactedRun(t)))
 		require.NoError(t, err)
