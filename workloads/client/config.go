@@ -242,7 +242,8 @@ type ConsumerConfig struct {
 	// not Poll. OnRevoked runs before the group goes on; lost is true when the
 	// member had already been expelled, so that commits would be refused. Under the
 	// consumer protocol OnAssigned is told of all that the member has from then on, and
-	// again once the coordinator knows that; OnRevoked of what it is to give up.
+	// again once the coordinator knows that and in each later member epoch; OnRevoked of
+	// what it is to give up.
 	OnAssigned func(parts []TopicPartition)
 	OnRevoked  func(parts []TopicPartition, lost bool)
 }

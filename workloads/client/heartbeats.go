@@ -125,10 +125,11 @@ func (b *beating) beat() (changed bool, err error) {
 	}
 	if got.Assignment == nil {
 		k.mu.Lock()
+		advances := b.who.generation != got.MemberEpoch
 		b.who.generation = got.MemberEpoch
 		k.mu.Unlock()
-		if tells && k.cfg.OnAssigned != nil {
-			k.cfg.OnAssigned(owned) // the coordinator knows now
+		if (tells || advances) && k.cfg.OnAssigned != nil {
+			k.cfg.OnAssigned(owned) // the coordinator knows now, or has it so in another epoch too
 		}
 		return false, nil
 	}
