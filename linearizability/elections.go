@@ -18,6 +18,10 @@ type election struct {
 	// differed from the one before: None if nobody knows, never if the leader
 	// did not begin its epoch.
 	start int64
+	// unseen tells that epochs passed before this one of which no state is known, in a
+	// topic that allows unclean elections: one of theirs may have been unclean, and who
+	// was electable then is what it left.
+	unseen bool
 	// state is the index of the state that made it.
 	state int
 }
@@ -38,7 +42,7 @@ func (e *election) electable() []int32 {
 
 // clean says whether the leader was one that held every committed record, as
 // far as the metadata knew. It is derived, never believed.
-func (e *election) clean() bool { return slices.Contains(e.electable(), e.leader) }
+func (e *election) clean() bool { return !e.unseen && slices.Contains(e.electable(), e.leader) }
 
 // cuts says whether the new leader's log may have lacked offset.
 func (e *election) cuts(offset int64) bool {
@@ -47,13 +51,16 @@ func (e *election) cuts(offset int64) bool {
 
 func elections(p *partition) []election {
 	var all []election
+	unseen := false
 	for i := 1; i < len(p.states); i++ {
 		before, s := p.states[i-1], p.states[i]
+		unseen = unseen || p.topic.UncleanElection && s.LeaderEpoch > before.LeaderEpoch+1
 		if s.LeaderEpoch <= before.LeaderEpoch || s.Leader == None {
 			continue
 		}
 		all = append(all, election{at: s.Time, epoch: s.LeaderEpoch, leader: s.Leader, isr: before.ISR, elr: before.ELR,
-			start: p.parts(s.LeaderEpoch), state: i})
+			start: p.parts(s.LeaderEpoch), unseen: unseen, state: i})
+		unseen = false
 	}
 	return all
 }

@@ -90,6 +90,12 @@ func TestExcuseAcksAll(t *testing.T) {
 		{"unclean election allowed", Topic{ReplicationFactor: 3, MinISR: 2, UncleanElection: true}, func(s *story) {
 			s.state(14, 1, 1, []int32{1}).state(20, 2, 2, []int32{2})
 		}, true, "by unclean election, which the topic allows"},
+		{"unclean election allowed, and one held that nobody saw", Topic{ReplicationFactor: 3, MinISR: 2, ELR: true, UncleanElection: true}, func(s *story) {
+			s.state(20, None, 3, nil, 2).state(21, 2, 4, []int32{2})
+		}, true, "after one of which nobody told"},
+		{"an election that nobody saw, where unclean ones are forbidden", elr, func(s *story) {
+			s.state(20, None, 3, nil, 2).state(21, 2, 4, []int32{2})
+		}, false, "cleanly"},
 		{"unclean election allowed, and held before the record was sent", Topic{ReplicationFactor: 3, MinISR: 2, UncleanElection: true}, func(s *story) {
 			s.l.h.States = nil
 			s.state(0, 3, 0, []int32{3}).state(4, 1, 1, all3)

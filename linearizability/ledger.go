@@ -234,6 +234,9 @@ func (p *partition) excuseAt(e *election, offset int64, call time.Duration) *rul
 	who := fmt.Sprintf("broker %d became leader in epoch %d at %s", e.leader, e.epoch, clock(e.at))
 	how := "cleanly"
 	if !e.clean() {
+		if e.unseen {
+			return &ruling{excused: true, from: from, reason: who + " after one of which nobody told, and which may have been unclean: the topic allows that"}
+		}
 		if p.topic.UncleanElection {
 			return &ruling{excused: true, from: from, reason: who + " by unclean election, which the topic allows"}
 		}

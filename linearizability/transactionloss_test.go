@@ -177,7 +177,7 @@ func TestALossExcusesWhatIsShownInPart(t *testing.T) {
 		Pass:    func(h *History) { h.loses(TransactionTopic, 0, 5*second) },
 		Failed: func(h *History) {
 			h.loses(TransactionTopic, 0, 5*second)
-			tx := h.transactionOf(106) // after the loss
+			tx := h.transactionOf(106)                                                             // after the loss
 			tx.Writes = slices.DeleteFunc(tx.Writes, func(w Write) bool { return w.Value != 106 }) // all of it is in the partition that is read to the end
 		},
 	} {
