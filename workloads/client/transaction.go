@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
 )
 
 // Errors of transactions.
@@ -65,7 +67,10 @@ type transactions struct {
 	aborting bool
 	// gap says that sequence numbers were used up for nothing, so that a new
 	// epoch must begin before the next transaction.
-	gap   bool
+	gap bool
+	// lost says that the coordinator knows the producer no more: there is nothing
+	// to end, and whether it may go on is for InitProducerId to say.
+	lost  bool
 	err   error // why the transaction can only be aborted, or nothing be done any more
 	fatal bool
 }
@@ -142,7 +147,7 @@ func (p *Producer) BeginTransaction() error {
 	defer unlock()
 	t.state = inTransaction
 	t.implicit = p.c.transactionVersion() >= 2 && !p.cfg.ExplicitTransactions
-	t.started, t.asked, t.gap, t.err, t.aborting = false, 0, false, nil, false
+	t.started, t.asked, t.gap, t.lost, t.err, t.aborting = false, 0, false, false, nil, false
 	clear(t.joined)
 	return nil
 }
@@ -178,6 +183,7 @@ func (t *transactions) join(tp TopicPartition) error {
 // failed notes that the transaction cannot be committed any more, and gives up
 // what has not been sent. The lock is held.
 func (t *transactions) failed(err error) {
+	t.lost = t.lost || errors.Is(err, kerr.InvalidProducerIDMapping)
 	if errors.Is(err, ErrFatal) && !t.fatal {
 		t.fatal, t.err = true, err
 	} else if t.err != nil || t.state != inTransaction && t.state != ending {
@@ -278,7 +284,7 @@ func (p *Producer) AbortTransaction(timeout time.Duration) TransactionResult {
 	end := p.e.Now() + timeout
 	settled := p.Flush(timeout)
 	p.mu.Lock()
-	started, fatal := t.started, t.fatal
+	started, fatal, lost := t.started, t.fatal, t.lost
 	if err = t.err; !settled || fatal {
 		t.state = inTransaction
 	}
@@ -288,10 +294,27 @@ func (p *Producer) AbortTransaction(timeout time.Duration) TransactionResult {
 		return TransactionResult{Outcome: OutcomeInfo, Err: err}
 	case !settled:
 		return TransactionResult{Outcome: OutcomeInfo, Err: fmt.Errorf("%w: records of the transaction had no result after %s", ErrDeliveryTimeout, timeout)}
+	case lost:
+		return t.anew(max(end-p.e.Now(), time.Millisecond))
 	case !started:
 		return t.over(-1, -1)
 	}
 	return t.end(false, max(end-p.e.Now(), time.Millisecond))
+}
+
+// anew goes on behind a transaction that is over with another epoch or, where the
+// coordinator has forgotten the producer, another producer id (KIP-360).
+func (t *transactions) anew(timeout time.Duration) TransactionResult {
+	id, epoch := t.identity()
+	id, epoch, err := t.initProducerID(timeout, id, epoch)
+	if err == nil {
+		return t.over(id, epoch)
+	}
+	t.p.mu.Lock()
+	defer t.p.mu.Unlock()
+	t.state, t.fatal = inTransaction, true
+	t.err = fmt.Errorf("%w: no new epoch after an aborted transaction: %w", ErrFatal, err)
+	return TransactionResult{Outcome: OutcomeInfo, Err: t.err}
 }
 
 // over ends the transaction: the next one has the given producer id and epoch,
@@ -311,23 +334,19 @@ func (t *transactions) end(commit bool, timeout time.Duration) TransactionResult
 	p := t.p
 	deadline := p.e.Now() + timeout
 	id, epoch, unknown, err := t.endTxn(commit, timeout)
-	if err == nil && !commit && t.gap && !t.implicit {
+	switch {
+	case err == nil && !commit && t.gap && !t.implicit:
 		// Without an epoch of its own for each transaction, the sequence numbers
-		// that were lost would be missed (KIP-360).
-		p.mu.Lock()
-		id, epoch = t.producerID, t.epoch
-		p.mu.Unlock()
-		if id, epoch, err = t.initProducerID(max(deadline-p.e.Now(), time.Millisecond), id, epoch); err != nil {
-			err = fmt.Errorf("%w: no new epoch after an aborted transaction: %w", ErrFatal, err)
-		}
-	}
-	if err == nil {
+		// that were lost would be missed.
+		return t.anew(max(deadline-p.e.Now(), time.Millisecond))
+	case err == nil:
 		return t.over(id, epoch)
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	t.asked += unknown
 	t.state = inTransaction
+	t.lost = t.lost || errors.Is(err, kerr.InvalidProducerIDMapping)
 	result := TransactionResult{Outcome: OutcomeInfo, Err: err}
 	if commit && t.asked > 0 && refusal(err) {
 		// An earlier attempt may have committed. The coordinator does not know of that,

@@ -246,3 +246,45 @@ func TestACommitThatNobodyKnowsOfAnyMoreIsUnknown(t *testing.T) {
 		require.EqualValues(t, 2, asked.Load(), "nobody asks again")
 	})
 }
+
+// A producer that its coordinator has forgotten has nothing to abort there: it asks
+// for its next epoch, and goes on (KIP-360).
+func TestAForgottenProducerAsksForAnEpoch(t *testing.T) {
+	eachTransactionVersion(t, func(t *testing.T, w world) {
+		p := w.transactional(t, "mover")
+		require.NoError(t, p.InitTransactions(patience))
+		require.NoError(t, p.BeginTransaction())
+		id, epoch := p.ProducerID()
+		send(t, p, 0, "a")
+		var ends, inits atomic.Int32
+		w.cluster.ControlKey(int16(kmsg.EndTxn), func(req kmsg.Request) (kmsg.Response, error, bool) {
+			w.cluster.KeepControl()
+			if ends.Add(1) > 1 {
+				return nil, nil, false
+			}
+			resp := req.ResponseKind().(*kmsg.EndTxnResponse)
+			resp.ErrorCode = kerr.InvalidProducerIDMapping.Code
+			return resp, nil, true
+		})
+		w.cluster.ControlKey(int16(kmsg.InitProducerID), func(req kmsg.Request) (kmsg.Response, error, bool) {
+			w.cluster.KeepControl()
+			if in := req.(*kmsg.InitProducerIDRequest); in.ProducerID == id && in.ProducerEpoch == epoch {
+				inits.Add(1)
+			}
+			return nil, nil, false
+		})
+		res := p.CommitTransaction(patience)
+		require.Equal(t, client.OutcomeFail, res.Outcome, "%v", res.Err)
+		res = p.AbortTransaction(patience)
+		require.True(t, res.Ended, "%v", res.Err)
+		require.EqualValues(t, 1, ends.Load(), "there is nothing to end")
+		require.EqualValues(t, 1, inits.Load())
+		_, next := p.ProducerID()
+		require.Greater(t, next, epoch)
+
+		require.NoError(t, p.BeginTransaction())
+		send(t, p, 0, "b")
+		require.Equal(t, client.OutcomeOK, p.CommitTransaction(patience).Outcome)
+		require.Equal(t, []string{"b"}, w.readCommitted(t, 1))
+	})
+}
