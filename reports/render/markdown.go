@@ -73,8 +73,7 @@ func MarkdownBelow(w io.Writer, d *document.Document, imageDir string, level int
 }
 
 func (f figure) markdown(imageDir string) string {
-	file := path.Join(imageDir, f.Name)
-	text := fmt.Sprintf("\n[![%s](%s.png)](%s.svg)\n", inBrackets(f.Title), file, file)
+	text := "\n" + Image(f.Figure, imageDir) + "\n"
 	if f.About != "" {
 		text += "\n" + f.About + "\n"
 	}
@@ -118,6 +117,16 @@ func inBrackets(s string) string { return strings.NewReplacer("[", "(", "]", ")"
 
 func inCell(s string) string {
 	return strings.NewReplacer("|", "\\|", "\n", " ").Replace(s)
+}
+
+// Table is a table in Markdown, with the title and the notes that it has.
+func Table(t *document.Table) string { return tableMarkdown(t) }
+
+// Image is a figure in Markdown: its PNG file below imageDir, which leads to
+// the SVG file.
+func Image(f *document.Figure, imageDir string) string {
+	file := path.Join(imageDir, f.Name)
+	return fmt.Sprintf("[![%s](%s.png)](%s.svg)", inBrackets(f.Title), file, file)
 }
 
 func tableMarkdown(t *document.Table) string {

@@ -22,7 +22,10 @@ func TestLinksInTheDocumentation(t *testing.T) {
 	require.NoError(t, err)
 	pages = append(pages, filepath.Join(root, "README.md"))
 	if len(parts) > 0 {
-		pages = append(pages, filepath.Join(root, File))
+		more, err := filepath.Glob(filepath.Join(root, FigureDir, "*.md"))
+		require.NoError(t, err)
+		require.Len(t, more, len(parts), "a page for each part")
+		pages = append(append(pages, filepath.Join(root, File)), more...)
 	}
 	found := 0
 	for _, page := range pages {
@@ -41,4 +44,23 @@ func TestLinksInTheDocumentation(t *testing.T) {
 		}
 	}
 	require.Greater(t, found, 8)
+}
+
+// Links within RESULTS.md lead to headings that it has.
+func TestLinksWithinTheResults(t *testing.T) {
+	parts, err := Load(filepath.Join("..", ".."))
+	require.NoError(t, err)
+	text, err := Markdown(parts)
+	require.NoError(t, err)
+	headings := map[string]bool{}
+	for line := range strings.Lines(text) {
+		if title, ok := strings.CutPrefix(strings.TrimSpace(line), "## "); ok {
+			headings[anchor(title)] = true
+		}
+	}
+	inner := regexp.MustCompile(`\]\(#([^)]+)\)`).FindAllStringSubmatch(text, -1)
+	require.Len(t, inner, len(parts))
+	for _, m := range inner {
+		require.True(t, headings[m[1]], m[1])
+	}
 }

@@ -9,51 +9,51 @@ import (
 	"github.com/weirlab/weir/reports/render"
 )
 
-// Markdown is RESULTS.md.
+// MostLines is how long RESULTS.md may become: two pages of a newspaper. What
+// does not fit belongs on the pages of the parts.
+const MostLines = 250
+
+// Markdown is RESULTS.md: of every part its answer and its key figures.
 func Markdown(parts []*Part) (string, error) {
 	var b strings.Builder
 	p := func(format string, args ...any) { fmt.Fprintf(&b, format, args...) }
 	p("<!-- Written by weir results from %s. Do not edit: run it again. -->\n\n", DataDir)
 	p("# What was measured\n\n")
 	p("Written by `weir results` from the figures in [%s](%s); nothing here was typed by hand. ", DataDir, DataDir)
-	p("Every figure says whether it was measured or simulated, where its model comes from, and what the model was compared with.\n")
-	p("\n## In short\n\n")
+	p("Of each question: the answer, the figures it rests on with what they vary by, whether they were measured, simulated or published, and the page with everything.\n\n")
 	for _, part := range parts {
-		p("- [%s](#%s)", part.Document.Title, anchor(part.Document.Title))
-		if len(part.Document.Summary) > 0 {
-			p(": %s", part.Document.Summary[0])
-		}
-		p("\n")
+		p("- [%s](#%s)\n", part.question(), anchor(part.question()))
 	}
 	for _, part := range parts {
-		p("\n")
-		if page := part.page(); page != "" {
-			p("## %s\n\n", part.Document.Title)
-			for _, words := range part.Document.Summary {
-				p("%s\n\n", words)
-			}
-			p("[Bug by bug](%s/%s)\n", FigureDir, page)
-			continue
-		}
-		if err := render.MarkdownBelow(&b, part.shown(), FigureDir, 2); err != nil {
+		if err := part.briefTo(&b); err != nil {
 			return "", fmt.Errorf("part %s: %w", part.Name, err)
 		}
 	}
-	p("\n## How the figures were made\n\n")
-	p("| part | command | made | took | commit | with | on |\n|---|---|---|---:|---|---|---|\n")
-	for _, part := range parts {
-		m := &part.Made
-		p("| %s | `%s` | %s | %s | %s | weir %s, %s | %s |\n", part.Document.Title, m.Command, m.Date.UTC().Format("2006-01-02 15:04 UTC"),
-			took(m.Took), orUnknown(short(m.Commit)), orUnknown(m.Version), orUnknown(m.Go), orUnknown(m.Machine))
-	}
-	p("\n`make results` makes all of them again, `weir results --render` only writes this page anew. MB is 10⁶ bytes, MiB is 2²⁰.\n")
+	p("\n## How the figures were made\n\n%s", madeTable(parts...))
+	p("\n`make results` makes all of them again, `weir results --render` only writes these pages anew. MB is 10⁶ bytes, MiB is 2²⁰.\n")
 	return b.String(), nil
 }
 
-// pageTo writes the part's own page.
+// madeTable tells how parts came about.
+func madeTable(parts ...*Part) string {
+	var b strings.Builder
+	b.WriteString("| part | command | made | took | commit | with | on |\n|---|---|---|---:|---|---|---|\n")
+	for _, part := range parts {
+		m := &part.Made
+		fmt.Fprintf(&b, "| [%s](%s) | `%s` | %s | %s | %s | weir %s, %s | %s |\n", part.Document.Title, DataDir+"/"+part.Name+".json", m.Command, m.Date.UTC().Format("2006-01-02 15:04 UTC"),
+			took(m.Took), orUnknown(short(m.Commit)), orUnknown(m.Version), orUnknown(m.Go), orUnknown(m.Machine))
+	}
+	return b.String()
+}
+
+// pageTo writes the part's own page: its whole document.
 func (p *Part) pageTo(b *strings.Builder) error {
 	fmt.Fprintf(b, "<!-- Written by weir results from %s. Do not edit: run it again. -->\n\n", DataDir)
-	return render.MarkdownBelow(b, p.shown(), ".", 1)
+	if err := render.MarkdownBelow(b, p.shown(), ".", 1); err != nil {
+		return err
+	}
+	fmt.Fprintf(b, "\n## How it was made\n\n%s\nAll results: [%s](../../%s).\n", strings.ReplaceAll(madeTable(p), "]("+FigureDir+"/", "]("), File, File)
+	return nil
 }
 
 // short is a commit with as many digits as people read, keeping "-dirty".

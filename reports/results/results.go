@@ -29,17 +29,8 @@ const (
 // Names of the parts in the order in which they are run and shown.
 var Names = []string{"calibrate", "versus", "unseen", "published", "compare", "regress", "mutants", "bench"}
 
-// ownPage lists the parts whose tables would drown the others: RESULTS.md has
-// their summary, and a page beside the figures the rest.
-var ownPage = []string{"mutants"}
-
-// page is the name of the part's own page below FigureDir, "" if it has none.
-func (p *Part) page() string {
-	if slices.Contains(ownPage, p.Name) {
-		return p.Name + ".md"
-	}
-	return ""
-}
+// page is the name of the part's own page below FigureDir, which has all of it.
+func (p *Part) page() string { return p.Name + ".md" }
 
 // Part is one part of the results as it lies in DataDir.
 type Part struct {
@@ -119,8 +110,9 @@ func parse(b []byte) (*Part, error) {
 	return &p, p.Document.Check()
 }
 
-// Render writes RESULTS.md and the figures of all parts below root and returns
-// the files, relative to it. Figures of earlier results are removed.
+// Render writes RESULTS.md, a page for each part and the figures below root and
+// returns the files, relative to it. Pages and figures of earlier results are
+// removed.
 func Render(root string) ([]string, error) {
 	parts, err := Load(root)
 	if err != nil {
@@ -134,21 +126,19 @@ func Render(root string) ([]string, error) {
 		return nil, err
 	}
 	dir := filepath.Join(root, filepath.FromSlash(FigureDir))
-	if err := removeFigures(dir); err != nil {
+	if err := removeRendered(dir); err != nil {
 		return nil, err
 	}
 	files := []string{File}
 	for _, p := range parts {
-		if page := p.page(); page != "" {
-			var b strings.Builder
-			if err := p.pageTo(&b); err != nil {
-				return nil, fmt.Errorf("part %s: %w", p.Name, err)
-			}
-			if err := errors.Join(os.MkdirAll(dir, 0o755), os.WriteFile(filepath.Join(dir, page), []byte(b.String()), 0o644)); err != nil {
-				return nil, err
-			}
-			files = append(files, path.Join(FigureDir, page))
+		var b strings.Builder
+		if err := p.pageTo(&b); err != nil {
+			return nil, fmt.Errorf("part %s: %w", p.Name, err)
 		}
+		if err := errors.Join(os.MkdirAll(dir, 0o755), os.WriteFile(filepath.Join(dir, p.page()), []byte(b.String()), 0o644)); err != nil {
+			return nil, err
+		}
+		files = append(files, path.Join(FigureDir, p.page()))
 		names, err := render.WriteFigures(dir, p.shown())
 		if err != nil {
 			return nil, fmt.Errorf("part %s: %w", p.Name, err)
@@ -160,13 +150,13 @@ func Render(root string) ([]string, error) {
 	return files, os.WriteFile(filepath.Join(root, File), []byte(text), 0o644)
 }
 
-func removeFigures(dir string) error {
+func removeRendered(dir string) error {
 	old, err := os.ReadDir(dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	for _, e := range old {
-		if ext := filepath.Ext(e.Name()); e.Type().IsRegular() && (ext == ".png" || ext == ".svg") {
+		if ext := filepath.Ext(e.Name()); e.Type().IsRegular() && (ext == ".png" || ext == ".svg" || ext == ".md") {
 			err = errors.Join(err, os.Remove(filepath.Join(dir, e.Name())))
 		}
 	}
@@ -174,7 +164,7 @@ func removeFigures(dir string) error {
 }
 
 // shown is the document of a part with names of figures that are its own, and
-// without what RESULTS.md says for all parts together.
+// without what its page says of how it was made.
 func (p *Part) shown() *document.Document {
 	d := *p.Document
 	d.Facts = nil

@@ -44,7 +44,8 @@ func TestResultsAreRenderedFromTheirParts(t *testing.T) {
 	require.NoError(t, os.WriteFile(stale, nil, 0o644))
 	files, err := Render(root)
 	require.NoError(t, err)
-	require.Equal(t, []string{File, FigureDir + "/versus-f.png", FigureDir + "/versus-f.svg", FigureDir + "/compare-f.png", FigureDir + "/compare-f.svg"}, files)
+	require.Equal(t, []string{File, FigureDir + "/versus.md", FigureDir + "/versus-f.png", FigureDir + "/versus-f.svg",
+		FigureDir + "/compare.md", FigureDir + "/compare-f.png", FigureDir + "/compare-f.svg"}, files)
 	for _, f := range files {
 		require.FileExists(t, filepath.Join(root, f))
 	}
@@ -53,13 +54,18 @@ func TestResultsAreRenderedFromTheirParts(t *testing.T) {
 	require.NoError(t, err)
 	text := string(b)
 	for _, want := range []string{
-		"- [Real (and) simulated](#real-and-simulated): It took versus.\n- [Storage on EC2](#storage-on-ec2): It took compare.\n",
-		"## Real (and) simulated\n", "### One\n", "[![F](docs/results/versus-f.png)](docs/results/versus-f.svg)",
-		"| Storage on EC2 | `weir versus` | 2026-11-21 09:00 UTC | 8m20s | 0123456789ab-dirty | weir devel, go1.26 | 2 cores / 24 GB |",
+		"- [Does the simulation predict real brokers on this machine?](#does-the-simulation-predict-real-brokers-on-this-machine)\n- [Instance store or EBS?](#instance-store-or-ebs)\n",
+		"## Instance store or EBS?\n\nIt took compare.\n", "*simulated · model: m · validated: never compared with hardware.* [Everything](docs/results/compare.md)\n",
+		"| [Storage on EC2](docs/results/data/compare.json) | `weir versus` | 2026-11-21 09:00 UTC | 8m20s | 0123456789ab-dirty | weir devel, go1.26 | 2 cores / 24 GB |",
 	} {
 		require.Contains(t, text, want)
 	}
 	require.NotContains(t, text, "alone", "facts of a part are in the table of all parts")
+	page, err := os.ReadFile(filepath.Join(root, FigureDir, "versus.md"))
+	require.NoError(t, err)
+	for _, want := range []string{"# Real (and) simulated\n", "## One\n", "[![F](versus-f.png)](versus-f.svg)", "| [Real (and) simulated](data/versus.json) | `weir versus` |"} {
+		require.Contains(t, string(page), want)
+	}
 	_, err = Render(root)
 	require.NoError(t, err)
 	again, err := os.ReadFile(filepath.Join(root, File))
@@ -102,6 +108,7 @@ func TestCommittedResults(t *testing.T) {
 	want, err := Markdown(parts)
 	require.NoError(t, err)
 	require.Equal(t, want, string(text), "run weir results --render")
+	require.Less(t, strings.Count(want, "\n"), MostLines, "RESULTS.md is a summary: what is long belongs on the part's page")
 	fresh := t.TempDir()
 	for _, p := range parts {
 		require.NoError(t, Save(fresh, p))
@@ -122,9 +129,51 @@ func TestCommittedResults(t *testing.T) {
 		}
 	}
 	figures := slices.DeleteFunc(slices.Clone(files), func(f string) bool { return filepath.Ext(f) == ".md" })
-	left, err := filepath.Glob(filepath.Join(root, FigureDir, "*.??g"))
+	left, err := filepath.Glob(filepath.Join(root, FigureDir, "*.[ps][nv]g"))
 	require.NoError(t, err)
 	require.Len(t, left, len(figures), "figures that no part has; run weir results --render")
+}
+
+// What RESULTS.md takes from a part is in the part, all of it.
+func TestBriefsFindWhatTheyName(t *testing.T) {
+	parts, err := Load(filepath.Join("..", ".."))
+	require.NoError(t, err)
+	for _, p := range parts {
+		is, known := briefs[p.Name]
+		require.True(t, known, "%s: RESULTS.md does not say which question it answers", p.Name)
+		require.NotEmpty(t, is.spread, p.Name)
+		require.GreaterOrEqual(t, len(p.Document.Summary), is.answer, p.Name)
+		for _, x := range is.key {
+			found := table(p.shown(), x.table)
+			require.NotNil(t, found, "%s has no table %s", p.Name, x.table)
+			short := x.take(*found)
+			require.NotEmpty(t, short.Rows, "%s, table %s", p.Name, x.table)
+			for _, row := range short.Rows {
+				require.Len(t, row, len(short.Columns), "%s, table %s", p.Name, x.table)
+			}
+		}
+		if is.figure != "" {
+			require.NotNil(t, figure(p.shown(), p.Name, is.figure), "%s has no figure %s", p.Name, is.figure)
+		}
+	}
+	for name := range briefs {
+		require.Contains(t, Names, name)
+	}
+}
+
+// A column that a brief names and its table does not have is left out, which
+// the committed parts must not need.
+func TestBriefsNameColumnsThatThereAre(t *testing.T) {
+	full := document.Table{Columns: []document.Column{{Name: "a"}, {Name: "b"}, {Name: "a"}}, Rows: [][]document.Cell{{document.Words("1"), document.Words("2"), document.Words("3")}}}
+	short := columns("b", "a", "c")(full)
+	require.Equal(t, []document.Column{{Name: "b"}, {Name: "a"}}, short.Columns)
+	require.Equal(t, []string{"2", "1"}, texts(short.Rows[0]))
+	short = trials(document.Table{Columns: []document.Column{{Name: "new build"}, {Name: "change of processor time"}, {Name: "answer"}}, Rows: [][]document.Cell{
+		{document.Words("equal builds"), document.Quantity(1, "%", "+1"), document.Words("no alarm")},
+		{document.Words("slower"), document.Quantity(15, "%", "+15"), document.Words("alarm")},
+		{document.Words("equal builds"), document.Quantity(-2, "%", "-2"), document.Words("alarm")}}})
+	require.Equal(t, []string{"equal builds", "2", "1", "-0.5", "-2.0", "+1.0"}, texts(short.Rows[0]))
+	require.Equal(t, []string{"slower", "1", "1", "+15.0", "+15.0", "+15.0"}, texts(short.Rows[1]))
 }
 
 // Every part that is committed can be read as a page.
@@ -188,8 +237,8 @@ func texts(row []document.Cell) (all []string) {
 	return all
 }
 
-// The table of planted bugs has a page of its own, and RESULTS.md what it comes to.
-func TestPlantedBugsHaveAPageOfTheirOwn(t *testing.T) {
+// The table of planted bugs is on its page, and RESULTS.md has what it comes to.
+func TestPlantedBugsAreOnTheirPage(t *testing.T) {
 	find := &mutants.Find{Seed: 7, Finding: mutants.Finding{Code: "K2", Sentence: "offset 3 of orders-0 is gone"}}
 	score := &mutants.Score{Scenario: "swarm", From: 1, Seeds: 40, Alarms: []scenario.Seed{9}, Rows: []*mutants.Row{
 		{ID: "B1", Also: []string{"B2"}, Name: "a", Source: "KIP-101", Starred: true, About: "truncates too much", Checks: []string{"K2"}, Seeds: 7, Asked: 3, Differed: 2, Find: find},
