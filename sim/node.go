@@ -53,6 +53,7 @@ type Node struct {
 
 	cpu      *Processor
 	price    Price
+	stall    Stall
 	work     map[string]*workOp
 	heldWork WaitList // operations that give way while paused
 

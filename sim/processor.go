@@ -13,6 +13,12 @@ import (
 // is free. It is a pure function: [env.Env.Work] asks it once per operation.
 type Price func(op string, n int64) time.Duration
 
+// Stall says how much longer an operation that ends now takes its task without
+// any core being busy: the program waits for itself, for another of its threads
+// or for its memory to be collected. It is asked once per operation, in the
+// order of the operations, and draws only from streams of its own.
+type Stall func(now time.Duration, op string, n int64) time.Duration
+
 // Processor is the cores of a physical machine. Nodes that share one compete
 // for it: brokers that are processes of one laptop do, brokers on machines of
 // their own do not.
@@ -78,6 +84,8 @@ type WorkStats struct {
 	Units int64         // summed over calls; usually bytes
 	Busy  time.Duration // that cores spent on it
 	Wait  time.Duration // that tasks waited for a core before it
+	// Stalled is how long tasks waited after it, see [Stall].
+	Stalled time.Duration
 }
 
 // ProcessorStats is what a processor did since the world began.
@@ -136,6 +144,10 @@ func (n *Node) SetProcessor(p *Processor, price Price) {
 	n.cpu, n.price = p, price
 }
 
+// SetStall has operations of the machine's processes stall after their work; nil
+// has none. It needs a processor with prices.
+func (n *Node) SetStall(s Stall) { n.stall = s }
+
 // Processor is what the machine's processes run on, nil if their operations
 // are free.
 func (n *Node) Processor() *Processor { return n.cpu }
@@ -185,12 +197,17 @@ func (p *process) Work(op string, n int64) {
 	if node.price == nil {
 		return
 	}
-	d := node.price(op, n)
-	if d <= 0 {
+	if d := node.price(op, n); d > 0 {
+		t.job = job{asked: p.k.now, price: d, op: o}
+		node.cpu.occupy(t)
+	}
+	if node.stall == nil {
 		return
 	}
-	t.job = job{asked: p.k.now, price: d, op: o}
-	node.cpu.occupy(t)
+	if d := node.stall(p.k.now, op, n); d > 0 {
+		o.Stalled += d
+		p.k.ParkUntil("stall", p.k.now+d)
+	}
 }
 
 // occupy has the calling task's job done.

@@ -65,6 +65,10 @@ type Options struct {
 	// scenario could name.
 	Machine *machine.Profile
 
+	// Clients, if set, is what each simulated client runs on; otherwise clients
+	// are as fast as they like, unless they share the brokers' machine.
+	Clients *machine.Profile
+
 	// Broker is how the local target starts a broker process: the command and
 	// its first arguments, to which those of "weir broker" are appended.
 	Broker []string

@@ -25,7 +25,7 @@ import (
 func RunSim(ctx context.Context, o Options) (*Outcome, error) {
 	return orAbandon(func(stuck func(who, dump string)) (*Outcome, error) {
 		return run(ctx, o, func(tell target.Listener) (target.Cluster, error) {
-			return sim.New(o.Scenario, sim.Options{Machine: o.Machine, Window: o.Window, Tape: o.Tape, Unwatched: o.Brief, Fork: o.Fork, Probe: o.Probe, Watchdog: o.Watchdog, Stuck: stuck}, tell)
+			return sim.New(o.Scenario, sim.Options{Machine: o.Machine, Clients: o.Clients, Window: o.Window, Tape: o.Tape, Unwatched: o.Brief, Fork: o.Fork, Probe: o.Probe, Watchdog: o.Watchdog, Stuck: stuck}, tell)
 		})
 	})
 }

@@ -35,7 +35,7 @@ func Perform(ctx context.Context, o Options, act func(e env.Env, s *Stage) error
 		return nil, errors.New("workloads: the scenario is not explicit; call Resolve first")
 	}
 	d := newDirector(o)
-	c, err := sim.New(o.Scenario, sim.Options{Machine: o.Machine, Window: o.Window, Tape: o.Tape}, d)
+	c, err := sim.New(o.Scenario, sim.Options{Machine: o.Machine, Clients: o.Clients, Window: o.Window, Tape: o.Tape}, d)
 	if err != nil {
 		return nil, err
 	}

@@ -100,6 +100,7 @@ func (m *Manager) Fetch(params FetchParams, parts []FetchPartition) []FetchResul
 			ranges[i] = fetchRange{}
 			round.look(&parts[i], &results[i], &ranges[i])
 		}
+		m.e.Work("fetch.partition", int64(len(parts)))
 		// A long poll may be answered with nothing at any time.
 		if round.urgent || round.enough() || round.waiter == nil || m.lab.Rare("replication/poll-unwaited") {
 			break

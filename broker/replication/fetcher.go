@@ -137,6 +137,7 @@ func (f *fetcher) run() {
 		if !f.ask() {
 			continue
 		}
+		f.m.e.Work("peer.partition", int64(len(f.due)))
 		resp, err := f.exchange()
 		if err != nil {
 			f.pauseAll()

@@ -148,6 +148,7 @@ func (m *Machine) Device() *simdisk.Device { return m.device }
 // how late it wakes tasks up.
 func (m *Machine) Host(n *sim.Node) {
 	n.SetProcessor(m.cpu, m.Profile.Price)
+	n.SetStall(m.Profile.Costs.Mechanisms.stalls(m.k, n.Name()))
 	n.SetWakeup(m.wakeup, m.timer)
 }
 

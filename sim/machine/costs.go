@@ -17,7 +17,9 @@ import (
 type Costs struct {
 	Name       string          `json:"name"`
 	Operations map[string]Cost `json:"operations"`
-	Source     Source          `json:"source"`
+	// Mechanisms are what makes operations take longer than their work.
+	Mechanisms Mechanisms `json:"mechanisms,omitzero"`
+	Source     Source     `json:"source"`
 }
 
 // Cost is the price of one kind of operation.
@@ -39,7 +41,7 @@ func Operations() []string {
 	return []string{
 		"request.produce", "request.fetch", "request.replica", "request.other", "response",
 		"storage.append", "replica.append", "storage.read", "storage.sync", "storage.recover", "peer.request",
-		"client.send", "client.receive", "client.record",
+		"client.send", "client.receive", "client.record", "client.partition", "fetch.partition", "peer.partition",
 	}
 }
 
@@ -84,6 +86,9 @@ func (c Costs) check() error {
 		if cost.CallNanos < 0 || cost.UnitPicos < 0 || cost.LargePicos < 0 || cost.CallNanos > math.MaxInt64>>2 {
 			return fmt.Errorf("operations.%s: prices must not be negative", op)
 		}
+	}
+	if err := c.Mechanisms.check(); err != nil {
+		return fmt.Errorf("mechanisms.%w", err)
 	}
 	if len(c.Operations) == 0 {
 		return nil

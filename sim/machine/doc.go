@@ -50,16 +50,32 @@
 //	storage.sync        a sync of a log: 1 per file. The system call; waiting
 //	                    for the device is not CPU.
 //	storage.recover     reading a log after an unclean stop: bytes.
+//	fetch.partition     a look of a leader at the partitions of a fetch, when it
+//	                    comes and again whenever there is more in one of them:
+//	                    how many.
+//	peer.partition      a follower's making of a fetch and its going through the
+//	                    answer: how many partitions.
 //	peer.request        a request to another broker, above all a follower's
 //	                    fetch: bytes of request and answer. Making the one,
 //	                    reading and parsing the other.
 //	client.send         a request of a client: bytes of its frame.
 //	client.receive      an answer to a client: bytes of its frame.
+//	client.partition    a producer's going through its partitions for what to
+//	                    send: how many partitions.
 //	client.record       records that a client makes or takes together: how many.
 //
 // On the operating system the same calls are counted and free (see package
 // osenv), so that a calibration can fit the prices to the CPU time that the
 // same work took.
+//
+// # Mechanisms
+//
+// A program may take longer over an operation than a core is busy with it.
+// [Mechanisms] of a cost table are what makes it so for Kafka on the JVM: a
+// request is handed from thread to thread, and the collector stops all threads
+// at a rate that follows what is allocated. [Costs.Without] switches one off,
+// so that what it explains can be seen. docs/kafka-jvm.md has them with their
+// parameters and sources.
 //
 // # Where figures are from
 //

@@ -49,14 +49,14 @@ func EC2(instance string, s Storage) (Profile, error) {
 // What sources are about begins with one of these words, by which those are
 // found that no longer count.
 const (
-	costsSource = "CPU costs"
+	costsSource = "CPU costs" // those of mechanisms too
 	diskSource  = "disk "
 )
 
 // WithCosts is the profile with other costs, and their source for the old.
 func (p Profile) WithCosts(c Costs) Profile {
 	p.Costs = c
-	p.Sources = replaced(p.Sources, costsSource, c.Source)
+	p.Sources = replaced(p.Sources, costsSource, c.Sources()...)
 	return p
 }
 

@@ -124,7 +124,7 @@ func TestCostTablesPriceEveryOperation(t *testing.T) {
 // TestOperationsAreThoseOfThePrograms holds the list of operations against the
 // names in the source of those who tell of them.
 func TestOperationsAreThoseOfThePrograms(t *testing.T) {
-	name := regexp.MustCompile(`"((?:request|storage|replica|peer|client)\.[a-z]+|response)"`)
+	name := regexp.MustCompile(`"((?:request|storage|replica|peer|client|fetch)\.[a-z]+|response)"`)
 	told := map[string]bool{}
 	for _, dir := range []string{"broker", "workloads/client"} {
 		err := filepath.WalkDir(filepath.Join("..", "..", filepath.FromSlash(dir)), func(file string, entry fs.DirEntry, err error) error {

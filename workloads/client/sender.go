@@ -219,7 +219,9 @@ func (s *sender) send(r *produceRequest) {
 	if p.cfg.Acks == AcksNone {
 		to = nil
 	}
+	known := len(p.parts)
 	p.mu.Unlock()
+	p.e.Work("client.partition", int64(known))
 	p.e.Work("client.send", int64(size))
 	err := k.send(frame, size, r.version >= 9, p.c.cfg.RequestTimeout, to)
 	p.mu.Lock()

@@ -36,6 +36,12 @@ func (s *Scenario) checkCluster() (string, error) {
 	if err := checkWord(c.Storage, Storages()); err != nil {
 		return "cluster.storage", err
 	}
+	if err := checkWord(c.BetweenRacks, Ways()); err != nil {
+		return "cluster.between-racks", err
+	}
+	if c.BetweenRacks == CrossZone && c.Racks.Max < 2 {
+		return "cluster.between-racks", fmt.Errorf("%s needs two racks at least; give cluster.racks, or remove it", CrossZone)
+	}
 	if path, err := c.checkMachine(); err != nil {
 		return path, err
 	}

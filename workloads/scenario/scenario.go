@@ -47,6 +47,10 @@ type Cluster struct {
 	// none.
 	Racks Number `yaml:"racks,omitempty"`
 
+	// BetweenRacks is what the way from one rack to another is like: one of
+	// [Ways]. Empty is SameZone. Clients take turns in the racks too.
+	BetweenRacks string `yaml:"between-racks,omitempty"`
+
 	// Storage is one of [Storages]. Local targets use the disk they find.
 	Storage string `yaml:"storage"`
 
@@ -87,6 +91,16 @@ const (
 	InstanceStore  = "instance-store" // all disks of the machine's instance store, striped
 	MachineStorage = "machine"        // the disk of the machine profile
 )
+
+// Values of Cluster.BetweenRacks: racks of one availability zone, and racks that
+// are zones.
+const (
+	SameZone  = "same-zone"
+	CrossZone = "cross-zone"
+)
+
+// Ways are the values of Cluster.BetweenRacks.
+func Ways() []string { return []string{SameZone, CrossZone} }
 
 // Storages are the values of Cluster.Storage.
 func Storages() []string {

@@ -6,11 +6,13 @@
 //
 // # What was published
 //
-// In August 2020 Confluent and in October 2020 StreamNative ran Kafka 2.6 on
-// three i3en.2xlarge with the OpenMessaging Benchmark, and published the
-// benchmark's own result files. data/rows.csv has a line for every run used
-// here with its source, and data/quantiles.csv the quantiles of its latencies.
-// A [Row] is one of them.
+// data/runs.csv has a line for every run with its source, and data/quantiles.csv
+// the quantiles of latencies where a publication has them. Six labs ran Kafka:
+// LinkedIn in 2014, Kesque in 2019, Confluent and StreamNative in 2020 on three
+// i3en.2xlarge with the OpenMessaging Benchmark, AWS in 2022 a managed cluster on
+// m5.xlarge over three zones, elastic-stream in 2023. A [Row] is one of them.
+// Rows of other systems, and those that do not say enough, are there and are not
+// simulated; [Row.Unpredicted] says why.
 //
 // # Row to scenario
 //
@@ -43,13 +45,19 @@
 // buffered over what flows), and how long a request was under way if the
 // pipeline of max.in.flight.requests.per.connection was full.
 //
-// # Fitted and held out
+// # Fitted, held out, left out
 //
-// The processor costs of Kafka on the JVM, sim/machine's table "kafka-jvm",
-// have free parameters. [Fitted] names the rows, three at most, that these
-// were fitted on; all others are held out, and marked so in every table. The
-// fit begins with data/shape.costs.json, moves three factors on its prices,
-// and can be repeated:
+// The costs of Kafka on the JVM, sim/machine's table "kafka-jvm", have free
+// parameters. [Fitted] names the few rows that these were fitted on; all others
+// are held out, and marked so in every table. Rows of a lab that has a fitted row
+// are predicted a second time by the parameters that [Fit] finds without that lab.
+// From those errors [Result.Predictions] makes an 80% interval for each figure,
+// never from a row of the same lab. docs/kafka-jvm.md has the mechanisms of the
+// model and how to fit it.
 //
-//	weir published --fit workloads/experiment/published/data/shape.costs.json
+// # Misses
+//
+// What misses is simulated again with each mechanism of the model switched off
+// (Options.Explain): what a figure owes to a mechanism is measured, and where
+// nothing moves it the table says what is only suspected.
 package published

@@ -1,6 +1,10 @@
 package published
 
-import "time"
+import (
+	"time"
+
+	"github.com/weirlab/weir/sim/machine"
+)
 
 // What the labs' own tools said of their machines, and defaults of Kafka 2.6
 // that neither lab's driver changes.
@@ -42,6 +46,9 @@ func (r Row) Physics() Physics {
 	if r.Partitions == 1 {
 		p.DiskBytesPerSecond, leaders = diskBytes, 1
 	}
+	if r.Instance != usualInstance {
+		p.DiskBytesPerSecond = r.diskLimit()
+	}
 	rate := r.AckedPerSecond * float64(r.RecordBytes)
 	p.DiskUse = rate / float64(p.DiskBytesPerSecond)
 	took := func(bytes int64) time.Duration {
@@ -50,6 +57,27 @@ func (r Row) Physics() Physics {
 	p.Buffered = took(int64(r.Producers) * bufferMemory)
 	p.UnderWay = took(int64(r.Producers) * leaders * maxInFlight * maxRequestBytes)
 	return p
+}
+
+// usualInstance is what dd's figures are of.
+const usualInstance = "i3en.2xlarge"
+
+// diskLimit is what the model's disks of another machine take.
+func (r Row) diskLimit() int64 {
+	m, err := r.machine(machine.Costs{Name: "none", Source: machine.Source{What: "CPU costs", Basis: "assumption", Source: "none"}})
+	if err != nil {
+		return 0
+	}
+	d, err := m.DiskProfile()
+	if err != nil {
+		return 0
+	}
+	if d.Write.BytesPerSecond == 0 {
+		if l, err := d.Volume.Limits(); err == nil {
+			return l.Throughput.Baseline
+		}
+	}
+	return d.Write.BytesPerSecond
 }
 
 // diskRuled is the part of the disk bound from which on the disk is taken to

@@ -1,28 +1,35 @@
 package published
 
 import (
-	"bytes"
-	"embed"
-	"encoding/csv"
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 )
-
-//go:embed data/rows.csv data/quantiles.csv
-var embedded embed.FS
 
 // Lab is who published a row.
 type Lab string
 
 // The labs.
 const (
-	Confluent    Lab = "Confluent"
-	StreamNative Lab = "StreamNative"
+	Confluent     Lab = "Confluent"
+	StreamNative  Lab = "StreamNative"
+	LinkedIn      Lab = "LinkedIn"
+	Kesque        Lab = "Kesque"
+	ElasticStream Lab = "elastic-stream"
+	Pravega       Lab = "Pravega"
+	AWS           Lab = "AWS"
 )
+
+// labs are the labs by how the IDs of their rows begin.
+var labs = []struct {
+	prefix string
+	lab    Lab
+}{
+	{"confluent20-", Confluent}, {"sn20-", StreamNative}, {"kreps14-", LinkedIn}, {"kesque19-", Kesque},
+	{"es23-", ElasticStream}, {"pravega21-", Pravega}, {"msk22-", AWS},
+}
 
 // Row is one published run.
 type Row struct {
@@ -47,20 +54,25 @@ type Row struct {
 	BatchBytes        int64  `json:"batch_bytes"`
 	Partitions        int64  `json:"partitions"`
 	Producers         int    `json:"producers"`
-	Consumers         int    `json:"consumers"`
+	Consumers         int    `json:"consumers"` // of all groups
+	Groups            int    `json:"groups"`
 	RecordBytes       int64  `json:"record_bytes"`
 
-	OfferedPerSecond  float64 `json:"offered_per_s"`  // records
+	// OfferedPerSecond is in records; 0 is as many as the producers can.
+	OfferedPerSecond  float64 `json:"offered_per_s"`
 	AckedPerSecond    float64 `json:"acked_per_s"`    // records
 	ConsumedPerSecond float64 `json:"consumed_per_s"` // records
 
 	Publish  Latencies `json:"publish"`
 	EndToEnd Latencies `json:"end_to_end"`
+
+	// Unpredicted says why the row is not simulated, empty if it is.
+	Unpredicted string `json:"unpredicted,omitempty"`
 }
 
 // Latencies are the published latencies of one kind.
 type Latencies struct {
-	Mean time.Duration `json:"mean"`
+	Mean time.Duration `json:"mean"` // 0 if it is not published
 	// Quantiles by rising percentile.
 	Quantiles []Quantile `json:"quantiles"`
 }
@@ -83,7 +95,9 @@ func (l Latencies) P(percentile float64) (time.Duration, bool) {
 
 // Saturated reports whether the run was offered more than the cluster took,
 // so that what it acknowledged is its maximum.
-func (r Row) Saturated() bool { return r.AckedPerSecond < 0.995*r.OfferedPerSecond }
+func (r Row) Saturated() bool {
+	return r.OfferedPerSecond == 0 || r.AckedPerSecond < 0.995*r.OfferedPerSecond
+}
 
 // MiBPerSecond is the published throughput in MiB/s of record values.
 func (r Row) MiBPerSecond() float64 { return r.AckedPerSecond * float64(r.RecordBytes) / mib }
@@ -97,79 +111,224 @@ func (r Row) Name() string {
 	if r.Saturated() {
 		what = "throughput"
 	}
-	fsync := "no fsync"
-	if r.Fsync {
-		fsync = "fsync"
+	name := fmt.Sprintf("%s %s, acks=%s, %s", r.Lab, what, r.Acks, r.fsync())
+	switch r.Lab {
+	case Confluent, StreamNative:
+	case AWS:
+		return fmt.Sprintf("AWS MSK %s, %.0f MiB/s", strings.TrimPrefix(r.Instance, "kafka."), r.MiBPerSecond())
+	default:
+		return r.ID
 	}
-	name := fmt.Sprintf("%s %s, acks=%s, %s", r.Lab, what, r.Acks, fsync)
-	if r.Partitions == 1 {
-		name += ", 1 partition"
+	if r.Partitions != usualPartitions {
+		name += ", " + counted(r.Partitions, "partition")
+	}
+	if r.Saturated() && r.OfferedPerSecond <= modestRate {
+		name += fmt.Sprintf(", %.0f k/s offered", r.OfferedPerSecond/1000)
+	}
+	if strings.Contains(r.ID, "catchup") {
+		name += ", catch-up " + r.catchUp()
 	}
 	return name
 }
 
+// usualPartitions and modestRate are what most rows of the two labs of 2020 have.
+const (
+	usualPartitions = 100
+	modestRate      = 200_000
+)
+
+// catchUp tells the runs that drain a backlog apart.
+func (r Row) catchUp() string {
+	if strings.Contains(r.ID, "bypass") {
+		return "bypass"
+	}
+	return r.fsync()
+}
+
+func (r Row) fsync() string {
+	if r.Fsync {
+		return "fsync"
+	}
+	return "no fsync"
+}
+
+func counted(n int64, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}
+
 // Slug is the row's name for files and scenarios: "sn20-thr-all-fsync".
 func (r Row) Slug() string {
+	if r.Lab != Confluent && r.Lab != StreamNative || r.Unpredicted != "" {
+		return r.ID
+	}
 	parts := []string{"confluent20"}
 	if r.Lab == StreamNative {
 		parts[0] = "sn20"
 	}
-	if r.Saturated() {
+	switch {
+	case r.Saturated() && r.OfferedPerSecond <= modestRate:
+		parts = append(parts, "thr200k")
+	case r.Saturated():
 		parts = append(parts, "thr")
-	} else {
+	default:
 		parts = append(parts, "lat")
 	}
-	parts = append(parts, r.Acks)
-	if r.Fsync {
-		parts = append(parts, "fsync")
-	} else {
-		parts = append(parts, "nofsync")
-	}
-	if r.Partitions == 1 {
-		parts = append(parts, "1p")
+	parts = append(parts, r.Acks, strings.ReplaceAll(r.fsync(), " ", ""))
+	if r.Partitions != usualPartitions {
+		parts = append(parts, fmt.Sprintf("%dp", r.Partitions))
 	}
 	return strings.Join(parts, "-")
 }
 
-// Rows are the published runs, in the order of the data.
+// Dimension is in what a row differs from those that most figures are of: 100
+// partitions, two to four producers, i3en.2xlarge, no fsync, Kafka 2.6.
+type Dimension string
+
+// The dimensions.
+const (
+	ByPartitions Dimension = "partitions"
+	ByClients    Dimension = "clients"
+	ByInstance   Dimension = "instance"
+	ByFsync      Dimension = "fsync"
+	ByAge        Dimension = "age"
+)
+
+// Dimensions are all dimensions.
+func Dimensions() []Dimension {
+	return []Dimension{ByPartitions, ByClients, ByInstance, ByFsync, ByAge}
+}
+
+// Differs are the dimensions in which the row differs.
+func (r Row) Differs() []Dimension {
+	var in []Dimension
+	for _, d := range []struct {
+		Dimension
+		is bool
+	}{
+		{ByPartitions, r.Partitions != usualPartitions}, {ByClients, r.Producers != 2 && r.Producers != 4},
+		{ByInstance, r.Instance != "i3en.2xlarge"}, {ByFsync, r.Fsync}, {ByAge, r.Date < "2020"},
+	} {
+		if d.is {
+			in = append(in, d.Dimension)
+		}
+	}
+	return in
+}
+
+// Rows are the published runs, in the order of the data. Those that are not
+// simulated say why.
 func Rows() ([]Row, error) {
 	var rows []Row
-	err := readTable("data/rows.csv", func(l *line) {
-		r := Row{
-			ID: l.text("run_id"), Date: l.text("date"), Source: l.text("source"), URL: l.text("url"),
-			Notes: l.text("notes"), System: l.text("system") + " " + l.text("version"),
-			Instance: l.text("broker_instance"), Storage: l.text("storage"), Clients: l.text("clients"),
-			Brokers: int(l.whole("brokers")), ReplicationFactor: int(l.whole("rf")), Acks: l.text("acks"),
-			Fsync: l.text("fsync") == "flush.messages=1", LingerMillis: l.whole("linger_ms"),
-			Partitions: l.whole("partitions"), Producers: int(l.whole("producers")), Consumers: int(l.whole("consumers")),
-			RecordBytes: l.whole("msg_bytes"), OfferedPerSecond: l.number("offered_msg_s"),
-			AckedPerSecond: l.number("pub_msg_s"), ConsumedPerSecond: l.number("cons_msg_s"),
-			Publish:  Latencies{Mean: l.millis("pub_avg_ms")},
-			EndToEnd: Latencies{Mean: l.millis("e2e_avg_ms")},
-		}
-		r.Lab = Confluent
-		if strings.HasPrefix(r.Source, string(StreamNative)) {
-			r.Lab = StreamNative
-		}
-		// One row gives its batch size in words: "128 KiB (1ms config) …".
-		if batch := l.text("batch_size"); strings.HasPrefix(batch, "128 KiB") {
-			r.BatchBytes = 128 << 10
-		} else {
-			r.BatchBytes = l.whole("batch_size")
-		}
-		rows = append(rows, r)
-	})
+	err := readTable("data/runs.csv", func(l *line) { rows = append(rows, l.row()) })
 	if err != nil {
 		return nil, err
 	}
 	return rows, addQuantiles(rows)
 }
 
+func (l *line) row() Row {
+	r := Row{
+		ID: l.text("run_id"), Date: l.text("date"), Source: l.text("source"), URL: l.text("url"),
+		Notes: l.text("notes"), System: strings.TrimSpace(l.text("system") + " " + l.text("version")),
+		Instance: l.text("broker_instance"), Storage: l.text("storage"), Clients: l.text("clients"),
+		Acks: l.text("acks"), Fsync: l.text("fsync") == "flush.messages=1",
+		AckedPerSecond: rate(l.text("pub_msg_s")), ConsumedPerSecond: l.optional("cons_msg_s"),
+		OfferedPerSecond: rate(l.text("offered_msg_s")),
+		Publish:          Latencies{Mean: l.mean("pub_avg_ms")},
+		EndToEnd:         Latencies{Mean: l.mean("e2e_avg_ms")},
+	}
+	for _, known := range labs {
+		if strings.HasPrefix(r.ID, known.prefix) {
+			r.Lab = known.lab
+		}
+	}
+	if r.Lab == "" {
+		l.fail("run_id", errors.New("no lab's rows begin so; add it to labs"))
+	}
+	r.Unpredicted = r.unpredicted()
+	if r.Unpredicted != "" {
+		r.RecordBytes, _ = l.stated("msg_bytes")
+		r.Partitions, _ = l.stated("partitions")
+		r.Groups = 1
+		return r
+	}
+	r.Brokers, r.ReplicationFactor = int(l.whole("brokers")), int(l.whole("rf"))
+	r.Partitions = l.whole("partitions")
+	l.clients(&r)
+	if r.AckedPerSecond == 0 {
+		r.AckedPerSecond = l.number("pub_MiB_s") * mib / float64(r.RecordBytes)
+	}
+	if r.Acks == "-1" {
+		r.Acks = "all"
+	}
+	return r
+}
+
+// rate is a number of records a second, 0 if it is none: "max", "". "~50000" is
+// one.
+func rate(text string) float64 {
+	var v float64
+	if _, err := fmt.Sscanf(strings.TrimPrefix(text, "~"), "%g", &v); err != nil {
+		return 0
+	}
+	return v
+}
+
+// clients reads what the publication says of clients, and fills in what
+// [Assumptions] says where it says nothing.
+func (l *line) clients(r *Row) {
+	number := func(column string, assumed int64) int64 {
+		if v, ok := l.stated(column); ok {
+			return v
+		}
+		if l.text(column) != "" && column == "linger_ms" {
+			return 0 // "0 (default)"
+		}
+		return assumed
+	}
+	r.LingerMillis = number("linger_ms", 1)
+	r.Producers, r.Consumers = int(number("producers", assumedClients)), int(number("consumers", assumedClients))
+	r.Groups = max(1, int(number("groups", 1)))
+	switch batch := l.text("batch_size"); {
+	case strings.HasPrefix(batch, "128 KiB"): // "128 KiB (1ms config) …"
+		r.BatchBytes = 128 << 10
+	case strings.HasPrefix(l.text("msg_bytes"), "64 KiB batch"):
+		r.BatchBytes = 64 << 10
+	default:
+		r.BatchBytes = l.whole("batch_size")
+	}
+	r.RecordBytes = number("msg_bytes", 1024)
+	if r.Acks == "" {
+		r.Acks = "all"
+	}
+}
+
+// assumedClients is how many producers and consumers a run has that does not say.
+const assumedClients = 4
+
+// unpredicted says why a row is not simulated.
+func (r Row) unpredicted() string {
+	switch {
+	case !strings.Contains(r.System, "Kafka"):
+		return "another system: nothing of it is in the model"
+	case strings.HasPrefix(r.ID, "sn20-catchup"):
+		return "drains a backlog of 512 GB while it produces; seconds of it are not simulated"
+	case r.Lab == Pravega:
+		return "its hardware is not stated"
+	case r.Lab == LinkedIn && r.AckedPerSecond == 0:
+		return "reads a stored log or waits for single records; the model has neither"
+	}
+	return ""
+}
+
 func addQuantiles(rows []Row) error {
 	err := readTable("data/quantiles.csv", func(l *line) {
 		i := slices.IndexFunc(rows, func(r Row) bool { return r.ID == l.text("run_id") })
 		if i < 0 {
-			l.fail("run_id", errors.New("no such row in rows.csv"))
+			l.fail("run_id", errors.New("no such row in runs.csv"))
 			return
 		}
 		to := &rows[i].Publish
@@ -185,100 +344,78 @@ func addQuantiles(rows []Row) error {
 	if err != nil {
 		return err
 	}
+	if err := readTable("data/runs.csv", func(l *line) { l.quantiles(rows) }); err != nil {
+		return err
+	}
 	for _, r := range rows {
 		for _, l := range []Latencies{r.Publish, r.EndToEnd} {
-			if !slices.IsSortedFunc(l.Quantiles, func(a, b Quantile) int { return int(a.Latency - b.Latency) }) || len(l.Quantiles) == 0 {
-				return fmt.Errorf("published: %s: quantiles are missing or fall", r.ID)
+			if !slices.IsSortedFunc(l.Quantiles, func(a, b Quantile) int { return int(a.Latency - b.Latency) }) {
+				return fmt.Errorf("published: %s: quantiles fall", r.ID)
 			}
 		}
 	}
 	return nil
 }
 
-// line is a line of a table. Reading a cell that is wrong keeps the first
-// error.
-type line struct {
-	at     string
-	header []string
-	cells  []string
-	err    error
-}
-
-func readTable(name string, each func(*line)) error {
-	b, err := embedded.ReadFile(name)
-	if err != nil {
-		return fmt.Errorf("published: %w", err)
-	}
-	all, err := csv.NewReader(bytes.NewReader(b)).ReadAll()
-	if err != nil {
-		return fmt.Errorf("published: %s: %w", name, err)
-	}
-	for i, cells := range all[1:] {
-		l := &line{at: fmt.Sprintf("published: %s, line %d", name, i+2), header: all[0], cells: cells}
-		each(l)
-		if l.err != nil {
-			return l.err
+// quantiles gives a row that has none in data/quantiles.csv those of its line.
+func (l *line) quantiles(rows []Row) {
+	i := slices.IndexFunc(rows, func(r Row) bool { return r.ID == l.text("run_id") })
+	for _, kind := range []struct {
+		to     *Latencies
+		prefix string
+	}{{&rows[i].Publish, "pub_"}, {&rows[i].EndToEnd, "e2e_"}} {
+		if len(kind.to.Quantiles) > 0 {
+			continue
+		}
+		for _, p := range []struct {
+			column  string
+			percent float64
+		}{{"p50", 50}, {"p75", 75}, {"p95", 95}, {"p99", 99}, {"p999", 99.9}} {
+			if l.text(kind.prefix+p.column) != "" {
+				kind.to.Quantiles = append(kind.to.Quantiles, Quantile{p.percent, l.millis(kind.prefix + p.column)})
+			}
 		}
 	}
-	return nil
 }
 
-func (l *line) fail(column string, err error) {
-	if l.err == nil {
-		l.err = fmt.Errorf("%s, column %s: %w", l.at, column, err)
-	}
-}
-
-func (l *line) text(column string) string {
-	i := slices.Index(l.header, column)
-	if i < 0 {
-		l.fail(column, errors.New("there is no such column"))
-		return ""
-	}
-	return strings.TrimSpace(l.cells[i])
-}
-
-func (l *line) number(column string) float64 {
-	v, err := strconv.ParseFloat(l.text(column), 64)
-	if err != nil {
-		l.fail(column, err)
-	}
-	return v
-}
-
-func (l *line) whole(column string) int64 {
-	v, err := strconv.ParseInt(l.text(column), 10, 64)
-	if err != nil {
-		l.fail(column, err)
-	}
-	return v
-}
-
-func (l *line) millis(column string) time.Duration {
-	return time.Duration(l.number(column) * float64(time.Millisecond))
-}
-
-// choose finds rows by ID or slug.
+// choose finds rows by ID, by slug or by how either begins. No names are all
+// rows that are simulated.
 func choose(rows []Row, names []string) ([]Row, error) {
 	if len(names) == 0 {
-		return rows, nil
+		return slices.DeleteFunc(slices.Clone(rows), func(r Row) bool { return r.Unpredicted != "" }), nil
 	}
 	var chosen []Row
 	for _, name := range names {
-		i := slices.IndexFunc(rows, func(r Row) bool { return r.ID == name || r.Slug() == name })
-		if i < 0 {
-			var known []string
-			for _, r := range rows {
+		found := 0
+		for _, r := range rows {
+			if r.Unpredicted != "" && r.ID != name || !strings.HasPrefix(r.ID, name) && !strings.HasPrefix(r.Slug(), name) {
+				continue
+			}
+			if exact := r.ID == name || r.Slug() == name; !exact && slices.ContainsFunc(rows, func(o Row) bool { return o.ID == name || o.Slug() == name }) {
+				continue
+			}
+			if r.Unpredicted != "" {
+				return nil, fmt.Errorf("published: %s is not predicted: %s", name, r.Unpredicted)
+			}
+			found++
+			chosen = append(chosen, r)
+		}
+		if found > 0 {
+			continue
+		}
+		var known []string
+		for _, r := range rows {
+			if r.Unpredicted == "" {
 				known = append(known, r.Slug())
 			}
-			return nil, fmt.Errorf("published: there is no row %q; the rows are %s", name, strings.Join(known, ", "))
 		}
-		chosen = append(chosen, rows[i])
+		return nil, fmt.Errorf("published: there is no row %q; the rows are %s", name, strings.Join(known, ", "))
 	}
 	return chosen, nil
 }
 
-// Select finds rows by ID or slug; no names are all rows.
+// Select finds rows by ID, by slug or by how either begins; no names are all
+// rows that are simulated.
 func Select(names []string) ([]Row, error) {
 	rows, err := Rows()
 	if err != nil {

@@ -3,6 +3,7 @@ package published
 import (
 	"context"
 	"errors"
+	"reflect"
 	"slices"
 	"time"
 
@@ -30,6 +31,17 @@ type Options struct {
 	// Costs are tried in place of the table [CostTable], by a fit.
 	Costs *machine.Costs
 
+	// Without names mechanisms of the model that are switched off; see
+	// [Mechanisms].
+	Without []string
+
+	// Explain has rows that miss simulated again with each mechanism switched off.
+	Explain bool
+
+	// Known is an earlier result: rows that it has are not simulated again. It
+	// must be of the same seed and costs.
+	Known *Result
+
 	// Parallel is how many rows run at once; 0 is one per processor.
 	Parallel int
 
@@ -51,7 +63,7 @@ type Result struct {
 }
 
 // Schema is the value of Result.Schema that this version writes and reads.
-const Schema = "weir-published-1"
+const Schema = "weir-published-2"
 
 // RowResult is one row with its simulation.
 type RowResult struct {
@@ -61,6 +73,12 @@ type RowResult struct {
 	Measurement *measure.Measurement `json:"measurement,omitempty"`
 	// Error says why there is no measurement.
 	Error string `json:"error,omitempty"`
+
+	// LeftOut is the same with costs that were fitted without the row's lab, nil
+	// if the lab has no part in the fit.
+	LeftOut *measure.Measurement `json:"left_out,omitempty"`
+	// Switched is the row with single mechanisms switched off.
+	Switched []Switched `json:"switched,omitempty"`
 }
 
 // Run simulates the rows. A row that cannot be simulated is no error of Run;
@@ -72,6 +90,13 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 	}
 	if rows, err = choose(rows, o.Only); err != nil {
 		return nil, err
+	}
+	if o.Known != nil && len(o.Only) > 0 {
+		for _, x := range o.Known.Rows {
+			if !slices.ContainsFunc(rows, func(r Row) bool { return r.ID == x.Row.ID }) {
+				rows = append(rows, x.Row)
+			}
+		}
 	}
 	if o.Throughput == (Windows{}) {
 		o.Throughput = ThroughputWindows
@@ -86,7 +111,15 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 		}
 		o.Costs = &costs
 	}
+	costs, err := withoutMechanisms(*o.Costs, o.Without)
+	if err != nil {
+		return nil, err
+	}
+	o.Costs = &costs
 	started := time.Now()
+	if k := o.Known; k != nil && (k.Schema != Schema || k.Seed != o.Seed || !reflect.DeepEqual(k.Costs, costs)) {
+		return nil, errors.New("published: the earlier result is of another seed, or of other costs; simulate all rows again")
+	}
 	result := &Result{Schema: Schema, Seed: o.Seed, Rows: make([]RowResult, len(rows)), Costs: *o.Costs, Fitted: Fitted()}
 	if err := runAll(ctx, o, rows, result.Rows); err != nil {
 		return nil, err
@@ -114,23 +147,65 @@ func runAll(ctx context.Context, o Options, rows []Row, results []RowResult) err
 }
 
 func runRow(ctx context.Context, o Options, row Row) RowResult {
-	r := RowResult{Row: row, Fitted: slices.Contains(Fitted(), row.ID)}
-	windows := o.Latency
-	if row.Saturated() {
-		windows = o.Throughput
+	if o.Known != nil {
+		for _, x := range o.Known.Rows {
+			if x.Row.ID != row.ID || x.Error != "" {
+				continue
+			}
+			if len(x.Switched) == 0 {
+				if err := o.explain(ctx, &x); err != nil {
+					x.Error = err.Error()
+				}
+			}
+			return x
+		}
 	}
-	s := row.Scenario(o.Seed, o.Costs.Name, windows)
-	err := o.choosePageCache(ctx, row, s)
+	r := RowResult{Row: row, Fitted: slices.Contains(Fitted(), row.ID)}
+	s, err := o.scenario(ctx, row)
 	if err == nil {
 		r.Measurement, err = simulate(ctx, row, s, *o.Costs)
+		if text, e := s.YAML(); e == nil {
+			r.Scenario = string(text)
+		}
 	}
-	if text, e := s.YAML(); e == nil {
-		r.Scenario = string(text)
+	if err == nil {
+		r.LeftOut, err = o.leftOut(ctx, row)
+	}
+	if err == nil {
+		err = o.explain(ctx, &r)
 	}
 	if err != nil {
 		r.Error = err.Error()
 	}
 	return r
+}
+
+// scenario is the row's scenario with the page cache that it begins with.
+func (o Options) scenario(ctx context.Context, row Row) (*scenario.Scenario, error) {
+	windows := o.Latency
+	if row.Saturated() {
+		windows = o.Throughput
+	}
+	s := row.Scenario(o.Seed, o.Costs.Name, windows)
+	o.flatten(s)
+	return s, o.choosePageCache(ctx, row, s)
+}
+
+// leftOut simulates a row with the costs that were fitted without its lab.
+func (o Options) leftOut(ctx context.Context, row Row) (*measure.Measurement, error) {
+	costs, ok, err := withoutLab(row.Lab)
+	if err != nil || !ok {
+		return nil, err
+	}
+	if costs, err = withoutMechanisms(costs, o.Without); err != nil {
+		return nil, err
+	}
+	o.Costs = &costs
+	s, err := o.scenario(ctx, row)
+	if err != nil {
+		return nil, err
+	}
+	return simulate(ctx, row, s, costs)
 }
 
 // probe is a run that finds out whether a load asks more of the disks than
@@ -149,7 +224,9 @@ func (o Options) choosePageCache(ctx context.Context, row Row, s *scenario.Scena
 	if !row.Saturated() || row.Fsync {
 		return nil
 	}
-	m, err := simulate(ctx, row, row.Scenario(o.Seed, o.Costs.Name, probe), *o.Costs)
+	short := row.Scenario(o.Seed, o.Costs.Name, probe)
+	o.flatten(short)
+	m, err := simulate(ctx, row, short, *o.Costs)
 	if err != nil {
 		return err
 	}
@@ -178,7 +255,8 @@ func simulate(ctx context.Context, row Row, s *scenario.Scenario, costs machine.
 			return nil, err
 		}
 	}
-	m, err := measure.Run(ctx, s, measure.Target{Kind: measure.Sim, Options: workloads.Options{Machine: &profile}})
+	clients := row.clients(costs)
+	m, err := measure.Run(ctx, s, measure.Target{Kind: measure.Sim, Options: workloads.Options{Machine: &profile, Clients: &clients}})
 	if err != nil {
 		return nil, err
 	}
@@ -200,17 +278,4 @@ func settle(p *machine.Profile) error {
 	}
 	*p = p.WithDirtyLimit(settledSeconds * disk.Write.BytesPerSecond)
 	return nil
-}
-
-// machine is the row's broker.
-func (r Row) machine(costs machine.Costs) (machine.Profile, error) {
-	storage := machine.Storage{Class: machine.InstanceStore}
-	if r.Partitions == 1 {
-		storage.Disks = 1 // log.dirs puts a partition on one of them
-	}
-	p, err := machine.EC2(r.Instance, storage)
-	if err != nil {
-		return p, err
-	}
-	return p.WithCosts(costs), nil
 }

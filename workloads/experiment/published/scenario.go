@@ -53,22 +53,16 @@ func (r Row) scenario(seed scenario.Seed, costs string, w Windows, cache pageCac
 		Name:     r.Slug(),
 		Question: fmt.Sprintf("What %s published as %s, on simulated machines", r.Lab, r.ID),
 		Seed:     seed,
-		Cluster: scenario.Cluster{
-			Brokers: scenario.Exactly(int64(r.Brokers)), Machine: r.Instance, Storage: scenario.InstanceStore, Costs: costs,
-			DirtyPercent: int(cache),
-			Properties: scenario.Properties{
-				"num.replica.fetchers": "8", "message.max.bytes": "10485760", "replica.fetch.max.bytes": "10485760",
-			},
-		},
+		Cluster:  r.cluster(costs, cache),
 		Topic: scenario.Topic{
 			Name: "bench", Partitions: scenario.Exactly(r.Partitions), ReplicationFactor: scenario.Exactly(int64(r.ReplicationFactor)),
-			Configs: scenario.Properties{"min.insync.replicas": "2"},
+			Configs: scenario.Properties{"min.insync.replicas": fmt.Sprint(min(2, r.ReplicationFactor))},
 		},
 		Load: scenario.Load{
 			Duration: scenario.ExactSpan(w.WarmUp + w.Measured), WarmUp: w.WarmUp,
 			History: scenario.HistoryBatches,
 			Producers: scenario.Producers{
-				Count: scenario.Exactly(int64(r.Producers)), Partitioner: scenario.PartitionerSticky,
+				Count: scenario.Exactly(int64(r.Producers)), Partitioner: r.partitioner(),
 				RecordSize: scenario.Exactly(r.RecordBytes),
 				Properties: scenario.Properties{
 					"acks": r.Acks, "enable.idempotence": "false",
@@ -78,10 +72,7 @@ func (r Row) scenario(seed scenario.Seed, costs string, w Windows, cache pageCac
 					"max.in.flight.requests.per.connection": fmt.Sprint(maxInFlight),
 				},
 			},
-			Consumers: scenario.Consumers{
-				Count:      scenario.Exactly(int64(r.Consumers)),
-				Properties: scenario.Properties{"max.partition.fetch.bytes": fmt.Sprint(r.partitionFetchBytes())},
-			},
+			Consumers: r.group(),
 		},
 		Recovery: time.Minute,
 	}
@@ -94,7 +85,55 @@ func (r Row) scenario(seed scenario.Seed, costs string, w Windows, cache pageCac
 		s.Load.Producers.Arrivals = scenario.ArrivalsConstant
 		s.Load.Producers.Rate = scenario.Exactly(int64(r.OfferedPerSecond))
 	}
+	if r.Groups > 1 { // which the short form of a load has no place for
+		producers := s.Load.Producers
+		s.Load.Programs = []scenario.Program{{Producers: &producers}}
+		for range r.Groups {
+			group := r.group()
+			s.Load.Programs = append(s.Load.Programs, scenario.Program{Consumers: &group})
+		}
+		s.Load.Producers, s.Load.Consumers = scenario.Producers{}, scenario.Consumers{}
+	}
 	return s
+}
+
+// partitioner is where records without keys go: before Kafka 2.4 to one
+// partition after the other, since then to one until its batch is full (KIP-480).
+func (r Row) partitioner() string {
+	if r.Date < "2019-12" {
+		return scenario.PartitionerRoundRobin
+	}
+	return scenario.PartitionerSticky
+}
+
+// group is one group of consumers, each of which reads all partitions.
+func (r Row) group() scenario.Consumers {
+	return scenario.Consumers{
+		Count:      scenario.Exactly(int64(min(r.Consumers/r.Groups, int(r.Partitions)))),
+		Properties: scenario.Properties{"max.partition.fetch.bytes": fmt.Sprint(r.partitionFetchBytes())},
+	}
+}
+
+// cluster is the brokers with their machines.
+func (r Row) cluster(costs string, cache pageCache) scenario.Cluster {
+	c := scenario.Cluster{
+		Brokers: scenario.Exactly(int64(r.Brokers)), Machine: r.machineType(), Storage: scenario.InstanceStore, Costs: costs,
+		DirtyPercent: int(cache),
+		Properties: scenario.Properties{
+			"num.replica.fetchers": "8", "message.max.bytes": "10485760", "replica.fetch.max.bytes": "10485760",
+		},
+	}
+	switch r.Lab {
+	case AWS:
+		c.Storage, c.Volume.SizeGiB = gp2, mskGiB
+		c.Racks, c.BetweenRacks = scenario.Exactly(3), scenario.CrossZone
+		c.Properties = scenario.Properties{"num.replica.fetchers": "2"} // MSK's default configuration
+	case LinkedIn:
+		c.Storage, c.Properties = scenario.MachineStorage, nil
+	case ElasticStream, Kesque:
+		c.Properties = scenario.Properties{"num.replica.fetchers": "8"} // OMB's driver
+	}
+	return c
 }
 
 // partitionFetchBytes is max.partition.fetch.bytes of the drivers.
@@ -102,6 +141,8 @@ func (r Row) partitionFetchBytes() int64 {
 	switch {
 	case r.Lab == Confluent:
 		return 10 << 20
+	case r.Lab != StreamNative:
+		return 1 << 20 // Kafka's default
 	case r.Acks == "all":
 		return 128 << 10
 	default:
@@ -124,14 +165,17 @@ func Assumptions() []Assumption {
 		{"producers are not idempotent", "the default of Kafka 2.6"},
 		{"max.partition.fetch.bytes is 10 MiB for Confluent; 1 MiB (acks=1) and 128 KiB (acks=all) for StreamNative",
 			"the drivers in the labs' repositories; a batch larger than that is still fetched, but only one per request"},
-		{"records without keys go to one partition until their batch is full (KIP-480)", "OMB's NO_KEY distribution on Kafka 2.4 and later"},
+		{"records without keys go to one partition until their batch is full (KIP-480), before Kafka 2.4 to one after the other", "OMB's NO_KEY distribution; the default partitioner of the time"},
 		{"a broker's two disks are one stripe", "the labs gave Kafka two log.dirs; with 50 replicas on each the loads of the two are nearly equal"},
 		{"num.replica.fetchers is 8, message.max.bytes and replica.fetch.max.bytes are 10 MiB", "the server.properties of StreamNative's repository; Confluent's notes say the same of the fetchers"},
 		{"saturated runs without fsync begin with page caches of two seconds of writing, as dirty as Linux holds them in the long run (87% of the limit)",
 			"the labs' runs lasted long enough for that; it was chosen while the errors of these rows were known, so what they are held out of is the fit of the costs"},
-		{"the clients' processors are free", "what a request takes in the JVM of a client is in the fitted cost of a client's request"},
-		{"no garbage collection", "both labs ran G1 with a pause target of 10 ms; Weir's table of costs has means only, so pauses are missing above the 99th percentile"},
-		{"requests are not handed from thread to thread",
-			"Kafka hands each from a network thread to a request thread and back; what that takes is in the fitted cost of a call"},
+		{"every client has a machine that never lacks a core", "the labs had a few clients on each of four machines of eight cores"},
+		{"brokers of AWS are spread over three zones, and so are the clients; two replica fetchers; MSK's heap is taken for a quarter of the memory",
+			"the blog says three zones; the fetchers are in MSK's default configuration; the rest is not stated"},
+		{"AWS's row states no record size but what the tool's example has (1 KiB), and the rates are as requested", "the chart's axis is the requested rate"},
+		{"elastic-stream's runs have four producers and consumers, 1 KiB records, acks=all on the one replica, and the instance store", "none is stated; the publication says 64 KiB batches and i4i.2xlarge"},
+		{"Kesque's runs are on i3.4xlarge", "the publication says so of the benchmark's defaults and does not confirm it"},
+		{"LinkedIn's machines of 2014: 6 cores, 32 GB, 1 Gbit/s, disks of 822 MB/s together", "the publication; disk latency is that of a 7,200 rpm drive with its cache on, an assumption"},
 	}
 }

@@ -37,6 +37,8 @@ type Cluster struct {
 
 	shared  *machine.Machine // of all processes, nil if each has its own
 	clients []*kernel.Node   // on the shared machine
+	guests  *machine.Profile // the machine of each client, nil: one whose processor is free
+	zones   zones
 
 	// What the periodic look at the brokers found, for the director's tasks,
 	// which must not touch the brokers' mutexes themselves.
@@ -80,6 +82,9 @@ type Options struct {
 	// Machine is what the brokers run on, if it is in no file that the scenario
 	// could name.
 	Machine *machine.Profile
+	// Clients is what each client runs on, nil if clients are as fast as they
+	// like. It means nothing where everything runs on one machine.
+	Clients *machine.Profile
 	// Window, if set, receives the trace of a range of steps.
 	Window *kernel.Window
 	// Tape, if set, receives every choice of the scheduler.
@@ -105,8 +110,14 @@ func New(s *scenario.Scenario, o Options, tell target.Listener) (*Cluster, error
 			return nil, err
 		}
 	}
+	if o.Clients != nil {
+		if err := o.Clients.Check(); err != nil {
+			return nil, fmt.Errorf("the clients' machine: %w", err)
+		}
+	}
 	k := kernel.NewKernel(kernelOptions(s, o))
-	c := &Cluster{s: s, tell: tell, k: k, net: simnet.New(k, simnet.Options{}), leader: -1, judged: target.JudgedTopics(s), waited: waitedFor(s.Faults.Plan)}
+	c := &Cluster{s: s, tell: tell, k: k, net: simnet.New(k, simnet.Options{}), leader: -1, guests: o.Clients, judged: target.JudgedTopics(s), waited: waitedFor(s.Faults.Plan)}
+	c.zones = newZones(c.net, s)
 	c.watchMessages()
 	c.watch = newWatch(c, o.Unwatched)
 	if o.Probe != nil {
@@ -131,6 +142,7 @@ func New(s *scenario.Scenario, o Options, tell target.Listener) (*Cluster, error
 		b.node.SetFS(b.disk)
 		b.node.OnCrash(func(kernel.CrashKind) { b.b = nil })
 		c.brokers = append(c.brokers, b)
+		c.zones.place(b.name, i)
 		c.start(b)
 	}
 	k.OnEvent(func(node string, at time.Duration, name string, attrs []env.Attr) {
@@ -263,6 +275,13 @@ func (c *Cluster) StartClient(name string, fn func(env.Env)) env.Task {
 		c.shared.Host(n)
 		c.shared.Join(c.net, name)
 		c.clients = append(c.clients, n)
+	} else if c.guests != nil {
+		on, err := c.guests.Build(c.k, name)
+		if err != nil {
+			panic(fmt.Sprintf("sim: the clients' machine: %v", err)) // New has checked it
+		}
+		on.Host(n)
+		on.Join(c.net, name)
 	}
 	return n.Start(name, fn)
 }
@@ -271,6 +290,8 @@ func (c *Cluster) StartClient(name string, fn func(env.Env)) env.Task {
 func (c *Cluster) machine(name string) *kernel.Node {
 	n := c.k.NewNode(name)
 	c.net.Attach(n, name)
+	c.zones.place(name, c.zones.guests)
+	c.zones.guests++
 	return n
 }
 

@@ -114,18 +114,22 @@ func Models(s *scenario.Scenario, m *machine.Profile) []Model {
 	if m == nil {
 		m, _ = MachineOf(s.Cluster) // that it exists was seen when the run began
 	}
+	var between []Model
+	if s.Cluster.BetweenRacks == scenario.CrossZone {
+		between = []Model{{What: "network latency between zones", Name: "one region", Source: ec2.MustLatency("cross-zone").Provenance.String()}}
+	}
 	if m != nil {
-		var all []Model
+		all := between
 		for _, src := range m.Sources {
 			all = append(all, Model{What: src.What, Name: m.Title, Source: src.Basis + ": " + src.Source, Checked: src.Validated != ""})
 		}
 		return all
 	}
-	return []Model{diskModel(s.Cluster), latencyModel(s.Cluster), {
+	return append(between, diskModel(s.Cluster), latencyModel(s.Cluster), Model{
 		What: "network latency and bandwidth", Name: "one availability zone", Source: ec2.MustLatency("same-zone").Provenance.String(),
-	}, {
+	}, Model{
 		What: "CPU", Name: "free", Source: "assumption: processing takes no simulated time",
-	}}
+	})
 }
 
 func diskModel(c scenario.Cluster) Model {

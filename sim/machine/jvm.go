@@ -1,0 +1,211 @@
+package machine
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/weirlab/weir/env"
+	"github.com/weirlab/weir/sim"
+)
+
+// Mechanisms are what makes operations of a program take longer than their
+// work occupies a core. The zero value is none.
+type Mechanisms struct {
+	HandOver  *HandOver  `json:"hand_over,omitempty"`
+	Collector *Collector `json:"collector,omitempty"`
+}
+
+// HandOver is the way of a request from thread to thread. A Kafka broker's
+// network thread reads a request and queues it; a request handler takes it from
+// the queue, does it and queues the answer; the network thread is woken and
+// writes it. Whoever takes something from a queue has to be woken first.
+type HandOver struct {
+	// Wait is how long one hand-over takes.
+	Wait []sim.Quantile `json:"wait"`
+	// Times is how many hand-overs an operation has; one that is not listed has
+	// none.
+	Times  map[string]int64 `json:"times"`
+	Source Source           `json:"source"`
+}
+
+// Collector is a garbage collector that stops all threads of a process for
+// every so many bytes that they have allocated.
+type Collector struct {
+	Name string `json:"name"` // "G1"
+	// YoungBytes are allocated from one collection to the next.
+	YoungBytes int64 `json:"young_bytes"`
+	// Pause is how long one stops the process.
+	Pause []sim.Quantile `json:"pause"`
+	// Allocates is what operations allocate; one that is not listed allocates
+	// nothing.
+	Allocates map[string]Allocation `json:"allocates"`
+	Source    Source                `json:"source"`
+}
+
+// Allocation is what an operation allocates.
+type Allocation struct {
+	CallBytes int64 `json:"call_bytes"` // a call
+	// UnitPermille is how many thousandths of a byte a unit allocates.
+	UnitPermille int64 `json:"unit_permille,omitempty"`
+}
+
+// Names of mechanisms that [Costs.Without] takes.
+const (
+	HandOverMechanism   = "hand-over"  // of requests from thread to thread
+	CollectorMechanism  = "collector"  // pauses of the garbage collector
+	PartitionsMechanism = "partitions" // work for each partition of a fetch
+)
+
+// MechanismNames are the names of the mechanisms.
+func MechanismNames() []string {
+	return []string{HandOverMechanism, CollectorMechanism, PartitionsMechanism}
+}
+
+// Without is the table with some of its mechanisms switched off.
+func (c Costs) Without(names ...string) (Costs, error) {
+	for _, name := range names {
+		switch name {
+		case HandOverMechanism:
+			c.Mechanisms.HandOver = nil
+		case CollectorMechanism:
+			c.Mechanisms.Collector = nil
+		case PartitionsMechanism:
+			priced := make(map[string]Cost, len(c.Operations))
+			for _, op := range env.SortedKeys(c.Operations) {
+				if !strings.HasSuffix(op, ".partition") {
+					priced[op] = c.Operations[op]
+				}
+			}
+			c.Operations = priced
+		default:
+			return c, fmt.Errorf("machine: there is no mechanism %q; use %s", name, strings.Join(MechanismNames(), ", "))
+		}
+	}
+	return c, nil
+}
+
+// Sources is where the table and its mechanisms are from.
+func (c Costs) Sources() []Source {
+	all := []Source{c.Source}
+	if h := c.Mechanisms.HandOver; h != nil {
+		all = append(all, h.Source)
+	}
+	if g := c.Mechanisms.Collector; g != nil {
+		all = append(all, g.Source)
+	}
+	return all
+}
+
+func (m *Mechanisms) check() error {
+	known := func(key string, ops []string) error {
+		for _, op := range ops {
+			if !slices.Contains(Operations(), op) {
+				return fmt.Errorf("%s: there is no operation %q", key, op)
+			}
+		}
+		return nil
+	}
+	if h := m.HandOver; h != nil {
+		if _, err := distribution(h.Wait); err != nil || len(h.Wait) == 0 {
+			return fmt.Errorf("hand_over.wait: %w", errors.Join(err, missing(len(h.Wait))))
+		}
+		if err := known("hand_over.times", env.SortedKeys(h.Times)); err != nil {
+			return err
+		}
+		for _, op := range env.SortedKeys(h.Times) {
+			if n := h.Times[op]; n < 0 || n > mostHandOvers {
+				return fmt.Errorf("hand_over.times.%s: %d is not from 0 to %d", op, n, mostHandOvers)
+			}
+		}
+		if err := h.Source.check(); err != nil {
+			return fmt.Errorf("hand_over.source: %w", err)
+		}
+	}
+	g := m.Collector
+	if g == nil {
+		return nil
+	}
+	if _, err := distribution(g.Pause); err != nil || len(g.Pause) == 0 {
+		return fmt.Errorf("collector.pause: %w", errors.Join(err, missing(len(g.Pause))))
+	}
+	if g.YoungBytes <= 0 {
+		return fmt.Errorf("collector.young_bytes: %d is not positive", g.YoungBytes)
+	}
+	if err := known("collector.allocates", env.SortedKeys(g.Allocates)); err != nil {
+		return err
+	}
+	for _, op := range env.SortedKeys(g.Allocates) {
+		if a := g.Allocates[op]; a.CallBytes < 0 || a.UnitPermille < 0 {
+			return fmt.Errorf("collector.allocates.%s: must not be negative", op)
+		}
+	}
+	if err := g.Source.check(); err != nil {
+		return fmt.Errorf("collector.source: %w", err)
+	}
+	return nil
+}
+
+// mostHandOvers bounds the draws of one operation.
+const mostHandOvers = 64
+
+func missing(n int) error {
+	if n == 0 {
+		return errors.New("has no points")
+	}
+	return nil
+}
+
+// stalls is what a process of the node waits for besides cores, nil for
+// nothing. Draws come from streams of the node's own, one for each mechanism,
+// so that switching one off leaves those of the other as they were.
+func (m *Mechanisms) stalls(k *sim.Kernel, node string) sim.Stall {
+	if m.HandOver == nil && m.Collector == nil {
+		return nil
+	}
+	r := &runtime{m: m, handOver: k.Rand("jvm hand-over", node), pause: k.Rand("jvm collector", node)}
+	if m.HandOver != nil {
+		r.wait, _ = distribution(m.HandOver.Wait) // Build has checked it
+	}
+	if g := m.Collector; g != nil {
+		r.stops, _ = distribution(g.Pause)
+		// Brokers are not in step: each has filled some part of its young
+		// generation before.
+		r.allocated = r.pause.Int64n(1000 * g.YoungBytes)
+	}
+	return r.stall
+}
+
+// runtime is the state of the mechanisms of one process.
+type runtime struct {
+	m               *Mechanisms
+	handOver, pause *env.Rand
+	wait, stops     sim.Quantiles
+
+	allocated    int64         // thousandths of a byte since the last collection
+	stoppedUntil time.Duration // all threads
+}
+
+// stall is a [sim.Stall]. The operation that fills the young generation begins
+// the collection; who ends an operation before its end waits for it, as a thread
+// does at its next safepoint.
+func (r *runtime) stall(now time.Duration, op string, n int64) time.Duration {
+	until := now
+	if g := r.m.Collector; g != nil {
+		a := g.Allocates[op]
+		r.allocated += 1000*a.CallBytes + max(n, 0)*a.UnitPermille
+		if r.allocated >= 1000*g.YoungBytes {
+			r.allocated = 0
+			r.stoppedUntil = now + r.stops.Draw(r.pause)
+		}
+		until = max(until, r.stoppedUntil)
+	}
+	if h := r.m.HandOver; h != nil {
+		for range h.Times[op] {
+			until += r.wait.Draw(r.handOver)
+		}
+	}
+	return until - now
+}

@@ -1,0 +1,149 @@
+package machine_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/weirlab/weir/env"
+	"github.com/weirlab/weir/sim"
+	"github.com/weirlab/weir/sim/machine"
+)
+
+// jvm is a table with one operation and the mechanisms given.
+func jvm(m machine.Mechanisms) machine.Costs {
+	return machine.Costs{Name: "jvm", Mechanisms: m, Source: machine.Source{What: "CPU costs", Basis: "assumption", Source: "a test"},
+		Operations: map[string]machine.Cost{"request.produce": {CallNanos: 1000}, "fetch.partition": {UnitPicos: 1_000_000}}}
+}
+
+func constant(d time.Duration) []sim.Quantile { return []sim.Quantile{{Value: d}, {PPM: 1_000_000, Value: d}} }
+
+var handOver = &machine.HandOver{Wait: constant(50 * time.Microsecond), Times: map[string]int64{"request.produce": 2},
+	Source: machine.Source{What: "CPU costs, besides: hand-over", Basis: "assumption", Source: "a test"}}
+
+var collector = &machine.Collector{Name: "G1", YoungBytes: 10_000, Pause: constant(8 * time.Millisecond),
+	Allocates: map[string]machine.Allocation{"request.produce": {CallBytes: 500, UnitPermille: 500}},
+	Source:    machine.Source{What: "CPU costs, besides: collector", Basis: "assumption", Source: "a test"}}
+
+// took is how long each of n operations over 1,000 units takes a task.
+func took(t *testing.T, seed uint64, costs machine.Costs, n int) (each []time.Duration) {
+	t.Helper()
+	p := machine.Profile{Schema: machine.Schema, Name: "m", Cores: 2, MemoryBytes: 1 << 30, Costs: costs}
+	k := sim.NewKernel(sim.Options{Seed: seed})
+	m, err := p.Build(k, "m")
+	require.NoError(t, err)
+	node := k.NewNode("broker")
+	m.Host(node)
+	node.Start("work", func(e env.Env) {
+		for range n {
+			begun := e.Now()
+			e.Work("request.produce", 1000)
+			each = append(each, e.Now()-begun)
+			e.Sleep(100 * time.Millisecond)
+		}
+	})
+	k.RunUntil(time.Hour)
+	require.NoError(t, k.Close())
+	return each
+}
+
+func TestHandOverMakesOperationsLongerAndNoCoreBusy(t *testing.T) {
+	for _, d := range took(t, 1, jvm(machine.Mechanisms{HandOver: handOver}), 3) {
+		require.Equal(t, time.Microsecond+2*50*time.Microsecond, d)
+	}
+	for _, d := range took(t, 1, jvm(machine.Mechanisms{}), 3) {
+		require.Equal(t, time.Microsecond, d)
+	}
+}
+
+// 1,000 bytes an operation and a young generation of 10,000: one in ten stops,
+// whatever of it was filled before.
+func TestCollectorStopsAtARateThatFollowsAllocation(t *testing.T) {
+	costs := jvm(machine.Mechanisms{Collector: collector})
+	each := took(t, 1, costs, 100)
+	stops := 0
+	for _, d := range each {
+		if d > time.Millisecond {
+			require.Equal(t, time.Microsecond+8*time.Millisecond, d)
+			stops++
+		}
+	}
+	require.Equal(t, 10, stops)
+	require.Equal(t, each, took(t, 1, costs, 100), "drawn from the seed")
+	first := func(seed uint64) int {
+		for i, d := range took(t, seed, costs, 20) {
+			if d > time.Millisecond {
+				return i
+			}
+		}
+		return -1
+	}
+	begins := map[int]bool{}
+	for seed := range uint64(8) {
+		begins[first(seed)] = true
+	}
+	require.Greater(t, len(begins), 2, "brokers are not in step")
+}
+
+// Two operations at once: the one that does not fill the young generation
+// stands still as well.
+func TestCollectorStopsAllTasks(t *testing.T) {
+	p := machine.Profile{Schema: machine.Schema, Name: "m", Cores: 2, MemoryBytes: 1 << 30, Costs: jvm(machine.Mechanisms{Collector: &machine.Collector{
+		Name: "G1", YoungBytes: 1, Pause: constant(time.Second), Allocates: map[string]machine.Allocation{"request.produce": {CallBytes: 1}}, Source: collector.Source}})}
+	k := sim.NewKernel(sim.Options{Seed: 1})
+	m, err := p.Build(k, "m")
+	require.NoError(t, err)
+	node := k.NewNode("broker")
+	m.Host(node)
+	var ended time.Duration
+	node.Start("work", func(e env.Env) {
+		e.Go("other", func() {
+			e.Sleep(time.Millisecond)
+			e.Work("fetch.partition", 1)
+			ended = e.Now()
+		})
+		e.Work("request.produce", 0)
+	})
+	k.RunUntil(time.Hour)
+	require.NoError(t, k.Close())
+	require.Equal(t, time.Microsecond+time.Second, ended)
+}
+
+func TestMechanismsCanBeSwitchedOff(t *testing.T) {
+	all := jvm(machine.Mechanisms{HandOver: handOver, Collector: collector})
+	for _, name := range machine.MechanismNames() {
+		less, err := all.Without(name)
+		require.NoError(t, err)
+		require.NotEqual(t, all, less, name)
+	}
+	none, err := all.Without(machine.MechanismNames()...)
+	require.NoError(t, err)
+	require.Equal(t, machine.Mechanisms{}, none.Mechanisms)
+	require.NotContains(t, none.Operations, "fetch.partition")
+	require.Contains(t, all.Operations, "fetch.partition", "the table stays as it was")
+	require.Len(t, all.Sources(), 3)
+	_, err = all.Without("luck")
+	require.ErrorContains(t, err, `no mechanism "luck"; use hand-over, collector, partitions`)
+}
+
+func TestBadMechanismsAreNamed(t *testing.T) {
+	const good = `{"name": "x", "operations": {"response": {"call_ns": 1}}, "source": {"what": "CPU costs", "basis": "assumption", "source": "s"}, "mechanisms": {` +
+		`"hand_over": {"wait": [{"ppm": 0, "ns": 5}, {"ppm": 1000000, "ns": 5}], "times": {"response": 1}, "source": {"what": "w", "basis": "assumption", "source": "s"}}, ` +
+		`"collector": {"name": "G1", "young_bytes": 9, "pause": [{"ppm": 0, "ns": 5}, {"ppm": 1000000, "ns": 5}], "allocates": {"response": {"call_bytes": 1}}, "source": {"what": "w", "basis": "assumption", "source": "s"}}}}`
+	_, err := machine.ParseCosts([]byte(good))
+	require.NoError(t, err)
+	for _, c := range []struct{ old, now, names string }{
+		{`"times": {"response": 1}`, `"times": {"talk": 1}`, `mechanisms.hand_over.times: there is no operation "talk"`},
+		{`"times": {"response": 1}`, `"times": {"response": 99}`, "mechanisms.hand_over.times.response: 99 is not from 0 to 64"},
+		{`"wait": [{"ppm": 0, "ns": 5}, {"ppm": 1000000, "ns": 5}]`, `"wait": []`, "mechanisms.hand_over.wait: has no points"},
+		{`"young_bytes": 9`, `"young_bytes": 0`, "mechanisms.collector.young_bytes: 0 is not positive"},
+		{`{"call_bytes": 1}`, `{"call_bytes": -1}`, "mechanisms.collector.allocates.response: must not be negative"},
+		{`"allocates": {"response"`, `"allocates": {"rest"`, `there is no operation "rest"`},
+	} {
+		require.Contains(t, good, c.old)
+		_, err := machine.ParseCosts([]byte(strings.Replace(good, c.old, c.now, 1)))
+		require.ErrorContains(t, err, c.names)
+	}
+}
