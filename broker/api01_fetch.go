@@ -22,7 +22,8 @@ import (
 //	v5  log start offset
 //	v7  fetch sessions (KIP-227)
 //	v9  current leader epoch (KIP-320)
-//	v11 client rack (KIP-392): the leader serves every fetch itself
+//	v11 client rack and preferred read replica (KIP-392): followers answer
+//	    consumers of this version too, up to their own high watermark
 //	v12 flexible; divergence by epoch instead of OffsetForLeaderEpoch (KIP-595)
 //	v13 topics by id (KIP-516)
 //	v15 replica epoch (KIP-903)
@@ -90,6 +91,8 @@ func (b *Broker) fetch(call *protocol.Call, req *kmsg.FetchRequest) kmsg.Respons
 		MinBytes:      req.MinBytes,
 		MaxBytes:      req.MaxBytes,
 		ReadCommitted: req.IsolationLevel == 1,
+		AnyReplica:    req.Version >= 11 && replicaID < 0,
+		Rack:          req.Rack,
 		Lend:          call.Lend,
 		Reserve:       call.Reserve,
 		Memory:        &mem.fetch,
@@ -134,6 +137,7 @@ func (m *fetchMemory) fetchParts(image *metadata.Image, req *kmsg.FetchRequest) 
 				TopicID:            t.TopicID,
 				CurrentLeaderEpoch: -1,
 				FetchOffset:        p.FetchOffset,
+				LogStartOffset:     p.LogStartOffset,
 				LastFetchedEpoch:   -1,
 				MaxBytes:           p.PartitionMaxBytes,
 				CleanedTo:          replication.ClaimTag(&p.UnknownTags),
@@ -170,6 +174,7 @@ func (m *fetchMemory) answer(req *kmsg.FetchRequest, results []replication.Fetch
 			p.Partition = req.Topics[i].Partitions[j].Partition
 			p.ErrorCode = r.ErrorCode
 			p.HighWatermark, p.LastStableOffset, p.LogStartOffset = r.HighWatermark, r.LastStableOffset, r.LogStartOffset
+			p.PreferredReadReplica = r.PreferredReplica
 			p.RecordBatches = r.Records
 			if p.RecordBatches == nil {
 				p.RecordBatches = []byte{}

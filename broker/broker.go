@@ -200,6 +200,7 @@ func (b *Broker) open() error {
 		ReplicaFetchAnswerBytes: cfg.ReplicaFetchAnswerBytes,
 		FetchMaxBytes:           cfg.FetchMaxBytes,
 		ReplicaSocketTimeout:    cfg.ReplicaSocketTimeout,
+		RackAware:               cfg.ReplicaSelector == config.RackAwareSelector,
 		CheckpointInterval:      cfg.CheckpointInterval,
 		RetentionCheckInterval:  cfg.RetentionCheckInterval,
 		Settings:                b.static,

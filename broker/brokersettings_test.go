@@ -290,6 +290,7 @@ var brokerProbes = map[string]probe{
 		w.batches(topic)
 		return w.asked-before > 1 // not both in one
 	}},
+	"replica.selector.class":           {value: config.RackAwareSelector, brokers: 3, change: inRacks, plain: false, set: true, observe: sentToRack},
 	"replica.fetch.max.bytes":          {value: "100", brokers: 3, plain: false, set: true, observe: catchesUpBatchByBatch},
 	"replica.fetch.response.max.bytes": {value: "100", brokers: 3, plain: false, set: true, observe: catchesUpBatchByBatch},
 	"replica.fetch.wait.max.ms": {value: "5000", brokers: 3, plain: false, set: true, observe: func(w *world, topic string) any {

@@ -48,8 +48,14 @@ var replicationBugs = []Bug{{
 	ID: "B8", Name: "without-high-watermark-after-truncation", Source: "KAFKA-14704",
 	About:  "a follower takes the leader's high watermark while its own diverging tail is still there",
 	Wrong:  "records that were never committed lie below its high watermark until it has cut them",
-	Sees:   "with reads from followers: records that are in no final log; until there are such reads, only a checkpoint written in that moment",
+	Sees:   "a consumer that reads from the follower in the instant before the cut: records that are in no final log; or a checkpoint written in that instant",
 	Checks: []string{"K12", "K1", "K5"},
+}, {
+	ID: "W55", Name: "follower-serves-its-end", Source: "KIP-392",
+	About:  "a follower gives consumers what it has copied, not only what it knows to be committed",
+	Wrong:  "its tail may yet be cut",
+	Sees:   "consumers read what no leader had committed, of which some is in no final log",
+	Checks: []string{"K5", "K1"},
 }, {
 	ID: "B11", Name: "bytes-of-a-later-epoch", Source: "KAFKA-18723",
 	About:  "a leader answers a fetch from bytes read after it was deposed and its log replaced, and the follower takes batches of a later epoch than it asked in",

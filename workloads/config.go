@@ -158,6 +158,7 @@ func consumerConfig(p scenario.Properties) client.ConsumerConfig {
 		MaxBytes:          int32(p.Int("fetch.max.bytes", 0)),
 		PartitionMaxBytes: int32(p.Int("max.partition.fetch.bytes", 0)),
 		MaxPollRecords:    int(p.Int("max.poll.records", 0)),
+		Rack:              p.Text("client.rack", ""),
 		FetchSessions:     p.Bool("weir.fetch.sessions", false),
 		SessionTimeout:    p.Millis("session.timeout.ms", 0),
 		HeartbeatInterval: p.Millis("heartbeat.interval.ms", 0),

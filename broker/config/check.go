@@ -175,7 +175,7 @@ var absent = []struct{ prefix, needs string }{
 	{"quota.", "quotas"}, {"client.quota.", "quotas"}, {"replication.quota.", "quotas"}, {"controller.quota.", "quotas"},
 	{"metric", "Kafka's metrics reporters"}, {"kafka.metrics.", "Kafka's metrics reporters"}, {"telemetry.", "client telemetry"},
 	{"auto.leader.rebalance.", "balancing of preferred leaders"}, {"leader.imbalance.", "balancing of preferred leaders"},
-	{"replica.selector.", "reads from followers"}, {"max.incremental.fetch.session.", "fetch sessions"},
+	{"max.incremental.fetch.session.", "fetch sessions"},
 }
 
 // otherwise says how Weir is where Kafka has a setting.

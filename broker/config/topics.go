@@ -16,6 +16,9 @@ const (
 	UncleanLeaderElection = "unclean.leader.election.enable"
 )
 
+// RackAwareSelector is what replica.selector.class may name.
+const RackAwareSelector = "org.apache.kafka.common.replica.RackAwareReplicaSelector"
+
 const (
 	minutes = 60_000    // milliseconds
 	hours   = 3_600_000 // milliseconds

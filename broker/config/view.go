@@ -61,6 +61,7 @@ type Broker struct {
 	ReplicaFetchWaitMax    time.Duration // replica.fetch.wait.max.ms
 	ReplicaFetchBackoff    time.Duration // replica.fetch.backoff.ms
 	ReplicaSocketTimeout   time.Duration // replica.socket.timeout.ms
+	ReplicaSelector        string        // replica.selector.class; empty for the leader
 	CheckpointInterval     time.Duration // replica.high.watermark.checkpoint.interval.ms
 	RetentionCheckInterval time.Duration // log.retention.check.interval.ms
 
@@ -112,10 +113,11 @@ func (b *Broker) Set(name, value string) error {
 // Check reports the first setting that has a value it cannot have.
 func (b Broker) Check() error {
 	for _, s := range brokers {
-		if s.field != nil {
-			if err := s.check(s.text(&b)); err != nil {
-				return err
-			}
+		if s.field == nil || s.Null && s.text(&b) == "" {
+			continue
+		}
+		if err := s.check(s.text(&b)); err != nil {
+			return err
 		}
 	}
 	return nil

@@ -25,6 +25,7 @@ type Config struct {
 	FetchMaxBytes           int32         // fetch.max.bytes, 55 MiB in an answer to anyone
 	ReplicaFetchers         int           // num.replica.fetchers, 1 for each broker to copy from
 	ReplicaSocketTimeout    time.Duration // replica.socket.timeout.ms, 30 s
+	RackAware               bool          // replica.selector.class is that of racks: consumers are sent to a replica near them
 
 	CheckpointInterval     time.Duration // replica.high.watermark.checkpoint.interval.ms, 5 s
 	RetentionCheckInterval time.Duration // log.retention.check.interval.ms, 5 min
@@ -125,6 +126,11 @@ type FetchParams struct {
 	MaxBytes      int32 // for all partitions; the first non-empty one may exceed it by one batch
 	ReadCommitted bool  // read up to the last stable offset
 
+	// AnyReplica says that a consumer takes answers of followers, and goes to the
+	// replica that it is told, by the Rack it is in (KIP-392).
+	AnyReplica bool
+	Rack       string
+
 	// Lend, if set, gives the memory of the records in the results.
 	Lend func(n int) []byte
 
@@ -144,6 +150,7 @@ type FetchPartition struct {
 	TopicID            metadata.TopicID // by which it was asked for; zero if by name
 	CurrentLeaderEpoch int32            // KIP-320; -1 skips the check
 	FetchOffset        int64
+	LogStartOffset     int64 // of a follower; -1 for a consumer
 	LastFetchedEpoch   int32 // KIP-595; -1 skips the divergence check
 	MaxBytes           int32
 	CleanedTo          int64 // a follower's claim, see claims.go; -1 if there is none or it stands
@@ -161,6 +168,10 @@ type FetchResult struct {
 	LeaderID         int32 // where to go instead, with NOT_LEADER_OR_FOLLOWER and FENCED_LEADER_EPOCH; else -1
 	LeaderEpoch      int32 // -1 if LeaderID is
 	Records          []byte
+
+	// PreferredReplica is the broker that the consumer should read from instead,
+	// -1 for none; there are no records then.
+	PreferredReplica int32
 
 	// Aborted are the aborted transactions that have records among Records, if
 	// committed ones were asked for.

@@ -113,7 +113,7 @@ func (m *Manager) update(image *metadata.Image, part *metadata.Partition) {
 	}
 	for _, id := range part.Replicas {
 		if b := image.Broker(id); b != nil {
-			a.Brokers = append(a.Brokers, Broker{ID: id, Epoch: b.Epoch, Active: b.Active()})
+			a.Brokers = append(a.Brokers, Broker{ID: id, Epoch: b.Epoch, Active: b.Active(), Rack: b.Rack})
 		}
 	}
 	p.changing.Lock()

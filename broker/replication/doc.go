@@ -58,6 +58,14 @@
 // ask first for what they were not given. So a busy partition never keeps a quiet
 // one out of the ISR.
 //
+// # Reads from followers
+//
+// A consumer that says in which rack it is may be sent to an in-sync follower
+// there (nearest.go, KIP-392). Followers answer consumers as leaders do, up to
+// their own high watermark, which is never beyond the leader's; a read during
+// which the epoch changes or the log is cut does not count. What is asked about a
+// log as a whole, its end or its epochs, only the leader answers.
+//
 // # Compaction
 //
 // cleaner.go compacts logs whose policy says so, led here or not, the dirtiest

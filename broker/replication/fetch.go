@@ -53,7 +53,7 @@ type fetchRound struct {
 // fetchRange is what one partition of a fetch has to read.
 type fetchRange struct {
 	p     *partition
-	epoch int32 // that it is led in
+	term  int64 // of the replica, when this was looked up
 	upTo  int64
 	bytes int64 // that this is, at most what the request takes of it; 0 if there is nothing
 }
@@ -133,7 +133,8 @@ func (r *fetchRound) enough() bool {
 }
 
 func fetchError(code int16) FetchResult {
-	return FetchResult{ErrorCode: code, HighWatermark: -1, LastStableOffset: -1, LogStartOffset: -1, LeaderID: -1, LeaderEpoch: -1, RemoveBelow: -1}
+	return FetchResult{ErrorCode: code, HighWatermark: -1, LastStableOffset: -1, LogStartOffset: -1, LeaderID: -1, LeaderEpoch: -1,
+		PreferredReplica: -1, RemoveBelow: -1}
 }
 
 // look fills in one partition's result but for the records, and says what there
@@ -151,9 +152,12 @@ func (r *fetchRound) look(req *FetchPartition, result *FetchResult, what *fetchR
 		told = result.RemoveBelow
 	}
 	*result = p.examine(r, req)
-	if result.ErrorCode != 0 || result.Diverging {
+	if result.ErrorCode != 0 || result.Diverging || result.PreferredReplica >= 0 {
 		r.urgent = true
 		return
+	}
+	if r.params.follower() && r.m.cfg.RackAware && p.state.Tell(r.params.ReplicaID) {
+		r.urgent = true
 	}
 	result.RemoveBelow = max(result.RemoveBelow, told)
 	upTo := result.HighWatermark
@@ -162,12 +166,14 @@ func (r *fetchRound) look(req *FetchPartition, result *FetchResult, what *fetchR
 		upTo = p.state.Log().End
 	case !r.first && upTo < p.state.Log().End && planted.Is("limit-read-again"):
 		upTo = p.state.Log().End
+	case p.leading.Load() < 0 && upTo < p.state.Log().End && planted.Is("follower-serves-its-end"):
+		upTo = p.state.Log().End
 	case r.params.ReadCommitted:
 		upTo = result.LastStableOffset
 	}
 	if req.FetchOffset < upTo {
 		bytes := min(p.log.Extent(req.FetchOffset, upTo), max(int64(req.MaxBytes), 1))
-		*what = fetchRange{p: p, epoch: p.leading.Load(), upTo: upTo, bytes: bytes}
+		*what = fetchRange{p: p, term: p.term.Load(), upTo: upTo, bytes: bytes}
 		r.bytes += bytes
 	}
 	if r.wait && !r.urgent && !r.enough() {
@@ -240,7 +246,7 @@ func (p *partition) read(result *FetchResult, lend func(int) []byte, offset int6
 	}
 	// What was read without the lock counts only if nobody can have cut the
 	// log meanwhile (KAFKA-18723).
-	if p.leading.Load() != what.epoch && !planted.Is("bytes-of-a-later-epoch") {
+	if p.term.Load() != what.term && !planted.Is("bytes-of-a-later-epoch") {
 		*result = fetchError(kerr.NotLeaderForPartition.Code)
 		return 0
 	}
@@ -295,8 +301,19 @@ func (p *partition) examine(r *fetchRound, req *FetchPartition) FetchResult {
 	if r.params.follower() && req.CurrentLeaderEpoch != p.state.LeaderEpoch() && planted.Is("fetch-of-any-epoch") {
 		req.CurrentLeaderEpoch = p.state.LeaderEpoch()
 	}
-	if code := p.checkEpoch(req.CurrentLeaderEpoch); code != 0 {
+	code := p.checkReadable(req.CurrentLeaderEpoch)
+	if code == 0 && !r.params.AnyReplica {
+		code = p.checkEpoch(req.CurrentLeaderEpoch)
+	}
+	if code != 0 {
 		return p.fetchRefusal(code)
+	}
+	if r.m.cfg.RackAware && r.params.AnyReplica {
+		if id := p.state.Nearest(r.params.Rack, req.FetchOffset); id >= 0 {
+			result := p.marks()
+			result.PreferredReplica = id
+			return result
+		}
 	}
 	diverging := false
 	foundEpoch, foundEnd := req.LastFetchedEpoch, int64(0)
@@ -309,7 +326,7 @@ func (p *partition) examine(r *fetchRound, req *FetchPartition) FetchResult {
 	case r.first && r.params.follower():
 		p.out = s.Fetch(p.m.e.Now(), FollowerFetch{
 			Replica: r.params.ReplicaID, BrokerEpoch: r.params.ReplicaEpoch, LeaderEpoch: req.CurrentLeaderEpoch,
-			Offset: req.FetchOffset, LastEpoch: req.LastFetchedEpoch, FoundEpoch: foundEpoch, FoundEnd: foundEnd,
+			Offset: req.FetchOffset, Start: req.LogStartOffset, LastEpoch: req.LastFetchedEpoch, FoundEpoch: foundEpoch, FoundEnd: foundEnd,
 		}, p.out)
 		verdict := p.out[0]
 		p.carryOut()
@@ -322,14 +339,21 @@ func (p *partition) examine(r *fetchRound, req *FetchPartition) FetchResult {
 	case req.FetchOffset < s.Log().Start || !diverging && req.FetchOffset > s.Log().End:
 		return p.fetchRefusal(kerr.OffsetOutOfRange.Code)
 	}
-	result := FetchResult{HighWatermark: s.HighWatermark(), LastStableOffset: p.log.LastStableOffset(s.HighWatermark()),
-		LogStartOffset: s.Log().Start, LeaderID: -1, LeaderEpoch: -1, RemoveBelow: -1}
+	result := p.marks()
 	if r.params.follower() {
 		result.RemoveBelow = p.tellClaims(r, req)
 	}
 	if diverging {
 		result.Diverging, result.DivergingEpoch, result.DivergingEnd = true, foundEpoch, foundEnd
 	}
+	return result
+}
+
+// marks is the result of a fetch but for the records.
+func (p *partition) marks() FetchResult {
+	mark := p.state.HighWatermark()
+	result := fetchError(0)
+	result.HighWatermark, result.LastStableOffset, result.LogStartOffset = mark, p.log.LastStableOffset(mark), p.state.Log().Start
 	return result
 }
 
@@ -349,6 +373,15 @@ func (p *partition) epochEnd(epoch int32) (int32, int64) {
 // Who believes in another epoch learns that first, of a follower too, as from
 // Kafka's Partition.checkCurrentLeaderEpoch.
 func (p *partition) checkEpoch(epoch int32) int16 {
+	code := p.checkReadable(epoch)
+	if code == 0 && p.leading.Load() < 0 {
+		return kerr.NotLeaderForPartition.Code
+	}
+	return code
+}
+
+// checkReadable is checkEpoch for whom a follower may answer too (KIP-392).
+func (p *partition) checkReadable(epoch int32) int16 {
 	switch {
 	case p.gone:
 		return kerr.NotLeaderForPartition.Code
@@ -356,7 +389,7 @@ func (p *partition) checkEpoch(epoch int32) int16 {
 		return kerr.FencedLeaderEpoch.Code
 	case epoch > p.state.LeaderEpoch():
 		return kerr.UnknownLeaderEpoch.Code
-	case p.leading.Load() < 0:
+	case p.leading.Load() < 0 && p.state.Role() != RoleFollower:
 		return kerr.NotLeaderForPartition.Code
 	}
 	return 0

@@ -33,7 +33,7 @@ type fetcher struct {
 
 	// Of the task alone.
 	due      []*fetchTarget
-	leftOut  bool // others are due as well
+	leftOut  bool // others are due as well; so it is in the laboratory alone (replication/ask-fewer)
 	req      kmsg.FetchRequest
 	failures int
 	resumeAt time.Duration // no request before, after failures

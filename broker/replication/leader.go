@@ -16,28 +16,31 @@ type progress struct {
 	// From the latest fetch that counted. They change together, so that no
 	// reader takes the offset of one life for another (KAFKA-15221).
 	end         int64 // the follower's log end offset; -1 before the first fetch
+	start       int64 // and its log start offset
 	brokerEpoch int64
 	fetchedAt   time.Duration
 	leaderEnd   int64 // the leader's log end offset at that fetch
 
+	told        int64 // the high watermark that it was told last, -1 if none
 	hasCaughtUp bool
 	caughtUpAt  time.Duration // when it last had everything there was
 
 	// From metadata.
 	registered int64
 	active     bool
+	rack       string
 }
 
 func newProgress(id int32) progress {
-	return progress{id: id, end: unknownOffset, brokerEpoch: unknownEpoch, leaderEnd: unknownOffset, registered: unknownEpoch}
+	return progress{id: id, end: unknownOffset, told: unknownOffset, brokerEpoch: unknownEpoch, leaderEnd: unknownOffset, registered: unknownEpoch}
 }
 
 // forget drops what fetches have told. A member of the ISR gets the full lag
 // time to fetch for the first time.
 func (p *progress) forget(now time.Duration, inISR bool) {
-	registered, active := p.registered, p.active
+	registered, active, rack := p.registered, p.active, p.rack
 	*p = newProgress(p.id)
-	p.registered, p.active = registered, active
+	p.registered, p.active, p.rack = registered, active, rack
 	p.hasCaughtUp, p.caughtUpAt = inISR, now
 }
 
@@ -96,6 +99,12 @@ func (s *State) Brokers(now time.Duration, brokers []Broker, out []Output) []Out
 	if s.role != RoleLeader {
 		return out
 	}
+	s.rack = ""
+	for _, b := range brokers {
+		if b.ID == s.self {
+			s.rack = b.Rack
+		}
+	}
 	for i := range s.followers {
 		p := &s.followers[i]
 		at := slices.IndexFunc(brokers, func(b Broker) bool { return b.ID == p.id })
@@ -104,7 +113,7 @@ func (s *State) Brokers(now time.Duration, brokers []Broker, out []Output) []Out
 			continue
 		}
 		b := brokers[at]
-		p.active = b.Active
+		p.active, p.rack = b.Active, b.Rack
 		if b.Epoch != p.registered {
 			p.registered = b.Epoch
 			// The broker may have lost its disk with its life. What its new
@@ -124,6 +133,7 @@ type FollowerFetch struct {
 	BrokerEpoch int64 // -1 if not given
 	LeaderEpoch int32 // the epoch the follower is in
 	Offset      int64 // its log end offset
+	Start       int64 // its log start offset
 	LastEpoch   int32 // of its last batch; -1 if its log is empty
 	FoundEpoch  int32 // Log.EpochEnd(LastEpoch)
 	FoundEnd    int64
@@ -191,7 +201,7 @@ func (s *State) note(now time.Duration, p *progress, f *FollowerFetch) {
 	case p.leaderEnd != unknownOffset && f.Offset >= p.leaderEnd && (!p.hasCaughtUp || p.fetchedAt > p.caughtUpAt):
 		p.hasCaughtUp, p.caughtUpAt = true, p.fetchedAt
 	}
-	p.end, p.brokerEpoch, p.fetchedAt, p.leaderEnd = f.Offset, f.BrokerEpoch, now, s.log.End
+	p.end, p.start, p.brokerEpoch, p.fetchedAt, p.leaderEnd = f.Offset, f.Start, f.BrokerEpoch, now, s.log.End
 	if f.Offset < s.log.End && planted.Is("count-what-is-sent") {
 		p.end = s.log.End
 	}

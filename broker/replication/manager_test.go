@@ -243,7 +243,7 @@ func (l *link) Request(r kmsg.Request, _ time.Duration) (kmsg.Response, error) {
 		topic.TopicID = t.TopicID
 		for _, p := range t.Partitions {
 			parts = append(parts, FetchPartition{TP: metadata.TopicPartition{Topic: name, Partition: p.Partition},
-				CurrentLeaderEpoch: p.CurrentLeaderEpoch, FetchOffset: p.FetchOffset, LastFetchedEpoch: p.LastFetchedEpoch, MaxBytes: p.PartitionMaxBytes, CleanedTo: ClaimTag(&p.UnknownTags)})
+				CurrentLeaderEpoch: p.CurrentLeaderEpoch, FetchOffset: p.FetchOffset, LogStartOffset: p.LogStartOffset, LastFetchedEpoch: p.LastFetchedEpoch, MaxBytes: p.PartitionMaxBytes, CleanedTo: ClaimTag(&p.UnknownTags)})
 			part := kmsg.NewFetchResponseTopicPartition()
 			part.Partition = p.Partition
 			topic.Partitions = append(topic.Partitions, part)

@@ -24,6 +24,10 @@ type partition struct {
 	// the log without mu looks at it before and after.
 	leading atomic.Int32
 
+	// term changes with the role, with the leader epoch and when the log is cut.
+	// Who reads for a consumer, of a follower too, looks at it before and after.
+	term atomic.Int64
+
 	// changing is held, before mu, by whoever gives the replica a role or changes
 	// its log other than by a leader's append: from what is decided to when the
 	// State has been told. The log and the State then say the same although mu
@@ -83,6 +87,9 @@ func (p *partition) carryOut() {
 			p.log.LastStableOffset(o.Offset) // which forgets the transactions that are decided
 			p.appends.completeBelow(o.Offset)
 			p.consumers = wake(p.consumers)
+			if p.m.cfg.RackAware {
+				p.followers = wake(p.followers) // who serve consumers up to there
+			}
 		case OutISR:
 			p.m.e.Event("isr", env.Text("topic", p.tp.Topic), env.Int("partition", p.tp.Partition),
 				env.Text("isr", idList(p.state.ISR())), env.Int("epoch", p.state.LeaderEpoch()),
@@ -103,6 +110,7 @@ func (p *partition) carryOut() {
 func (p *partition) beginToLead(o Output) {
 	p.log.AssignEpoch(o.Epoch)
 	p.leading.Store(o.Epoch)
+	p.term.Add(1)
 	p.m.changes = append(p.m.changes, leadershipChange{p.tp, o.Epoch, true})
 	p.m.e.Event("leader", env.Text("topic", p.tp.Topic), env.Int("partition", p.tp.Partition),
 		env.Int("epoch", o.Epoch), env.Int("end", o.Offset), env.Int("hw", p.state.HighWatermark()))
@@ -110,6 +118,7 @@ func (p *partition) beginToLead(o Output) {
 }
 
 func (p *partition) beginToFollow(o Output) {
+	p.term.Add(1)
 	if epoch := p.leading.Swap(-1); epoch >= 0 {
 		p.m.changes = append(p.m.changes, leadershipChange{p.tp, epoch, false})
 	}
@@ -140,12 +149,14 @@ func (p *partition) fetchFrom(f *fetcher, epoch int32) {
 // cut shortens the log and tells of it, once the replica shows itself so, with
 // the high watermark before the cut.
 func (p *partition) cut(name string, to int64, how func(to int64) error, out []Output) []Output {
+	p.term.Add(1)
 	p.cutBelow(to)
 	from, mark := p.log.EndOffset(), p.state.HighWatermark()
 	p.mu.Unlock()
 	err := how(to)
 	p.mu.Lock()
 	out = p.changed("truncate", err, out)
+	p.term.Add(1) // the high watermark was still that of before meanwhile
 	if p.state.HighWatermark() < mark {
 		p.mu.Unlock()
 		p.m.markFell()
@@ -216,6 +227,7 @@ func (p *partition) resign() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.leading.Store(-1)
+	p.term.Add(1)
 	p.gone = true
 	p.fetchFrom(nil, 0)
 	p.dropWaiters()

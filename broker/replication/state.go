@@ -52,6 +52,7 @@ type State struct {
 	minISR   int
 
 	// Leader only.
+	rack       string
 	epochStart int64
 	followers  []progress // by ascending broker ID
 	pending    *Proposal
@@ -99,8 +100,9 @@ func (s *State) Decided() Guard {
 // Broker is what metadata says of a broker.
 type Broker struct {
 	ID     int32
-	Epoch  int64 // of its registration
-	Active bool  // neither fenced nor shutting down
+	Epoch  int64  // of its registration
+	Active bool   // neither fenced nor shutting down
+	Rack   string // "" for none
 }
 
 // Assignment is what metadata says of the partition.

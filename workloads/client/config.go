@@ -209,6 +209,10 @@ type ConsumerConfig struct {
 	// Java client always does; it has no setting for it.
 	FetchSessions bool
 
+	// Rack is where the consumer is (client.rack): a leader that has a replica to
+	// read from in that rack sends it there (KIP-392).
+	Rack string
+
 	// MaxPollRecords bounds the records one Poll returns (max.poll.records).
 	// Default 500.
 	MaxPollRecords int

@@ -111,8 +111,18 @@ type position struct {
 
 	leader      int32
 	leaderEpoch int32
+	near        int32         // replica that the leader has sent the consumer to, -1 for none
+	nearUntil   time.Duration // when the leader is to be asked again
 	retryAt     time.Duration
 	failures    int32
+}
+
+// source is the broker to fetch a position from.
+func (pt *position) source() int32 {
+	if pt.near >= 0 {
+		return pt.near
+	}
+	return pt.leader
 }
 
 // NewConsumer makes a consumer without partitions: Assign or Subscribe next.
@@ -153,7 +163,7 @@ func (k *Consumer) assign(parts []TopicPartition) {
 			next = append(next, pt)
 			continue
 		}
-		pt := &position{tp: tp, stage: wantCommitted, leader: -1, leaderEpoch: -1}
+		pt := &position{tp: tp, stage: wantCommitted, leader: -1, leaderEpoch: -1, near: -1}
 		if k.cfg.Group == "" {
 			pt.stage = wantReset
 		}

@@ -34,7 +34,7 @@ type asked struct {
 func (a *asked) valid(node int32) bool {
 	pt := a.pt
 	return pt.stage == ready && pt.session == a.session && pt.fetch == a.offset &&
-		pt.leader == node && pt.leaderEpoch == a.leaderEpoch
+		pt.source() == node && pt.leaderEpoch == a.leaderEpoch
 }
 
 // metadataChanged sends positions to their new leaders.
@@ -55,6 +55,9 @@ func (k *Consumer) advance(pt *position) {
 	if epoch > pt.leaderEpoch && pt.leaderEpoch >= 0 && pt.stage == ready && pt.fetchEpoch >= 0 {
 		pt.stage = wantValid
 	}
+	if leader != pt.leader || epoch != pt.leaderEpoch {
+		pt.near = -1
+	}
 	pt.leader, pt.leaderEpoch = leader, epoch
 	switch {
 	case pt.stage == halted:
@@ -65,7 +68,7 @@ func (k *Consumer) advance(pt *position) {
 			k.e.Go("client-locate", func() { k.locate(pt, session) })
 		}
 	case leader >= 0 && !k.full(pt):
-		k.fetcher(leader).wake.Signal()
+		k.fetcher(pt.source()).wake.Signal()
 	}
 }
 
@@ -111,6 +114,7 @@ func (f *fetcher) run() {
 			f.session.lost()
 			f.failures++
 			f.retryAt = k.e.Now() + k.c.backoff(f.failures)
+			f.leave()
 			continue
 		}
 		f.failures = 0
@@ -125,7 +129,10 @@ func (f *fetcher) due(now time.Duration) ([]asked, time.Duration) {
 	var parts []asked
 	wait := env.Forever
 	for _, pt := range k.parts {
-		if pt.stage != ready || pt.leader != f.node || k.full(pt) {
+		if pt.near >= 0 && now >= pt.nearUntil {
+			k.askLeader(pt)
+		}
+		if pt.stage != ready || pt.source() != f.node || k.full(pt) {
 			continue
 		}
 		if now < pt.retryAt {
@@ -149,6 +156,7 @@ func (f *fetcher) request(parts []asked) *kmsg.FetchRequest {
 	req.MaxWaitMillis = int32(cfg.MaxWait / time.Millisecond)
 	req.MinBytes = cfg.MinBytes
 	req.MaxBytes = cfg.MaxBytes
+	req.Rack = cfg.Rack
 	if cfg.ReadCommitted {
 		req.IsolationLevel = 1
 	}
@@ -210,8 +218,21 @@ func (f *fetcher) apply(parts []asked, resp *kmsg.FetchResponse) {
 // arrived takes over one partition's answer. The lock is held.
 func (f *fetcher) arrived(pt *position, got *kmsg.FetchResponseTopicPartition) {
 	k := f.k
+	if got.ErrorCode != 0 && pt.near >= 0 {
+		// The leader knows whether it is so: a follower may lag in all it says.
+		pt.failures++
+		pt.retryAt = k.e.Now() + k.c.backoff(pt.failures)
+		k.askLeader(pt)
+		k.c.refresh()
+		return
+	}
 	switch got.ErrorCode {
 	case 0:
+		if near := got.PreferredReadReplica; near >= 0 && near != f.node {
+			pt.near, pt.nearUntil = near, k.e.Now()+k.c.cfg.MetadataMaxAge
+			k.advance(pt)
+			return
+		}
 		pt.failures = 0
 		f.keep(pt, got)
 		return
@@ -232,6 +253,23 @@ func (f *fetcher) arrived(pt *position, got *kmsg.FetchResponseTopicPartition) {
 	}
 	pt.failures++
 	pt.retryAt = k.e.Now() + k.c.backoff(pt.failures)
+}
+
+// leave has everything that was to be read from this broker, and is led by
+// another, read from its leader again. The lock is held.
+func (f *fetcher) leave() {
+	for _, pt := range f.k.parts {
+		if pt.near == f.node {
+			f.k.askLeader(pt)
+		}
+	}
+}
+
+// askLeader goes back to the leader of a position, which may say where else to
+// go. The lock is held.
+func (k *Consumer) askLeader(pt *position) {
+	pt.near = -1
+	k.advance(pt)
 }
 
 // keep buffers fetched batches and moves the fetch position behind them. The

@@ -96,6 +96,9 @@ func (b *beating) beat() (changed bool, err error) {
 	owned := slices.Clone(b.held)
 	if b.full || b.who.generation == 0 {
 		req.RebalanceTimeoutMillis, req.SubscribedTopicNames = int32(k.cfg.RebalanceTimeout/time.Millisecond), b.topics
+		if k.cfg.Rack != "" {
+			req.RackID = &k.cfg.Rack
+		}
 	}
 	if b.full || b.who.generation == 0 || !slices.Equal(owned, b.said) {
 		req.Topics = b.encode(owned)

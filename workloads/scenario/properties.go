@@ -134,6 +134,14 @@ var producerProperties = map[string]kind{
 	"weir.resend.under.new.epoch":           boolean, // as Kafka's Java client; no setting of Kafka's
 }
 
+// rack is one of cluster.racks; in any other one there is no broker.
+var rack = kind{"the name of a rack, as rack-1", func(s string) error {
+	if s == "" || strings.TrimSpace(s) != s {
+		return fmt.Errorf("no name")
+	}
+	return nil
+}}
+
 // consumerProperties are the settings of a consumer.
 var consumerProperties = map[string]kind{
 	"fetch.min.bytes":           number(1, math.MaxInt32),
@@ -145,6 +153,7 @@ var consumerProperties = map[string]kind{
 	"heartbeat.interval.ms":     number(1, math.MaxInt32),
 	"max.poll.interval.ms":      number(1, math.MaxInt32),
 	"group.protocol":            oneOf("classic", "consumer"),
+	"client.rack":               rack,
 	"isolation.level":           oneOf("read_uncommitted", "read_committed"),
 	"weir.fetch.sessions":       boolean, // as Kafka's Java client; no setting of Kafka's
 }
