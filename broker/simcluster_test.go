@@ -13,6 +13,7 @@ import (
 	"github.com/weirlab/weir/broker/metadata"
 	"github.com/weirlab/weir/broker/protocol"
 	"github.com/weirlab/weir/env"
+	"github.com/weirlab/weir/env/envtest"
 	"github.com/weirlab/weir/sim"
 	"github.com/weirlab/weir/sim/simdisk"
 	"github.com/weirlab/weir/sim/simnet"
@@ -31,6 +32,7 @@ type simCluster struct {
 
 func runSim(t *testing.T, brokers int, change func(*broker.Config), test func(*simCluster, env.Env)) {
 	t.Helper()
+	envtest.NoRaces(t, "a simulated cluster")
 	c := &simCluster{t: t, k: sim.NewKernel(sim.Options{Seed: 1})}
 	t.Cleanup(func() { require.NoError(t, c.k.Close()) })
 	c.net = simnet.New(c.k, simnet.Options{})

@@ -19,6 +19,7 @@ import (
 	"github.com/weirlab/weir/broker/protocol"
 	"github.com/weirlab/weir/broker/storage"
 	"github.com/weirlab/weir/env"
+	"github.com/weirlab/weir/env/envtest"
 	"github.com/weirlab/weir/sim"
 	"github.com/weirlab/weir/sim/simdisk"
 	"github.com/weirlab/weir/sim/simnet"
@@ -98,6 +99,7 @@ func (w *world) count(port, key string, d time.Duration) int {
 // newWorld starts n brokers, b1 and up; change adjusts what one starts with.
 func newWorld(t *testing.T, n int, change func(id int, cfg *broker.Config)) *world {
 	t.Helper()
+	envtest.NoRaces(t, "a simulated cluster")
 	k := sim.NewKernel(sim.Options{Seed: 1})
 	w := &world{t: t, k: k, net: simnet.New(k, simnet.Options{}), sent: map[string]int{}}
 	t.Cleanup(func() { require.NoError(t, k.Close()) })

@@ -12,6 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/weirlab/weir/env/envtest"
 	"github.com/weirlab/weir/linearizability"
 	"github.com/weirlab/weir/reports/internal/browsertest"
 )
@@ -32,6 +33,8 @@ func TestMain(m *testing.M) {
 
 // fixture copies the committed result directory to a scratch one.
 func fixture(t *testing.T) string {
+	t.Helper()
+	envtest.NoRaces(t, "a report of what others left")
 	dir := t.TempDir()
 	for _, name := range inputs {
 		b, err := os.ReadFile(filepath.Join(fixtureDir, name))

@@ -15,6 +15,7 @@ import (
 	"github.com/weirlab/weir/broker/protocol"
 	"github.com/weirlab/weir/broker/storage"
 	"github.com/weirlab/weir/env"
+	"github.com/weirlab/weir/env/envtest"
 	"github.com/weirlab/weir/sim"
 	"github.com/weirlab/weir/sim/simdisk"
 	"github.com/weirlab/weir/sim/simnet"
@@ -42,6 +43,8 @@ type simQuorum struct {
 }
 
 func newSimQuorum(t *testing.T, seed uint64, snapshotBytes int64) *simQuorum {
+	t.Helper()
+	envtest.NoRaces(t, "a simulated quorum")
 	k := sim.NewKernel(sim.Options{Seed: seed})
 	q := &simQuorum{t: t, k: k, net: simnet.New(k, simnet.Options{}), rand: env.NewRand(seed, "faults", ""),
 		committed: map[int64]string{}, active: map[int32]int32{}, snapshotBytes: snapshotBytes}

@@ -8,6 +8,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/weirlab/weir/env/envtest"
 )
 
 // fill gives every field of a message a value that is not its default, and
@@ -106,6 +108,7 @@ const structBytes = 1024
 // says of the memory is enough for what the codec takes, never more than
 // decodedPerByte for each byte, and what it refuses the codec refuses too.
 func TestDecodingCostsInProportionToTheBytes(t *testing.T) {
+	envtest.NoRaces(t, "a decoder")
 	const much = 2048
 	fillers := [][]byte{make([]byte, much), make([]byte, much), make([]byte, much)}
 	for i := range much {

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/weirlab/weir/env"
+	"github.com/weirlab/weir/env/envtest"
 )
 
 // budget bounds a search: how often each kind of thing may happen.
@@ -264,6 +265,7 @@ func wander(w *world, b budget, rnd *env.Rand, steps int) (trace []string) {
 }
 
 func TestEveryHistoryOfASmallClusterKeepsCommittedRecords(t *testing.T) {
+	envtest.NoRaces(t, "a pure step function")
 	for _, c := range []struct {
 		name             string
 		replicas, minISR int
@@ -302,6 +304,7 @@ func walk(without Guard, seed uint64) []string {
 }
 
 func TestRandomHistoriesKeepCommittedRecords(t *testing.T) {
+	envtest.NoRaces(t, "a pure step function")
 	walks := uint64(10000)
 	if testing.Short() {
 		walks = 1000

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"github.com/weirlab/weir/broker"
 	"github.com/weirlab/weir/env"
+	"github.com/weirlab/weir/env/envtest"
 	"github.com/weirlab/weir/linearizability"
 	"github.com/weirlab/weir/sim"
 	"github.com/weirlab/weir/sim/simdisk"
@@ -31,6 +32,8 @@ type cluster struct {
 }
 
 func newCluster(t *testing.T, seed uint64) *cluster {
+	t.Helper()
+	envtest.NoRaces(t, "a simulated cluster")
 	c := &cluster{t: t, k: sim.NewKernel(sim.Options{Seed: seed})}
 	t.Cleanup(func() { require.NoError(t, c.k.Close()) })
 	c.net = simnet.New(c.k, simnet.Options{})

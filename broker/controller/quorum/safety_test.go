@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/weirlab/weir/env/envtest"
 )
 
 // TestSafetyUnderFaults runs many small clusters through random faults. Election
@@ -12,6 +14,7 @@ import (
 // records are held by world after every step; afterwards the cluster must come
 // back to life and all logs must be equal.
 func TestSafetyUnderFaults(t *testing.T) {
+	envtest.NoRaces(t, "a pure step function")
 	seeds := uint64(400)
 	if testing.Short() {
 		seeds = 50
@@ -126,6 +129,7 @@ func (w *world) heal() {
 // TestPlantedBugsAreFound breaks the rules one by one: the world must notice,
 // or the test above proves nothing.
 func TestPlantedBugsAreFound(t *testing.T) {
+	envtest.NoRaces(t, "a pure step function")
 	broken := map[string]func(w *world, n *node){
 		// KAFKA-10527: a voter forgets its vote.
 		"vote is not durable": func(w *world, n *node) {

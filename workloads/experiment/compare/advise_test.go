@@ -7,6 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/weirlab/weir/env/envtest"
 	"github.com/weirlab/weir/workloads/experiment"
 )
 
@@ -29,6 +30,7 @@ func madeUp(fsync bool, mb int64, p99 time.Duration) *Figures {
 // it is computed.
 func madeUpResult(t *testing.T) *Result {
 	t.Helper()
+	envtest.NoRaces(t, "figures that are given")
 	p := DefaultPlan()
 	p.Hours = 4
 	r := &Result{Schema: Schema, Plan: p}

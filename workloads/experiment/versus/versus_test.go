@@ -10,6 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/weirlab/weir/env/envtest"
 	"github.com/weirlab/weir/reports/render"
 	"github.com/weirlab/weir/sim"
 	"github.com/weirlab/weir/sim/machine"
@@ -44,6 +45,7 @@ func profile(t *testing.T) machine.Profile {
 }
 
 func TestSimulatedWorkloadsMakeADocument(t *testing.T) {
+	envtest.NoRaces(t, "a simulated cluster")
 	plan := calibrate.DefaultPlan()
 	plan.WarmUp, plan.Window = 100*time.Millisecond, 200*time.Millisecond
 	r, err := Run(context.Background(), Options{Profile: profile(t), Plan: plan, Seeds: 2, SkipReal: true, Only: []string{"acks-all-fsync-on-1p", "acks-1-fsync-on-12p"}})
