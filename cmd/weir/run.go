@@ -42,6 +42,8 @@ type runFlags struct {
 	verify bool
 	tape   bool
 	kafka  kafkaFlags
+
+	openMessaging openMessagingFlags
 }
 
 func runCommand(s streams) *cobra.Command {
@@ -54,12 +56,16 @@ func runCommand(s streams) *cobra.Command {
 			"reported. Everything goes into a result directory of its own; weir-out/latest\n" +
 			"leads to the newest.",
 		Example: "  weir run\n  weir run --seed 0x2a\n  weir run scenarios/quickstart.yaml --target local\n" +
-			"  weir run --target apache-kafka\n  weir run --target kafka://localhost:9092,localhost:9093",
+			"  weir run --target apache-kafka\n  weir run --target kafka://localhost:9092,localhost:9093\n" +
+			"  weir run saturated --openmessaging 1-topic-16-partitions-1kb.yaml --driver kafka.yaml",
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			file := ""
 			if len(args) == 1 {
 				file = args[0]
+			}
+			if f.openMessaging.given() {
+				return runOpenMessaging(cmd, s, file, f)
 			}
 			return runScenario(cmd, s, file, f)
 		},
@@ -68,6 +74,7 @@ func runCommand(s streams) *cobra.Command {
 	flags.StringVar(&f.seed, "seed", "", "seed, decimal or 0x…; by default the scenario's own")
 	flags.StringVar(&f.target, "target", targetSim, "what to run against: "+targetNames)
 	f.kafka.add(flags)
+	f.openMessaging.add(flags)
 	flags.StringVar(&f.out, "out", "weir-out", "directory for result directories")
 	flags.StringSliceVar(&f.plant, "plant", nil, "plant a bug in the broker, such as B1 (needs a build made by \"make faultbuild\")")
 	flags.BoolVar(&f.json, "json", false, "print run.json instead of the summary")

@@ -18,7 +18,9 @@ func jvm(m machine.Mechanisms) machine.Costs {
 		Operations: map[string]machine.Cost{"request.produce": {CallNanos: 1000}, "fetch.partition": {UnitPicos: 1_000_000}}}
 }
 
-func constant(d time.Duration) []sim.Quantile { return []sim.Quantile{{Value: d}, {PPM: 1_000_000, Value: d}} }
+func constant(d time.Duration) []sim.Quantile {
+	return []sim.Quantile{{Value: d}, {PPM: 1_000_000, Value: d}}
+}
 
 var handOver = &machine.HandOver{Wait: constant(50 * time.Microsecond), Times: map[string]int64{"request.produce": 2},
 	Source: machine.Source{What: "CPU costs, besides: hand-over", Basis: "assumption", Source: "a test"}}

@@ -107,3 +107,12 @@ func (s *Scenario) checkFaults() (string, error) {
 	}
 	return "", nil
 }
+
+// Validate says what is wrong with a scenario that was made from another file,
+// which it names.
+func (s *Scenario) Validate(file string) error {
+	if path, err := s.check(); err != nil {
+		return &Error{File: file, Path: path, Text: err.Error()}
+	}
+	return nil
+}

@@ -150,25 +150,37 @@ func ReadFile(name string) (*Scenario, error) {
 
 // Parse reads a scenario; file names it in errors.
 func Parse(file string, text []byte) (*Scenario, error) {
+	s := defaults()
+	lines, err := decodeStrictly(file, text, &s, "start from scenarios/quickstart.yaml")
+	if err != nil {
+		return nil, err
+	}
+	if path, err := s.check(); err != nil {
+		return nil, &Error{File: file, Line: lines[nearest(lines, path)], Path: path, Text: err.Error()}
+	}
+	return &s, nil
+}
+
+// DecodeStrictly fills the struct that v points to from YAML and accepts no key
+// that has no place in it; file names it in errors, which name place and remedy.
+func DecodeStrictly(file string, text []byte, v any) error {
+	_, err := decodeStrictly(file, text, v, "nothing can be read from it")
+	return err
+}
+
+func decodeStrictly(file string, text []byte, v any, remedy string) (lines map[string]int, err error) {
 	var root yaml.Node
 	if len(bytes.TrimSpace(text)) == 0 {
-		return nil, &Error{File: file, Text: "the file is empty; start from scenarios/quickstart.yaml"}
+		return nil, &Error{File: file, Text: "the file is empty; " + remedy}
 	}
 	if err := yaml.Load(text, &root); err != nil {
 		return nil, syntaxError(file, err)
 	}
 	if len(root.Content) == 0 {
-		return nil, &Error{File: file, Text: "there is nothing but comments; start from scenarios/quickstart.yaml"}
+		return nil, &Error{File: file, Text: "there is nothing but comments; " + remedy}
 	}
-	s := defaults()
 	d := &decoder{file: file, lines: map[string]int{}}
-	if err := d.decode(root.Content[0], reflect.ValueOf(&s).Elem(), ""); err != nil {
-		return nil, err
-	}
-	if path, err := s.check(); err != nil {
-		return nil, &Error{File: file, Line: d.lines[nearest(d.lines, path)], Path: path, Text: err.Error()}
-	}
-	return &s, nil
+	return d.lines, d.decode(root.Content[0], reflect.ValueOf(v).Elem(), "")
 }
 
 // yamlPosition is how the yaml package says where it stumbled.
