@@ -126,9 +126,17 @@ func absDuration(d time.Duration) time.Duration {
 // Topology is what a plan's names are checked against and drawn from.
 type Topology struct {
 	Brokers    []string // host names, "broker-1" …
-	Partitions []string // "orders-0" …
-	RackOf     []string // of each broker, "rack-1" …; none if there are no racks
-	MinISR     int      // effective min.insync.replicas of the topics under load
+	Partitions []string // under load, "orders-0" …
+	// Coordinators are the partitions of internal topics that programs make use of,
+	// "__consumer_offsets-0" …; whoever leads one is a coordinator.
+	Coordinators []string
+	RackOf       []string // of each broker, "rack-1" …; none if there are no racks
+	MinISR       int      // effective min.insync.replicas of the topics under load
+}
+
+// has reports whether there is a partition of that name.
+func (t Topology) has(partition string) bool {
+	return slices.Contains(t.Partitions, partition) || slices.Contains(t.Coordinators, partition)
 }
 
 // Racks lists the racks that brokers are in.

@@ -23,6 +23,10 @@ type Draw struct {
 	// Triggered is how many of a hundred faults wait for an event; see Trigger.
 	Triggered drawn.Number `yaml:"triggered,omitempty"`
 
+	// Coordinators is how many of a hundred drawings are about the partitions that
+	// coordinators lead rather than those under load; see [Topology].
+	Coordinators drawn.Number `yaml:"coordinators,omitempty"`
+
 	// Counts is how often each drawing happens, by its key.
 	Counts Counts `yaml:",inline"`
 }
@@ -90,6 +94,9 @@ func (d Draw) Validate(t Topology) error {
 	if d.Triggered.Max > 100 {
 		return fmt.Errorf("triggered: %d is not a percentage; use 0 to 100", d.Triggered.Max)
 	}
+	if d.Coordinators.Max > 100 {
+		return fmt.Errorf("coordinators: %d is not a percentage; use 0 to 100", d.Coordinators.Max)
+	}
 	for _, w := range drawings() {
 		if d.Counts[w.name].Max == 0 {
 			continue
@@ -127,6 +134,9 @@ func Generate(seed uint64, d Draw, t Topology) Plan {
 	var plan Plan
 	beyond := d.BeyondAtlas.Draw(env.NewRand(seed, "fault", "beyond-atlas")).Set()
 	waiting := d.Triggered.Draw(env.NewRand(seed, "fault", "triggered")).Value()
+	internal := d.Coordinators.Draw(env.NewRand(seed, "fault", "coordinators")).Value()
+	coordinators := t
+	coordinators.Partitions = t.Coordinators
 	for _, w := range drawings() {
 		if !beyond && (w.beyond || w.lossy && t.MinISR < 2) || !w.fits(t) {
 			continue
@@ -136,11 +146,15 @@ func Generate(seed uint64, d Draw, t Topology) Plan {
 			which := fmt.Sprintf("%s-%d", w.name, i)
 			r, on := env.NewRand(seed, "fault", which), env.NewRand(seed, "trigger", which)
 			triggered := on.Chance(waiting, 100)
+			at := t
+			if len(t.Coordinators) > 0 && internal > 0 && env.NewRand(seed, "coordinator", which).Chance(internal, 100) {
+				at = coordinators
+			}
 			// What finds no place that the atlas allows is left out.
 			for range 64 {
-				more := w.draw(r, d, t)
+				more := w.draw(r, d, at)
 				if triggered {
-					more.await(on, d, t)
+					more.await(on, d, at)
 				}
 				if beyond || compatible(plan, more) {
 					plan = append(plan, more...)

@@ -103,7 +103,7 @@ func (t Target) Validate(topology Topology) error {
 			}
 		}
 	case Leader, Follower:
-		if !slices.Contains(topology.Partitions, name) {
+		if !topology.has(name) {
 			return fmt.Errorf("%q: there is no partition %q; the partitions are %s", string(t), name, summary(topology.Partitions))
 		}
 	}

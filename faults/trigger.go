@@ -119,7 +119,7 @@ func (t Trigger) validate(topology Topology) error {
 		if !slices.Contains(topology.Brokers, t.Of) {
 			return fmt.Errorf("after: there is no broker %q; the brokers are %s", t.Of, summary(topology.Brokers))
 		}
-	case !slices.Contains(topology.Partitions, t.Of):
+	case !topology.has(t.Of):
 		return fmt.Errorf("after: there is no partition %q; the partitions are %s", t.Of, summary(topology.Partitions))
 	}
 	return nil

@@ -1,6 +1,7 @@
 package faults_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -79,4 +80,35 @@ func TestSomeFaultsAreTriggered(t *testing.T) {
 
 	d.Triggered = drawn.Number{Min: 0, Max: 101}
 	require.ErrorContains(t, d.Validate(cluster), "triggered: 101 is not a percentage")
+}
+
+// Of a plan drawn with coordinators about so many drawings that are about a
+// partition are about theirs; without, none is.
+func TestSomeFaultsAreAboutCoordinators(t *testing.T) {
+	with, d := cluster, everything()
+	with.Coordinators = []string{"__consumer_offsets-0", "__transaction_state-1"}
+	about := func(d faults.Draw) (theirs, all int) {
+		for seed := range uint64(300) {
+			for _, f := range faults.Generate(seed, d, with) {
+				require.NoError(t, f.Validate(with), "seed %d: %s", seed, f)
+				role, name := f.Node.Parse()
+				if role != faults.Leader && role != faults.Follower {
+					continue
+				}
+				if all++; strings.HasPrefix(name, "__") {
+					theirs++
+				}
+			}
+		}
+		return theirs, all
+	}
+	theirs, _ := about(d)
+	require.Zero(t, theirs)
+	d.Coordinators = drawn.Exactly(40)
+	require.NoError(t, d.Validate(with))
+	theirs, all := about(d)
+	require.InDelta(t, 0.4, float64(theirs)/float64(all), 0.1)
+
+	d.Coordinators = drawn.Number{Min: 0, Max: 101}
+	require.ErrorContains(t, d.Validate(with), "coordinators: 101 is not a percentage")
 }

@@ -132,6 +132,11 @@ type Assignment struct {
 	// so: its coordinator had it as a member after that.
 	Membership int           `json:"membership,omitempty"`
 	Asked      time.Duration `json:"asked,omitempty"`
+
+	// Stale says that nothing was given: the client sent a heartbeat, at Asked, as the
+	// member that it had been before it was given its part anew, and that was answered
+	// as if the member went on.
+	Stale bool `json:"stale,omitempty"`
 }
 
 // Flaw is a record that was read with something else around its value than was

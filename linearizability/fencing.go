@@ -4,10 +4,12 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 )
 
 // fencing is K9: once a member has been given its part in a generation of a
-// group, nobody commits offsets as a member of an older one. Where the group's
+// group, nobody commits offsets as a member of an older one, nor goes on as who the
+// member was before. Where the group's
 // coordinator was permitted to lose what it had committed, it counts anew, and
 // generations say nothing. Under the consumer protocol a member may be behind and
 // own a partition still: there it commits nothing for what another member has been
@@ -16,7 +18,38 @@ func (c *court) fencing(context.Context) {
 	byGroup := map[string][]*Assignment{} // in order of time
 	for i := range c.h.Assignments {
 		a := &c.h.Assignments[i]
-		byGroup[a.Group] = append(byGroup[a.Group], a)
+		if !a.Stale {
+			byGroup[a.Group] = append(byGroup[a.Group], a)
+		}
+	}
+	counted := func(group string, until time.Duration) *ruling { // whether generations are counted anew by then, and why
+		if p := coordinatorOf(c.parts, c.h.topic(OffsetsTopic), group); p != nil {
+			if losses := p.losses(-1); len(losses) > 0 && losses[0].at <= until {
+				return losses[0]
+			}
+		}
+		return nil
+	}
+	for i := range c.h.Assignments {
+		s := &c.h.Assignments[i]
+		if !s.Stale {
+			continue
+		}
+		c.cur.Inputs++
+		newer := slices.IndexFunc(byGroup[s.Group], func(a *Assignment) bool {
+			return a.Process == s.Process && a.Time <= s.Asked && (a.Generation > s.Generation || a.Member != s.Member && a.Generation == s.Generation)
+		})
+		if newer < 0 {
+			continue
+		}
+		a := byGroup[s.Group][newer]
+		if r := counted(s.Group, s.Time); r != nil {
+			c.excused(&partition{tp: TopicPartition{Topic: s.Topic}}, 0, "groups live in "+OffsetsTopic+": "+r.reason)
+			continue
+		}
+		c.found(&partition{tp: TopicPartition{Topic: s.Topic}}, int64(hashGroup(s.Group)), None, s.Time, fmt.Sprintf(
+			"a heartbeat of member %s of group %s in generation %d, which it sent at %s, was answered as if it went on, but it was %s in generation %d since %s",
+			s.Member, s.Group, s.Generation, clock(s.Asked), a.Member, a.Generation, clock(a.Time)))
 	}
 	for i := range c.h.Offsets {
 		o := &c.h.Offsets[i]
@@ -34,11 +67,9 @@ func (c *court) fencing(context.Context) {
 		if newer == nil {
 			continue
 		}
-		if p := coordinatorOf(c.parts, c.h.topic(OffsetsTopic), o.Group); p != nil {
-			if losses := p.losses(-1); len(losses) > 0 && losses[0].at <= o.Return {
-				c.excused(&partition{tp: o.TP}, max(0, o.Offset), "generations of groups live in "+p.tp.String()+": "+losses[0].reason)
-				continue
-			}
+		if r := counted(o.Group, o.Return); r != nil {
+			c.excused(&partition{tp: o.TP}, max(0, o.Offset), "generations of groups live in "+OffsetsTopic+": "+r.reason)
+			continue
 		}
 		c.found(&partition{tp: o.TP}, int64(hashGroup(o.Group)), o.Offset, o.Return, fmt.Sprintf(
 			"client %d committed offset %d for %s at %s as a member of generation %d of group %s, but %s had its part in generation %d at %s already",

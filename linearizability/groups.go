@@ -42,6 +42,9 @@ func (c *court) ownership(context.Context) {
 	c.overlaps(lost, excuse)
 	for i := range c.h.Assignments {
 		a := &c.h.Assignments[i]
+		if a.Stale {
+			continue // see fencing
+		}
 		member := a.Group + "\x00" + a.Member
 		if last := newest[member]; last != nil && a.Generation < last.Generation {
 			if r := lost(a.Group, a.Time, back[member]); r != nil {
@@ -101,7 +104,7 @@ func (c *court) overlaps(lost func(group string, until time.Duration, before int
 	heard := map[client]*Assignment{} // the newest
 	for i := range c.h.Assignments {
 		a := &c.h.Assignments[i]
-		if a.Membership == 0 {
+		if a.Membership == 0 || a.Stale {
 			continue
 		}
 		who := client{a.Group, a.Process}

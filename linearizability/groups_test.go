@@ -83,3 +83,41 @@ func TestTenuresOfTheConsumerProtocol(t *testing.T) {
 		require.Equal(t, c.bad, slices.Contains(codes(v), "K9"), "%s: %+v", c.name, v.Findings)
 	}
 }
+
+// Who a member was in an earlier generation does not go on, unless the coordinator has
+// lost what came later.
+func TestEarlierSelvesAreRefused(t *testing.T) {
+	self := func(member string, generation int32, at int) Assignment {
+		return Assignment{Group: "g", Generation: generation, Member: member, Process: 7, Topic: "orders", Partitions: []int32{0}, Time: time.Duration(at) * second}
+	}
+	stale := func(member string, generation int32, asked int) Assignment {
+		return Assignment{Group: "g", Generation: generation, Member: member, Process: 7, Topic: "orders",
+			Asked: time.Duration(asked) * second, Time: time.Duration(asked+1) * second, Stale: true}
+	}
+	for _, c := range []struct {
+		name string
+		all  []Assignment
+		loss int
+		bad  bool
+	}{
+		{"no newer generation", []Assignment{self("a", 1, 30), stale("a", 1, 33)}, 0, false},
+		{"a newer one, later", []Assignment{self("a", 1, 30), stale("a", 1, 31), self("a", 2, 32)}, 0, false},
+		{"a newer one", []Assignment{self("a", 1, 30), self("a", 2, 32), stale("a", 1, 33)}, 0, true},
+		{"a newer one, lost", []Assignment{self("a", 1, 30), self("a", 2, 32), stale("a", 1, 34)}, 33, false},
+		{"a static member that was replaced", []Assignment{self("instance", 1, 30), self("instance", 1, 32), stale("a", 1, 33)}, 0, true},
+	} {
+		s := clean(t).final(1, cleanLog()...)
+		s.l.AddTopic(Topic{Name: OffsetsTopic, Partitions: 1, ReplicationFactor: 1, MinISR: 1, Internal: true})
+		s.l.AddPartitionState(PartitionState{Topic: OffsetsTopic, Leader: 1, LeaderEpoch: 1, PartitionEpoch: 1, ISR: []int32{1}})
+		if c.loss > 0 {
+			s.l.AddPartitionState(PartitionState{Topic: OffsetsTopic, Leader: 1, LeaderEpoch: 2, PartitionEpoch: 2, ISR: []int32{1}, Time: time.Duration(c.loss) * second})
+			s.fault(PowerLoss, c.loss-1, true, 1)
+		}
+		for _, a := range c.all {
+			s.l.AddAssignment(a)
+		}
+		v := s.judge()
+		require.Equal(t, c.bad, slices.Contains(codes(v), "K9"), "%s: %+v", c.name, v.Findings)
+		require.Equal(t, c.loss > 0, checkNamed(t, v, checkFencing).Excused > 0, c.name)
+	}
+}

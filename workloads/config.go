@@ -64,7 +64,7 @@ func workload(s *scenario.Scenario, bootstrap []string) (program.Config, error) 
 			cfg.Programs = append(cfg.Programs, &program.Members{
 				Consume: program.Consume{Topic: topic.Name, Consumers: c.Clients(), Group: c.Group, Consumer: consumerConfig(c.Properties)},
 				Stay:    program.Bounds{Min: c.Stay.Min, Max: c.Stay.Max}, Away: program.Bounds{Min: c.Away.Min, Max: c.Away.Max},
-				Static: c.Static.Set(), Mixed: c.Mixed.Set(),
+				Static: c.Static.Set(), Mixed: c.Mixed.Set(), EchoOneIn: c.EchoOneIn.Value(),
 			})
 		case *scenario.Administrators:
 			cfg.Programs = append(cfg.Programs, &program.Administer{Topic: topic.Name, Administrators: c.Clients(), Every: c.Every.Value()})

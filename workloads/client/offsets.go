@@ -47,6 +47,13 @@ func (c *Client) CommitOffsets(group string, offsets []OffsetCommit, timeout tim
 	return c.commit(group, nobody, offsets, timeout)
 }
 
+// CommitAs is CommitOffsets as a member of a group, who need not be one any more.
+func (c *Client) CommitAs(who GroupMetadata, offsets []OffsetCommit, timeout time.Duration) CommitResult {
+	result := c.commit(who.Group, member{who.MemberID, who.InstanceID, who.Generation}, offsets, timeout)
+	result.Generation = max(0, who.Generation)
+	return result
+}
+
 func (c *Client) commit(group string, who member, offsets []OffsetCommit, timeout time.Duration) CommitResult {
 	node, err := c.findCoordinator(groupKey(group), timeout)
 	if err != nil {

@@ -108,6 +108,9 @@ type consuming struct {
 	// there are only those of polls.
 	committing env.Mutex
 
+	// echoes are what the client was before, nil if that stays silent.
+	echoes *echoes
+
 	// Of pollBatches.
 	runs     []linearizability.Run
 	intended []time.Duration
@@ -170,11 +173,14 @@ func (r *consuming) attend(cfg *client.ConsumerConfig) {
 	}
 }
 
+// assignments are recorders that take down what groups give their members.
+type assignments interface {
+	AddAssignment(linearizability.Assignment)
+}
+
 // assigned takes down what the group has given this member.
 func (r *consuming) assigned(parts []client.TopicPartition) {
-	log, ok := r.w.rec.(interface {
-		AddAssignment(linearizability.Assignment)
-	})
+	log, ok := r.w.rec.(assignments)
 	if !ok {
 		return
 	}
@@ -210,6 +216,7 @@ func (r *consuming) read() {
 		if r.p.Group != "" && now-committed >= commitEvery {
 			committed = now
 			r.commit()
+			r.echo()
 		}
 		if r.until > 0 && now >= r.until && !w.over(r.e) {
 			return
@@ -277,8 +284,7 @@ func (r *consuming) learnEnds(parts []client.TopicPartition, ends map[client.Top
 	return true
 }
 
-// commit commits what polls have returned and takes that down: of each
-// partition by itself, as the register that it is.
+// commit commits what polls have returned.
 func (r *consuming) commit() {
 	if r.committing != nil {
 		r.committing.Lock()
@@ -288,6 +294,13 @@ func (r *consuming) commit() {
 	if len(positions) == 0 {
 		return
 	}
+	r.echoes.note(r.k.GroupMetadata(), positions)
+	r.commitBy(positions, func(timeout time.Duration) client.CommitResult { return r.k.Commit(positions, timeout) })
+}
+
+// commitBy commits positions in one way or another and takes that down: of each
+// partition by itself, as the register that it is.
+func (r *consuming) commitBy(positions []client.OffsetCommit, how func(timeout time.Duration) client.CommitResult) {
 	w := r.w
 	numbers := make([]int64, len(positions))
 	for i, o := range positions {
@@ -297,7 +310,7 @@ func (r *consuming) commit() {
 			Broker: linearizability.None, LeaderEpoch: linearizability.None,
 		})
 	}
-	res := r.k.Commit(positions, w.requestTimeout())
+	res := how(w.requestTimeout())
 	for _, n := range numbers {
 		w.rec.Complete(n, linearizability.Op{
 			Time: r.e.Now(), Type: ended(res.Outcome), Session: int64(res.Generation), Broker: res.Broker,

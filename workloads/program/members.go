@@ -24,6 +24,9 @@ type Members struct {
 	// Mixed has every other member only be static. What the others do then begins
 	// generations that static ones take no part in.
 	Mixed bool
+	// EchoOneIn has one commit in so many be followed by a heartbeat or a commit of
+	// who the member was in an earlier generation, which must be refused. 0: none.
+	EchoOneIn int64
 }
 
 // Bounds are the least and the most of a length of time that a program draws.
@@ -51,6 +54,9 @@ func (p *Members) join(w *Workload, first int) error {
 	if err := p.Away.check("are away"); err != nil {
 		return err
 	}
+	if p.EchoOneIn < 0 {
+		return fmt.Errorf("an echo in %d commits: it must not be negative", p.EchoOneIn)
+	}
 	return p.Consume.join(w, first)
 }
 
@@ -68,8 +74,9 @@ func (p *Members) run(e env.Env, name string, i int) error {
 	if wait := w.cfg.Start - w.now(e); wait > 0 {
 		e.Sleep(wait)
 	}
+	past := &echoes{oneIn: p.EchoOneIn, rand: e.Rand("echoes", name)}
 	for life := int64(0); ; life++ {
-		over, err := p.live(e, name, i, life, rand)
+		over, err := p.live(e, name, i, life, rand, past)
 		if over || err != nil {
 			return err
 		}
@@ -85,7 +92,7 @@ func (p *Members) idle(e env.Env, d time.Duration) {
 }
 
 // live is a member from joining to going. It reports whether the run is over.
-func (p *Members) live(e env.Env, name string, i int, life int64, rand *env.Rand) (over bool, err error) {
+func (p *Members) live(e env.Env, name string, i int, life int64, rand *env.Rand, past *echoes) (over bool, err error) {
 	w := p.w
 	c, err := w.connect(e, name)
 	if err != nil {
@@ -93,7 +100,7 @@ func (p *Members) live(e env.Env, name string, i int, life int64, rand *env.Rand
 	}
 	defer c.Close()
 	stay, way := p.Stay.draw(rand), rand.Intn(ways)
-	run := &consuming{p: &p.Consume, w: w, e: e, c: c, index: i, life: life, until: e.Now() + stay}
+	run := &consuming{p: &p.Consume, w: w, e: e, c: c, index: i, life: life, until: e.Now() + stay, echoes: past}
 	cfg := p.Consumer
 	cfg.Group = p.Group
 	run.attend(&cfg)

@@ -95,7 +95,7 @@ func (p *Pipeline) run(e env.Env, name string, i int) error {
 	if err := run.k.Subscribe([]string{p.Topic}); err != nil {
 		return err
 	}
-	run.t = newTransactor(w, e, c, &p.Transacting, "pipeline-"+p.Group, p.number+int64(i), p.process+int64(i), i)
+	run.t = newTransactor(w, e, c, &p.Transacting, run.rand, "pipeline-"+p.Group, p.number+int64(i), p.process+int64(i), i)
 	run.pump()
 	if run.t.p != nil {
 		run.t.p.Close(w.cfg.Drain)
@@ -167,10 +167,11 @@ func (r *piping) transform(batch *client.Batch, group client.GroupMetadata) bool
 		offsets = append(offsets, client.OffsetCommit{TopicPartition: from.TopicPartition, Offset: from.Next, LeaderEpoch: epoch})
 	}
 	committed := false
+	r.t.stopHere()
 	if err := r.t.sendOffsets(offsets, group, func(partition int32) int64 { return r.p.Consume.process(r.index, partition) }); err != nil {
 		r.t.abort()
 	} else {
-		committed = r.t.end(&r.p.Transacting, r.rand)
+		committed = r.t.end()
 	}
 	outcome := client.OutcomeFail
 	if committed {

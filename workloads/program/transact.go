@@ -18,7 +18,8 @@ type Transacting struct {
 	// others, so that they fence each other. 0: one for each client.
 	IDs int
 	// Every bounds the pause between two transactions of a client, and Pause how
-	// long one in PauseOneIn stops before its end, as a process does that is paused.
+	// long one in PauseOneIn stops somewhere before its end, as a process does that
+	// is paused.
 	Every, Pause Bounds
 	PauseOneIn   int64
 	// AbortOneIn is how many transactions there are to one that is aborted on
@@ -65,6 +66,8 @@ type transactor struct {
 	w       *Workload
 	e       env.Env
 	c       *client.Client
+	how     *Transacting
+	rand    *env.Rand
 	cfg     client.ProducerConfig
 	process int64
 	number  int64 // of its values
@@ -75,15 +78,16 @@ type transactor struct {
 
 	// Of the transaction under way.
 	op      int64
+	pauses  time.Duration // for how long it is yet to stop
 	tx      linearizability.Transaction
 	commits []int64 // operations that commit offsets
 	group   client.GroupMetadata
 }
 
-func newTransactor(w *Workload, e env.Env, c *client.Client, t *Transacting, kind string, number, process int64, i int) *transactor {
+func newTransactor(w *Workload, e env.Env, c *client.Client, t *Transacting, rand *env.Rand, kind string, number, process int64, i int) *transactor {
 	cfg := t.Producer
 	cfg.TransactionalID = transactionalID(kind, i%t.IDs)
-	return &transactor{w: w, e: e, c: c, cfg: cfg, process: process, number: number, timeout: min(2*w.requestTimeout(), 20*time.Second)}
+	return &transactor{w: w, e: e, c: c, how: t, rand: rand, cfg: cfg, process: process, number: number, timeout: min(2*w.requestTimeout(), 20*time.Second)}
 }
 
 // ready sees to it that there is a producer that can begin a transaction. It
@@ -125,6 +129,9 @@ func (t *transactor) begin() error {
 	t.tx = linearizability.Transaction{ID: t.cfg.TransactionalID, Timeout: t.cfg.TransactionTimeout}
 	t.tx.ProducerID, t.tx.ProducerEpoch = t.p.ProducerID()
 	t.commits = t.commits[:0]
+	if t.pauses = 0; t.chance(t.how.PauseOneIn) {
+		t.pauses = t.how.Pause.draw(t.rand)
+	}
 	invoked := t.tx
 	t.op = t.w.rec.Invoke(linearizability.Op{Time: t.e.Now(), Process: t.process, F: linearizability.Transact, Transaction: &invoked})
 	return nil
@@ -233,14 +240,29 @@ func (t *transactor) over(how linearizability.Type, err error) {
 	t.w.rec.Complete(t.op, linearizability.Op{Time: now, Type: how, Error: reason(err), Transaction: &tx})
 }
 
+func (t *transactor) chance(oneIn int64) bool { return oneIn > 0 && t.rand.Chance(1, oneIn) }
+
+// stop stops for as long as the transaction is yet to, if it is to.
+func (t *transactor) stop() {
+	if t.pauses > 0 && !t.w.over(t.e) {
+		t.e.Sleep(t.pauses)
+	}
+	t.pauses = 0
+}
+
+// stopHere stops in the midst of the transaction, if it is to stop and chance has it
+// that it is here.
+func (t *transactor) stopHere() {
+	if t.pauses > 0 && t.rand.Chance(1, 3) {
+		t.stop()
+	}
+}
+
 // end commits, or does what chance has in store for the transaction. It reports
 // whether the transaction is committed.
-func (t *transactor) end(how *Transacting, rand *env.Rand) bool {
-	chance := func(oneIn int64) bool { return oneIn > 0 && rand.Chance(1, oneIn) }
-	pause, abort, die := chance(how.PauseOneIn), chance(how.AbortOneIn), chance(how.DieOneIn)
-	if pause && !t.w.over(t.e) {
-		t.e.Sleep(how.Pause.draw(rand))
-	}
+func (t *transactor) end() bool {
+	abort, die := t.chance(t.how.AbortOneIn), t.chance(t.how.DieOneIn)
+	t.stop()
 	switch {
 	case die && !t.w.over(t.e):
 		t.die()

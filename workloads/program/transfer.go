@@ -95,7 +95,7 @@ func (p *Transfer) run(e env.Env, name string, i int) error {
 	}
 	defer c.Close()
 	rand := e.Rand("transfers", name)
-	t := newTransactor(w, e, c, &p.Transacting, "transfer-"+p.Topic, p.number+int64(i), p.process+int64(i), i)
+	t := newTransactor(w, e, c, &p.Transacting, rand, "transfer-"+p.Topic, p.number+int64(i), p.process+int64(i), i)
 	if wait := w.cfg.Start - w.now(e); wait > 0 {
 		e.Sleep(wait)
 	}
@@ -103,7 +103,7 @@ func (p *Transfer) run(e env.Env, name string, i int) error {
 		started := e.Now()
 		if t.begin() == nil {
 			p.move(t, rand)
-			committed := t.end(&p.Transacting, rand)
+			committed := t.end()
 			outcome := client.OutcomeFail
 			if committed {
 				outcome = client.OutcomeOK
@@ -122,7 +122,10 @@ func (p *Transfer) run(e env.Env, name string, i int) error {
 // into another, some times over, with time between.
 func (p *Transfer) move(t *transactor, rand *env.Rand) {
 	n := int(p.topic.Partitions)
-	for range 1 + rand.Intn(p.Moves) {
+	for i := range 1 + rand.Intn(p.Moves) {
+		if i > 0 {
+			t.stopHere()
+		}
 		amount := 1 + rand.Int64n(100)
 		from := rand.Intn(n)
 		to := from
@@ -133,6 +136,7 @@ func (p *Transfer) move(t *transactor, rand *env.Rand) {
 		if rand.Chance(1, 4) {
 			t.e.Sleep(rand.Between(0, 50*time.Millisecond))
 		}
+		t.stopHere()
 		t.send(p.Topic, int32(to), amount, linearizability.None, p.RecordBytes)
 	}
 }

@@ -18,8 +18,11 @@ type Members struct {
 	Away Range `yaml:"away,omitempty"`
 	// Static makes them static members (group.instance.id), with Mixed every other
 	// one.
-	Static     drawn.Flag `yaml:"static,omitempty"`
-	Mixed      drawn.Flag `yaml:"mixed,omitempty"`
+	Static drawn.Flag `yaml:"static,omitempty"`
+	Mixed  drawn.Flag `yaml:"mixed,omitempty"`
+	// EchoOneIn has one commit in so many be followed by a request of who the member
+	// was before; 0 for none.
+	EchoOneIn  Number     `yaml:"echo-one-in,omitempty"`
 	Properties Properties `yaml:"properties,omitempty"`
 }
 
@@ -38,6 +41,7 @@ func (m *Members) draw(seed uint64, path string) Program {
 	r.Count = m.Count.Draw(stream(seed, path+".count"))
 	r.Static = m.Static.Draw(stream(seed, path+".static"))
 	r.Mixed = m.Mixed.Draw(stream(seed, path+".mixed"))
+	r.EchoOneIn = m.EchoOneIn.Draw(stream(seed, path+".echo-one-in"))
 	r.Properties = m.Properties.draw(seed, path+".properties").inOrder(m.Properties, consumerOrder, func(name string) int64 { return consumerDefaults[name] })
 	return Program{Members: &r}
 }

@@ -254,7 +254,37 @@ func (s *Scenario) Topology() faults.Topology {
 			t.Partitions = append(t.Partitions, fmt.Sprintf("%s-%d", topic.Name, p))
 		}
 	}
+	if s.UsesGroups() {
+		t.Coordinators = s.internal(t.Coordinators, "__consumer_offsets", "offsets.topic.num.partitions")
+	}
+	if s.UsesTransactions() {
+		t.Coordinators = s.internal(t.Coordinators, "__transaction_state", "transaction.state.log.num.partitions")
+	}
 	return t
+}
+
+// internal appends the partitions of an internal topic, whose number a setting of
+// brokers is.
+func (s *Scenario) internal(to []string, topic, setting string) []string {
+	for p := range s.Cluster.Properties.Int(setting, brokerDefault(setting)) {
+		to = append(to, fmt.Sprintf("%s-%d", topic, p))
+	}
+	return to
+}
+
+// UsesGroups reports whether clients commit offsets.
+func (s *Scenario) UsesGroups() bool {
+	for _, c := range s.Load.Clients() {
+		if g, ok := c.(grouped); ok && g.group() != "" {
+			return true
+		}
+	}
+	return Count[*Committers](s.Load) > 0
+}
+
+// UsesTransactions reports whether clients do transactions.
+func (s *Scenario) UsesTransactions() bool {
+	return Count[*Transfers](s.Load)+Count[*Pipelines](s.Load) > 0
 }
 
 // Explicit reports whether nothing is left to draw.

@@ -15,7 +15,7 @@ type Transacting struct {
 	// Every is how long a client waits between two transactions.
 	Every Range `yaml:"every,omitempty"`
 	// One transaction in so many is aborted on purpose; is left by a producer that
-	// ends without a word; or pauses for Pause before it ends.
+	// ends without a word; or pauses for Pause somewhere before its end.
 	AbortOneIn Number `yaml:"abort-one-in,omitempty"`
 	DieOneIn   Number `yaml:"die-one-in,omitempty"`
 	PauseOneIn Number `yaml:"pause-one-in,omitempty"`

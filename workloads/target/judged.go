@@ -2,7 +2,6 @@ package target
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -63,14 +62,14 @@ func JudgedTopics(s *scenario.Scenario) []linearizability.Topic {
 	if err != nil {
 		return topics // no broker starts with it
 	}
-	if scenario.Count[*scenario.Transfers](s.Load)+scenario.Count[*scenario.Pipelines](s.Load) > 0 {
+	if s.UsesTransactions() {
 		topics = append(topics, linearizability.Topic{
 			Name: linearizability.TransactionTopic, Partitions: c.TransactionsPartitions, Internal: true, ELR: true, Compacted: true,
 			ReplicationFactor: int32(c.TransactionsReplicationFactor), MinISR: min(c.TransactionsMinISR, int32(c.TransactionsReplicationFactor)),
 			FlushMessages: s.Cluster.Properties.Int("log.flush.interval.messages", 0),
 		})
 	}
-	if usesGroups(s) {
+	if s.UsesGroups() {
 		topics = append(topics, linearizability.Topic{
 			Name: linearizability.OffsetsTopic, Partitions: c.OffsetsPartitions, Internal: true, ELR: true, Compacted: true,
 			ReplicationFactor: int32(c.OffsetsReplicationFactor), MinISR: c.MinInsyncReplicas,
@@ -78,10 +77,4 @@ func JudgedTopics(s *scenario.Scenario) []linearizability.Topic {
 		})
 	}
 	return topics
-}
-
-// usesGroups says whether clients of the load commit offsets.
-func usesGroups(s *scenario.Scenario) bool {
-	grouped := func(c *scenario.Consumers) bool { return c.Group != "" }
-	return scenario.Count[*scenario.Committers](s.Load)+scenario.Count[*scenario.Members](s.Load)+scenario.Count[*scenario.Pipelines](s.Load) > 0 || slices.ContainsFunc(scenario.Of[*scenario.Consumers](s.Load), grouped)
 }
