@@ -120,7 +120,7 @@ var storageBugs = []Bug{{
 	About:  "recovery that finds a damaged end throws away the whole segment that it is in, intact batches too",
 	Wrong:  "they were durable, and others rely on this replica for them",
 	Sees:   "acknowledged records are gone with fewer losses of power than min.insync.replicas",
-	Checks: []string{"K2"},
+	Checks: []string{"K2", "K12"},
 }, {
 	ID: "W22", Name: "drop-unsealed-segment", Source: "Weir",
 	About:  "recovery after an unclean stop throws the active segment away",

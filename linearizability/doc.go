@@ -73,6 +73,9 @@
 //   - While all replicas are seen, one of them has all below the true high
 //     watermark (NoCommittedRecordLostGlobally). Below the high watermarks of both,
 //     a replica holds the batches that the leader holds (LogMatching).
+//   - A leader counts on nothing that a follower has not: one that has fetched in its
+//     epoch is in that epoch or a later one, has what it fetched from, and is not a
+//     life that the leader knows to be over.
 //   - The leader waits for all of the controller's ISR, and for its ELR too unless
 //     its own ISR is smaller than min.insync.replicas (ReplicationQuorumSuperset).
 //     ISR and ELR together do not fall below min.insync.replicas, but for an

@@ -42,6 +42,43 @@ func (p *partition) minISR(s *PartitionState) int32 {
 	return p.topic.EffectiveMinISR()
 }
 
+// progress holds every leader to what it knows of its followers, on which it commits
+// and proposes: a follower that counts in an epoch has come to that epoch (KIP-320,
+// KAFKA-13141: its log was compared before it fetched), has in it what it fetched
+// from, and is not a life that the leader knows to be over (KIP-903). A follower loses
+// none of that but with its life, or its disk.
+func (w *Watcher) progress(p *watched, replicas []*ReplicaView, v *ClusterView) {
+	for _, leader := range replicas {
+		if !leader.Leader {
+			continue
+		}
+		for _, known := range leader.Progress {
+			w.c.turn(wProgress)
+			w.c.cur.Inputs++
+			says := func(what string, args ...any) {
+				w.c.found(&p.partition, int64(known.Broker), known.LogEnd, v.Time, fmt.Sprintf(
+					"leader %d of %s in epoch %d counts on broker %d to have everything below %d, ", leader.Broker, p.tp, leader.LeaderEpoch, known.Broker, known.LogEnd)+
+					fmt.Sprintf(what, args...)+", at "+clock(v.Time))
+			}
+			if known.Epoch >= 0 && known.Epoch < known.Registered {
+				says("which fetched that under broker epoch %d, although it knows it to be registered anew under %d", known.Epoch, known.Registered)
+				continue
+			}
+			alive := slices.ContainsFunc(v.Brokers, func(b BrokerView) bool { return b.Broker == known.Broker && b.Running && b.Epoch == known.Epoch })
+			at := slices.IndexFunc(replicas, func(r *ReplicaView) bool { return r.Broker == known.Broker })
+			if !alive || at < 0 || replicas[at].Failed || replicas[at].LeaderEpoch < 0 {
+				continue
+			}
+			switch f := replicas[at]; {
+			case f.LeaderEpoch < leader.LeaderEpoch:
+				says("which is in epoch %d yet, with its log ending at %d", f.LeaderEpoch, f.LogEnd)
+			case f.LeaderEpoch == leader.LeaderEpoch && f.LogEnd < known.LogEnd:
+				says("but its log ends at %d", f.LogEnd)
+			}
+		}
+	}
+}
+
 // unfenced holds the controller to fencing: a broker that does not answer leaves
 // every ISR in the same breath (KIP-966), or leaders would be taken to be in sync
 // with it.

@@ -32,6 +32,17 @@ type BrokerView struct {
 	Fenced bool
 	// Incarnation changes with every start of the process.
 	Incarnation int64
+	// Epoch is that of the registration which the broker knows itself to have; 0 if
+	// it is not known.
+	Epoch int64
+}
+
+// Progress is how far a leader takes a follower to be in its leader epoch.
+type Progress struct {
+	Broker     int32
+	Epoch      int64 // of the registration under which it fetched
+	Registered int64 // of the registration that the leader knows
+	LogEnd     int64
 }
 
 // ReplicaView is one replica of one partition, inside the broker that has it.
@@ -56,6 +67,10 @@ type ReplicaView struct {
 	PartitionEpoch int32
 	ISR            []int32
 	MaximalISR     []int32
+	// Progress is how far a leader takes its followers to be; nil if it is not known.
+	Progress []Progress
+	// Failed says that the replica cannot use its disk any more.
+	Failed bool
 	// Gaps says that the log is compacted: offsets may be missing.
 	Gaps bool
 	// Log gives access to what is stored; nil if it cannot be read now.

@@ -105,6 +105,7 @@ const (
 	wQuorumMajority
 	wQuorumOwnEpoch
 	wStable
+	wProgress
 )
 
 var watcherChecks = []check{
@@ -126,6 +127,7 @@ var watcherChecks = []check{
 	wRecoveryQuorum:    {code: "K12", name: "min.insync.replicas stay relied on unless they lost something", unit: "changes of metadata"},
 	wQuorumMajority:    {code: "K12", name: "a controller without a majority steps down", unit: "controllers seen"},
 	wStable:            {code: "K12", name: "the last stable offset is at most the high watermark, and never falls within a leader epoch", unit: "leaders seen"},
+	wProgress:          {code: "K12", name: "a leader counts on nothing that a follower has not", unit: "followers seen"},
 	wQuorumOwnEpoch:    {code: "K12", name: "metadata is committed through a record of the leader's own epoch", unit: "controllers seen"},
 }
 
@@ -335,6 +337,7 @@ func (w *Watcher) observePartition(p *watched, replicas []*ReplicaView, v *Clust
 		}
 	}
 	w.logStarts(p, replicas, v.Time)
+	w.progress(p, replicas, v)
 	if leader != nil {
 		var state *PartitionState
 		if current && len(p.states) > 0 {

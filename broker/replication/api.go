@@ -231,15 +231,24 @@ type ReplicaView struct {
 	LastStableOffset int64
 
 	Replicas      []int32
-	ISR           []int32 // committed, as this replica knows it
-	MaximalISR    []int32 // ISR with a proposed expansion (KIP-497); nil unless leader
-	MinISR        int32   // effective: at most the number of replicas
+	ISR           []int32        // committed, as this replica knows it
+	MaximalISR    []int32        // ISR with a proposed expansion (KIP-497); nil unless leader
+	Progress      []ProgressView // of the followers that count, as the leader knows it; nil unless leader
+	MinISR        int32          // effective: at most the number of replicas
 	StorageFailed bool
 
 	DirtyFrom   int64        // below it the log is clean
 	RemoveBelow int64        // below it no replica needs a tombstone, as this one knows
 	Uncleanable error        // why the log is not compacted any more, nil if nothing is wrong
 	Log         *storage.Log // to read and compare; never to write
+}
+
+// ProgressView is how far a leader knows a follower to be in its epoch.
+type ProgressView struct {
+	Broker      int32
+	BrokerEpoch int64 // of the life that has fetched so far; -1 if it was not given
+	Registered  int64 // the broker epoch that metadata has; -1 if it has none
+	EndOffset   int64 // of the follower's log
 }
 
 // LeadershipListener hears that this broker began (leader true) or ceased to

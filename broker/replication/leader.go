@@ -31,6 +31,19 @@ type progress struct {
 	rack       string
 }
 
+// Progress is how far each follower that has fetched in this leader epoch is.
+func (s *State) Progress() (list []ProgressView) {
+	if s.role != RoleLeader {
+		return nil
+	}
+	for i := range s.followers {
+		if p := &s.followers[i]; p.end != unknownOffset {
+			list = append(list, ProgressView{Broker: p.id, BrokerEpoch: p.brokerEpoch, Registered: p.registered, EndOffset: p.end})
+		}
+	}
+	return list
+}
+
 func newProgress(id int32) progress {
 	return progress{id: id, end: unknownOffset, told: unknownOffset, brokerEpoch: unknownEpoch, leaderEnd: unknownOffset, registered: unknownEpoch}
 }

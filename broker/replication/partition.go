@@ -260,7 +260,7 @@ func (p *partition) view() ReplicaView {
 		PartitionEpoch: s.PartitionEpoch(), EpochStart: s.EpochStart(),
 		LogStartOffset: s.Log().Start, LogEndOffset: s.Log().End, HighWatermark: s.HighWatermark(),
 		LastStableOffset: p.log.LastStableOffset(s.HighWatermark()), Replicas: s.Replicas(), ISR: s.ISR(), MaximalISR: s.MaximalISR(),
-		MinISR: s.MinISR(), StorageFailed: p.failed(), Log: p.log,
+		Progress: s.Progress(), MinISR: s.MinISR(), StorageFailed: p.failed(), Log: p.log,
 		DirtyFrom: p.cleaned.dirtyFrom, RemoveBelow: p.cleaned.removeBelow, Uncleanable: p.cleaned.uncleanable,
 	}
 }

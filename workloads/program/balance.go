@@ -127,7 +127,7 @@ func (r *balancing) learn(first int) {
 		return
 	}
 	for i := range meta.Brokers {
-		r.brokers = append(r.brokers, meta.Brokers[i].NodeID)
+		r.know(meta.Brokers[i].NodeID)
 	}
 	for i := range meta.Topics[0].Partitions {
 		p := &meta.Topics[0].Partitions[i]
@@ -257,6 +257,10 @@ func (r *balancing) unlike() string {
 	if err != nil || len(meta.Topics) != 1 || meta.Topics[0].ErrorCode != 0 {
 		return "the topic cannot be described"
 	}
+	// A broker that was away when the balancer began is there now.
+	for i := range meta.Brokers {
+		r.know(meta.Brokers[i].NodeID)
+	}
 	holders, why := r.holders()
 	if why != "" {
 		return why
@@ -284,6 +288,13 @@ func (r *balancing) unlike() string {
 		}
 	}
 	return ""
+}
+
+// know takes note of a broker.
+func (r *balancing) know(broker int32) {
+	if !slices.Contains(r.brokers, broker) {
+		r.brokers = append(r.brokers, broker)
+	}
 }
 
 // holders are the brokers that have a log of each partition, ascending.

@@ -239,6 +239,7 @@ func (w *watch) picture() {
 		}
 		if view := w.latest[i]; view != nil {
 			b.seeLogs(view.Replicas)
+			one.Epoch = view.BrokerEpoch
 			one.Registered = registered(c.image, view)
 			for _, r := range view.Replicas {
 				if w.watched(r) {
@@ -292,6 +293,10 @@ func (w *watch) replica(id int32, r replication.ReplicaView) linearizability.Rep
 		LeaderEpoch: r.LeaderEpoch, LogStart: r.LogStartOffset, HighWatermark: r.HighWatermark, LogEnd: r.LogEndOffset,
 		Stable: r.LastStableOffset, EpochStart: r.EpochStart, PartitionEpoch: r.PartitionEpoch, ISR: r.ISR, MaximalISR: r.MaximalISR,
 	}
+	for _, p := range r.Progress {
+		v.Progress = append(v.Progress, linearizability.Progress{Broker: p.Broker, Epoch: p.BrokerEpoch, Registered: p.Registered, LogEnd: p.EndOffset})
+	}
+	v.Failed = r.StorageFailed
 	if !r.StorageFailed {
 		if v.Log = w.readable(r.Log); v.Log != nil {
 			v.Gaps = r.Log.Gaps()
