@@ -76,6 +76,9 @@ func drawTransactionDelay(r *env.Rand, d Draw, t Topology) Plan {
 	if r.Chance(1, 4) {
 		f.Count = 0
 	}
+	if r.Chance(1, 3) { // longer than whoever waits for it does
+		f.By = r.Between(2*time.Second, 8*time.Second).Round(time.Millisecond)
+	}
 	plan := Plan{f}
 	if r.Chance(1, 2) {
 		again := at + r.Between(0, length/2).Round(time.Millisecond)
