@@ -135,8 +135,9 @@ type Assignment struct {
 
 	// Stale says that nothing was given: the client sent a heartbeat, at Asked, as the
 	// member that it had been before it was given its part anew, and that was answered
-	// as if the member went on.
-	Stale bool `json:"stale,omitempty"`
+	// as if the member went on. Was is when the client last was that member.
+	Stale bool          `json:"stale,omitempty"`
+	Was   time.Duration `json:"was,omitempty"`
 }
 
 // Flaw is a record that was read with something else around its value than was

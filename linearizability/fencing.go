@@ -37,7 +37,7 @@ func (c *court) fencing(context.Context) {
 		}
 		c.cur.Inputs++
 		newer := slices.IndexFunc(byGroup[s.Group], func(a *Assignment) bool {
-			return a.Process == s.Process && a.Time <= s.Asked && (a.Generation > s.Generation || a.Member != s.Member && a.Generation == s.Generation)
+			return a.Process == s.Process && a.Time > s.Was && a.Time <= s.Asked && (a.Generation > s.Generation || a.Member != s.Member && a.Generation == s.Generation)
 		})
 		if newer < 0 {
 			continue

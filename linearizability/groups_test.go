@@ -92,7 +92,7 @@ func TestEarlierSelvesAreRefused(t *testing.T) {
 	}
 	stale := func(member string, generation int32, asked int) Assignment {
 		return Assignment{Group: "g", Generation: generation, Member: member, Process: 7, Topic: "orders",
-			Asked: time.Duration(asked) * second, Time: time.Duration(asked+1) * second, Stale: true}
+			Asked: time.Duration(asked) * second, Time: time.Duration(asked+1) * second, Stale: true, Was: 30 * second}
 	}
 	for _, c := range []struct {
 		name string
@@ -104,6 +104,7 @@ func TestEarlierSelvesAreRefused(t *testing.T) {
 		{"a newer one, later", []Assignment{self("a", 1, 30), stale("a", 1, 31), self("a", 2, 32)}, 0, false},
 		{"a newer one", []Assignment{self("a", 1, 30), self("a", 2, 32), stale("a", 1, 33)}, 0, true},
 		{"a newer one, lost", []Assignment{self("a", 1, 30), self("a", 2, 32), stale("a", 1, 34)}, 33, false},
+		{"a static member before another joins", []Assignment{self("instance", 1, 30), stale("a", 1, 33)}, 0, false},
 		{"a static member that was replaced", []Assignment{self("instance", 1, 30), self("instance", 1, 32), stale("a", 1, 33)}, 0, true},
 	} {
 		s := clean(t).final(1, cleanLog()...)

@@ -18,6 +18,9 @@ const (
 // the shard is over.
 func (s *shard[M, O]) load() bool {
 	e, name := s.r.env, s.r.cfg.Name
+	if s.pause > 0 && s.over.Wait(s.pause) {
+		return false
+	}
 	for {
 		l := loading[M, O]{s: s, machine: s.r.cfg.Machine(s.partition, s.epoch)}
 		// Loading takes time, and what was loaded is the same if it is loaded again.

@@ -116,8 +116,8 @@ type Log interface {
 	// committed, and whether this broker still leads the partition in epoch.
 	AwaitCommitted(partition, epoch int32, offset int64, patience time.Duration) (committed int64, leading bool)
 
-	// Load gives fn every batch that was in the partition when this broker
-	// began to lead it in epoch, in order and once all of it is committed. It
-	// fails if that cannot be had, or is over.
+	// Load gives fn every batch that is in the partition, which this broker leads in
+	// epoch, in order and once all of it is committed. It fails if that cannot be
+	// had, or is over.
 	Load(partition, epoch int32, fn func(batch storage.Batch)) error
 }

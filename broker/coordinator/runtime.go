@@ -62,7 +62,27 @@ func (r *Runtime[M, O]) Lead(partition, epoch int32) {
 		}
 		old.unload()
 	}
-	s := newShard(r, partition, epoch)
+	r.begin(newShard(r, partition, epoch))
+}
+
+// again begins a shard anew whose log has failed it: what the machine has is not
+// what the log has, and the broker may go on leading the partition in the same epoch,
+// as with a disk that was full for a while.
+func (r *Runtime[M, O]) again(old *shard[M, O]) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	old.unload()
+	if r.stopped || r.shards[old.partition] != old {
+		return
+	}
+	s := newShard(r, old.partition, old.epoch)
+	s.pause = loadRetry
+	r.begin(s)
+}
+
+// begin starts a shard's tasks. mu is held.
+func (r *Runtime[M, O]) begin(s *shard[M, O]) {
+	partition, epoch := s.partition, s.epoch
 	r.shards[partition] = s
 	running := r.tasks[:0]
 	for _, t := range r.tasks {

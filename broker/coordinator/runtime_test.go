@@ -84,6 +84,32 @@ func TestARefusedRecordChangesNothing(t *testing.T) {
 	})
 }
 
+// A disk that is full for a while leaves the partition where it is: who leads it goes
+// on with what the log has.
+func TestALogThatFailedIsLoadedAgain(t *testing.T) {
+	inSim(t, 0, func(e env.Env, log *coordinatortest.Log, r *runtime) {
+		lead(e, log, r)
+		_, code := r.Do(0, link("before"))
+		require.Zero(t, code)
+		log.Refuse(kerr.KafkaStorageError.Code)
+		_, code = r.Do(0, link("never"))
+		require.Equal(t, kerr.NotCoordinator.Code, code)
+		_, code = r.Read(0, look)
+		require.Equal(t, kerr.CoordinatorLoadInProgress.Code, code)
+		e.Sleep(time.Second)
+		got, code := r.Do(0, link("after"))
+		require.Zero(t, code)
+		require.Equal(t, seen{}.add([]byte("before")).add([]byte("after")), got)
+
+		log.Refuse(kerr.KafkaStorageError.Code)
+		_, _ = r.Do(0, link("never"))
+		r.Resign(0, log.Epoch())
+		e.Sleep(time.Second)
+		_, code = r.Read(0, look)
+		require.Equal(t, kerr.NotCoordinator.Code, code)
+	})
+}
+
 func TestThenHearsWhatBecameOfTheRecords(t *testing.T) {
 	inSim(t, 0, func(e env.Env, log *coordinatortest.Log, r *runtime) {
 		lead(e, log, r)

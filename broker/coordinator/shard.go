@@ -16,7 +16,8 @@ type shard[M Machine[O], O any] struct {
 	r         *Runtime[M, O]
 	partition int32
 	epoch     int32
-	over      env.Signal // set when gone is
+	over      env.Signal    // set when gone is
+	pause     time.Duration // before it is loaded
 
 	mu        env.Mutex
 	work      env.Cond // there is something for run
@@ -187,13 +188,16 @@ func (s *shard[M, O]) append(t Turn[O]) (end int64, code int16) {
 	if s.r.lab.Seldom("coordinator/append-refused") {
 		return 0, kerr.NotEnoughReplicas.Code // as from a log whose ISR is small for a moment
 	}
+	if s.over.IsSet() {
+		return 0, kerr.NotCoordinator.Code // another has the partition, or it has been loaded again
+	}
 	batch, more := s.batch(t)
 	base, code := s.r.log.Append(s.partition, s.epoch, batch, more)
 	if s.r.lab != nil {
 		s.r.lab.Reached("coordinator "+s.r.cfg.Name, "append", codeName(code))
 	}
 	if code == kerr.KafkaStorageError.Code {
-		s.unload() // the log may hold the records or not: what is in memory may be wrong
+		s.r.again(s) // the log may hold the records or not: what is in memory may be wrong
 	}
 	if code != 0 {
 		return 0, code

@@ -175,10 +175,11 @@ func (m *Manager) AwaitCommitted(tp metadata.TopicPartition, epoch int32, offset
 	return p.state.HighWatermark(), p.leading.Load() == epoch
 }
 
-// LoadCommitted gives fn every batch of tp that was in the log when this
-// broker began to lead it in epoch, in order and once all of it is committed:
+// LoadCommitted gives fn every batch of tp that is in the log of this broker, which
+// leads it in epoch, in order and once all of it is committed:
 // what a coordinator builds its state from, and later answers from, without
-// ever having believed a record that another leader took back. It fails if the
+// ever having believed a record that another leader took back. What it has written
+// in that epoch itself is among them, should its log have failed it meanwhile. It fails if the
 // broker does not lead in that epoch to the end, if nothing is committed for as
 // long as timeout, or with the error of fn.
 func (m *Manager) LoadCommitted(tp metadata.TopicPartition, epoch int32, timeout time.Duration, fn func(batch []byte) error) error {
@@ -186,7 +187,10 @@ func (m *Manager) LoadCommitted(tp metadata.TopicPartition, epoch int32, timeout
 	if p == nil {
 		return fmt.Errorf("replication: load %v: %w", tp, kerr.UnknownTopicOrPartition)
 	}
-	upTo := (*State).EpochStart
+	p.mu.Lock()
+	last := p.state.Log().End
+	p.mu.Unlock()
+	upTo := func(s *State) int64 { return max(last, s.EpochStart()) }
 	if planted.Is("load-before-commit") {
 		upTo = (*State).HighWatermark
 	}

@@ -294,7 +294,7 @@ func (r *consuming) commit() {
 	if len(positions) == 0 {
 		return
 	}
-	r.echoes.note(r.k.GroupMetadata(), positions)
+	r.echoes.note(r.k.GroupMetadata(), positions, r.e.Now())
 	r.commitBy(positions, func(timeout time.Duration) client.CommitResult { return r.k.Commit(positions, timeout) })
 }
 

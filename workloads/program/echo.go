@@ -23,17 +23,18 @@ type echoes struct {
 type echo struct {
 	who       client.GroupMetadata
 	positions []client.OffsetCommit
+	at        time.Duration // when the client last was that member
 }
 
 // mostEchoes is how many earlier generations are remembered.
 const mostEchoes = 8
 
 // note takes down who the client is as it commits.
-func (s *echoes) note(who client.GroupMetadata, positions []client.OffsetCommit) {
+func (s *echoes) note(who client.GroupMetadata, positions []client.OffsetCommit, at time.Duration) {
 	if s == nil || who.Generation <= 0 {
 		return
 	}
-	now := echo{who, slices.Clone(positions)}
+	now := echo{who, slices.Clone(positions), at}
 	if n := len(s.past); n > 0 && s.past[n-1].who.MemberID == who.MemberID && s.past[n-1].who.Generation == who.Generation {
 		s.past[n-1] = now
 		return
@@ -79,6 +80,6 @@ func (r *consuming) echo() {
 	}
 	if log, ok := r.w.rec.(assignments); ok {
 		log.AddAssignment(linearizability.Assignment{Group: r.p.Group, Process: r.p.process(r.index, 0), Topic: r.p.Topic,
-			Member: e.who.MemberID, Generation: e.who.Generation, Time: r.e.Now(), Asked: asked, Stale: true})
+			Member: e.who.MemberID, Generation: e.who.Generation, Time: r.e.Now(), Asked: asked, Stale: true, Was: e.at})
 	}
 }

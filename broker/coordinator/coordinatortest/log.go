@@ -20,7 +20,6 @@ type Log struct {
 	changed   env.Cond
 	clock     env.Clock
 	epoch     int32
-	start     int64 // of the epoch
 	end       int64
 	committed int64
 	held      bool
@@ -46,7 +45,6 @@ func (l *Log) Elect(keep int64) (epoch int32) {
 		l.end = l.batches[n-1].NextOffset()
 	}
 	l.epoch++
-	l.start = l.end
 	l.settle()
 	return l.epoch
 }
@@ -154,13 +152,11 @@ func (l *Log) Load(_, epoch int32, fn func(storage.Batch)) error {
 	if epoch != l.epoch {
 		return errors.New("coordinatortest: the epoch is over")
 	}
-	if l.committed < l.start {
-		return errors.New("coordinatortest: the start of the epoch is not committed")
+	if l.committed < l.end {
+		return errors.New("coordinatortest: the end of the log is not committed")
 	}
 	for _, b := range l.batches {
-		if b.BaseOffset() < l.start {
-			fn(b)
-		}
+		fn(b)
 	}
 	return nil
 }
