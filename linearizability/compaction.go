@@ -286,7 +286,7 @@ func (p *partition) superseded(w keyedWrite, by time.Duration) bool {
 
 // compactedReplica compares another replica of a compacted partition with the final
 // log. Each compacts for itself: what both hold must be the same, and in a topic of
-// keys both must fold to the same.
+// keys both must fold to the same, but for what was lost and was permitted to be.
 func (c *court) compactedReplica(p *partition, s *storedLog) {
 	for i := range s.runs {
 		for j := range s.runs[i].Count {
@@ -311,6 +311,7 @@ func (c *court) compactedReplica(p *partition, s *storedLog) {
 		b, hasB := theirs[key]
 		switch {
 		case hasA == hasB && a == b:
+		case c.compactedForLost(p, key, max(a.Offset, b.Offset)):
 		case !hasA:
 			c.found(p, 3, b.Offset, 0, fmt.Sprintf("%s of %s is deleted in the log of leader %d, but broker %d still has its value at offset %d and no tombstone: were it elected, the key would be back",
 				KeyName(key), p.tp, p.log.Broker, s.Broker, b.Offset), p.history(p.keys().of[key])...)
@@ -319,6 +320,21 @@ func (c *court) compactedReplica(p *partition, s *storedLog) {
 				KeyName(key), p.tp, a.Offset, p.log.Broker, s.Broker), p.history(p.keys().of[key])...)
 		}
 	}
+}
+
+// compactedForLost excuses a replica that lacks the last value of a key, at offset, because
+// it had compacted it away for a later one, which was lost then and was permitted to be.
+func (c *court) compactedForLost(p *partition, key, offset int64) bool {
+	for _, w := range p.keys().of[key] {
+		if w.offset <= offset || p.log.holds(p.topic, w.offset, w.value) {
+			continue
+		}
+		if r := p.ruling(w.offset, w.value); r.excused {
+			c.excused(p, w.offset, r.reason)
+			return true
+		}
+	}
+	return false
 }
 
 // folded is the last value of each key, those that are deleted left out.
