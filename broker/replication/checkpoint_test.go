@@ -26,8 +26,9 @@ func TestAHighWatermarkThatFallsIsWrittenAtOnce(t *testing.T) {
 	}
 
 	// Cut off with its records, the old leader follows an unclean one that has none.
-	tp := c.createTopic("orders", nil, 1, 2)
+	// That one never fetches from it: who has all there is stays in the ISR.
 	c.setCut(2, true)
+	tp := c.createTopic("orders", nil, 1, 2)
 	c.eventually("broker 1 is alone in the ISR", func() bool { return len(c.view(1).ISR) == 1 })
 	require.Zero(t, c.manager(1).Append(tp, batch("a"), -1, patient).ErrorCode)
 	require.NoError(t, c.manager(1).writeCheckpoint())
