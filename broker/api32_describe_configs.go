@@ -14,7 +14,7 @@ import (
 )
 
 // describeConfigsAPI is DescribeConfigs (key 32): the settings of topics, of
-// this broker, and of all brokers by the name "", with where each value comes
+// groups, of this broker, and of all brokers by the name "", with where each value comes
 // from.
 //
 //	v1 source and synonyms of a value (KIP-226); if asked for
@@ -60,8 +60,12 @@ func (b *Broker) describeResource(image *metadata.Image, asked *kmsg.DescribeCon
 			return nil, kerr.UnknownTopicOrPartition, "The topic '" + name + "' does not exist."
 		}
 		return b.static.Layers(image, name).DescribeTopic(), nil, ""
+	case asked.ResourceType == kmsg.ConfigResourceTypeGroupConfig && name == "":
+		return nil, kerr.InvalidRequest, "Group name must not be empty"
+	case asked.ResourceType == kmsg.ConfigResourceTypeGroupConfig:
+		return b.static.GroupLayers(image, name).DescribeGroup(), nil, ""
 	case asked.ResourceType != kmsg.ConfigResourceTypeBroker:
-		return nil, kerr.InvalidRequest, fmt.Sprintf("Resource type %v has no settings here: only topics and brokers do.", asked.ResourceType)
+		return nil, kerr.InvalidRequest, fmt.Sprintf("Resource type %v has no settings here: only topics, brokers and groups do.", asked.ResourceType)
 	case name == "":
 		return b.static.Layers(image, "").DescribeCluster(), nil, ""
 	case name == strconv.Itoa(int(b.cfg.NodeID)):

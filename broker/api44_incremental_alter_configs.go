@@ -7,7 +7,7 @@ import (
 )
 
 // incrementalAlterConfigsAPI is IncrementalAlterConfigs (key 44): set or unset
-// single settings of topics and brokers (KIP-339), passed on to the controller.
+// single settings of topics, groups and brokers (KIP-339), passed on to the controller.
 //
 //	v1 flexible
 func (b *Broker) incrementalAlterConfigsAPI() protocol.API {

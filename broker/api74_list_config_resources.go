@@ -11,8 +11,8 @@ import (
 )
 
 // listConfigResourcesAPI is ListConfigResources (key 74): what has settings, by kind
-// and name. Here topics and brokers do, as DescribeConfigs has them; loggers, metrics
-// of clients (KIP-714) and groups do not.
+// and name. Here topics, brokers and groups do, as DescribeConfigs has them; loggers and
+// metrics of clients (KIP-714) do not.
 //
 //	v0 subscriptions to metrics of clients (as ListClientMetricsResources, KIP-1000)
 //	v1 kinds; none listed asks for all (KIP-1142)
@@ -51,6 +51,9 @@ func (b *Broker) listConfigResources(_ *protocol.Call, req *kmsg.ListConfigResou
 		if !broker.Fenced {
 			add(kmsg.ConfigResourceTypeBroker, strconv.Itoa(int(broker.ID)))
 		}
+	}
+	for _, group := range image.ConfiguredGroups() {
+		add(kmsg.ConfigResourceTypeGroupConfig, group)
 	}
 	return resp
 }

@@ -26,11 +26,7 @@ func (b *Broker) applyMetadata(image *metadata.Image, delta metadata.Delta) {
 		return
 	}
 	if len(delta.DeletedTopics) > 0 {
-		var names []string
-		for _, t := range delta.DeletedTopics {
-			names = append(names, t.Name)
-		}
-		b.groups.TopicsDeleted(names)
+		b.groups.TopicsDeleted(delta.DeletedTopics)
 	}
 	before := b.applied.Swap(image)
 	if before == nil || len(delta.Brokers) > 0 || hasNewPartitions(before, delta) {

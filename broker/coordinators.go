@@ -14,7 +14,9 @@ import (
 
 // newGroups makes the group coordinator.
 func (b *Broker) newGroups() *group.Coordinator {
-	return group.NewCoordinator(b.e, group.ConfigOf(b.cfg.Broker), internalLog{b.replicas, metadata.ConsumerOffsetsTopic}, b.controller.Image, b.verifyOffsets)
+	cfg := group.ConfigOf(b.cfg.Broker)
+	cfg.Static = b.static
+	return group.NewCoordinator(b.e, cfg, internalLog{b.replicas, metadata.ConsumerOffsetsTopic}, b.controller.Image, b.verifyOffsets)
 }
 
 // verifyOffsets has it verified that a partition of __consumer_offsets belongs to

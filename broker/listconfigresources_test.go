@@ -2,6 +2,7 @@ package broker_test
 
 import (
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -15,6 +16,21 @@ func TestConfigResourcesAreListedByKind(t *testing.T) {
 	c := startCluster(t, 1, nil)
 	c.createTopic(ctx, "orders", 1)
 	cl := c.client()
+	alter := kmsg.NewPtrIncrementalAlterConfigsRequest()
+	alter.Resources = []kmsg.IncrementalAlterConfigsRequestResource{{ResourceType: kmsg.ConfigResourceTypeGroupConfig, ResourceName: "g",
+		Configs: []kmsg.IncrementalAlterConfigsRequestResourceConfig{{Name: "consumer.heartbeat.interval.ms", Value: kmsg.StringPtr("7000")}}}}
+	altered, err := cl.Broker(1).Request(ctx, alter)
+	require.NoError(t, err)
+	require.Zero(t, altered.(*kmsg.IncrementalAlterConfigsResponse).Resources[0].ErrorCode)
+	require.Eventually(t, func() bool {
+		describe := kmsg.NewPtrDescribeConfigsRequest()
+		describe.Resources = []kmsg.DescribeConfigsRequestResource{{ResourceType: kmsg.ConfigResourceTypeGroupConfig, ResourceName: "g",
+			ConfigNames: []string{"consumer.heartbeat.interval.ms"}}}
+		described, err := cl.Broker(1).Request(ctx, describe)
+		require.NoError(t, err)
+		configs := described.(*kmsg.DescribeConfigsResponse).Resources[0].Configs
+		return len(configs) == 1 && *configs[0].Value == "7000" && configs[0].Source == kmsg.ConfigSourceGroupConfig
+	}, 10*time.Second, 10*time.Millisecond)
 	list := func(version int16, kinds ...int8) (code int16, names []string) {
 		resp, err := cl.Broker(1).Request(ctx, pinned{&kmsg.ListConfigResourcesRequest{ResourceTypes: kinds}, version})
 		require.NoError(t, err)
@@ -30,8 +46,9 @@ func TestConfigResourcesAreListedByKind(t *testing.T) {
 		names   []string
 	}{
 		{version: 0},
-		{version: 1, names: []string{"TOPIC orders", "BROKER 1"}},
+		{version: 1, names: []string{"TOPIC orders", "BROKER 1", "GROUP_CONFIG g"}},
 		{version: 1, kinds: []int8{2}, names: []string{"TOPIC orders"}},
+		{version: 1, kinds: []int8{32}, names: []string{"GROUP_CONFIG g"}},
 		{version: 1, kinds: []int8{16, 4}, names: []string{"BROKER 1"}},
 	} {
 		code, names := list(ask.version, ask.kinds...)

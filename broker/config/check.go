@@ -170,7 +170,7 @@ var absent = []struct{ prefix, needs string }{
 	{"ssl.", "TLS"}, {"sasl.", "SASL"}, {"security.", "security"}, {"authorizer.", "ACLs"}, {"principal.", "security"},
 	{"super.users", "ACLs"}, {"delegation.token.", "delegation tokens"},
 	{"transaction.two.phase.commit.", "two-phase commit (KIP-939)"}, {"transaction", "transactions"}, {"remote.", "tiered storage"}, {"group.consumer.assignor.offload.", "assignors that run beside the coordinator"},
-	{"group.consumer.regex.refresh.", "ACLs, which may change what a regular expression matches"}, {"group.consumer.migration.", "a change of protocol of groups that have members"}, {"group.consumer.min.", "settings of single groups"}, {"group.consumer.max.", "settings of single groups"},
+	{"group.consumer.regex.refresh.", "ACLs, which may change what a regular expression matches"}, {"group.consumer.migration.", "a change of protocol of groups that have members"}, {"group.consumer.min.", "bounds on the settings of single groups"}, {"group.consumer.max.", "bounds on the settings of single groups"},
 	{"group.streams.", "streams groups"}, {"group.share.", "share groups"}, {"share.", "share groups"},
 	{"quota.", "quotas"}, {"client.quota.", "quotas"}, {"replication.quota.", "quotas"}, {"controller.quota.", "quotas"},
 	{"metric", "Kafka's metrics reporters"}, {"kafka.metrics.", "Kafka's metrics reporters"}, {"telemetry.", "client telemetry"},

@@ -88,7 +88,7 @@ func TestBrokerSettingsAreThoseOfKafka(t *testing.T) {
 }
 
 func TestSettingsAreSortedByName(t *testing.T) {
-	for _, list := range [][]*Setting{TopicSettings(), BrokerSettings()} {
+	for _, list := range [][]*Setting{TopicSettings(), BrokerSettings(), GroupSettings()} {
 		require.True(t, slices.IsSortedFunc(list, byName))
 		for _, s := range list {
 			require.Same(t, s, find(list, s.Name))
@@ -97,7 +97,7 @@ func TestSettingsAreSortedByName(t *testing.T) {
 }
 
 func TestEverySettingIsDocumentedAndAcceptsItsDefault(t *testing.T) {
-	for _, s := range append(append([]*Setting{}, TopicSettings()...), BrokerSettings()...) {
+	for _, s := range slices.Concat(TopicSettings(), BrokerSettings(), GroupSettings()) {
 		require.NotEmpty(t, s.Doc, s.Name)
 		require.NotEmpty(t, s.AppliedBy, s.Name)
 		if !s.Null {
@@ -294,4 +294,21 @@ func TestValuesAreRefusedInKafkasWords(t *testing.T) {
 	} {
 		require.NoError(t, CheckTopic(c.name, c.value))
 	}
+}
+
+// A group has its own value, else that of its broker, where it may be set in all the
+// ways of brokers.
+func TestGroupSettingsFallBackToTheBrokers(t *testing.T) {
+	const name, base = "consumer.session.timeout.ms", "group.consumer.session.timeout.ms"
+	l := Layers{AtStart: map[string]string{base: "50000"}}
+	require.Equal(t, BrokerSetting(base).Default, Layers{}.Group(name).Text)
+	require.Equal(t, Value{Text: "50000", Source: FromStart}, l.Group(name))
+	l.OnGroup = map[string]string{name: "46000"}
+	require.Equal(t, 46*time.Second, l.GroupMillis(name))
+	require.Equal(t, []Origin{{name, "46000", FromGroup}, {base, "50000", FromStart}, {base, BrokerSetting(base).Default, FromDefault}}, l.Origins(GroupSetting(name)))
+	require.Len(t, l.DescribeGroup(), len(GroupSettings()))
+	require.NoError(t, CheckGroup(name, "46000"))
+	require.EqualError(t, CheckGroup(name, "1"), "Invalid value 1 for configuration consumer.session.timeout.ms: Value must be at least 45000")
+	require.EqualError(t, CheckGroup("consumer.session.timeout.m", "1"), `Unknown group config name: consumer.session.timeout.m (did you mean "consumer.session.timeout.ms"?)`)
+	require.Equal(t, "group", GroupSetting(name).Scope())
 }

@@ -14,6 +14,7 @@ type Source = kmsg.ConfigSource
 // The sources of values here, the strongest first.
 const (
 	FromTopic   = kmsg.ConfigSourceDynamicTopicConfig
+	FromGroup   = kmsg.ConfigSourceGroupConfig
 	FromBroker  = kmsg.ConfigSourceDynamicBrokerConfig
 	FromCluster = kmsg.ConfigSourceDynamicDefaultBrokerConfig
 	FromStart   = kmsg.ConfigSourceStaticBrokerConfig
@@ -24,6 +25,7 @@ const (
 // first. Any of them may be nil.
 type Layers struct {
 	OnTopic   map[string]string // settings of the topic in question
+	OnGroup   map[string]string // settings of the group in question
 	OnBroker  map[string]string // of this broker, set at run time
 	OnCluster map[string]string // of all brokers, set at run time
 	AtStart   map[string]string // of this broker, given when it started
@@ -89,7 +91,11 @@ func (l Layers) Origins(s *Setting) []Origin {
 // first, until visit wants no more: layer by layer, and in each by the
 // setting's broker synonyms (Kafka's ConfigHelper.configSynonyms).
 func (l Layers) walk(s *Setting, visit func(o Origin, factor int64) (more bool)) {
-	if !s.broker {
+	if s.group {
+		if v, ok := l.OnGroup[s.Name]; ok && !visit(Origin{s.Name, v, FromGroup}, 1) {
+			return
+		}
+	} else if !s.broker {
 		if v, ok := l.OnTopic[s.Name]; ok && !visit(Origin{s.Name, v, FromTopic}, 1) {
 			return
 		}
@@ -103,6 +109,9 @@ func (l Layers) walk(s *Setting, visit func(o Origin, factor int64) (more bool))
 				return
 			}
 		}
+	}
+	if len(s.base) == 0 && !s.Null && !visit(Origin{s.Name, s.Default, FromDefault}, 1) {
+		return
 	}
 	for _, w := range s.base {
 		if b := BrokerSetting(w.name); !b.Null && !visit(Origin{w.name, b.Default, FromDefault}, w.factor) {
@@ -147,6 +156,8 @@ type Dynamic interface {
 	// BrokerConfigs are the settings of one broker by its id, or of all brokers
 	// by "".
 	BrokerConfigs(broker string) map[string]string
+	// GroupConfigs are the settings of a group, nil if it has none.
+	GroupConfigs(group string) map[string]string
 }
 
 // Static are the settings that one broker started with. The zero Static has
@@ -172,5 +183,12 @@ func (s Static) Layers(d Dynamic, topic string) Layers {
 	if topic != "" {
 		l.OnTopic = d.TopicConfigs(topic)
 	}
+	return l
+}
+
+// GroupLayers are the places where values for a group are set.
+func (s Static) GroupLayers(d Dynamic, group string) Layers {
+	l := s.Layers(d, "")
+	l.OnGroup = d.GroupConfigs(group)
 	return l
 }

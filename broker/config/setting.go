@@ -70,7 +70,8 @@ type Setting struct {
 	// Doc says what the setting does, in a sentence.
 	Doc string
 
-	broker bool              // of brokers, not of topics
+	broker bool              // of brokers
+	group  bool              // of groups
 	field  func(*Broker) any // where the typed view has it, nil for nowhere
 	base   []weaker          // the broker settings that count where it is not set, itself first if it is one
 }
@@ -113,7 +114,10 @@ func Words(value string) []string {
 
 // Scope says where the setting may be set: in words for help texts.
 func (s *Setting) Scope() string {
-	if !s.broker {
+	switch {
+	case s.group:
+		return "group"
+	case !s.broker:
 		return "topic"
 	}
 	return "broker, " + s.Update.String()

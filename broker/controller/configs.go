@@ -139,7 +139,13 @@ func (m *machine) presentConfigs(t *txn, kind kmsg.ConfigResourceType, name stri
 		}
 		return t.img().BrokerConfigs(name), nil, ""
 	}
-	return nil, kerr.InvalidRequest, fmt.Sprintf("Resource type %v has no dynamic configuration here: only topics and brokers do.", kind)
+	if kind == kmsg.ConfigResourceTypeGroupConfig {
+		if name == "" {
+			return nil, kerr.InvalidRequest, "Default group resources are not allowed."
+		}
+		return t.img().GroupConfigs(name), nil, ""
+	}
+	return nil, kerr.InvalidRequest, fmt.Sprintf("Resource type %v has no dynamic configuration here: only topics, brokers and groups do.", kind)
 }
 
 // checkConfig says why a resource cannot have a value; nil stands for the
@@ -154,6 +160,12 @@ func checkConfig(kind kmsg.ConfigResourceType, resource, name string, value *str
 	}
 	if kind == kmsg.ConfigResourceTypeTopic {
 		if err := config.CheckTopic(name, *value); err != nil {
+			return kerr.InvalidConfig, err.Error()
+		}
+		return nil, ""
+	}
+	if kind == kmsg.ConfigResourceTypeGroupConfig {
+		if err := config.CheckGroup(name, *value); err != nil {
 			return kerr.InvalidConfig, err.Error()
 		}
 		return nil, ""
@@ -181,6 +193,9 @@ func (m *machine) setConfigs(t *txn, kind kmsg.ConfigResourceType, resource stri
 			continue
 		}
 		t.add(&metadata.ConfigRecord{ResourceType: int8(kind), ResourceName: resource, Name: name, Value: next[name]})
+	}
+	if kind == kmsg.ConfigResourceTypeGroupConfig {
+		return
 	}
 	// A smaller min.insync.replicas lets the high watermark move again, so the
 	// ELR ends; allowing unclean elections may give a partition a leader.
@@ -212,8 +227,11 @@ func alteredValue(kind kmsg.ConfigResourceType, present map[string]string, c *km
 		return c.Value, nil, ""
 	}
 	setting := config.TopicSetting(c.Name)
-	if kind == kmsg.ConfigResourceTypeBroker {
+	switch kind {
+	case kmsg.ConfigResourceTypeBroker:
 		setting = config.BrokerSetting(c.Name)
+	case kmsg.ConfigResourceTypeGroupConfig:
+		setting = config.GroupSetting(c.Name)
 	}
 	if setting == nil || !setting.IsList() {
 		op := "APPEND"

@@ -1,6 +1,7 @@
 package group
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -23,6 +24,10 @@ type Beat struct {
 
 	// Resolve are regular expressions that the group needs resolved.
 	Resolve []string
+
+	// Initialize are partitions of a share group whose state is to be initialized.
+	Initialize []consumer.Partition
+	GroupEpoch int32
 }
 
 func (Beat) output() {}
@@ -45,6 +50,8 @@ func (m *machine) beat(at at, ref Ref, id string, h *consumer.Heartbeat) turn {
 		return refuseBeat(ref, kerr.GroupIDNotFound, "Consumer group "+id+" not found.")
 	case g == nil:
 		g = New(id, m.cfg)
+	case g.shares():
+		return refuseBeat(ref, kerr.GroupIDNotFound, "Group "+id+" is not a consumer group.")
 	case g.consumer == nil && !joins || g.consumer == nil && !g.idle():
 		return refuseBeat(ref, kerr.GroupIDNotFound, "Group "+id+" is not a consumer group.")
 	}
@@ -67,6 +74,17 @@ func (m *machine) beat(at at, ref Ref, id string, h *consumer.Heartbeat) turn {
 	return t
 }
 
+// shares reports whether it is a share group.
+func (g *Group) shares() bool { return g.consumer != nil && g.consumer.Sharing != nil }
+
+// settingsOf are those of a group under the consumer protocol, or of a share group.
+func (m *machine) settingsOf(g *Group) *consumer.Config {
+	if g.shares() {
+		return m.sharing(g.ID)
+	}
+	return m.settings(g.ID)
+}
+
 // idle reports whether a group under the classic protocol has no members, and
 // nobody is about to become one.
 func (g *Group) idle() bool { return g.State == Empty && len(g.pending) == 0 }
@@ -74,7 +92,7 @@ func (g *Group) idle() bool { return g.State == Empty && len(g.pending) == 0 }
 // leaveConsumers takes out a member that says in a heartbeat that it goes.
 func (m *machine) leaveConsumers(at at, ref Ref, id, member, instance string, epoch int32) turn {
 	g := m.groups[id]
-	if g == nil || g.consumer == nil {
+	if g == nil || g.consumer == nil || g.shares() {
 		return refuseBeat(ref, kerr.GroupIDNotFound, "Group "+id+" is not a consumer group.")
 	}
 	cfg := m.settings(id)
@@ -88,7 +106,7 @@ func (m *machine) leaveConsumers(at at, ref Ref, id, member, instance string, ep
 // resolved takes what regular expressions of a group match.
 func (m *machine) resolved(at at, ref Ref, id string, matched map[string][]string, version int64) turn {
 	g := m.groups[id]
-	if g == nil || g.consumer == nil {
+	if g == nil || g.consumer == nil || g.shares() {
 		return done(ref, 0)
 	}
 	if m.exceeds(g.consumer.AddsResolved(matched)) {
@@ -104,8 +122,13 @@ func (m *machine) resolved(at at, ref Ref, id string, matched map[string][]strin
 // before its own. A group that does not have c yet has it once they are in the log.
 func (m *machine) carryOut(at at, g *Group, c *consumer.Group, cfg *consumer.Config, out consumer.Outcome, first ...storage.Record) turn {
 	t := turn{After: g.recorded}
+	heard := func() {
+		if out.Heard != "" {
+			c.Heard(at.Now, out.Heard, cfg)
+		}
+	}
 	if len(out.Records) == 0 {
-		c.Heard(at.Now, out.Heard, cfg) // only puts deadlines off
+		heard() // only puts deadlines off
 		return t
 	}
 	t.Records = first
@@ -122,7 +145,7 @@ func (m *machine) carryOut(at at, g *Group, c *consumer.Group, cfg *consumer.Con
 			c.Apply(r)
 		}
 		g.recorded = base + end
-		c.Heard(at.Now, out.Heard, cfg)
+		heard()
 		m.keep(at, g)
 		m.tell("group-epoch", []env.Attr{env.Text("group", g.ID), env.Int("epoch", c.Epoch), env.Int("target", c.TargetEpoch),
 			env.Text("state", c.State()), env.Int("members", len(c.Members))})
@@ -140,7 +163,7 @@ func (g *Group) become(c *consumer.Group) {
 
 // tickConsumers lets time pass in a group under the consumer protocol.
 func (m *machine) tickConsumers(at at, g *Group) turn {
-	cfg := m.settings(g.ID)
+	cfg := m.settingsOf(g)
 	out := g.consumer.Tick(m.instant(at), cfg)
 	m.keep(at, g)
 	if len(out.Records) > 0 {
@@ -162,7 +185,7 @@ func (m *machine) reached(g *Group, input string, code int16) {
 	if code != 0 {
 		detail = kerr.TypedErrorForCode(code).Message
 	}
-	m.lab.Reached("consumer group "+state, input, detail)
+	m.lab.Reached(g.typeName()+" group "+state, input, detail)
 }
 
 // replayConsumers takes a record of a group under the consumer protocol.
@@ -178,8 +201,13 @@ func (m *machine) replayConsumers(rec storage.Record) error {
 	if g == nil {
 		g = m.group(id)
 	}
-	if g.consumer == nil {
+	switch {
+	case g.consumer == nil && r.Kind.Shared():
+		g.become(consumer.NewShare(id))
+	case g.consumer == nil:
 		g.become(consumer.New(id))
+	case g.shares() != r.Kind.Shared():
+		return fmt.Errorf("record of kind %d of group %q, which is of another type", r.Kind, id)
 	}
 	if ended := g.consumer.Apply(r); ended {
 		g.become(nil)
@@ -199,7 +227,10 @@ func (g *Group) stateName() string {
 
 // typeName is what ListGroups calls the group's protocol.
 func (g *Group) typeName() string {
-	if g.consumer != nil {
+	switch {
+	case g.shares():
+		return shareType
+	case g.consumer != nil:
 		return consumerType
 	}
 	return classicType
@@ -228,6 +259,9 @@ func topicPartitions(image *metadata.Image, tps []TopicPartition) []consumer.Par
 // checkConsumerCommit decides whether a commit to a group under the consumer
 // protocol may be written.
 func (m *machine) checkConsumerCommit(g *Group, c *commit) int16 {
+	if g.shares() {
+		return kerr.GroupIDNotFound.Code
+	}
 	if c.by.Transactional {
 		if c.generation == -1 && c.member == "" && c.instance == "" {
 			return 0 // clients before KIP-447 do not say who they are

@@ -25,8 +25,10 @@ type Coordinator struct {
 	verify     Verify
 	partitions atomic.Int32 // of __consumer_offsets, 0 until known
 
-	consumers atomic.Pointer[consumer.Config] // for groups that have no settings of their own
-	matching  env.Mutex                       // held while regular expressions are matched: strangers may bring any number
+	consumers   atomic.Pointer[consumer.Config] // for groups that have no settings of their own
+	shares      ShareState                      // nil until there is one
+	initializer initializer
+	matching    env.Mutex // held while regular expressions are matched: strangers may bring any number
 }
 
 // NewCoordinator returns a coordinator of no partition yet. image gives the
@@ -34,12 +36,13 @@ type Coordinator struct {
 func NewCoordinator(e env.Env, cfg Config, log coordinator.Log, image func() *metadata.Image, verify Verify) *Coordinator {
 	c := &Coordinator{cfg: cfg, lab: e.Lab(), image: image, verify: verify, matching: e.NewMutex()}
 	c.consumers.Store(&cfg.Consumer)
+	c.initializer = initializer{c: c, e: e, mu: e.NewMutex()}
 	c.shards = coordinator.New(e, coordinator.Config[*machine, Output]{
 		Name: "group",
 		Machine: func(_, _ int32) *machine {
 			m := newMachine(&c.cfg, c.image,
 				func(name string, attrs []env.Attr) { e.Event(name, attrs...) })
-			m.lab, m.settings = c.lab, c.consumerSettings
+			m.lab, m.settings, m.sharing = c.lab, c.consumerSettings, c.shareSettings
 			return m
 		},
 		Barrier:       func(wallMillis int64) storage.Record { return barrierRecord(wallMillis) },
@@ -55,7 +58,21 @@ func (c *Coordinator) Configure(b config.Broker) {
 }
 
 // consumerSettings are those of a group under the consumer protocol, now.
-func (c *Coordinator) consumerSettings(string) *consumer.Config { return c.consumers.Load() }
+func (c *Coordinator) consumerSettings(group string) *consumer.Config {
+	cfg := c.consumers.Load()
+	if own := c.image().GroupConfigs(group); own != nil {
+		l := c.cfg.Static.GroupLayers(c.image(), group)
+		next := *cfg
+		next.SessionTimeout = l.GroupMillis("consumer.session.timeout.ms")
+		next.HeartbeatInterval = l.GroupMillis("consumer.heartbeat.interval.ms")
+		next.AssignmentInterval = l.GroupMillis("consumer.assignment.interval.ms")
+		return &next
+	}
+	return cfg
+}
+
+// shareSettings are those of a share group.
+func (c *Coordinator) shareSettings(string) *consumer.Config { return &c.cfg.Share }
 
 // SetPartitions says how many partitions __consumer_offsets has, which decides
 // where a group belongs. Until it is called, with 1 or more, every request is
@@ -70,17 +87,34 @@ func (c *Coordinator) Lead(partition, epoch int32) { c.shards.Lead(partition, ep
 // leads it in epoch.
 func (c *Coordinator) Resign(partition, epoch int32) { c.shards.Resign(partition, epoch) }
 
-// TopicsDeleted removes the offsets of all groups in topics that are gone.
-func (c *Coordinator) TopicsDeleted(names []string) {
-	c.shards.Each(func(m *machine, at at) turn { return m.topicsDeleted(at, names) })
+// KeepShares has share groups keep their state in s. It is called before anything is led.
+func (c *Coordinator) KeepShares(s ShareState) { c.shares = s }
+
+// TopicsDeleted removes the offsets of all groups in topics that are gone, and their
+// partitions from share groups.
+func (c *Coordinator) TopicsDeleted(topics []metadata.DeletedTopic) {
+	var names []string
+	var ids []metadata.TopicID
+	for _, t := range topics {
+		names, ids = append(names, t.Name), append(ids, t.ID)
+	}
+	c.shards.Each(func(m *machine, at at) turn {
+		return m.forgetTopics(at, ids, func(at coordinator.At) turn { return m.topicsDeleted(at, names) })
+	})
 }
 
 // Stop ceases to coordinate anything, and answers everyone who waits.
-func (c *Coordinator) Stop() { c.shards.Stop() }
+func (c *Coordinator) Stop() {
+	c.initializer.stop()
+	c.shards.Stop()
+}
 
 // Wait waits, after Stop and once the log lets everyone go, for the
 // coordinator's tasks to end.
-func (c *Coordinator) Wait() { c.shards.Wait() }
+func (c *Coordinator) Wait() {
+	c.shards.Wait()
+	c.initializer.wait()
+}
 
 // partitionOf is where a group belongs.
 func (c *Coordinator) partitionOf(group string) (int32, int16) {

@@ -20,6 +20,11 @@
 //     keeps its offsets. One with members does not: members of the other protocol
 //     are told INCONSISTENT_GROUP_PROTOCOL or GROUP_ID_NOT_FOUND, as by Kafka with
 //     group.consumer.migration.policy=disabled.
+//   - A share group (KIP-932; shares.go, handleshares.go) is a consumer.Group too, of
+//     which any number of members have a partition. What it keeps of partitions beside
+//     their assignment is the share coordinators' ([ShareState]): a partition is
+//     assigned once its state is initialized there, and the state goes before the
+//     group does. No API of the broker leads there yet.
 //   - machine (machine.go, remove.go, records.go) is all groups of a partition
 //     with their offsets, as the runtime's Machine: commits, removals, expiry,
 //     replay. It is as pure.

@@ -40,6 +40,9 @@ type Config struct {
 	CommitTimeout         time.Duration // offsets.commit.timeout.ms
 
 	Consumer consumer.Config // of groups under the consumer protocol
+	Share    consumer.Config // of share groups
+
+	Static config.Static // what a group has that does not set it itself
 }
 
 // ConfigOf takes the settings of groups from those of a broker.
@@ -60,6 +63,8 @@ func ConfigOf(b config.Broker) Config {
 			MaxSize:            int(b.GroupConsumerMaxSize),
 			Assignors:          config.Words(b.GroupConsumerAssignors),
 		},
+		// Kafka's defaults: no setting says otherwise while share groups are not served.
+		Share: consumer.Config{SessionTimeout: 45 * time.Second, HeartbeatInterval: 5 * time.Second, AssignmentInterval: time.Second, MaxSize: 200},
 	}
 }
 
@@ -112,8 +117,8 @@ type Group struct {
 	Members      map[string]*Member
 	Offsets      map[TopicPartition]Offset
 
-	// consumer is the group under the consumer protocol (KIP-848), nil under the
-	// classic one. All else here but offsets is then as of an empty group.
+	// consumer is the group under the consumer protocol (KIP-848), or the share group
+	// (KIP-932), nil under the classic one. All else here but offsets is then as of an empty group.
 	consumer *consumer.Group
 
 	unstable map[TopicPartition]int // how many transactions have brought an offset and have not ended

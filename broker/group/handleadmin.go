@@ -7,6 +7,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/weirlab/weir/broker/metadata"
 	"github.com/weirlab/weir/env"
 )
 
@@ -16,6 +17,7 @@ const (
 
 	classicType  = "classic"
 	consumerType = "consumer"
+	shareType    = "share"
 )
 
 // HandleDescribeGroups answers DescribeGroups. A group that does not exist is
@@ -92,7 +94,10 @@ func (c *Coordinator) HandleListGroups(req *kmsg.ListGroupsRequest) *kmsg.ListGr
 				}
 				out := kmsg.NewListGroupsResponseGroup()
 				out.Group, out.ProtocolType, out.GroupState, out.GroupType = id, g.ProtocolType, g.stateName(), g.typeName()
-				if g.consumer != nil {
+				switch {
+				case g.shares():
+					out.ProtocolType = shareType
+				case g.consumer != nil:
 					out.ProtocolType = consumerProtocol
 				}
 				listed = append(listed, out)
@@ -109,6 +114,25 @@ func (c *Coordinator) HandleListGroups(req *kmsg.ListGroupsRequest) *kmsg.ListGr
 	return resp
 }
 
+// deleteGroup deletes a group, and what share coordinators have of it before.
+func (c *Coordinator) deleteGroup(id string) int16 {
+	for {
+		var first []*metadata.Topic
+		_, code := c.do(kmsg.DeleteGroups, id, func(m *machine, at at, ref Ref) turn {
+			if first = m.deleteShare(id); len(first) > 0 {
+				return done(ref, 0)
+			}
+			return m.deleteGroup(at, ref, id)
+		})
+		if code != 0 || len(first) == 0 {
+			return code
+		}
+		if code := c.deleteShareState(id, first); code != 0 {
+			return code
+		}
+	}
+}
+
 // HandleDeleteGroups answers DeleteGroups: it blocks until the removal of each
 // group is committed in the log. Only a group without members can go.
 func (c *Coordinator) HandleDeleteGroups(req *kmsg.DeleteGroupsRequest) *kmsg.DeleteGroupsResponse {
@@ -117,7 +141,7 @@ func (c *Coordinator) HandleDeleteGroups(req *kmsg.DeleteGroupsRequest) *kmsg.De
 	for _, id := range req.Groups {
 		out := kmsg.NewDeleteGroupsResponseGroup()
 		out.Group = id
-		_, out.ErrorCode = c.do(kmsg.DeleteGroups, id, func(m *machine, at at, ref Ref) turn { return m.deleteGroup(at, ref, id) })
+		out.ErrorCode = c.deleteGroup(id)
 		resp.Groups = append(resp.Groups, out)
 	}
 	return resp

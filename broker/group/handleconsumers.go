@@ -144,7 +144,7 @@ func (c *Coordinator) HandleConsumerGroupDescribe(req *kmsg.ConsumerGroupDescrib
 		found, missing := kmsg.NewConsumerGroupDescribeResponseGroup(), "Group "+id+" not found."
 		_, code := c.do(kmsg.ConsumerGroupDescribe, id, func(m *machine, _ at, ref Ref) turn {
 			g := m.groups[id]
-			if g == nil || g.consumer == nil {
+			if g == nil || g.consumer == nil || g.shares() {
 				if g != nil {
 					missing = "Group " + id + " is not a consumer group."
 				}

@@ -27,6 +27,7 @@ type machine struct {
 	lab      *env.Lab
 	image    func() *metadata.Image                   // the cluster's newest metadata
 	settings func(group string) *consumer.Config      // of a group under the consumer protocol
+	sharing  func(group string) *consumer.Config      // of a share group
 	tell     func(name string, attributes []env.Attr) // hears of what is worth an event
 
 	groups  map[string]*Group
@@ -40,7 +41,7 @@ type machine struct {
 }
 
 func newMachine(cfg *Config, image func() *metadata.Image, tell func(string, []env.Attr)) *machine {
-	return &machine{cfg: cfg, image: image, tell: tell, settings: func(string) *consumer.Config { return &cfg.Consumer }, groups: make(map[string]*Group),
+	return &machine{cfg: cfg, image: image, tell: tell, settings: func(string) *consumer.Config { return &cfg.Consumer }, sharing: func(string) *consumer.Config { return &cfg.Share }, groups: make(map[string]*Group),
 		pending: make(map[int64]map[place]Offset)}
 }
 
@@ -64,7 +65,7 @@ func (m *machine) Loaded(at at) turn {
 			member.expires = at.Now + member.SessionTimeout
 		}
 		if g.consumer != nil {
-			g.consumer.Loaded(at.Now, m.settings(id))
+			g.consumer.Loaded(at.Now, m.settingsOf(g))
 		}
 		m.keep(at, g)
 	}

@@ -110,6 +110,8 @@ func (m *machine) expired(wallMillis int64) (list []removal) {
 		case retention <= 0 || len(g.pending) > 0:
 			list = append(list, m.orphans(g, m.gone)...)
 			continue
+		case g.shares():
+			continue // it has none, and stays until it is deleted
 		case g.consumer != nil: // by their age alone, as in Kafka
 		case g.State == Empty && g.ProtocolType == "": // offsets only
 		case g.State == Empty:

@@ -7,6 +7,8 @@ import (
 	"github.com/stretchr/testify/require"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/weirlab/weir/broker/metadata"
 )
 
 func TestOnlyOffsetsOfPartitionsThatExistAreTaken(t *testing.T) {
@@ -61,7 +63,7 @@ func TestOffsetsGoWithTheirTopic(t *testing.T) {
 		require.Equal(t, "u", resp.Topics[0].Topic)
 	}
 	w.image = imageOf(t, "u")
-	c.TopicsDeleted([]string{"t"})
+	c.TopicsDeleted([]metadata.DeletedTopic{{Name: "t"}})
 	gone(c)
 
 	// And also if nobody coordinated the groups when it was deleted.

@@ -278,13 +278,27 @@ func (e *Editor) setConfig(r *ConfigRecord) error {
 			e.img.brokerConfigs[r.ResourceName] = configs
 		}
 		e.brokerConfigs = true
+	case ResourceGroup:
+		all := maps.Clone(e.img.groupConfigs) // groups with settings are few, and change seldom
+		if all == nil {
+			all = map[string]map[string]string{}
+		}
+		if configs = maps.Clone(all[r.ResourceName]); configs == nil {
+			configs = map[string]string{}
+		}
+		all[r.ResourceName] = configs
+		e.img.groupConfigs = all
 	default:
 		return fmt.Errorf("configuration %s of unknown resource type %d", r.Name, r.ResourceType)
 	}
 	if r.Value == nil {
 		delete(configs, r.Name)
-		if r.ResourceType == ResourceBroker && len(configs) == 0 {
+		switch {
+		case len(configs) > 0:
+		case r.ResourceType == ResourceBroker:
 			delete(e.img.brokerConfigs, r.ResourceName)
+		case r.ResourceType == ResourceGroup:
+			delete(e.img.groupConfigs, r.ResourceName)
 		}
 	} else {
 		configs[r.Name] = *r.Value

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/weirlab/weir/broker/config"
+	"github.com/weirlab/weir/env"
 )
 
 // Image is the state of the cluster after a prefix of the metadata log. It is
@@ -22,6 +23,7 @@ type Image struct {
 	topicsByID    sharded[TopicID, *Topic]
 	topicNames    []string
 	brokerConfigs map[string]map[string]string
+	groupConfigs  map[string]map[string]string
 	features      map[string]int16 // versions that are not what clusters begin with
 }
 
@@ -152,6 +154,22 @@ func (i *Image) TopicConfigs(topic string) map[string]string {
 		return configs
 	}
 	return t.Configs
+}
+
+// GroupConfigs are the values set on one group. Do not change the map.
+func (i *Image) GroupConfigs(group string) map[string]string {
+	if i == nil {
+		return nil
+	}
+	return i.groupConfigs[group]
+}
+
+// ConfiguredGroups are the groups that have values of their own, by name.
+func (i *Image) ConfiguredGroups() []string {
+	if i == nil {
+		return nil
+	}
+	return env.SortedKeys(i.groupConfigs)
 }
 
 // Delta says what differs between two images, the later of which it came with.

@@ -162,3 +162,28 @@ func FuzzDecodeRecord(f *testing.F) {
 		_, _, _ = Empty().Apply(r, 0)
 	})
 }
+
+func TestGroupsHaveSettingsUntilTheLastIsRemoved(t *testing.T) {
+	image := Empty()
+	set := func(name string, value *string) {
+		edit := image.Edit()
+		require.NoError(t, edit.Apply(&ConfigRecord{ResourceType: ResourceGroup, ResourceName: "g", Name: name, Value: value}, image.Offset()+1))
+		image, _ = edit.Done()
+	}
+	one := "1"
+	set("a", &one)
+	before := image
+	set("b", new(string))
+	require.Equal(t, map[string]string{"a": "1"}, before.GroupConfigs("g"), "an image does not change")
+	require.Equal(t, map[string]string{"a": "1", "b": ""}, image.GroupConfigs("g"))
+	edit := Empty().Edit()
+	for i, r := range image.Records() {
+		require.NoError(t, edit.Apply(r, int64(i)))
+	}
+	again, _ := edit.Done()
+	require.Equal(t, image.GroupConfigs("g"), again.GroupConfigs("g"))
+	set("a", nil)
+	require.Equal(t, []string{"g"}, image.ConfiguredGroups())
+	set("b", nil)
+	require.Empty(t, image.ConfiguredGroups())
+}

@@ -69,6 +69,7 @@ type PartitionRecord struct {
 const (
 	ResourceTopic  int8 = 2
 	ResourceBroker int8 = 4
+	ResourceGroup  int8 = 32
 )
 
 // ConfigRecord sets one configuration value, or removes it if Value is nil.

@@ -31,6 +31,9 @@ func (i *Image) Records() []Record {
 	for _, name := range env.SortedKeys(i.brokerConfigs) {
 		out = appendConfigs(out, ResourceBroker, name, i.brokerConfigs[name])
 	}
+	for _, name := range env.SortedKeys(i.groupConfigs) {
+		out = appendConfigs(out, ResourceGroup, name, i.groupConfigs[name])
+	}
 	for _, name := range env.SortedKeys(i.features) {
 		out = append(out, &FeatureLevelRecord{Name: name, Level: i.features[name]})
 	}

@@ -50,7 +50,7 @@ func brokerCommand(s streams) *cobra.Command {
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if f.settings {
-				_, err := fmt.Fprintf(s.out, "Settings of brokers\n\n%s\nSettings of topics\n\n%s", config.Table(config.BrokerSettings()), config.Table(config.TopicSettings()))
+				_, err := fmt.Fprintf(s.out, "Settings of brokers\n\n%s\nSettings of topics\n\n%s\nSettings of groups\n\n%s", config.Table(config.BrokerSettings()), config.Table(config.TopicSettings()), config.Table(config.GroupSettings()))
 				return err
 			}
 			return runBrokers(cmd.Context(), s, f)

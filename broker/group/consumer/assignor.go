@@ -11,9 +11,11 @@ import (
 const (
 	Uniform = "uniform" // as even and as much as before as it can
 	Range   = "range"   // the same ranges of all topics
+	Simple  = "simple"  // that of share groups: partitions have as many members as the others
 )
 
-// Assignors are the names of all assignors, Kafka's default first.
+// Assignors are the names of all assignors that members may ask for, Kafka's default
+// first.
 func Assignors() []string { return []string{Uniform, Range} }
 
 // subscriber is a member to an assignor.
@@ -85,9 +87,12 @@ func (g *Group) assign(assignor string, topics *metadata.Image) map[string][]Par
 			all[i].takers = append(all[i].takers, s)
 		}
 	}
-	if assignor == Range {
+	switch assignor {
+	case Simple:
+		g.assignSimple(members, all)
+	case Range:
 		assignRange(all)
-	} else {
+	default:
 		assignUniform(members, all)
 	}
 	out := make(map[string][]Partition, len(members))

@@ -22,6 +22,11 @@
 // before, and a step whose records were refused has not happened. Beside it stands
 // what no record says: when sessions end, and which metadata was looked at.
 //
+// A share group (KIP-932, share.go) is the same machine with other records and another
+// assignor: its partitions have no owner, so that a member is in the newest target with
+// its next heartbeat, and nobody waits. Only partitions whose state is initialized are
+// assigned; a heartbeat says which are to be, and looks at the topics of all members.
+//
 // A heartbeat that changes nothing costs no record and O(1), but for the first after
 // a change of the metadata, which looks at the subscriptions of all members.
 //
@@ -39,6 +44,9 @@
 //   - A regular expression that nobody has resolved is resolved at once, not with the
 //     next look at all (every 10 s). Its size is bounded ([CheckExpression]), and a
 //     coordinator matches one client's at a time.
+//   - The simple assignor is one algorithm for all subscriptions: topics with the same
+//     subscribers are shared evenly among them. Kafka has another one for unequal
+//     subscriptions, and may leave such members less even.
 //   - The hash of subscribed topics is another function: a coordinator of Kafka that
 //     reads these records begins a new group epoch.
 package consumer

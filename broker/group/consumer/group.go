@@ -32,6 +32,10 @@ type Group struct {
 	Targets     map[string][]Partition // by member, sorted
 	Expressions map[string]*Resolved   // that members are subscribed to, as far as they are resolved
 
+	// Sharing is what there is to a share group (KIP-932), nil for one whose
+	// partitions have one owner each.
+	Sharing *Sharing
+
 	oldTopics   bool                 // there is a record of Kafka 4.0
 	instances   map[string]string    // group.instance.id → member id
 	owners      map[Partition]string // whose a partition is: assigned, or not given up yet
@@ -64,7 +68,14 @@ func New(id string) *Group {
 	}
 }
 
-// Owner is the member that owns a partition, "" if none does.
+// NewShare returns a share group without members.
+func NewShare(id string) *Group {
+	g := New(id)
+	g.Sharing = &Sharing{}
+	return g
+}
+
+// Owner is the member that owns a partition, "" if none does, or if it is shared.
 func (g *Group) Owner(p Partition) string { return g.owners[p] }
 
 // MemberIDs lists the members in a fixed order.
@@ -75,6 +86,8 @@ func (g *Group) State() string {
 	switch {
 	case len(g.Members) == 0:
 		return "Empty"
+	case g.Sharing != nil:
+		return "Stable"
 	case g.Epoch > g.TargetEpoch:
 		return "Assigning"
 	}
@@ -90,7 +103,14 @@ func (g *Group) State() string {
 // cleaner may have taken some out: a tombstone of something that is not there is
 // none of its own. It reports whether the record ends the group.
 func (g *Group) Apply(r Record) (ended bool) {
-	switch r.Kind {
+	switch r.Kind.plain() {
+	case ShareState:
+		if g.Sharing != nil {
+			g.Sharing = &Sharing{}
+			if v, ok := r.Value.(*Sharing); ok {
+				g.Sharing = v
+			}
+		}
 	case GroupEpoch:
 		if r.Value == nil {
 			return true
@@ -160,6 +180,9 @@ func (g *Group) put(m *Member) {
 	}
 	if m.Expression != "" {
 		g.subscribers[m.Expression]++
+	}
+	if g.Sharing != nil {
+		return
 	}
 	for _, o := range m.Assigned {
 		g.owners[o.Partition] = m.ID
@@ -286,7 +309,7 @@ func (g *Group) Heard(now time.Duration, id string, cfg *Config) {
 	if m == nil {
 		return
 	}
-	session := cfg.SessionTimeout
+	session := cfg.SessionTimeout // of a share group it is that of share groups
 	if m.Classic != nil {
 		session = time.Duration(m.Classic.SessionTimeoutMillis) * time.Millisecond
 	}

@@ -39,7 +39,10 @@ type Heartbeat struct {
 
 // full reports whether the member says all that there is to say. It does when it
 // joins and whenever it does not know whether an answer was lost.
-func (h *Heartbeat) full() bool {
+func (h *Heartbeat) full(shared bool) bool {
+	if shared {
+		return h.Topics != nil
+	}
 	return h.RebalanceTimeoutMillis != -1 && (h.Topics != nil || h.Expression != nil) && h.SaysOwns
 }
 
@@ -66,6 +69,12 @@ type Outcome struct {
 	// Resolve are expressions that somebody has to resolve (see Match), and bring
 	// back by Resolve.
 	Resolve []string
+
+	// Initialize are partitions of a share group whose state somebody has to
+	// initialize, as of Epoch of the group, and to tell of by Initialized or
+	// NotInitialized.
+	Initialize []Partition
+	GroupEpoch int32
 }
 
 func refused(id string, err *kerr.Error, format string, args ...any) Outcome {
@@ -89,6 +98,9 @@ func (s *step) write(r Record) {
 	if s.g == s.real {
 		s.g = s.real.draft()
 	}
+	if shared, ok := shares[r.Kind]; ok && s.g.Sharing != nil {
+		r.Kind = shared
+	}
 	s.g.Apply(r)
 	s.records = append(s.records, r)
 }
@@ -97,7 +109,7 @@ func (s *step) write(r Record) {
 func (g *Group) Heartbeat(at At, cfg *Config, h *Heartbeat) Outcome {
 	s := g.begin(at, cfg)
 	if h.Epoch == JoinEpoch && g.Members[h.MemberID] == nil && len(g.Members) >= cfg.MaxSize {
-		return refused(h.MemberID, kerr.GroupMaxSizeReached, "The consumer group has reached its maximum capacity of %d members.", cfg.MaxSize)
+		return refused(h.MemberID, kerr.GroupMaxSizeReached, "The %s group has reached its maximum capacity of %d members.", g.typeName(), cfg.MaxSize)
 	}
 	before, refusal := s.find(h)
 	if refusal != nil {
@@ -108,10 +120,11 @@ func (g *Group) Heartbeat(at At, cfg *Config, h *Heartbeat) Outcome {
 	changed, resolve := s.subscribe(before, &next)
 	s.retarget()
 	now := s.reconcile(h, &next, changed)
+	initialize := s.initialize()
 
-	out := Outcome{Records: s.records, Heard: next.ID, Resolve: resolve}
+	out := Outcome{Records: s.records, Heard: next.ID, Resolve: resolve, Initialize: initialize, GroupEpoch: s.g.Epoch}
 	out.Answer = Answer{MemberID: next.ID, Epoch: now.Epoch}
-	if h.Epoch == JoinEpoch || h.full() || !slices.Equal(before.Assigned, now.Assigned) {
+	if h.Epoch == JoinEpoch || h.full(g.Sharing != nil) || !slices.Equal(before.Assigned, now.Assigned) {
 		out.Answer.Assigns, out.Answer.Assignment = true, PartitionsOf(now.Assigned)
 	}
 	return out
@@ -159,6 +172,8 @@ func (s *step) find(h *Heartbeat) (*Member, *Outcome) {
 			"The member must abandon all its partitions and rejoin.", h.Epoch, m.Epoch)
 	case h.Epoch == m.Previous && h.SaysOwns && !slices.ContainsFunc(h.Owns, func(p Partition) bool { _, has := ownedAt(m.Assigned, p); return !has }):
 		return m, nil // the answer with the newest epoch was lost
+	case h.Epoch == m.Previous && s.g.Sharing != nil:
+		return m, nil // so it was, and nobody has to give anything up
 	}
 	return refuse(kerr.FencedMemberEpoch, "The consumer group member has a smaller member epoch (%d) than the one known by the group coordinator (%d). "+
 		"The member must abandon all its partitions and rejoin.", h.Epoch, m.Epoch)
@@ -224,6 +239,7 @@ func (s *step) subscribe(before, next *Member) (changed bool, resolve []string) 
 	}
 	resolve = s.unresolved(next.Expression, expressions)
 	bump = bump || s.g.Epoch == 0 // a member's epoch is above 0
+	bump = bump || s.g.TargetEpoch >= s.g.Epoch && s.g.unassigned()
 	if bump || s.real.looked != s.at.Topics.Offset() {
 		s.rehash(bump)
 	}
@@ -312,7 +328,11 @@ func (s *step) retarget() {
 	if s.g.TargetTime > 0 && age >= 0 && age < s.cfg.AssignmentInterval.Milliseconds() {
 		return
 	}
-	targets := s.g.assign(s.g.Assignor(s.cfg), s.at.Topics)
+	assignor := Simple
+	if s.g.Sharing == nil {
+		assignor = s.g.Assignor(s.cfg)
+	}
+	targets := s.g.assign(assignor, s.at.Topics)
 	for _, id := range s.g.MemberIDs() {
 		if old, any := s.g.Targets[id]; !any || !slices.Equal(old, targets[id]) {
 			s.write(Record{TargetOfMember, id, targets[id]})
@@ -350,8 +370,11 @@ func (s *step) reconcile(h *Heartbeat, m *Member, changed bool) Current {
 		}
 	}
 	next := r.next()
+	if s.g.Sharing != nil {
+		next = r.share()
+	}
 	if !next.equal(&m.Current) {
-		s.records = append(s.records, Record{CurrentOfMember, m.ID, &next})
+		s.write(Record{CurrentOfMember, m.ID, &next})
 	}
 	return next
 }

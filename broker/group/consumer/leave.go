@@ -92,6 +92,9 @@ func (g *Group) Tick(at At, cfg *Config) Outcome {
 // takes them.
 func (g *Group) Tombstones() (list []Record) {
 	ids := g.MemberIDs()
+	if g.Sharing != nil {
+		return g.shareTombstones(ids)
+	}
 	each := func(kind Kind, names []string) {
 		for _, name := range names {
 			list = append(list, Record{Kind: kind, Name: name})

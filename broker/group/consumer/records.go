@@ -24,25 +24,66 @@ const (
 	RegularExpression Kind = 16 // ConsumerGroupRegularExpression
 )
 
+// The kinds of records of a share group. All but the last are what the kinds above
+// are to a group under the consumer protocol.
+const (
+	ShareMemberMetadata  Kind = 10 // ShareGroupMemberMetadata
+	ShareGroupEpoch      Kind = 11 // ShareGroupMetadata
+	ShareTargetEpoch     Kind = 12 // ShareGroupTargetAssignmentMetadata
+	ShareTargetOfMember  Kind = 13 // ShareGroupTargetAssignmentMember
+	ShareCurrentOfMember Kind = 14 // ShareGroupCurrentMemberAssignment
+	ShareState           Kind = 15 // ShareGroupStatePartitionMetadata
+)
+
+// shares are the kinds of share groups by those that they stand for.
+var shares = map[Kind]Kind{
+	GroupEpoch: ShareGroupEpoch, MemberMetadata: ShareMemberMetadata, TargetEpoch: ShareTargetEpoch,
+	TargetOfMember: ShareTargetOfMember, CurrentOfMember: ShareCurrentOfMember,
+}
+
+// plain is the kind that one of a share group stands for, and any other itself.
+func (k Kind) plain() Kind {
+	switch k {
+	case ShareMemberMetadata:
+		return MemberMetadata
+	case ShareGroupEpoch:
+		return GroupEpoch
+	case ShareTargetEpoch:
+		return TargetEpoch
+	case ShareTargetOfMember:
+		return TargetOfMember
+	case ShareCurrentOfMember:
+		return CurrentOfMember
+	}
+	return k
+}
+
+// Shared reports whether records of the kind are those of share groups.
+func (k Kind) Shared() bool { return k == ShareState || k.plain() != k }
+
 // Known reports whether records with keys of that version are of this package.
 func Known(version int16) bool {
 	switch Kind(version) {
 	case GroupEpoch, OldTopics, MemberMetadata, TargetEpoch, TargetOfMember, CurrentOfMember, RegularExpression:
 		return true
 	}
-	return false
+	return Kind(version).Shared()
 }
 
 // named reports whether keys of the kind say a name beside the group's.
 func (k Kind) named() bool {
-	return k == MemberMetadata || k == TargetOfMember || k == CurrentOfMember || k == RegularExpression
+	switch k.plain() {
+	case MemberMetadata, TargetOfMember, CurrentOfMember, RegularExpression:
+		return true
+	}
+	return false
 }
 
 // Record is one record of a group. Without a value it is a tombstone.
 type Record struct {
 	Kind  Kind
 	Name  string // the member's id, or the regular expression
-	Value any    // *Epoch, *Metadata, *Target, []Partition, *Current or *Resolved, by kind
+	Value any    // *Epoch, *Metadata, *Target, []Partition, *Current, *Resolved or *Sharing, by kind
 }
 
 // Epoch is the value of a GroupEpoch.
@@ -72,11 +113,17 @@ func (r Record) Bytes() []byte {
 	switch v := r.Value.(type) {
 	case *Epoch:
 		dst = kbin.AppendInt32(dst, v.Epoch)
-		if v.Hash == 0 {
+		switch {
+		case r.Kind.Shared():
+			return append(kbin.AppendInt64(dst, v.Hash), 0)
+		case v.Hash == 0:
 			return append(dst, 0)
 		}
 		return appendTag(append(dst, 1), 0, kbin.AppendInt64(nil, v.Hash))
 	case *Metadata:
+		if r.Kind.Shared() {
+			return append(appendStrings(kbin.AppendCompactString(kbin.AppendCompactString(appendNullable(dst, v.RackID), v.ClientID), v.ClientHost), v.Topics), 0)
+		}
 		return v.append(dst)
 	case *Target:
 		dst = kbin.AppendInt32(dst, v.Epoch)
@@ -89,11 +136,16 @@ func (r Record) Bytes() []byte {
 	case *Current:
 		dst = kbin.AppendInt32(kbin.AppendInt32(dst, v.Epoch), v.Previous)
 		dst = kbin.AppendInt8(dst, int8(v.State))
+		if r.Kind.Shared() {
+			return append(appendTopics(dst, PartitionsOf(v.Assigned), nil), 0)
+		}
 		dst = appendTopics(dst, PartitionsOf(v.Assigned), v.Assigned)
 		return append(appendTopics(dst, PartitionsOf(v.Revoking), v.Revoking), 0)
 	case *Resolved:
 		dst = appendStrings(dst, v.Topics)
 		return append(kbin.AppendInt64(kbin.AppendInt64(dst, v.Version), v.TimestampMilli), 0)
+	case *Sharing:
+		return v.append(dst)
 	}
 	return nil
 }
@@ -204,11 +256,11 @@ func readValue(kind Kind, value []byte) (any, error) {
 		return true, nil // that there is one: nobody reads more of it
 	case MemberMetadata:
 		v = in.metadata()
-	case TargetEpoch:
+	case TargetEpoch, ShareTargetEpoch:
 		t := &Target{Epoch: in.Int32()}
 		in.tags(func(in *reader) { t.TimestampMilli = in.Int64() })
 		v = t
-	case TargetOfMember:
+	case TargetOfMember, ShareTargetOfMember:
 		v = slices.Compact(sortedPartitions(PartitionsOf(in.topics())))
 		in.tags(nil)
 	case CurrentOfMember:
@@ -218,6 +270,21 @@ func readValue(kind Kind, value []byte) (any, error) {
 			return nil, fmt.Errorf("member state %d is not known", c.State)
 		}
 		v = c
+	case ShareGroupEpoch:
+		v = &Epoch{Epoch: in.Int32(), Hash: in.Int64()}
+		in.tags(nil)
+	case ShareMemberMetadata:
+		v = &Metadata{RackID: in.nullable(), ClientID: in.CompactString(), ClientHost: in.CompactString(), Topics: distinct(in.strings())}
+		in.tags(nil)
+	case ShareCurrentOfMember:
+		c := &Current{Epoch: in.Int32(), Previous: in.Int32(), State: MemberState(in.Int8()), Assigned: in.topics()}
+		in.tags(nil)
+		if c.State != Stable {
+			return nil, fmt.Errorf("state %d is none of a member of a share group", c.State)
+		}
+		v = c
+	case ShareState:
+		v = in.sharing()
 	case RegularExpression:
 		e := &Resolved{Topics: distinct(in.strings()), Version: in.Int64(), TimestampMilli: in.Int64()}
 		in.tags(nil)

@@ -23,6 +23,14 @@ func samples() []Record {
 		{TargetOfMember, "m", []Partition{{one, 0}, {one, 2}, {two, 1}}},
 		{CurrentOfMember, "m", &Current{Epoch: 3, Previous: 2, State: Unrevoked, Assigned: []Owned{{Partition{one, 0}, 2}, {Partition{two, 1}, 3}}, Revoking: []Owned{{Partition{one, 1}, 1}}}},
 		{RegularExpression, "v.*", &Resolved{Topics: []string{"v1"}, Version: 9, TimestampMilli: 1e12}},
+		{ShareGroupEpoch, "", &Epoch{Epoch: 3, Hash: -5}},
+		{ShareMemberMetadata, "m", &Metadata{RackID: "r", ClientID: "c", ClientHost: "/h", Topics: []string{"t", "u"}}},
+		{ShareTargetEpoch, "", &Target{Epoch: 3, TimestampMilli: 1e12}},
+		{ShareTargetOfMember, "m", []Partition{{one, 0}, {two, 1}}},
+		{ShareCurrentOfMember, "m", &Current{Epoch: 3, Previous: 2, Assigned: []Owned{{Partition: Partition{one, 0}}}}},
+		{ShareState, "", &Sharing{Initializing: []SharedTopic{{ID: one, Name: "t", Partitions: []int32{2, 3}}},
+			Initialized: []SharedTopic{{ID: one, Name: "t", Partitions: []int32{0, 1}}}, Deleting: []SharedTopic{{ID: two, Name: "u"}}}},
+		{Kind: ShareState}, {Kind: ShareCurrentOfMember, Name: "m"},
 		{Kind: GroupEpoch}, {Kind: OldTopics}, {Kind: MemberMetadata, Name: "m"}, {Kind: CurrentOfMember, Name: "m"}, {Kind: RegularExpression, Name: "v.*"},
 	}
 }
@@ -67,6 +75,9 @@ func FuzzRead(f *testing.F) {
 			return
 		}
 		g := New(group)
+		if r.Kind.Shared() {
+			g = NewShare(group)
+		}
 		g.Apply(r)
 		if r.Kind == OldTopics {
 			return
