@@ -70,7 +70,7 @@ func (m *machine) beat(at at, ref Ref, id string, h *consumer.Heartbeat) turn {
 	}
 	t := m.carryOut(at, g, c, cfg, out, first...)
 	t.Answers = []answer{{Ref: ref, Value: Beat{Answer: out.Answer, Interval: cfg.HeartbeatInterval, Resolve: out.Resolve}}}
-	m.reached(g, "heartbeat", out.Answer.Code)
+	m.reached(consumerType, g, "heartbeat", out.Answer.Code)
 	return t
 }
 
@@ -99,7 +99,7 @@ func (m *machine) leaveConsumers(at at, ref Ref, id, member, instance string, ep
 	out := g.consumer.Leave(m.instant(at), cfg, member, instance, epoch)
 	t := m.carryOut(at, g, g.consumer, cfg, out)
 	t.Answers = []answer{{Ref: ref, Value: Beat{Answer: out.Answer}}}
-	m.reached(g, "leave", out.Answer.Code)
+	m.reached(consumerType, g, "leave", out.Answer.Code)
 	return t
 }
 
@@ -167,13 +167,13 @@ func (m *machine) tickConsumers(at at, g *Group) turn {
 	out := g.consumer.Tick(m.instant(at), cfg)
 	m.keep(at, g)
 	if len(out.Records) > 0 {
-		m.reached(g, "fence", 0)
+		m.reached(g.typeName(), g, "fence", 0)
 	}
 	return m.carryOut(at, g, g.consumer, cfg, out)
 }
 
 // reached tells a laboratory of a step.
-func (m *machine) reached(g *Group, input string, code int16) {
+func (m *machine) reached(kind string, g *Group, input string, code int16) {
 	if m.lab == nil {
 		return
 	}
@@ -185,7 +185,7 @@ func (m *machine) reached(g *Group, input string, code int16) {
 	if code != 0 {
 		detail = kerr.TypedErrorForCode(code).Message
 	}
-	m.lab.Reached(g.typeName()+" group "+state, input, detail)
+	m.lab.Reached(kind+" group "+state, input, detail)
 }
 
 // replayConsumers takes a record of a group under the consumer protocol.

@@ -57,7 +57,7 @@ func (m *machine) beatShare(at at, ref Ref, id string, h *consumer.Heartbeat) tu
 	out := c.Heartbeat(m.instant(at), cfg, h)
 	t := m.carryOut(at, g, c, cfg, out)
 	t.Answers = []answer{{Ref: ref, Value: Beat{Answer: out.Answer, Interval: cfg.HeartbeatInterval, Initialize: out.Initialize, GroupEpoch: out.GroupEpoch}}}
-	m.reached(g, "heartbeat", out.Answer.Code)
+	m.reached(shareType, g, "heartbeat", out.Answer.Code)
 	return t
 }
 
@@ -71,7 +71,7 @@ func (m *machine) leaveShare(at at, ref Ref, id, member string) turn {
 	out := g.consumer.Leave(m.instant(at), cfg, member, "", consumer.LeaveEpoch)
 	t := m.carryOut(at, g, g.consumer, cfg, out)
 	t.Answers = []answer{{Ref: ref, Value: Beat{Answer: out.Answer}}}
-	m.reached(g, "leave", out.Answer.Code)
+	m.reached(shareType, g, "leave", out.Answer.Code)
 	return t
 }
 
