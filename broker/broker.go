@@ -178,6 +178,8 @@ func (b *Broker) open() error {
 		RequestTimeout:           cfg.QuorumRequestTimeout,
 		RetryBackoff:             cfg.QuorumRetryBackoff,
 		BrokerSessionTimeout:     cfg.BrokerSession,
+		BalanceLeaders:           cfg.BalanceLeaders,
+		BalanceInterval:          cfg.BalanceInterval,
 		DefaultPartitions:        cfg.DefaultPartitions,
 		DefaultReplicationFactor: cfg.DefaultReplicationFactor,
 		Settings:                 b.static,

@@ -24,8 +24,10 @@ import (
 // brokerProbes are by the names of broker settings that are no synonyms of
 // topic settings.
 var brokerProbes = map[string]probe{
-	"advertised.listeners": {value: "PLAINTEXT://elsewhere:1", plain: "b1", set: "elsewhere", observe: func(w *world, _ string) any { return w.self().Host }},
-	"broker.rack":          {value: "r", plain: "", set: "r", observe: func(w *world, _ string) any { return w.rack() }},
+	"advertised.listeners":                    {value: "PLAINTEXT://elsewhere:1", plain: "b1", set: "elsewhere", observe: func(w *world, _ string) any { return w.self().Host }},
+	"auto.leader.rebalance.enable":            {value: "false", brokers: 3, with: map[string]string{"leader.imbalance.check.interval.seconds": "5"}, plain: true, set: false, observe: leadsAgain},
+	"leader.imbalance.check.interval.seconds": {value: "5", brokers: 3, plain: false, set: true, observe: leadsAgain},
+	"broker.rack":                             {value: "r", plain: "", set: "r", observe: func(w *world, _ string) any { return w.rack() }},
 	"node.id": {value: "7", plain: int32(1), set: int32(7), change: func(_ int, cfg *broker.Config) { cfg.Voters[0].ID = cfg.NodeID },
 		observe: func(w *world, _ string) any { return w.self().NodeID }},
 	"listeners": {value: "PLAINTEXT://b1:9999", plain: false, set: true, observe: func(w *world, _ string) any {

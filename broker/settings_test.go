@@ -129,6 +129,21 @@ func (w *world) crashFollower(topic string) (follower, leader int) {
 	return follower, leader
 }
 
+// leadsAgain reports whether the preferred leader, after it was away, leads again
+// within two minutes.
+func leadsAgain(w *world, topic string) any {
+	must(w.tryCreate(topic, 3, nil))
+	first := int(w.partition(topic).Replicas[0])
+	w.nodes[first-1].node.PowerOff()
+	w.until("another leader", func() bool {
+		p := w.partition(topic)
+		return p.Leader >= 0 && p.Leader != int32(first)
+	})
+	w.start(first)
+	w.sleep(2 * time.Minute)
+	return w.leader(topic) == first
+}
+
 // observe runs a probe in a world of its own. Settings are made at start and,
 // by the client, when all brokers are there.
 func (p probe) run(t *testing.T, static map[string]string, topic map[string]string, client func(w *world)) any {

@@ -2,6 +2,12 @@ package faults
 
 // controllerBugs are bugs of broker/controller and its quorum.
 var controllerBugs = []Bug{{
+	ID: "W56", Name: "balance-out-of-sync", Source: "KIP-460",
+	About:  "a partition is given back to its preferred leader as soon as that is alive, whether or not it is in sync",
+	Wrong:  "it has not copied yet what was committed while it was away",
+	Sees:   "acknowledged records are gone",
+	Checks: []string{"K2", "K12", "K5"},
+}, {
 	ID: "B17", Name: "no-eligible-leader-replicas", Source: "KIP-966", Starred: true,
 	About:  "the controller keeps no eligible leader replicas: the last member of an ISR leads again, whatever a loss of power took from it",
 	Wrong:  "others have what it lost, and must cut it to follow",

@@ -114,6 +114,7 @@ func defaults(n int) []setting {
 		{0, "default.replication.factor", replicas},
 		{0, "offsets.topic.replication.factor", replicas},
 		{0, "offsets.topic.num.partitions", "1"},
+		{0, "auto.leader.rebalance.enable", "false"}, // leaders stay where the test has them
 		{0, "group.initial.rebalance.delay.ms", "0"},
 		{0, "group.min.session.timeout.ms", "10"},
 		{0, "controller.quorum.retry.backoff.ms", "2"},

@@ -174,7 +174,6 @@ var absent = []struct{ prefix, needs string }{
 	{"group.streams.", "streams groups"}, {"group.share.", "share groups"}, {"share.", "share groups"},
 	{"quota.", "quotas"}, {"client.quota.", "quotas"}, {"replication.quota.", "quotas"}, {"controller.quota.", "quotas"},
 	{"metric", "Kafka's metrics reporters"}, {"kafka.metrics.", "Kafka's metrics reporters"}, {"telemetry.", "client telemetry"},
-	{"auto.leader.rebalance.", "balancing of preferred leaders"}, {"leader.imbalance.", "balancing of preferred leaders"},
 	{"max.incremental.fetch.session.", "fetch sessions"},
 }
 

@@ -75,6 +75,8 @@ type Broker struct {
 
 	BrokerSession            time.Duration // broker.session.timeout.ms
 	BrokerHeartbeat          time.Duration // broker.heartbeat.interval.ms
+	BalanceLeaders           bool          // auto.leader.rebalance.enable
+	BalanceInterval          time.Duration // leader.imbalance.check.interval.seconds
 	ElectionTimeout          time.Duration // controller.quorum.election.timeout.ms
 	QuorumFetchTimeout       time.Duration // controller.quorum.fetch.timeout.ms
 	QuorumRequestTimeout     time.Duration // controller.quorum.request.timeout.ms

@@ -26,6 +26,7 @@ type session struct {
 
 // begin starts the sessions of a new controller's term.
 func (m *machine) begin(now time.Duration, img *metadata.Image) {
+	m.balanceAt = now + m.cfg.BalanceInterval
 	m.sessions, m.due = map[int32]*session{}, now+m.cfg.BrokerSessionTimeout
 	for _, b := range img.Brokers() {
 		if !b.Fenced {

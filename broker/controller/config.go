@@ -34,6 +34,9 @@ type Config struct {
 	BrokerSessionTimeout time.Duration // broker.session.timeout.ms: a broker silent for longer is fenced; default 9 s
 	ApplyWait            time.Duration // how long creators of partitions wait for a broker that is stuck; default 5 s
 
+	BalanceLeaders  bool          // auto.leader.rebalance.enable
+	BalanceInterval time.Duration // leader.imbalance.check.interval.seconds; default 5 min
+
 	DefaultPartitions        int32 // num.partitions; default 1
 	DefaultReplicationFactor int16 // default.replication.factor; default 1
 
@@ -60,6 +63,7 @@ func (c Config) withDefaults() Config {
 	def(&c.RetryBackoff, 50*time.Millisecond)
 	def(&c.BrokerSessionTimeout, 9*time.Second)
 	def(&c.ApplyWait, 5*time.Second)
+	def(&c.BalanceInterval, 5*time.Minute)
 	if c.SnapshotBytes <= 0 {
 		c.SnapshotBytes = 20 << 20
 	}

@@ -68,6 +68,7 @@ func (l *loop) run() {
 		l.step(quorum.Tick{})
 		l.settle()
 		l.expireSessions()
+		l.balance()
 		l.maybeSnapshot()
 		if !goOn {
 			l.step(quorum.Resign{})
@@ -117,6 +118,9 @@ func (l *loop) deadline() time.Duration {
 	}
 	if l.active {
 		if end := l.machine.deadline(); end != env.Forever {
+			at = min(at, end)
+		}
+		if end := l.machine.balanceDeadline(); end != env.Forever {
 			at = min(at, end)
 		}
 		if end := l.spreadDeadline(); end != env.Forever {

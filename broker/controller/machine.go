@@ -13,11 +13,14 @@ import (
 // machine is the metadata state machine: what each request means for the
 // cluster. It is pure: given the time, an image and a request it says which
 // records to write and what to answer once they are committed. The only state
-// it keeps is what is not in the log: when each broker was last heard.
+// it keeps is what is not in the log: when each broker was last heard, and
+// when leaders were last looked through.
 type machine struct {
 	cfg      Config
 	sessions map[int32]*session
 	due      time.Duration // no session ends before
+
+	balanceAt time.Duration // when leaders are looked through next
 }
 
 func newMachine(cfg Config) *machine {
