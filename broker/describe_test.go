@@ -251,7 +251,11 @@ func TestFeaturesAreUpdatedAllOrNone(t *testing.T) {
 	cl = c.client()
 	require.Eventually(t, func() bool {
 		topics, err := kadm.NewClient(cl).ListTopics(ctx) // it has its metadata
-		return err == nil && len(topics) == 1
+		if err != nil || len(topics) != 1 {
+			return false
+		}
+		brokers, err := kadm.NewClient(cl).ListBrokers(ctx) // and is in the cluster again
+		return err == nil && len(brokers) == 1
 	}, 10*time.Second, 10*time.Millisecond)
 	require.EqualValues(t, 0, level(), "it is in the metadata")
 	change(2, 1)
