@@ -29,7 +29,7 @@ func (r *Result) Document() *document.Document {
 	if load := r.loadSection(); load != nil {
 		d.Sections = append(d.Sections, *load)
 	}
-	d.Sections = append(d.Sections, r.saturatedSection(), r.labsSection(), physicsSection(r.Rows), r.missesSection(all), r.modelSection(), unpredictedSection())
+	d.Sections = append(d.Sections, r.saturatedSection(), r.labsSection(), physicsSection(r.Rows), r.missesSection(all), r.modelSection(), r.unpredictedSection())
 	d.Provenance = r.sources()
 	return d
 }
@@ -287,12 +287,16 @@ func (r *Result) loadSection() *document.Section {
 }
 
 // unpredictedSection lists what is not simulated.
-func unpredictedSection() document.Section {
+func (r *Result) unpredictedSection() document.Section {
 	t := document.Table{Name: "published-unpredicted", Title: "What is not predicted", Columns: []document.Column{{Name: "Row"}, {Name: "System"}, {Name: "Why not"}}}
 	rows, _ := Rows() // that they can be read was seen when the run began
-	for _, r := range rows {
-		if r.Unpredicted != "" {
-			t.Rows = append(t.Rows, []document.Cell{document.Words(r.ID), document.Words(r.System), document.Words(r.Unpredicted)})
+	for _, row := range rows {
+		why := row.Unpredicted
+		if why == "" && !slices.ContainsFunc(r.Rows, func(x RowResult) bool { return x.Row.ID == row.ID }) {
+			why = "was not asked for this time; weir published --rows " + row.Slug()
+		}
+		if why != "" {
+			t.Rows = append(t.Rows, []document.Cell{document.Words(row.ID), document.Words(row.System), document.Words(why)})
 		}
 	}
 	return document.Section{Title: "What is not predicted", Tables: []document.Table{t}}

@@ -103,7 +103,7 @@ func (r *RowResult) throughputSuspicion(e float64) string {
 	case r.Row.Lab == LinkedIn:
 		return "the followers of the published run fell behind, for as long as it lasted; the simulated network shares itself out evenly between producers and followers"
 	case r.Row.Lab == ElasticStream:
-		return "how many producers there were, and on what storage, is not stated"
+		return "how many producers there were, and on what storage, is not stated; 310 MB/s is what the EBS pipe of i4i.2xlarge sustains (312.5 MB/s), so that it may not have been the instance store, which is simulated"
 	case e > 0 && Many(r):
 		return "the published consumers, held to 128 KiB a partition, fell tens of seconds behind, so that brokers read old data from disks and caches while writing, and requests took longer; the simulated run is of seconds with consumers near the tail, and gets to the disks' limit"
 	case e > 0:

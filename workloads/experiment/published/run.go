@@ -38,8 +38,8 @@ type Options struct {
 	// Explain has rows that miss simulated again with each mechanism switched off.
 	Explain bool
 
-	// Known is an earlier result: rows that it has are not simulated again. It
-	// must be of the same seed and costs.
+	// Known is an earlier result: rows that it has are not simulated again, but
+	// those named in Only explained. It must be of the same seed and costs.
 	Known *Result
 
 	// Parallel is how many rows run at once; 0 is one per processor.
@@ -152,7 +152,7 @@ func runRow(ctx context.Context, o Options, row Row) RowResult {
 			if x.Row.ID != row.ID || x.Error != "" {
 				continue
 			}
-			if len(x.Switched) == 0 {
+			if len(x.Switched) == 0 && o.asked(row) {
 				if err := o.explain(ctx, &x); err != nil {
 					x.Error = err.Error()
 				}
@@ -178,6 +178,15 @@ func runRow(ctx context.Context, o Options, row Row) RowResult {
 		r.Error = err.Error()
 	}
 	return r
+}
+
+// asked reports whether the row was named, or none was.
+func (o Options) asked(row Row) bool {
+	if len(o.Only) == 0 {
+		return true
+	}
+	named, err := Select(o.Only)
+	return err == nil && slices.ContainsFunc(named, func(r Row) bool { return r.ID == row.ID })
 }
 
 // scenario is the row's scenario with the page cache that it begins with.
