@@ -105,6 +105,9 @@ func (p *Part) briefTo(b *strings.Builder) error {
 // basis is what kind of figures these are and what the model behind them was
 // held against, in the words of the part's figures.
 func (p *Part) basis(d *document.Document) string {
+	if f := figure(d, p.Name, briefs[p.Name].figure); f != nil {
+		return f.Caption()
+	}
 	for i := range d.Sections {
 		for k := range d.Sections[i].Figures {
 			return d.Sections[i].Figures[k].Caption()
