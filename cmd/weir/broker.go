@@ -67,7 +67,7 @@ func brokerCommand(s streams) *cobra.Command {
 	flags.StringVar(&f.rack, "rack", "", "broker.rack")
 	flags.StringArrayVar(&f.set, "set", nil, "a broker setting by its Kafka name, as name=value; may be repeated, and wins over --config")
 	flags.StringVar(&f.config, "config", "", "a file of broker settings, one name=value a line, as Kafka's server.properties")
-	flags.BoolVar(&f.settings, "settings", false, "print every setting that brokers and topics have, and end")
+	flags.BoolVar(&f.settings, "settings", false, "print every setting that brokers, topics and groups have, and end")
 	flags.StringVar(&f.events, "events", "", "append elections, truncations and the like to this file, as JSON lines, and every second what the brokers have done and used")
 	flags.StringSliceVar(&f.plant, "plant", nil, "plant a bug in the brokers, such as S1 (needs a build made by \"make faultbuild\")")
 	return cmd

@@ -46,7 +46,7 @@ func took(t *testing.T, seed uint64, costs machine.Costs, n int) (each []time.Du
 			e.Sleep(100 * time.Millisecond)
 		}
 	})
-	k.RunUntil(time.Hour)
+	require.NoError(t, k.RunUntil(time.Hour))
 	require.NoError(t, k.Close())
 	return each
 }
@@ -108,7 +108,7 @@ func TestCollectorStopsAllTasks(t *testing.T) {
 		})
 		e.Work("request.produce", 0)
 	})
-	k.RunUntil(time.Hour)
+	require.NoError(t, k.RunUntil(time.Hour))
 	require.NoError(t, k.Close())
 	require.Equal(t, time.Microsecond+time.Second, ended)
 }

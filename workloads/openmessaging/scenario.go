@@ -58,9 +58,7 @@ func Scenario(base *scenario.Scenario, w *Workload, d *Driver, minute time.Durat
 			err = e
 		}
 		for name := range withoutMeaning {
-			if _, ok := p[name]; ok {
-				delete(p, name)
-			}
+			delete(p, name)
 		}
 		return p
 	}
