@@ -165,7 +165,7 @@ func TestRunSimulatesTheCheapest(t *testing.T) {
 	require.Equal(t, r.Document(), back.Document())
 
 	// Batches of one record without linger: requests cost more than bytes.
-	n.PeakBytesPerSecond, n.BatchBytes, n.Linger, n.RecordBytes = 1_000_000, 100, 0, 100
+	n.PeakBytesPerSecond, n.BatchBytes, n.Linger, n.RecordBytes = 6_000_000, 100, 0, 100
 	r, err = Run(context.Background(), n, Options{Answers: 1, Trials: 1, Seeds: 1})
 	require.NoError(t, err)
 	require.Empty(t, r.Holding())
