@@ -135,9 +135,11 @@ type Assignment struct {
 
 	// Stale says that nothing was given: the client sent a heartbeat, at Asked, as the
 	// member that it had been before it was given its part anew, and that was answered
-	// as if the member went on. Was is when the client last was that member.
-	Stale bool          `json:"stale,omitempty"`
-	Was   time.Duration `json:"was,omitempty"`
+	// as if the member went on. Was is when the client last was that member, and
+	// Broker who answered.
+	Stale  bool          `json:"stale,omitempty"`
+	Was    time.Duration `json:"was,omitempty"`
+	Broker int32         `json:"broker,omitempty"`
 }
 
 // Flaw is a record that was read with something else around its value than was

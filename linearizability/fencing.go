@@ -9,7 +9,8 @@ import (
 
 // fencing is K9: once a member has been given its part in a generation of a
 // group, nobody commits offsets as a member of an older one, nor goes on as who the
-// member was before. Where the group's
+// member was before, in the eyes of who has been the coordinator since: one that was
+// replaced and does not know it answers heartbeats from memory. Where the group's
 // coordinator was permitted to lose what it had committed, it counts anew, and
 // generations say nothing. Under the consumer protocol a member may be behind and
 // own a partition still: there it commits nothing for what another member has been
@@ -43,6 +44,9 @@ func (c *court) fencing(context.Context) {
 			continue
 		}
 		a := byGroup[s.Group][newer]
+		if p := coordinatorOf(c.parts, c.h.topic(OffsetsTopic), s.Group); p == nil || !p.ledBy(s.Broker, a.Time, s.Time) {
+			continue
+		}
 		if r := counted(s.Group, s.Time); r != nil {
 			c.excused(&partition{tp: TopicPartition{Topic: s.Topic}}, 0, "groups live in "+OffsetsTopic+": "+r.reason)
 			continue
@@ -81,4 +85,18 @@ func (c *court) fencing(context.Context) {
 // client the partition of a commit.
 func (a *Assignment) takes(o *OffsetOp) bool {
 	return a.Topic == o.TP.Topic && slices.Contains(a.Partitions, o.TP.Partition) && a.Process != o.Process-int64(o.TP.Partition)
+}
+
+// ledBy reports whether a broker led the partition all the time, by committed metadata.
+func (p *partition) ledBy(broker int32, from, to time.Duration) bool {
+	leader := int32(None)
+	for _, s := range p.states {
+		switch {
+		case s.Time <= from:
+			leader = s.Leader
+		case s.Time <= to && s.Leader != broker:
+			return false
+		}
+	}
+	return leader == broker
 }

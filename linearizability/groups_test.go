@@ -92,7 +92,11 @@ func TestEarlierSelvesAreRefused(t *testing.T) {
 	}
 	stale := func(member string, generation int32, asked int) Assignment {
 		return Assignment{Group: "g", Generation: generation, Member: member, Process: 7, Topic: "orders",
-			Asked: time.Duration(asked) * second, Time: time.Duration(asked+1) * second, Stale: true, Was: 30 * second}
+			Asked: time.Duration(asked) * second, Time: time.Duration(asked+1) * second, Stale: true, Was: 30 * second, Broker: 1}
+	}
+	elsewhere := func(a Assignment) Assignment {
+		a.Broker = 2
+		return a
 	}
 	for _, c := range []struct {
 		name string
@@ -103,6 +107,7 @@ func TestEarlierSelvesAreRefused(t *testing.T) {
 		{"no newer generation", []Assignment{self("a", 1, 30), stale("a", 1, 33)}, 0, false},
 		{"a newer one, later", []Assignment{self("a", 1, 30), stale("a", 1, 31), self("a", 2, 32)}, 0, false},
 		{"a newer one", []Assignment{self("a", 1, 30), self("a", 2, 32), stale("a", 1, 33)}, 0, true},
+		{"a newer one of another coordinator", []Assignment{self("a", 1, 30), self("a", 2, 32), elsewhere(stale("a", 1, 33))}, 0, false},
 		{"a newer one, lost", []Assignment{self("a", 1, 30), self("a", 2, 32), stale("a", 1, 34)}, 33, false},
 		{"a static member before another joins", []Assignment{self("instance", 1, 30), stale("a", 1, 33)}, 0, false},
 		{"a static member that was replaced", []Assignment{self("instance", 1, 30), self("instance", 1, 32), stale("a", 1, 33)}, 0, true},

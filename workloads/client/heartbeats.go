@@ -227,27 +227,27 @@ func (b *beating) leave() {
 
 // HeartbeatAs sends one heartbeat as a member of a group, who need not be one any
 // more, under the consumer protocol or the classic one. It returns nil if the
-// coordinator takes it for that member's, who is to go on.
-func (c *Client) HeartbeatAs(who GroupMetadata, consumerProtocol bool, timeout time.Duration) error {
+// coordinator takes it for that member's, who is to go on, and who that is.
+func (c *Client) HeartbeatAs(who GroupMetadata, consumerProtocol bool, timeout time.Duration) (broker int32, err error) {
 	node, err := c.findCoordinator(groupKey(who.Group), timeout)
 	if err != nil {
-		return err
+		return -1, err
 	}
 	if !consumerProtocol {
 		req := kmsg.NewPtrHeartbeatRequest()
 		req.Group, req.Generation, req.MemberID, req.InstanceID = who.Group, who.Generation, who.MemberID, who.InstanceID
 		resp, err := c.once(node, forGroup, req, timeout)
 		if err != nil {
-			return err
+			return node, err
 		}
-		return errorFor(resp.(*kmsg.HeartbeatResponse).ErrorCode, nil)
+		return node, errorFor(resp.(*kmsg.HeartbeatResponse).ErrorCode, nil)
 	}
 	req := kmsg.NewPtrConsumerGroupHeartbeatRequest()
 	req.Group, req.MemberEpoch, req.MemberID, req.InstanceID = who.Group, who.Generation, who.MemberID, who.InstanceID
 	resp, err := c.once(node, forGroup, req, timeout)
 	if err != nil {
-		return err
+		return node, err
 	}
 	got := resp.(*kmsg.ConsumerGroupHeartbeatResponse)
-	return errorFor(got.ErrorCode, got.ErrorMessage)
+	return node, errorFor(got.ErrorCode, got.ErrorMessage)
 }

@@ -75,11 +75,12 @@ func (r *consuming) echo() {
 		return
 	}
 	asked := r.e.Now()
-	if r.c.HeartbeatAs(e.who, r.p.Consumer.ConsumerProtocol, r.w.requestTimeout()) != nil {
+	broker, err := r.c.HeartbeatAs(e.who, r.p.Consumer.ConsumerProtocol, r.w.requestTimeout())
+	if err != nil {
 		return // refused, or nobody knows
 	}
 	if log, ok := r.w.rec.(assignments); ok {
 		log.AddAssignment(linearizability.Assignment{Group: r.p.Group, Process: r.p.process(r.index, 0), Topic: r.p.Topic,
-			Member: e.who.MemberID, Generation: e.who.Generation, Time: r.e.Now(), Asked: asked, Stale: true, Was: e.at})
+			Member: e.who.MemberID, Generation: e.who.Generation, Time: r.e.Now(), Asked: asked, Stale: true, Was: e.at, Broker: broker})
 	}
 }
