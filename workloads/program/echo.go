@@ -43,12 +43,11 @@ func (s *echoes) note(who client.GroupMetadata, positions []client.OffsetCommit,
 	s.past = s.past[max(0, len(s.past)-mostEchoes):]
 }
 
-// outlived lists the echoes of somebody whom the client, as it is now, has replaced:
-// itself in an earlier generation, or a static member before it under its id. Others
-// may live on in the group until their session is over.
+// outlived lists the echoes of the client as the member that it is now, in earlier
+// generations. Others may live on in the group until their session is over.
 func (s *echoes) outlived(now client.GroupMetadata) (list []echo) {
 	for _, e := range s.past {
-		if e.who.MemberID == now.MemberID && e.who.Generation < now.Generation || e.who.MemberID != now.MemberID && e.who.InstanceID != nil {
+		if e.who.MemberID == now.MemberID && e.who.Generation < now.Generation {
 			list = append(list, e)
 		}
 	}
