@@ -109,8 +109,8 @@ func (m *Mechanisms) check() error {
 		return nil
 	}
 	if h := m.HandOver; h != nil {
-		if _, err := distribution(h.Wait); err != nil || len(h.Wait) == 0 {
-			return fmt.Errorf("hand_over.wait: %w", errors.Join(err, missing(len(h.Wait))))
+		if err := stalling(h.Wait); err != nil {
+			return fmt.Errorf("hand_over.wait: %w", err)
 		}
 		if err := known("hand_over.times", env.SortedKeys(h.Times)); err != nil {
 			return err
@@ -128,18 +128,18 @@ func (m *Mechanisms) check() error {
 	if g == nil {
 		return nil
 	}
-	if _, err := distribution(g.Pause); err != nil || len(g.Pause) == 0 {
-		return fmt.Errorf("collector.pause: %w", errors.Join(err, missing(len(g.Pause))))
+	if err := stalling(g.Pause); err != nil {
+		return fmt.Errorf("collector.pause: %w", err)
 	}
-	if g.YoungBytes <= 0 {
-		return fmt.Errorf("collector.young_bytes: %d is not positive", g.YoungBytes)
+	if g.YoungBytes <= 0 || g.YoungBytes > mostAllocated {
+		return fmt.Errorf("collector.young_bytes: %d is not from 1 to %d", g.YoungBytes, mostAllocated)
 	}
 	if err := known("collector.allocates", env.SortedKeys(g.Allocates)); err != nil {
 		return err
 	}
 	for _, op := range env.SortedKeys(g.Allocates) {
-		if a := g.Allocates[op]; a.CallBytes < 0 || a.UnitPermille < 0 {
-			return fmt.Errorf("collector.allocates.%s: must not be negative", op)
+		if a := g.Allocates[op]; a.CallBytes < 0 || a.UnitPermille < 0 || a.CallBytes > mostAllocated || a.UnitPermille > mostPermille {
+			return fmt.Errorf("collector.allocates.%s: call_bytes must be from 0 to %d, unit_permille from 0 to %d", op, mostAllocated, mostPermille)
 		}
 	}
 	if err := g.Source.check(); err != nil {
@@ -148,8 +148,29 @@ func (m *Mechanisms) check() error {
 	return nil
 }
 
-// mostHandOvers bounds the draws of one operation.
-const mostHandOvers = 64
+const (
+	// mostHandOvers bounds the draws of one operation.
+	mostHandOvers = 64
+	// mostStall bounds what one draw takes, so that all of an operation are a time.
+	mostStall = time.Minute
+	// mostAllocated bounds a young generation and what a call allocates, in bytes,
+	// and mostUnits and mostPermille what its units do, so that sums of thousandths
+	// are numbers.
+	mostAllocated = int64(1) << 50
+	mostUnits     = int64(1) << 31
+	mostPermille  = int64(1) << 30
+)
+
+// stalling is a distribution of stalls.
+func stalling(points []sim.Quantile) error {
+	if _, err := distribution(points); err != nil || len(points) == 0 {
+		return errors.Join(err, missing(len(points)))
+	}
+	if most := points[len(points)-1].Value; most > mostStall {
+		return fmt.Errorf("%v is more than %v", most, mostStall)
+	}
+	return nil
+}
 
 func missing(n int) error {
 	if n == 0 {
@@ -195,10 +216,12 @@ func (r *runtime) stall(now time.Duration, op string, n int64) time.Duration {
 	until := now
 	if g := r.m.Collector; g != nil {
 		a := g.Allocates[op]
-		r.allocated += 1000*a.CallBytes + max(n, 0)*a.UnitPermille
+		r.allocated += 1000*a.CallBytes + min(max(n, 0), mostUnits)*a.UnitPermille
 		if r.allocated >= 1000*g.YoungBytes {
 			r.allocated = 0
-			r.stoppedUntil = now + r.stops.Draw(r.pause)
+			// While all threads stand still nothing fills a generation: what did
+			// so meanwhile was begun before, and is collected next.
+			r.stoppedUntil = max(now, r.stoppedUntil) + r.stops.Draw(r.pause)
 		}
 		until = max(until, r.stoppedUntil)
 	}

@@ -113,6 +113,34 @@ func TestCollectorStopsAllTasks(t *testing.T) {
 	require.Equal(t, time.Microsecond+time.Second, ended)
 }
 
+// A collection that is due while another goes on begins behind it: it never ends
+// the other early.
+func TestCollectionsFollowOneAnother(t *testing.T) {
+	pauses := []sim.Quantile{{Value: time.Millisecond}, {PPM: 1_000_000, Value: time.Second}}
+	p := machine.Profile{Schema: machine.Schema, Name: "m", Cores: 8, MemoryBytes: 1 << 30, Costs: jvm(machine.Mechanisms{Collector: &machine.Collector{
+		Name: "G1", YoungBytes: 1, Pause: pauses, Allocates: map[string]machine.Allocation{"request.produce": {CallBytes: 1}}, Source: collector.Source}})}
+	k := sim.NewKernel(sim.Options{Seed: 1})
+	m, err := p.Build(k, "m")
+	require.NoError(t, err)
+	node := k.NewNode("broker")
+	m.Host(node)
+	var ends []time.Duration
+	node.Start("work", func(e env.Env) {
+		for i := range 8 {
+			e.Go("one", func() {
+				e.Sleep(time.Duration(i) * 10 * time.Microsecond)
+				e.Work("request.produce", 0)
+				ends = append(ends, e.Now())
+			})
+		}
+	})
+	require.NoError(t, k.RunUntil(time.Hour))
+	require.NoError(t, k.Close())
+	require.Len(t, ends, 8)
+	require.IsIncreasing(t, ends)
+	require.Greater(t, ends[7], 8*time.Millisecond, "all of them stopped the process, one after the other")
+}
+
 func TestMechanismsCanBeSwitchedOff(t *testing.T) {
 	all := jvm(machine.Mechanisms{HandOver: handOver, Collector: collector})
 	for _, name := range machine.MechanismNames() {
@@ -140,8 +168,11 @@ func TestBadMechanismsAreNamed(t *testing.T) {
 		{`"times": {"response": 1}`, `"times": {"talk": 1}`, `mechanisms.hand_over.times: there is no operation "talk"`},
 		{`"times": {"response": 1}`, `"times": {"response": 99}`, "mechanisms.hand_over.times.response: 99 is not from 0 to 64"},
 		{`"wait": [{"ppm": 0, "ns": 5}, {"ppm": 1000000, "ns": 5}]`, `"wait": []`, "mechanisms.hand_over.wait: has no points"},
-		{`"young_bytes": 9`, `"young_bytes": 0`, "mechanisms.collector.young_bytes: 0 is not positive"},
-		{`{"call_bytes": 1}`, `{"call_bytes": -1}`, "mechanisms.collector.allocates.response: must not be negative"},
+		{`"young_bytes": 9`, `"young_bytes": 0`, "mechanisms.collector.young_bytes: 0 is not from 1 to 1125899906842624"},
+		{`"young_bytes": 9`, `"young_bytes": 9223372036854775807`, "mechanisms.collector.young_bytes: 9223372036854775807 is not from"},
+		{`"pause": [{"ppm": 0, "ns": 5}, {"ppm": 1000000, "ns": 5}]`, `"pause": [{"ppm": 0, "ns": 5}, {"ppm": 1000000, "ns": 9000000000000000000}]`, "mechanisms.collector.pause: 2500000h0m0s is more than 1m0s"},
+		{`{"call_bytes": 1}`, `{"call_bytes": 1, "unit_permille": 9223372036854775807}`, "unit_permille from 0 to 1073741824"},
+		{`{"call_bytes": 1}`, `{"call_bytes": -1}`, "mechanisms.collector.allocates.response: call_bytes must be from 0 to"},
 		{`"allocates": {"response"`, `"allocates": {"rest"`, `there is no operation "rest"`},
 	} {
 		require.Contains(t, good, c.old)

@@ -101,12 +101,10 @@ func (r *Result) median(errorOf func(*RowResult) (float64, bool), of []Selection
 			all = append(all, math.Abs(e))
 		}
 	}
-	n := len(all)
-	if n == 0 {
+	if len(all) == 0 {
 		return 0, 0
 	}
-	slices.Sort(all)
-	return (all[(n-1)/2] + all[n/2]) / 2, n
+	return middle(all), len(all)
 }
 
 // Pair is a test that both labs ran, as far as their names say.

@@ -3,8 +3,10 @@ package published
 import (
 	"context"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/weirlab/weir/sim/machine"
 	"github.com/weirlab/weir/workloads/experiment/document"
@@ -59,7 +61,10 @@ func (o Options) explain(ctx context.Context, x *RowResult) error {
 		if name == ZonesMechanism && x.Row.Lab != AWS {
 			continue
 		}
+		// As long as the row was measured, which may have been another time.
+		windows := Windows{WarmUp: x.Measurement.WarmUp, Measured: x.Measurement.Window}
 		one := o
+		one.Throughput, one.Latency = windows, windows
 		one.Without = append(slices.Clone(o.Without), name)
 		costs, err := withoutMechanisms(*o.Costs, one.Without)
 		if err != nil {
@@ -113,14 +118,7 @@ func (f Figure) shown(v float64) document.Cell {
 	if f == Throughput {
 		return document.Quantity(v, "MiB/s", fmt.Sprintf("%.0f", v))
 	}
-	text := fmt.Sprintf("%.2f", v)
-	switch {
-	case v >= 100:
-		text = fmt.Sprintf("%.0f", v)
-	case v >= 10:
-		text = fmt.Sprintf("%.1f", v)
-	}
-	return document.Quantity(v, "ms", text)
+	return millisCell(time.Duration(math.Round(v * 1e6)))
 }
 
 // missesSection has every error beyond its target, and what the figure is with
@@ -129,19 +127,21 @@ func (r *Result) missesSection(all []Prediction) document.Section {
 	t := document.Table{
 		Name: "published-misses", Title: "What misses",
 		Columns: []document.Column{{Name: "Row"}, {Name: "Figure"}, {Name: "Published", Number: true}, {Name: "Simulated", Number: true}, {Name: "Error", Number: true}},
-		Notes: []string{"MiB/s or ms. Without: the same figure with one mechanism of the model switched off; where it does not move, the mechanism has no part in it. " +
-			"Suspected: what none of the experiments shows."},
 	}
 	for _, name := range Mechanisms() {
 		t.Columns = append(t.Columns, document.Column{Name: "without " + name, Number: true})
 	}
 	t.Columns = append(t.Columns, document.Column{Name: "Suspected"})
+	tried := 0
 	for _, p := range all {
 		e := p.Error()
 		if !p.marked(e) {
 			continue
 		}
 		x := p.Row
+		if len(x.Switched) > 0 {
+			tried++
+		}
 		cells := []document.Cell{document.Words(x.Row.Name()), document.Words(string(p.Figure)), p.Figure.shown(p.Published), p.Figure.shown(p.Simulated), errorCell(e, true, 0)}
 		for _, name := range Mechanisms() {
 			cell := document.Words("–").Marked(document.Neutral)
@@ -159,6 +159,8 @@ func (r *Result) missesSection(all []Prediction) document.Section {
 		}
 		t.Rows = append(t.Rows, append(cells, document.Words(why)))
 	}
+	t.Notes = []string{fmt.Sprintf("MiB/s or ms. Without: the same figure with one mechanism of the model switched off; where it does not move, the mechanism has no part in it. "+
+		"That was tried of %d of the %d figures here; – was not. Suspected: what may be the reason, which no experiment has shown.", tried, len(t.Rows))}
 	s := document.Section{Title: "What misses, and what was tried", Tables: []document.Table{t}}
 	if len(t.Rows) == 0 {
 		s.Text, s.Tables = []string{"Nothing is beyond its limit."}, nil
@@ -191,9 +193,13 @@ func (r *Result) mechanismTable() document.Table {
 			}
 		}
 	}
-	for _, op := range []string{"client.partition", "fetch.partition", "peer.partition"} {
+	for _, op := range []string{partitionOfProducer, "fetch.partition", "peer.partition"} {
 		if c, ok := r.Costs.Operations[op]; ok {
-			add(machine.PartitionsMechanism, op, fmt.Sprintf("%.2f µs", float64(c.UnitPicos)/1e6), r.Costs.Source)
+			source := machine.Source{Basis: "assumption", Source: "a round figure; nothing of it is fitted"}
+			if op == partitionOfProducer {
+				source = machine.Source{Basis: "derived", Source: "fitted; see the source of the costs"}
+			}
+			add(machine.PartitionsMechanism, op, fmt.Sprintf("%.2f µs", float64(c.UnitPicos)/1e6), source)
 		}
 	}
 	return t

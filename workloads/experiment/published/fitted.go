@@ -67,6 +67,10 @@ func isBytes(op string) bool {
 	return op != "client.record" && op != "storage.sync" && !strings.HasSuffix(op, ".partition")
 }
 
+// partitionOfProducer is the only one of the operations on partitions that is
+// fitted.
+const partitionOfProducer = "client.partition"
+
 // parameters are the free parameters. One producer of records of 100 bytes is
 // ruled by what a record costs it. At a modest rate, latency is linger.ms, the
 // hand-overs of a produce request and, with acks=all, those of the followers'
@@ -99,7 +103,7 @@ var parameters = []parameter{
 		rows:   []string{"sn20-latency-partitions-data_nosync_ack_1-kafka-5000-partitions-1kb-batched-1ms-1mb-ack-1-nosync"},
 		figure: "median publish latency in nanoseconds", observe: publishP50,
 		scale: func(c *machine.Costs, factor float64) {
-			unit(c, factor, func(op string) bool { return op == "client.partition" })
+			unit(c, factor, func(op string) bool { return op == partitionOfProducer })
 		},
 	},
 	{

@@ -2,6 +2,7 @@ package published
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/weirlab/weir/env"
@@ -22,7 +23,7 @@ func (r *Result) validated() string {
 			fitted++
 		}
 	}
-	return fmt.Sprintf("against the published runs shown, of which %d of %d were used to fit %d parameters; never on hardware of our own", fitted, len(r.Rows), len(parameters))
+	return fmt.Sprintf("against the %d published runs shown; %d parameters were fitted to %d runs, %d of them among these; never on hardware of our own", len(r.Rows), len(parameters), len(Fitted()), fitted)
 }
 
 func (r *Result) sources() []document.Source {
@@ -66,7 +67,7 @@ func (r *Result) modelSection() document.Section {
 	costs := document.Table{
 		Name: "published-costs", Title: "Processor costs of Kafka on the JVM",
 		Columns: []document.Column{{Name: "Operation"}, {Name: "A call", Unit: "µs", Number: true}, {Name: "A unit", Unit: "ns", Number: true}},
-		Notes:   []string{r.Costs.Source.Source, "A unit is a byte, for client.record a record, for storage.sync a file."},
+		Notes:   []string{r.Costs.Source.Source, "A unit is a byte, for client.record a record, for storage.sync a file, for client.partition, fetch.partition and peer.partition a partition."},
 	}
 	for _, op := range env.SortedKeys(r.Costs.Operations) {
 		c := r.Costs.Operations[op]
@@ -75,10 +76,10 @@ func (r *Result) modelSection() document.Section {
 			document.Words(op), document.Quantity(call, "µs", fmt.Sprintf("%.1f", call)), document.Quantity(unit, "ns", fmt.Sprintf("%.2f", unit)),
 		})
 	}
-	var names []string
-	for i := range r.Rows {
-		if r.Rows[i].Fitted {
-			names = append(names, r.Rows[i].Row.ID)
+	names := Fitted()
+	for i, id := range names {
+		if !slices.ContainsFunc(r.Rows, func(x RowResult) bool { return x.Row.ID == id }) {
+			names[i] += " (which is not among the rows here)"
 		}
 	}
 	return document.Section{
@@ -103,7 +104,7 @@ func (r *RowResult) throughputSuspicion(e float64) string {
 	case r.Row.Lab == LinkedIn:
 		return "the followers of the published run fell behind, for as long as it lasted; the simulated network shares itself out evenly between producers and followers"
 	case r.Row.Lab == ElasticStream:
-		return "how many producers there were, and on what storage, is not stated; 310 MB/s is what the EBS pipe of i4i.2xlarge sustains (312.5 MB/s), so that it may not have been the instance store, which is simulated"
+		return "how many producers there were, and on what storage, is not stated; what was published is nearer to what i4i.2xlarge sustains to EBS (312.5 MB/s, more in bursts) than to its instance store, which is simulated"
 	case e > 0 && Many(r):
 		return "the published consumers, held to 128 KiB a partition, fell tens of seconds behind, so that brokers read old data from disks and caches while writing, and requests took longer; the simulated run is of seconds with consumers near the tail, and gets to the disks' limit"
 	case e > 0:

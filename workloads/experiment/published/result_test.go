@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"math"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -107,6 +108,72 @@ func TestIntervalsComeFromOtherLabs(t *testing.T) {
 	}
 	s := score(r.Predictions(), Throughput, true, func(x *RowResult) bool { return x.Row.Lab == Confluent })
 	assert.Equal(t, Score{Rows: 2, Median: 1, Judged: 2}, s)
+}
+
+// Nine others are what an 80% interval takes.
+func TestIntervalsTakeEnoughErrors(t *testing.T) {
+	var all []Prediction
+	for range 9 {
+		all = append(all, Prediction{Row: &RowResult{Row: Row{Lab: Kesque}}, Published: 1, Simulated: 1, LeftOut: 1})
+	}
+	all = append(all, Prediction{Row: &RowResult{Row: Row{Lab: AWS}}, Published: 1, Simulated: 1, LeftOut: 1})
+	addIntervals(all)
+	assert.True(t, all[9].Judged())
+	assert.False(t, all[0].Judged(), "one error says nothing")
+	few := all[1:]
+	addIntervals(few)
+	assert.False(t, few[8].Judged(), "from the least to the greatest of eight there is less than 80%")
+}
+
+// A lab with many rows is no more than a lab, and what the others come to without
+// it is said.
+func TestSummaryIsNotOfOneLab(t *testing.T) {
+	r := asPublished(t, 1)
+	for i := range r.Rows {
+		x := &r.Rows[i]
+		x.Measurement.WarmUp, x.Measurement.Window = time.Second, 2*time.Second
+		if x.Row.Lab == Kesque {
+			x.Measurement.ProduceUncorrected = measure.Distribution{}
+			fill(&x.Measurement.ProduceUncorrected, x.Row.Publish, 3)
+			x.Measurement.Window = 800 * time.Millisecond
+		}
+	}
+	all := r.Predictions()
+	median, n := eachLabOnce(all, P50, false)
+	assert.Equal(t, 4, n, "Confluent, StreamNative, Kesque, AWS")
+	assert.InDelta(t, 0, median, 0.02)
+	in, of := held(all, func(x *RowResult) bool { return x.Row.Lab == Kesque })
+	assert.Equal(t, 8, of)
+	assert.Less(t, in, of)
+	says := strings.Join(r.summary(all), "\n")
+	assert.Contains(t, says, "51 of the 51 rows that say enough were simulated, each once, with seed 0x7: 0.8 to 2 s after a warm-up of 1 s")
+	assert.Contains(t, says, "That is less than weir published takes by default, 2 to 4 s.")
+	assert.Regexp(t, `Without the \d+ of StreamNative, of which they hold \d+, it is \d+% of \d+\.`, says)
+	assert.NotContains(t, says, "Switched off")
+	assert.NotContains(t, says, shapeSeen, "nothing was left out")
+	r.Without = []string{ZonesMechanism}
+	assert.Contains(t, r.basis(), "Switched off: zones.")
+	r.Rows[0].LeftOut = r.Rows[0].Measurement
+	assert.Contains(t, strings.Join(r.summary(all), "\n"), shapeSeen)
+}
+
+// An earlier result that is not of the same model is not added to.
+func TestKnownRowsAreOfTheSameModel(t *testing.T) {
+	known := asPublished(t, 1)
+	_, err := Run(t.Context(), Options{Seed: 7, Known: known, Without: []string{ZonesMechanism}})
+	require.ErrorContains(t, err, "with other mechanisms switched off")
+	again, err := Run(t.Context(), Options{Seed: 7, Known: known, Only: []string{"msk22-m5.xlarge-8"}})
+	require.NoError(t, err)
+	assert.Len(t, again.Rows, len(known.Rows), "nothing was simulated")
+}
+
+// Not all rows that a parameter was fitted on need be among those shown.
+func TestFittedRowsAreNamedWhetherShownOrNot(t *testing.T) {
+	r := asPublished(t, 1)
+	assert.Contains(t, r.validated(), "4 parameters were fitted to 5 runs, 5 of them among these")
+	r.Rows = slices.DeleteFunc(r.Rows, func(x RowResult) bool { return x.Row.Lab != AWS })
+	assert.Contains(t, r.validated(), "4 parameters were fitted to 5 runs, 0 of them among these")
+	assert.Equal(t, 5, strings.Count(r.modelSection().Text[0], "(which is not among the rows here)"))
 }
 
 // What a fit without a lab predicts of its rows is what the lab's line is about.

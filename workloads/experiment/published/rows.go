@@ -184,7 +184,8 @@ func (r Row) Slug() string {
 }
 
 // Dimension is in what a row differs from those that most figures are of: 100
-// partitions, two to four producers, i3en.2xlarge, no fsync, Kafka 2.6.
+// partitions, two to four producers, i3en.2xlarge, no fsync, Kafka of 2020 and
+// later.
 type Dimension string
 
 // The dimensions.
@@ -208,7 +209,7 @@ func (r Row) Differs() []Dimension {
 		Dimension
 		is bool
 	}{
-		{ByPartitions, r.Partitions != usualPartitions}, {ByClients, r.Producers != 2 && r.Producers != 4},
+		{ByPartitions, r.Partitions != usualPartitions}, {ByClients, r.Producers < 2 || r.Producers > 4},
 		{ByInstance, r.Instance != "i3en.2xlarge"}, {ByFsync, r.Fsync}, {ByAge, r.Date < "2020"},
 	} {
 		if d.is {
@@ -229,14 +230,17 @@ func Rows() ([]Row, error) {
 	return rows, addQuantiles(rows)
 }
 
+// syncEvery is how the data says that every batch was synced.
+const syncEvery = "flush.messages=1"
+
 func (l *line) row() Row {
 	r := Row{
 		ID: l.text("run_id"), Date: l.text("date"), Source: l.text("source"), URL: l.text("url"),
 		Notes: l.text("notes"), System: strings.TrimSpace(l.text("system") + " " + l.text("version")),
 		Instance: l.text("broker_instance"), Storage: l.text("storage"), Clients: l.text("clients"),
-		Acks: l.text("acks"), Fsync: l.text("fsync") == "flush.messages=1",
-		AckedPerSecond: rate(l.text("pub_msg_s")), ConsumedPerSecond: l.optional("cons_msg_s"),
-		OfferedPerSecond: rate(l.text("offered_msg_s")),
+		Acks: l.text("acks"), Fsync: l.text("fsync") == syncEvery,
+		AckedPerSecond: l.rate("pub_msg_s"), ConsumedPerSecond: l.optional("cons_msg_s"),
+		OfferedPerSecond: l.rate("offered_msg_s"),
 		Publish:          Latencies{Mean: l.mean("pub_avg_ms")},
 		EndToEnd:         Latencies{Mean: l.mean("e2e_avg_ms")},
 	}
@@ -255,6 +259,9 @@ func (l *line) row() Row {
 		r.Groups = 1
 		return r
 	}
+	if sync := l.text("fsync"); !slices.Contains([]string{"", "no", syncEvery}, sync) {
+		l.fail("fsync", fmt.Errorf("%q is neither no nor %s", sync, syncEvery))
+	}
 	r.Brokers, r.ReplicationFactor = int(l.whole("brokers")), int(l.whole("rf"))
 	r.Partitions = l.whole("partitions")
 	l.clients(&r)
@@ -265,16 +272,6 @@ func (l *line) row() Row {
 		r.Acks = "all"
 	}
 	return r
-}
-
-// rate is a number of records a second, 0 if it is none: "max", "". "~50000" is
-// one.
-func rate(text string) float64 {
-	var v float64
-	if _, err := fmt.Sscanf(strings.TrimPrefix(text, "~"), "%g", &v); err != nil {
-		return 0
-	}
-	return v
 }
 
 // clients reads what the publication says of clients, and fills in what

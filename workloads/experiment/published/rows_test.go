@@ -66,6 +66,8 @@ func TestRowsDifferInDimensions(t *testing.T) {
 	assert.Equal(t, []Dimension{ByPartitions, ByFsync}, row(t, "sn20-lat-all-fsync-5000p").Differs())
 	assert.Equal(t, []Dimension{ByPartitions, ByClients, ByInstance}, row(t, "msk22-m5.xlarge-8").Differs())
 	assert.Contains(t, row(t, "kreps14-1prod-rf1").Differs(), ByAge)
+	assert.Contains(t, row(t, "kreps14-1prod-rf1").Differs(), ByClients)
+	assert.NotContains(t, row(t, "kreps14-3prod-rf3-async").Differs(), ByClients, "three producers are between two and four")
 }
 
 func TestRowsAreChosenByHowTheyBegin(t *testing.T) {
@@ -135,6 +137,19 @@ func TestDisksBoundEveryRowOfTheLabsOf2020(t *testing.T) {
 	assert.Equal(t, "disk bandwidth", row(t, "confluent20-thr-all-nofsync").Rules())
 	assert.Equal(t, "request pipeline", row(t, "sn20-thr-all-fsync").Rules())
 	assert.Equal(t, "round trips", row(t, "sn20-lat-1-nofsync").Rules())
+}
+
+func TestRatesAreNumbersOrLeftOut(t *testing.T) {
+	for text, want := range map[string]float64{"": 0, "max": 0, "~50000": 50000, "200076.1": 200076.1} {
+		l := &line{header: []string{"rate"}, cells: []string{text}}
+		assert.InDelta(t, want, l.rate("rate"), 1e-9, text)
+		require.NoError(t, l.err)
+	}
+	for _, text := range []string{"50k", "200,000", "many"} {
+		l := &line{at: "runs.csv, line 7", header: []string{"rate"}, cells: []string{text}}
+		l.rate("rate")
+		require.ErrorContains(t, l.err, "runs.csv, line 7, column rate", text)
+	}
 }
 
 func TestUnknownRowIsNamed(t *testing.T) {

@@ -1,6 +1,7 @@
 package published
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"reflect"
@@ -39,7 +40,8 @@ type Options struct {
 	Explain bool
 
 	// Known is an earlier result: rows that it has are not simulated again, but
-	// those named in Only explained. It must be of the same seed and costs.
+	// those named in Only explained. It must be of the same seed and costs, and
+	// without the same mechanisms.
 	Known *Result
 
 	// Parallel is how many rows run at once; 0 is one per processor.
@@ -59,7 +61,9 @@ type Result struct {
 	// on.
 	Costs  machine.Costs `json:"costs"`
 	Fitted []string      `json:"fitted"`
-	Wall   time.Duration `json:"wall"`
+	// Without names the mechanisms that were switched off.
+	Without []string      `json:"without,omitempty"`
+	Wall    time.Duration `json:"wall"`
 }
 
 // Schema is the value of Result.Schema that this version writes and reads.
@@ -117,10 +121,11 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 	}
 	o.Costs = &costs
 	started := time.Now()
-	if k := o.Known; k != nil && (k.Schema != Schema || k.Seed != o.Seed || !reflect.DeepEqual(k.Costs, costs)) {
-		return nil, errors.New("published: the earlier result is of another seed, or of other costs; simulate all rows again")
+	without := slices.Sorted(slices.Values(o.Without))
+	if k := o.Known; k != nil && (k.Schema != Schema || k.Seed != o.Seed || !slices.Equal(k.Without, without) || !reflect.DeepEqual(k.Costs, costs)) {
+		return nil, errors.New("published: the earlier result is of another seed, of other costs, or with other mechanisms switched off; simulate all rows again")
 	}
-	result := &Result{Schema: Schema, Seed: o.Seed, Rows: make([]RowResult, len(rows)), Costs: *o.Costs, Fitted: Fitted()}
+	result := &Result{Schema: Schema, Seed: o.Seed, Rows: make([]RowResult, len(rows)), Costs: *o.Costs, Fitted: Fitted(), Without: without}
 	if err := runAll(ctx, o, rows, result.Rows); err != nil {
 		return nil, err
 	}
@@ -135,7 +140,7 @@ func runAll(ctx context.Context, o Options, rows []Row, results []RowResult) err
 	for i := range order {
 		order[i] = i
 	}
-	slices.SortStableFunc(order, func(a, b int) int { return int(rows[b].AckedPerSecond - rows[a].AckedPerSecond) })
+	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(rows[b].AckedPerSecond, rows[a].AckedPerSecond) })
 	bench := experiment.NewBench(ctx, o.Parallel, o.Progress)
 	for _, i := range order {
 		bench.Start(rows[i].Name(), func(ctx context.Context) error {

@@ -74,6 +74,20 @@ func (l *line) optional(column string) float64 {
 	return l.number(column)
 }
 
+// rate is a number of records a second, 0 if there is none or "max". "~50000" is
+// one.
+func (l *line) rate(column string) float64 {
+	text := strings.TrimPrefix(l.text(column), "~")
+	if text == "" || text == "max" {
+		return 0
+	}
+	v, err := strconv.ParseFloat(text, 64)
+	if err != nil {
+		l.fail(column, err)
+	}
+	return v
+}
+
 func (l *line) whole(column string) int64 {
 	v, err := strconv.ParseInt(l.text(column), 10, 64)
 	if err != nil {

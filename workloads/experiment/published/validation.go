@@ -91,10 +91,12 @@ func (p Prediction) Held() bool { return p.Low <= p.Published && p.Published <= 
 func (p Prediction) Judged() bool { return p.Others >= least }
 
 // interval is the share of published figures that an interval is to hold, and
-// least how many errors of others it takes.
+// least how many errors of others it takes: from the least to the greatest of n
+// lies the next with a chance of (n-1)/(n+1), which is less than interval with
+// fewer than nine.
 const (
 	interval = 0.8
-	least    = 4
+	least    = 9
 )
 
 // Predictions are all figures of all rows that were simulated.
@@ -192,9 +194,8 @@ func score(all []Prediction, f Figure, leftOut bool, chosen func(*RowResult) boo
 			}
 		}
 	}
-	if n := len(errs); n > 0 {
-		slices.Sort(errs)
-		s.Median = (errs[(n-1)/2] + errs[n/2]) / 2
+	if s.Rows > 0 {
+		s.Median = middle(errs)
 	}
 	return s
 }
