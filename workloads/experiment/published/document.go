@@ -201,7 +201,7 @@ func (r *Result) validationSection(all []Prediction) document.Section {
 	return document.Section{
 		Title: "How well it predicts",
 		Text: []string{
-			"A few rows of three labs fix the model's free parameters; all others are predicted. To see what a prediction for yet another lab is worth, each lab's rows are predicted by parameters that were fitted without it. " + shapeSeen,
+			"A few rows of three labs fix the model's free parameters; all others are predicted. To see what a prediction for yet another lab is worth, each lab's rows are predicted by parameters that were fitted without it.",
 		},
 		Tables: []document.Table{t},
 	}

@@ -165,6 +165,12 @@ func TestKnownRowsAreOfTheSameModel(t *testing.T) {
 	again, err := Run(t.Context(), Options{Seed: 7, Known: known, Only: []string{"msk22-m5.xlarge-8"}})
 	require.NoError(t, err)
 	assert.Len(t, again.Rows, len(known.Rows), "nothing was simulated")
+	for i := range again.Rows {
+		assert.Equal(t, known.Rows[i].Row.ID, again.Rows[i].Row.ID, "rows are in the order of the data")
+	}
+	twice, err := Run(t.Context(), Options{Seed: 7, Known: known, Only: []string{"msk22-m5.xlarge-8", "msk22"}})
+	require.NoError(t, err)
+	assert.Len(t, twice.Rows, len(known.Rows), "a row that is named twice is there once")
 }
 
 // Not all rows that a parameter was fitted on need be among those shown.

@@ -88,20 +88,22 @@ type RowResult struct {
 // Run simulates the rows. A row that cannot be simulated is no error of Run;
 // its result says why.
 func Run(ctx context.Context, o Options) (*Result, error) {
-	rows, err := Rows()
+	data, err := Rows()
 	if err != nil {
 		return nil, err
 	}
-	if rows, err = choose(rows, o.Only); err != nil {
+	rows, err := choose(data, o.Only)
+	if err != nil {
 		return nil, err
 	}
-	if o.Known != nil && len(o.Only) > 0 {
+	if o.Known != nil {
 		for _, x := range o.Known.Rows {
-			if !slices.ContainsFunc(rows, func(r Row) bool { return r.ID == x.Row.ID }) {
-				rows = append(rows, x.Row)
-			}
+			rows = append(rows, x.Row)
 		}
 	}
+	rows = slices.DeleteFunc(data, func(r Row) bool {
+		return !slices.ContainsFunc(rows, func(asked Row) bool { return asked.ID == r.ID })
+	})
 	if o.Throughput == (Windows{}) {
 		o.Throughput = ThroughputWindows
 	}
