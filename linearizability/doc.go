@@ -128,7 +128,8 @@
 // [TransactionTopic] that holds the transactional id, or in one that the transaction
 // wrote to, excuses what it may have done to the transaction. It may take a fence,
 // however long before the transaction; or the end of one, so that read_committed is
-// stuck there; or a marker, so that a record ends otherwise than it had when it was
+// stuck there; or what it said the end was, so that an offset goes back to one that the
+// group had before; or a marker, so that a record ends otherwise than it had when it was
 // read or passed over, which a marker of an epoch from before the loss rules out. After
 // it a coordinator may give out an epoch of a producer id again, which the answers to
 // InitProducerId show: then a broker takes what the second producer sends for retries

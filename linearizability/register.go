@@ -86,8 +86,7 @@ func (c *court) registers(ctx context.Context) {
 
 // registerWindow checks one window and reports whether to go on with the next.
 func (c *court) registerWindow(ctx context.Context, group string, tp TopicPartition, w window, steps *int64) bool {
-	p := coordinatorOf(c.parts, c.h.topic(OffsetsTopic), group)
-	var losses []*ruling
+	var losses []registerLoss
 	for known, used := false, 0; ; used++ {
 		if ctx.Err() != nil {
 			c.giveUp(fmt.Sprintf("interrupted at group %s, %s", group, tp))
@@ -101,17 +100,58 @@ func (c *court) registerWindow(ctx context.Context, group string, tp TopicPartit
 			return false
 		}
 		culprit, end := w.culprit(*steps / 4)
-		if !known && p != nil {
-			losses, known = p.losses(w.ops[0].Call), true
+		if !known {
+			losses, known = c.registerLosses(group, tp, w.ops[0].Call), true
 		}
-		if culprit == nil || culprit.Write || used >= len(losses) || !w.lost(culprit, losses[used]) {
+		if culprit == nil || culprit.Write || used >= len(losses) || !w.lost(culprit, losses[used].ruling) {
 			c.illegalRegister(group, tp, w, culprit, end)
 			return false
 		}
-		c.excused(&partition{tp: tp}, max(0, culprit.Offset), "committed offsets live in "+p.tp.String()+": "+losses[used].reason)
+		c.excused(&partition{tp: tp}, max(0, culprit.Offset), losses[used].of+": "+losses[used].reason)
 		w.ops = append(slices.Clone(w.ops), &OffsetOp{Group: group, TP: tp, Process: None, Call: losses[used].from, Return: Never,
 			Offset: culprit.Offset, Write: true, Outcome: Info})
 	}
+}
+
+// registerLoss is a permitted loss that may have taken a committed offset back.
+type registerLoss struct {
+	*ruling
+	of string // what was lost
+}
+
+// registerLosses are those of a group's partition of the offsets topic since a time,
+// and, where the group commits in transactions, those of the partitions that hold what
+// became of these: of one that was committed the marker may then say the opposite.
+func (c *court) registerLosses(group string, tp TopicPartition, since time.Duration) []registerLoss {
+	var all []registerLoss
+	if p := coordinatorOf(c.parts, c.h.topic(OffsetsTopic), group); p != nil {
+		for _, loss := range p.losses(since) {
+			all = append(all, registerLoss{loss, "committed offsets live in " + p.tp.String()})
+		}
+	}
+	began := map[*partition]time.Duration{} // the first transaction that a partition holds
+	if i := slices.IndexFunc(c.parts, func(p *partition) bool { return p.tp == tp }); i >= 0 {
+		for _, t := range c.committers(group, c.parts[i]) {
+			if p := c.coordinator(t.ID); p != nil {
+				if at, in := began[p]; !in || t.Call < at {
+					began[p] = t.Call
+				}
+			}
+		}
+	}
+	for _, p := range c.parts {
+		at, in := began[p]
+		if !in {
+			continue
+		}
+		for _, loss := range c.lossesOf(p) {
+			if loss.at >= max(at, since) {
+				all = append(all, registerLoss{loss, "what became of the transactions that they were committed in is in " + p.tp.String()})
+			}
+		}
+	}
+	slices.SortStableFunc(all, func(a, b registerLoss) int { return cmp.Compare(a.from, b.from) })
+	return all
 }
 
 // losses are the elections since a time at which a partition lost committed

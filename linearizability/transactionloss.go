@@ -70,23 +70,35 @@ func (c *court) pendingLoss(p *partition) *ruling {
 			continue
 		}
 		offsets := coordinatorOf(c.parts, c.h.topic(OffsetsTopic), line.Group)
-		from := map[int64]bool{} // the values of p
-		for _, r := range p.log.runs {
-			for j := range r.Count {
-				from[r.at(j)] = true
-			}
-		}
-		for k, writes := range c.transactions() {
-			t := &c.h.Transactions[k]
-			if !slices.ContainsFunc(writes, func(w wrote) bool { return w.Of != None && from[w.Of] }) {
-				continue
-			}
+		for _, t := range c.committers(line.Group, p) {
 			if loss := c.lossOf([]*partition{c.coordinator(t.ID), offsets}, t.Call); loss != nil {
 				return loss
 			}
 		}
 	}
 	return nil
+}
+
+// committers are the transactions in which a group committed offsets of a partition
+// together with what it made of the records before them.
+func (c *court) committers(group string, p *partition) []*TransactOp {
+	ofGroup := func(l Pipeline) bool { return l.Group == group && l.From == p.tp.Topic }
+	if !slices.ContainsFunc(c.h.Manifest.Pipelines, ofGroup) {
+		return nil
+	}
+	from := map[int64]bool{} // the values of p
+	for _, r := range p.log.runs {
+		for j := range r.Count {
+			from[r.at(j)] = true
+		}
+	}
+	var all []*TransactOp
+	for k, writes := range c.transactions() {
+		if slices.ContainsFunc(writes, func(w wrote) bool { return w.Of != None && from[w.Of] }) {
+			all = append(all, &c.h.Transactions[k])
+		}
+	}
+	return all
 }
 
 // pendingAtLast reports whether the last that a group was told of its offset in a

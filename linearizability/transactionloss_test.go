@@ -80,6 +80,7 @@ func TestLossesBehindTransactions(t *testing.T) {
 		o := &h.Offsets[len(h.Offsets)-1]
 		o.Outcome, o.Error = Fail, unstable
 	}
+	goneBack := func(h *History) { h.Offsets[len(h.Offsets)-1].Offset = None }
 	polledLater := func(h *History) { h.pollOf("moves", 0).LeaderEpoch = 2 }
 	kept := func(h *History) {
 		for i := range h.Scans {
@@ -131,6 +132,11 @@ func TestLossesBehindTransactions(t *testing.T) {
 				o.Outcome, o.Error = OK, ""
 			}},
 		}, []check{checkUnseen}, "broker 2 became leader in epoch 2 at 25.000 s by unclean election, which the topic allows"},
+		{"an offset that was committed", goneBack, lose(TransactionTopic, 25*second/2), map[string][]func(*History){
+			"nothing": nil, "another partition": {lose("in", 25*second/2)}, "a loss before it began": {lose(TransactionTopic, 2*second)},
+			"a loss behind the look-up": {lose(TransactionTopic, 25*second)},
+			"an offset that never was":  {lose(TransactionTopic, 25*second/2), func(h *History) { h.Offsets[len(h.Offsets)-1].Offset = 1 }},
+		}, []check{checkRegister}, "what became of the transactions that they were committed in is in __transaction_state-0: broker 2 became leader in epoch 2 at 12.500 s"},
 		{"a fence", fenced, lose(TransactionTopic, 13*second/2), map[string][]func(*History){
 			"nothing": nil, "a loss before the fence": {lose(TransactionTopic, 11*second/2)},
 		}, []check{checkZombies}, "broker 2 became leader in epoch 2 at 6.500 s by unclean election, which the topic allows"},
