@@ -59,6 +59,9 @@ const (
 	// VolumeMoved is a disk that another machine has taken over. It lost nothing,
 	// but the broker cannot know.
 	VolumeMoved FaultKind = "volume-moved"
+	FullDisk    FaultKind = "full-disk"
+	DiskError   FaultKind = "disk-error"  // calls of the file system failed
+	ShortWrite  FaultKind = "short-write" // one wrote a part, and failed
 	Pause       FaultKind = "pause"
 	Partition   FaultKind = "partition"
 	ClockJump   FaultKind = "clock-jump"

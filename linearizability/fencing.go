@@ -9,12 +9,13 @@ import (
 
 // fencing is K9: once a member has been given its part in a generation of a
 // group, nobody commits offsets as a member of an older one, nor goes on as who the
-// member was before, in the eyes of who has been the coordinator since: one that was
-// replaced and does not know it answers heartbeats from memory. Where the group's
-// coordinator was permitted to lose what it had committed, it counts anew, and
-// generations say nothing. Under the consumer protocol a member may be behind and
-// own a partition still: there it commits nothing for what another member has been
-// given in a newer member epoch.
+// member was before, in the eyes of who has been the coordinator since, in one leader
+// epoch: one that was replaced and does not know it answers heartbeats from memory, and
+// one that loads its groups, anew after its disk has failed it, answers them blindly, as
+// Kafka's does. Where the group's coordinator was permitted to lose what it had
+// committed, it counts anew, and generations of commits say nothing. Under the consumer
+// protocol a member may be behind and own a partition still: there it commits nothing
+// for what another member has been given in a newer member epoch.
 func (c *court) fencing(context.Context) {
 	byGroup := map[string][]*Assignment{} // in order of time
 	for i := range c.h.Assignments {
@@ -44,11 +45,7 @@ func (c *court) fencing(context.Context) {
 			continue
 		}
 		a := byGroup[s.Group][newer]
-		if p := coordinatorOf(c.parts, c.h.topic(OffsetsTopic), s.Group); p == nil || !p.ledBy(s.Broker, a.Time, s.Time) {
-			continue
-		}
-		if r := counted(s.Group, s.Time); r != nil {
-			c.excused(&partition{tp: TopicPartition{Topic: s.Topic}}, 0, "groups live in "+OffsetsTopic+": "+r.reason)
+		if p := coordinatorOf(c.parts, c.h.topic(OffsetsTopic), s.Group); p == nil || !p.ledBy(s.Broker, a.Time, s.Time) || c.diskFailed(s.Broker, a.Time, s.Time) {
 			continue
 		}
 		c.found(&partition{tp: TopicPartition{Topic: s.Topic}}, int64(hashGroup(s.Group)), None, s.Time, fmt.Sprintf(
@@ -81,20 +78,29 @@ func (c *court) fencing(context.Context) {
 	}
 }
 
+// diskFailed reports whether writes of a broker may have failed between two times.
+func (c *court) diskFailed(broker int32, from, to time.Duration) bool {
+	return slices.ContainsFunc(c.h.Faults, func(f Fault) bool {
+		return slices.Contains(f.Brokers, broker) && slices.Contains([]FaultKind{DiskError, FullDisk, ShortWrite}, f.Kind) &&
+			f.Start <= to && (f.End == 0 || f.End >= from)
+	})
+}
+
 // takes reports whether an assignment under the consumer protocol gives another
 // client the partition of a commit.
 func (a *Assignment) takes(o *OffsetOp) bool {
 	return a.Topic == o.TP.Topic && slices.Contains(a.Partitions, o.TP.Partition) && a.Process != o.Process-int64(o.TP.Partition)
 }
 
-// ledBy reports whether a broker led the partition all the time, by committed metadata.
+// ledBy reports whether a broker led the partition all the time, by committed metadata,
+// and in one epoch: in another it has loaded what it coordinates anew.
 func (p *partition) ledBy(broker int32, from, to time.Duration) bool {
-	leader := int32(None)
+	leader, epoch := int32(None), int32(None)
 	for _, s := range p.states {
 		switch {
 		case s.Time <= from:
-			leader = s.Leader
-		case s.Time <= to && s.Leader != broker:
+			leader, epoch = s.Leader, s.LeaderEpoch
+		case s.Time <= to && (s.Leader != broker || s.LeaderEpoch != epoch):
 			return false
 		}
 	}

@@ -180,7 +180,7 @@ func (r *Runtime[M, O]) ask(partition int32, enqueue func(s *shard[M, O], ref Re
 	switch {
 	case s.gone:
 		return refuse(kerr.NotCoordinator)
-	case s.loading, r.lab.Rare("coordinator/not-loaded"): // as in the moment before: it is asked again
+	case s.loading, s.lastRef == 0 && r.lab.Rare("coordinator/not-loaded"): // as in the moment before: it is asked again
 		return refuse(kerr.CoordinatorLoadInProgress)
 	case r.lab.Seldom("coordinator/not-here"): // as a leader that has just lost the partition; it is looked for, and found here
 		return refuse(kerr.NotCoordinator)
