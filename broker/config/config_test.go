@@ -157,6 +157,7 @@ func TestOriginsNameEveryPlaceThatHasAValue(t *testing.T) {
 		l.Origins(TopicSetting("min.insync.replicas")))
 	require.Equal(t, []Origin{{"log.retention.ms", "7", FromCluster}, {"log.retention.minutes", "9", FromStart}, {"log.retention.hours", "168", FromDefault}},
 		l.Origins(TopicSetting("retention.ms")))
+	require.Empty(t, l.Origins(TopicSetting("leader.replication.throttled.replicas")), "a default of no broker setting has no place")
 }
 
 // A value is said to come from where it was set, and an unset one is no

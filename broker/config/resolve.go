@@ -110,9 +110,6 @@ func (l Layers) walk(s *Setting, visit func(o Origin, factor int64) (more bool))
 			}
 		}
 	}
-	if len(s.base) == 0 && !s.Null && !visit(Origin{s.Name, s.Default, FromDefault}, 1) {
-		return
-	}
 	for _, w := range s.base {
 		if b := BrokerSetting(w.name); !b.Null && !visit(Origin{w.name, b.Default, FromDefault}, w.factor) {
 			return

@@ -222,6 +222,22 @@ func TestASilentMemberOfAShareGroupIsTakenOut(t *testing.T) {
 	require.NotNil(t, s.m.groups["g"], "it stays until it is deleted")
 }
 
+// A share group that is in the log can be listed and deleted where there are no share
+// coordinators.
+func TestAShareGroupGoesWithoutShareCoordinators(t *testing.T) {
+	c, _, w := newSharing(t)
+	joinShare(t, c, "a")
+	require.EqualValues(t, -1, shareBeat(c, "a", -1).MemberEpoch)
+	c.Resign(0, 1<<30)
+	next := newCoordinator(t, w)
+	lead(t, next, w)
+	require.Len(t, next.HandleListGroups(kmsg.NewPtrListGroupsRequest()).Groups, 1)
+	deletion := kmsg.NewPtrDeleteGroupsRequest()
+	deletion.Groups = []string{"g"}
+	require.Zero(t, next.HandleDeleteGroups(deletion).Groups[0].ErrorCode)
+	require.Empty(t, next.HandleListGroups(kmsg.NewPtrListGroupsRequest()).Groups)
+}
+
 // The settings of a group count for it alone.
 func TestAGroupHasSettingsOfItsOwn(t *testing.T) {
 	c, _, w := newSharing(t)

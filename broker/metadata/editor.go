@@ -23,8 +23,8 @@ func (i *Image) Edit() *Editor {
 type Editor struct {
 	base, img *Image
 
-	ownBrokers, ownTopics, ownNames, ownConfigs bool
-	fresh                                       map[*Topic]bool // topics copied here already
+	ownBrokers, ownTopics, ownNames, ownConfigs, ownGroups bool
+	fresh                                                  map[*Topic]bool // topics copied here already
 
 	brokers       map[int32]bool
 	deleted       []DeletedTopic
@@ -279,15 +279,16 @@ func (e *Editor) setConfig(r *ConfigRecord) error {
 		}
 		e.brokerConfigs = true
 	case ResourceGroup:
-		all := maps.Clone(e.img.groupConfigs) // groups with settings are few, and change seldom
-		if all == nil {
-			all = map[string]map[string]string{}
+		if !e.ownGroups {
+			if e.img.groupConfigs = maps.Clone(e.img.groupConfigs); e.img.groupConfigs == nil {
+				e.img.groupConfigs = map[string]map[string]string{}
+			}
+			e.ownGroups = true
 		}
-		if configs = maps.Clone(all[r.ResourceName]); configs == nil {
+		if configs = maps.Clone(e.img.groupConfigs[r.ResourceName]); configs == nil {
 			configs = map[string]string{}
 		}
-		all[r.ResourceName] = configs
-		e.img.groupConfigs = all
+		e.img.groupConfigs[r.ResourceName] = configs
 	default:
 		return fmt.Errorf("configuration %s of unknown resource type %d", r.Name, r.ResourceType)
 	}

@@ -2,6 +2,7 @@ package metadata
 
 import (
 	"fmt"
+	"reflect"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -186,4 +187,20 @@ func TestGroupsHaveSettingsUntilTheLastIsRemoved(t *testing.T) {
 	require.Equal(t, []string{"g"}, image.ConfiguredGroups())
 	set("b", nil)
 	require.Empty(t, image.ConfiguredGroups())
+}
+
+// However many groups have settings, a change of many of them copies the map once.
+func TestManyGroupsAreChangedAtThePriceOfOneCopy(t *testing.T) {
+	value := "1"
+	edit := Empty().Edit()
+	set := func(i int) uintptr {
+		require.NoError(t, edit.Apply(&ConfigRecord{ResourceType: ResourceGroup, ResourceName: fmt.Sprint("g", i), Name: "a", Value: &value}, int64(i)))
+		return reflect.ValueOf(edit.Image().groupConfigs).Pointer()
+	}
+	first := set(0)
+	require.Equal(t, first, set(1))
+	image, _ := edit.Done()
+	edit = image.Edit()
+	require.NotEqual(t, first, set(2), "an image does not change")
+	require.Len(t, image.ConfiguredGroups(), 2)
 }
