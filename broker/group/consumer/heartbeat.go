@@ -239,7 +239,7 @@ func (s *step) subscribe(before, next *Member) (changed bool, resolve []string) 
 	}
 	resolve = s.unresolved(next.Expression, expressions)
 	bump = bump || s.g.Epoch == 0 // a member's epoch is above 0
-	bump = bump || s.g.TargetEpoch >= s.g.Epoch && s.g.unassigned()
+	bump = bump || s.g.TargetEpoch >= s.g.Epoch && s.g.unassigned(s.at.Topics)
 	if bump || s.real.looked != s.at.Topics.Offset() {
 		s.rehash(bump)
 	}

@@ -68,14 +68,18 @@ func with(list []SharedTopic, t SharedTopic) []SharedTopic {
 	return list
 }
 
-// without is a list with fewer partitions, of a topic that goes with its last one.
+// without is a list with fewer partitions, sorted ones, of a topic that goes with its
+// last one.
 func without(list []SharedTopic, id metadata.TopicID, partitions []int32) []SharedTopic {
 	i, found := findTopic(list, id)
 	if !found {
 		return list
 	}
 	list = slices.Clone(list)
-	left := slices.DeleteFunc(slices.Clone(list[i].Partitions), func(p int32) bool { return slices.Contains(partitions, p) })
+	left := slices.DeleteFunc(slices.Clone(list[i].Partitions), func(p int32) bool {
+		_, goes := slices.BinarySearch(partitions, p)
+		return goes
+	})
 	if list[i].Partitions = left; len(left) == 0 {
 		return slices.Delete(list, i, i+1)
 	}
@@ -118,8 +122,8 @@ func (g *Group) subscribed() []string {
 }
 
 // unassigned reports whether the target leaves out an initialized partition that
-// somebody is subscribed to.
-func (g *Group) unassigned() bool {
+// there is and somebody is subscribed to.
+func (g *Group) unassigned(topics *metadata.Image) bool {
 	if g.Sharing == nil || len(g.Members) == 0 || len(g.Sharing.Initialized) == 0 {
 		return false
 	}
@@ -131,11 +135,12 @@ func (g *Group) unassigned() bool {
 		}
 	}
 	for _, t := range g.Sharing.Initialized {
-		if _, found := slices.BinarySearch(names, t.Name); !found {
+		known := topics.TopicByID(t.ID)
+		if _, found := slices.BinarySearch(names, t.Name); !found || known == nil {
 			continue
 		}
 		for _, n := range t.Partitions {
-			if !assigned[Partition{t.ID, n}] {
+			if int(n) < len(known.Partitions) && !assigned[Partition{t.ID, n}] {
 				return true
 			}
 		}
@@ -155,13 +160,14 @@ func (s *step) initialize() (list []Partition) {
 		if t == nil {
 			continue
 		}
-		has := partitionsIn(next.Initialized, t.ID)
+		has, begun := partitionsIn(next.Initialized, t.ID), []int32(nil)
 		if i, found := findTopic(next.Initializing, t.ID); found && s.at.WallMillis-next.Initializing[i].TimestampMilli < InitializeRetryMillis {
-			has = slices.Concat(has, next.Initializing[i].Partitions)
+			begun = next.Initializing[i].Partitions
 		}
 		begins := SharedTopic{ID: t.ID, Name: name, TimestampMilli: s.at.WallMillis}
 		for n := range int32(len(t.Partitions)) {
-			if !slices.Contains(has, n) {
+			_, is := slices.BinarySearch(has, n)
+			if _, will := slices.BinarySearch(begun, n); !is && !will {
 				begins.Partitions = append(begins.Partitions, n)
 			}
 		}

@@ -115,6 +115,19 @@ func TestAPartitionIsAssignedOnceItsStateIsInitialized(t *testing.T) {
 	require.Empty(t, s.g.owners, "partitions have no owner")
 }
 
+// What a group has of a topic that went and was made again while nobody coordinated it
+// is nobody's, and does not begin an epoch with each heartbeat.
+func TestAPartitionThatIsGoneIsNotMissed(t *testing.T) {
+	s := newSharers(t, map[string]int32{"t": 2})
+	s.g.Sharing = &Sharing{Initialized: []SharedTopic{{ID: metadata.TopicID{99}, Name: "t", Partitions: []int32{0}}}}
+	s.beat("a", "t")
+	s.settle()
+	epoch := s.g.Epoch
+	require.Len(t, s.g.Targets["a"], 2)
+	s.settle()
+	require.Equal(t, epoch, s.g.Epoch)
+}
+
 func TestWhatNobodyAnsweredIsInitializedAgain(t *testing.T) {
 	s := newSharers(t, map[string]int32{"t": 1})
 	s.beat("a", "t")
