@@ -1,6 +1,7 @@
 package linearizability
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -13,7 +14,7 @@ import (
 // epoch: one that was replaced and does not know it answers heartbeats from memory, and
 // one that loads its groups, anew after its disk has failed it, answers them blindly, as
 // Kafka's does. Where the group's coordinator was permitted to lose what it had
-// committed, it counts anew, and generations of commits say nothing. Under the consumer
+// committed, it counts anew, and generations say nothing. Under the consumer
 // protocol a member may be behind and own a partition still: there it commits nothing
 // for what another member has been given in a newer member epoch.
 func (c *court) fencing(context.Context) {
@@ -24,33 +25,21 @@ func (c *court) fencing(context.Context) {
 			byGroup[a.Group] = append(byGroup[a.Group], a)
 		}
 	}
-	counted := func(group string, until time.Duration) *ruling { // whether generations are counted anew by then, and why
+	// Whether generations are counted anew at some time between these, and why.
+	counted := func(group string, from, until time.Duration) *ruling {
 		if p := coordinatorOf(c.parts, c.h.topic(OffsetsTopic), group); p != nil {
-			if losses := p.losses(-1); len(losses) > 0 && losses[0].at <= until {
-				return losses[0]
+			for _, r := range p.losses(-1) {
+				if r.at >= from && r.at <= until {
+					return r
+				}
 			}
 		}
 		return nil
 	}
 	for i := range c.h.Assignments {
-		s := &c.h.Assignments[i]
-		if !s.Stale {
-			continue
+		if s := &c.h.Assignments[i]; s.Stale {
+			c.earlierSelf(s, byGroup[s.Group], counted)
 		}
-		c.cur.Inputs++
-		newer := slices.IndexFunc(byGroup[s.Group], func(a *Assignment) bool {
-			return a.Process == s.Process && a.Time > s.Was && a.Time <= s.Asked && (a.Generation > s.Generation || a.Member != s.Member && a.Generation == s.Generation)
-		})
-		if newer < 0 {
-			continue
-		}
-		a := byGroup[s.Group][newer]
-		if p := coordinatorOf(c.parts, c.h.topic(OffsetsTopic), s.Group); p == nil || !p.ledBy(s.Broker, a.Time, s.Time) || c.diskFailed(s.Broker, a.Time, s.Time) {
-			continue
-		}
-		c.found(&partition{tp: TopicPartition{Topic: s.Topic}}, int64(hashGroup(s.Group)), None, s.Time, fmt.Sprintf(
-			"a heartbeat of member %s of group %s in generation %d, which it sent at %s, was answered as if it went on, but it was %s in generation %d since %s",
-			s.Member, s.Group, s.Generation, clock(s.Asked), a.Member, a.Generation, clock(a.Time)))
 	}
 	for i := range c.h.Offsets {
 		o := &c.h.Offsets[i]
@@ -68,7 +57,7 @@ func (c *court) fencing(context.Context) {
 		if newer == nil {
 			continue
 		}
-		if r := counted(o.Group, o.Return); r != nil {
+		if r := counted(o.Group, 0, o.Return); r != nil {
 			c.excused(&partition{tp: o.TP}, max(0, o.Offset), "generations of groups live in "+OffsetsTopic+": "+r.reason)
 			continue
 		}
@@ -76,6 +65,40 @@ func (c *court) fencing(context.Context) {
 			"client %d committed offset %d for %s at %s as a member of generation %d of group %s, but %s had its part in generation %d at %s already",
 			o.Process, o.Offset, o.TP, clock(o.Call), o.Generation, o.Group, newer.Member, newer.Generation, clock(newer.Time)))
 	}
+}
+
+// earlierSelf judges a heartbeat of who a member was, given what the group has given its
+// members. What the coordinator lost after the client became who speaks, it may have
+// lost before an answer that came late.
+func (c *court) earlierSelf(s *Assignment, given []*Assignment, counted func(group string, from, until time.Duration) *ruling) {
+	c.cur.Inputs++
+	p := coordinatorOf(c.parts, c.h.topic(OffsetsTopic), s.Group)
+	if p == nil {
+		return
+	}
+	var newer *Assignment
+	began := time.Duration(0)
+	for _, a := range given {
+		from := cmp.Or(a.Asked, a.Time)
+		switch {
+		case a.Process != s.Process || a.Time > s.Asked:
+		case a.Time <= s.Was && a.Generation == s.Generation:
+			began = a.Time
+		case newer == nil && a.Time > s.Was && (a.Generation > s.Generation || a.Member != s.Member && a.Generation == s.Generation) &&
+			p.ledBy(s.Broker, from, s.Time) && !c.diskFailed(s.Broker, from, s.Time):
+			newer = a
+		}
+	}
+	if newer == nil {
+		return
+	}
+	if r := counted(s.Group, began, s.Time); r != nil {
+		c.excused(&partition{tp: TopicPartition{Topic: s.Topic}}, 0, "groups live in "+OffsetsTopic+": "+r.reason)
+		return
+	}
+	c.found(&partition{tp: TopicPartition{Topic: s.Topic}}, int64(hashGroup(s.Group)), None, s.Time, fmt.Sprintf(
+		"a heartbeat of member %s of group %s in generation %d, which it sent at %s, was answered as if it went on, but it was %s in generation %d since %s",
+		s.Member, s.Group, s.Generation, clock(s.Asked), newer.Member, newer.Generation, clock(newer.Time)))
 }
 
 // diskFailed reports whether writes of a broker may have failed between two times.

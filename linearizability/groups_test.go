@@ -98,25 +98,38 @@ func TestEarlierSelvesAreRefused(t *testing.T) {
 		a.Broker = 2
 		return a
 	}
+	asked := func(a Assignment, at int) Assignment {
+		a.Asked = time.Duration(at) * second
+		return a
+	}
 	for _, c := range []struct {
-		name string
-		all  []Assignment
-		loss int // when a loss of power takes effect; negative: when the disk is full for a moment
-		bad  bool
+		name  string
+		all   []Assignment
+		loss  int // when a loss of power takes effect; negative: when the disk is full for a moment
+		bad   bool
+		moves int // when broker 2 becomes the coordinator, 0 for never
 	}{
-		{"no newer generation", []Assignment{self("a", 1, 30), stale("a", 1, 33)}, 0, false},
-		{"a newer one, later", []Assignment{self("a", 1, 30), stale("a", 1, 31), self("a", 2, 32)}, 0, false},
-		{"a newer one", []Assignment{self("a", 1, 30), self("a", 2, 32), stale("a", 1, 33)}, 0, true},
-		{"a newer one of another coordinator", []Assignment{self("a", 1, 30), self("a", 2, 32), elsewhere(stale("a", 1, 33))}, 0, false},
-		{"a newer one, lost", []Assignment{self("a", 1, 30), self("a", 2, 32), stale("a", 1, 34)}, 33, false},
-		{"a newer one, of a coordinator that loads again", []Assignment{self("a", 1, 30), self("a", 2, 36), stale("a", 1, 38)}, -37, false},
-		{"a newer one, when the disk had failed before", []Assignment{self("a", 1, 30), self("a", 2, 36), stale("a", 1, 38)}, -33, true},
-		{"a static member before another joins", []Assignment{self("instance", 1, 30), stale("a", 1, 33)}, 0, false},
-		{"a static member that was replaced", []Assignment{self("instance", 1, 30), self("instance", 1, 32), stale("a", 1, 33)}, 0, true},
+		{"no newer generation", []Assignment{self("a", 1, 30), stale("a", 1, 33)}, 0, false, 0},
+		{"a newer one, later", []Assignment{self("a", 1, 30), stale("a", 1, 31), self("a", 2, 32)}, 0, false, 0},
+		{"a newer one", []Assignment{self("a", 1, 30), self("a", 2, 32), stale("a", 1, 33)}, 0, true, 0},
+		{"a newer one of another coordinator", []Assignment{self("a", 1, 30), self("a", 2, 32), elsewhere(stale("a", 1, 33))}, 0, false, 0},
+		{"a newer one, lost", []Assignment{self("a", 1, 30), self("a", 2, 32), stale("a", 1, 34)}, 33, false, 0},
+		{"a newer one, of a coordinator that loads again", []Assignment{self("a", 1, 30), self("a", 2, 36), stale("a", 1, 38)}, -37, false, 0},
+		{"a newer one, when the disk had failed before", []Assignment{self("a", 1, 30), self("a", 2, 36), stale("a", 1, 38)}, -33, true, 0},
+		{"a newer one of another coordinator, and one of this", []Assignment{self("a", 1, 30), self("a", 2, 31), self("a", 3, 33), elsewhere(stale("a", 1, 34))}, 0, true, 32},
+		{"a newer one of another coordinator, told late", []Assignment{self("a", 1, 30), asked(self("a", 2, 33), 31), elsewhere(stale("a", 1, 34))}, 0, false, 32},
+		{"a newer one, lost before it was told", []Assignment{self("a", 1, 30), self("a", 2, 34), stale("a", 1, 35)}, 33, false, 0},
+		{"a newer one, and a loss before either", []Assignment{self("a", 1, 30), self("a", 2, 32), stale("a", 1, 33)}, 28, true, 0},
+		{"a static member before another joins", []Assignment{self("instance", 1, 30), stale("a", 1, 33)}, 0, false, 0},
+		{"a static member that was replaced", []Assignment{self("instance", 1, 30), self("instance", 1, 32), stale("a", 1, 33)}, 0, true, 0},
 	} {
 		s := clean(t).final(1, cleanLog()...)
 		s.l.AddTopic(Topic{Name: OffsetsTopic, Partitions: 1, ReplicationFactor: 1, MinISR: 1, Internal: true})
 		s.l.AddPartitionState(PartitionState{Topic: OffsetsTopic, Leader: 1, LeaderEpoch: 1, PartitionEpoch: 1, ISR: []int32{1}})
+		if c.moves > 0 {
+			s.l.AddPartitionState(PartitionState{Topic: OffsetsTopic, Leader: 1, LeaderEpoch: 1, PartitionEpoch: 2, ISR: []int32{1, 2}, Time: second})
+			s.l.AddPartitionState(PartitionState{Topic: OffsetsTopic, Leader: 2, LeaderEpoch: 2, PartitionEpoch: 3, ISR: []int32{1, 2}, Time: time.Duration(c.moves) * second})
+		}
 		if c.loss > 0 {
 			s.l.AddPartitionState(PartitionState{Topic: OffsetsTopic, Leader: 1, LeaderEpoch: 2, PartitionEpoch: 2, ISR: []int32{1}, Time: time.Duration(c.loss) * second})
 			s.fault(PowerLoss, c.loss-1, true, 1)
