@@ -311,7 +311,8 @@ func (c *court) compactedReplica(p *partition, s *storedLog) {
 		b, hasB := theirs[key]
 		switch {
 		case hasA == hasB && a == b:
-		case c.compactedForLost(p, key, max(a.Offset, b.Offset)):
+		case !hasB && !mentions(s.runs, p.topic.Keys, from, key) && c.compactedForLost(p, key, a.Offset):
+		case !hasA && !mentions(p.log.runs, p.topic.Keys, from, key) && c.compactedForLost(p, key, b.Offset):
 		case !hasA:
 			c.found(p, 3, b.Offset, 0, fmt.Sprintf("%s of %s is deleted in the log of leader %d, but broker %d still has its value at offset %d and no tombstone: were it elected, the key would be back",
 				KeyName(key), p.tp, p.log.Broker, s.Broker, b.Offset), p.history(p.keys().of[key])...)
@@ -322,8 +323,9 @@ func (c *court) compactedReplica(p *partition, s *storedLog) {
 	}
 }
 
-// compactedForLost excuses a replica that lacks the last value of a key, at offset, because
-// it had compacted it away for a later one, which was lost then and was permitted to be.
+// compactedForLost excuses a replica that has nothing of a key whose last value is at
+// offset, because it had compacted that away for a later one, which was lost then and was
+// permitted to be. What is older than the value would have gone with it.
 func (c *court) compactedForLost(p *partition, key, offset int64) bool {
 	for _, w := range p.keys().of[key] {
 		if w.offset <= offset || p.log.holds(p.topic, w.offset, w.value) {
@@ -332,6 +334,18 @@ func (c *court) compactedForLost(p *partition, key, offset int64) bool {
 		if r := p.ruling(w.offset, w.value); r.excused {
 			c.excused(p, w.offset, r.reason)
 			return true
+		}
+	}
+	return false
+}
+
+// mentions reports whether there is a record of the key, a tombstone or not.
+func mentions(runs []ScanRun, keys, from, key int64) bool {
+	for i := range runs {
+		for j := range runs[i].Count {
+			if value := runs[i].at(j); value != None && runs[i].Offset+j >= from && KeyOf(value, keys) == key {
+				return true
+			}
 		}
 	}
 	return false

@@ -207,9 +207,13 @@ func TestWhatCompactionIsNotBlamedFor(t *testing.T) {
 	require.Equal(t, Pass, checkNamed(t, v, checkCompaction).Status, "%+v", v.Findings)
 	require.Positive(t, checkNamed(t, v, checkCompaction).Excused)
 
-	for _, unclean := range []bool{true, false} { // a replica compacted a value away for one that was lost
+	for _, c := range []struct{ unclean, older, excused bool }{
+		{unclean: true, excused: true}, // a replica compacted a value away for one that was lost
+		{unclean: false},
+		{unclean: true, older: true}, // an older value would have gone too
+	} {
 		v = judgeTable(t, whole, func(h *History) {
-			h.Topics[0].UncleanElection = unclean
+			h.Topics[0].UncleanElection = c.unclean
 			h.States = append(h.States, PartitionState{Topic: "table", Time: secondsOf(9), Replicas: all3, Leader: 2, LeaderEpoch: 2, PartitionEpoch: 2, ISR: []int32{2}})
 			h.States[0].ISR = []int32{1}
 			h.Epochs = append(h.Epochs, EpochStart{Topic: "table", Time: secondsOf(9), LeaderEpoch: 2, Leader: 2, StartOffset: 7, Cache: []EpochEntry{{1, 0}, {2, 7}}})
@@ -218,12 +222,14 @@ func TestWhatCompactionIsNotBlamedFor(t *testing.T) {
 				h.Scans[i].Records = []ScanRecord{rec(4, tableWrites[4], 1), rec(6, tableWrites[6], 1)}
 				if h.Scans[i].Broker != 3 {
 					h.Scans[i].Records = slices.Insert(h.Scans[i].Records, 0, rec(3, tableWrites[3], 1))
+				} else if c.older {
+					h.Scans[i].Records = slices.Insert(h.Scans[i].Records, 0, rec(1, tableWrites[1], 1))
 				}
 			}
 		})
 		k := checkNamed(t, v, checkReplicas)
-		require.Equal(t, unclean, k.Status != Failed, "%s: %+v", k.Status, v.Findings)
-		require.Equal(t, unclean, k.Excused > 0)
+		require.Equal(t, c.excused, k.Status != Failed, "%s: %+v", k.Status, v.Findings)
+		require.Equal(t, c.excused, k.Excused > 0)
 	}
 
 	v = judgeTable(t, whole, func(h *History) { // what took the place of a lost record was superseded
