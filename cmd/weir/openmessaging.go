@@ -28,9 +28,17 @@ func (f *openMessagingFlags) add(flags *pflag.FlagSet) {
 	flags.DurationVar(&f.minute, "minute", time.Second, "with --openmessaging: how long a minute of the file is simulated")
 }
 
-func (f *openMessagingFlags) given() bool { return f.workload != "" || f.driver != "" }
+// given reports whether one of the flags was.
+func (f *openMessagingFlags) given(flags *pflag.FlagSet) bool {
+	return flags.Changed("openmessaging") || flags.Changed("driver") || flags.Changed("minute")
+}
 
-func (f *openMessagingFlags) check(target string) error {
+func (f *openMessagingFlags) check(flags *pflag.FlagSet, target string) error {
+	for _, name := range []string{"plant", "verify", "tape"} {
+		if flags.Changed(name) {
+			return fmt.Errorf("--%s means nothing with --openmessaging, which measures and does not judge; leave it out", name)
+		}
+	}
 	switch {
 	case f.workload == "" || f.driver == "":
 		return errors.New("--openmessaging and --driver: give both, a workload file and a driver file")
@@ -44,7 +52,7 @@ func (f *openMessagingFlags) check(target string) error {
 
 func runOpenMessaging(cmd *cobra.Command, s streams, file string, f runFlags) error {
 	o := &f.openMessaging
-	if err := o.check(f.target); err != nil {
+	if err := o.check(cmd.Flags(), f.target); err != nil {
 		return err
 	}
 	base, err := loadScenario(file, f.seed)
@@ -74,7 +82,7 @@ func runOpenMessaging(cmd *cobra.Command, s streams, file string, f runFlags) er
 		_, _ = fmt.Fprintf(s.err, "note: %s\n", note)
 	}
 	begun := now()
-	m, err := measure.Run(cmd.Context(), sc.Resolve(), measure.Target{Kind: measure.Sim})
+	m, err := measure.Run(cmd.Context(), sc.Resolve(), measure.Target{Kind: measure.Sim, Detailed: true})
 	if err != nil {
 		return internal(err)
 	}

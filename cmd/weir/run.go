@@ -64,7 +64,7 @@ func runCommand(s streams) *cobra.Command {
 			if len(args) == 1 {
 				file = args[0]
 			}
-			if f.openMessaging.given() {
+			if f.openMessaging.given(cmd.Flags()) {
 				return runOpenMessaging(cmd, s, file, f)
 			}
 			return runScenario(cmd, s, file, f)

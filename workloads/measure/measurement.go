@@ -29,6 +29,10 @@ type Target struct {
 	// what it says; otherwise it is empty.
 	Judged bool
 
+	// Detailed keeps the latencies of each second and the delays before records
+	// were handed over.
+	Detailed bool
+
 	// Options are passed on: Machine for a machine profile that is in no file;
 	// Broker and Dir for the local target. Scenario, Sink, History and Brief
 	// are set by Run.
@@ -72,6 +76,10 @@ type Measurement struct {
 	ProduceUncorrected Distribution `json:"produce_uncorrected"`
 	EndToEnd           Distribution `json:"end_to_end"`
 
+	// Delay counts from the intended sending of a record to its hand-over; empty
+	// unless [Target.Detailed] was asked for.
+	Delay Distribution `json:"delay,omitzero"`
+
 	// Rows are the seconds of the run, warm-up included.
 	Rows []Second `json:"rows,omitempty"`
 
@@ -97,6 +105,33 @@ type Second struct {
 	P50 time.Duration `json:"p50"`
 	P99 time.Duration `json:"p99"`
 	Max time.Duration `json:"max"`
+	// Detail is nil unless [Target.Detailed] was asked for.
+	Detail *Detail `json:"detail,omitempty"`
+}
+
+// Detail is the latencies of a second: from the hand-over of a record to its
+// acknowledgement, before it, and to the arrival at a consumer.
+type Detail struct {
+	Publish  Summary `json:"publish"`
+	Delay    Summary `json:"delay"`
+	EndToEnd Summary `json:"end_to_end"`
+}
+
+// Summary is a distribution in a few figures, all 0 if it is of nothing.
+type Summary struct {
+	Mean  time.Duration `json:"mean"`
+	P50   time.Duration `json:"p50"`
+	P75   time.Duration `json:"p75"`
+	P95   time.Duration `json:"p95"`
+	P99   time.Duration `json:"p99"`
+	P999  time.Duration `json:"p999"`
+	P9999 time.Duration `json:"p9999"`
+	Max   time.Duration `json:"max"`
+}
+
+// Summary sums the distribution up.
+func (d Distribution) Summary() Summary {
+	return Summary{d.Mean(), d.P(50), d.P(75), d.P(95), d.P(99), d.P(99.9), d.P(99.99), d.Max()}
 }
 
 // Condition is something that must hold for a figure to mean what it says.

@@ -32,6 +32,9 @@ func Run(ctx context.Context, s *scenario.Scenario, t Target) (*Measurement, err
 		return nil, fmt.Errorf("measuring %s: %w", s.Name, err)
 	}
 	sink := newSink(s)
+	if t.Detailed {
+		sink.detail = &detail{}
+	}
 	o := t.Options
 	o.Scenario, o.Sink, o.History, o.Brief = s, sink, nil, !t.Judged
 	started := time.Now()
@@ -78,6 +81,39 @@ type sink struct {
 	acked  int64 // records acknowledged within the window
 	read   int64 // records consumed within it
 	second Distribution
+	detail *detail // nil if nobody wants it
+}
+
+// detail is what is kept of the second that goes on, and of delays.
+type detail struct {
+	// intended is the latency of the record told of last, from its intended
+	// sending: a meter tells both latencies of a record, this one first.
+	intended                 time.Duration
+	publish, delay, endToEnd Distribution
+}
+
+// see takes a latency in and returns the delay of the record, false if it is not
+// known yet.
+func (d *detail) see(tag string, took time.Duration, n int64) (delay time.Duration, known bool) {
+	switch tag {
+	case workloads.TagProduce:
+		d.intended = took
+	case workloads.TagProduceUncorrected:
+		delay = max(0, d.intended-took)
+		d.publish.Record(took, n)
+		d.delay.Record(delay, n)
+		return delay, true
+	case workloads.TagEndToEnd:
+		d.endToEnd.Record(took, n)
+	}
+	return 0, false
+}
+
+// end is what the second came to; the next begins.
+func (d *detail) end() *Detail {
+	of := &Detail{Publish: d.publish.Summary(), Delay: d.delay.Summary(), EndToEnd: d.endToEnd.Summary()}
+	*d = detail{intended: d.intended}
+	return of
 }
 
 func newSink(s *scenario.Scenario) *sink {
@@ -101,7 +137,13 @@ func (k *sink) Latency(tag string, at, d time.Duration, n int64) {
 	if tag == workloads.TagProduce {
 		k.second.Record(d, n)
 	}
-	if !k.inWindow(at) {
+	inWindow := k.inWindow(at)
+	if k.detail != nil {
+		if delay, known := k.detail.see(tag, d, n); known && inWindow {
+			k.m.Delay.Record(delay, n)
+		}
+	}
+	if !inWindow {
 		return
 	}
 	switch tag {
@@ -120,10 +162,14 @@ func (k *sink) Latency(tag string, at, d time.Duration, n int64) {
 func (k *sink) Row(at time.Duration, r workloads.Row) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.m.Rows = append(k.m.Rows, Second{
+	row := Second{
 		At: at - k.origin, Row: r,
 		P50: k.second.P(50), P99: k.second.P(99), Max: k.second.Max(),
-	})
+	}
+	if k.detail != nil {
+		row.Detail = k.detail.end()
+	}
+	k.m.Rows = append(k.m.Rows, row)
 	k.second = Distribution{}
 	if since := at - k.origin; k.begun && since <= k.duration {
 		k.m.Backlog = r.Lag

@@ -5,7 +5,7 @@
 //	w, err := openmessaging.ReadWorkload("1-topic-16-partitions-1kb.yaml", text)
 //	d, err := openmessaging.ReadDriver("kafka.yaml", text)
 //	s, notes, err := openmessaging.Scenario(base, w, d, time.Second)
-//	m, err := measure.Run(ctx, s, target)
+//	m, err := measure.Run(ctx, s, measure.Target{Kind: measure.Sim, Detailed: true})
 //	result := openmessaging.NewResult(w, d, m)
 //
 // Files are read as they are. A key that the benchmark does not have is an error

@@ -32,6 +32,8 @@ type Workload struct {
 	BacklogDrainRatio     string `yaml:"backlogDrainRatio"`
 	TestDurationMinutes   int64  `yaml:"testDurationMinutes"`
 	WarmupDurationMinutes *int64 `yaml:"warmupDurationMinutes"` // absent is 1
+
+	file string
 }
 
 // Driver is a driver file of the benchmark's Kafka driver.
@@ -64,12 +66,13 @@ const (
 // apart, larger ones are beyond max.request.size.
 const leastBytes, mostBytes = 16, 1 << 20
 
-// mostPartitions is how many a simulated topic may have.
-const mostPartitions = 10_000
+// mostPartitions is how many a simulated topic may have, mostClients how many
+// producers and consumers there may be, and mostMinutes how long a test may be.
+const mostPartitions, mostClients, mostMinutes = 10_000, 10_000, 100_000
 
 // ReadWorkload reads a workload file; file names it in errors.
 func ReadWorkload(file string, text []byte) (*Workload, error) {
-	w := &Workload{KeyDistributor: noKey}
+	w := &Workload{KeyDistributor: noKey, file: file}
 	if err := scenario.DecodeStrictly(file, text, w); err != nil {
 		return nil, err
 	}
@@ -83,8 +86,8 @@ func ReadWorkload(file string, text []byte) (*Workload, error) {
 	}{
 		{"topics", w.Topics, 1, mostPartitions}, {"partitionsPerTopic", w.PartitionsPerTopic, 1, mostPartitions},
 		{"messageSize", w.MessageSize, leastBytes, mostBytes}, {"subscriptionsPerTopic", w.SubscriptionsPerTopic, 0, 100},
-		{"producersPerTopic", w.ProducersPerTopic, 1, 10_000}, {"consumerPerSubscription", w.ConsumersPerSubscription, 0, 10_000},
-		{"producerRate", w.ProducerRate, 0, 100_000_000}, {"testDurationMinutes", w.TestDurationMinutes, 1, 100_000},
+		{"producersPerTopic", w.ProducersPerTopic, 1, mostClients}, {"consumerPerSubscription", w.ConsumersPerSubscription, 0, mostClients},
+		{"producerRate", w.ProducerRate, 0, 100_000_000}, {"testDurationMinutes", w.TestDurationMinutes, 1, mostMinutes},
 	} {
 		if k.value < k.least || k.value > k.most {
 			return fail(k.key, "%d is not from %d to %d", k.value, k.least, k.most)
@@ -93,12 +96,14 @@ func ReadWorkload(file string, text []byte) (*Workload, error) {
 	switch {
 	case w.Topics*w.PartitionsPerTopic > mostPartitions:
 		return fail("topics", "%d partitions in all; at most %d are simulated", w.Topics*w.PartitionsPerTopic, mostPartitions)
+	case w.Topics*w.ProducersPerTopic > mostClients:
+		return fail("producersPerTopic", "%d producers in all; at most %d are simulated", w.Topics*w.ProducersPerTopic, mostClients)
 	case w.ConsumerBacklogSizeGB != 0:
-		return fail("consumerBacklogSizeGB", "a backlog of %d GB is not built up; leave it out, or use scenarios with a paused consumer", w.ConsumerBacklogSizeGB)
+		return fail("consumerBacklogSizeGB", "a backlog of %d GB is not built up; leave it out", w.ConsumerBacklogSizeGB)
 	case !slices.Contains([]string{noKey, roundRobin, randomNano}, w.KeyDistributor):
 		return fail("keyDistributor", "%q is not %s, %s or %s", w.KeyDistributor, noKey, roundRobin, randomNano)
-	case w.WarmupDurationMinutes != nil && *w.WarmupDurationMinutes < 0:
-		return fail("warmupDurationMinutes", "%d is negative", *w.WarmupDurationMinutes)
+	case w.WarmupDurationMinutes != nil && (*w.WarmupDurationMinutes < 0 || *w.WarmupDurationMinutes > mostMinutes):
+		return fail("warmupDurationMinutes", "%d is not from 0 to %d", *w.WarmupDurationMinutes, mostMinutes)
 	case w.KeyDistributor != noKey && w.ProducerRate == 0:
 		return fail("keyDistributor", "producers without a rate are simulated without keys only; give producerRate")
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"testing"
@@ -110,27 +111,67 @@ func TestResultFile(t *testing.T) {
 	s, notes, err := Scenario(base(t), w, d, 200*time.Millisecond)
 	require.NoError(t, err)
 	require.Contains(t, notes, "10 topics of 3 partitions are simulated as one of 30")
-	m, err := measure.Run(context.Background(), s, measure.Target{Kind: measure.Sim})
+	m, err := measure.Run(context.Background(), s, measure.Target{Kind: measure.Sim, Detailed: true})
 	require.NoError(t, err)
 	r := NewResult(w, d, m)
 	b, err := json.Marshal(r)
 	require.NoError(t, err)
 	var all map[string]any
 	require.NoError(t, json.Unmarshal(b, &all))
-	for _, field := range []string{"workload", "driver", "messageSize", "topics", "partitions", "producersPerTopic", "consumersPerTopic", "publishRate", "publishErrorRate",
-		"consumeRate", "backlog", "publishLatency99pct", "aggregatedPublishLatencyAvg", "aggregatedPublishLatency50pct", "aggregatedPublishLatency99999pct",
-		"aggregatedPublishLatencyMax", "aggregatedPublishLatencyQuantiles", "aggregatedEndToEndLatency99pct", "aggregatedEndToEndLatencyQuantiles"} {
+	for _, field := range testResult() {
 		require.Contains(t, all, field)
 	}
+	require.EqualValues(t, 2, all["consumersPerTopic"])
 	rates := all["publishRate"].([]any)
-	require.Len(t, rates, 3, "15 minutes of 200 ms")
+	require.Len(t, rates, 2, "whole seconds of 15 minutes of 200 ms, behind one of warm-up")
 	for _, v := range rates {
 		require.InDelta(t, 1000, v, 20)
 	}
 	of := all["aggregatedPublishLatencyQuantiles"].(map[string]any)
-	require.Equal(t, of["50"], all["aggregatedPublishLatency50pct"])
-	require.LessOrEqual(t, of["50"].(float64), of["99.9"].(float64))
-	require.Equal(t, "10-topic-3-partition-100b-Kafka-2026-11-28-06-00-00.json", r.FileName(time.Date(2026, 11, 28, 6, 0, 0, 0, time.UTC)))
+	require.Equal(t, of["50.0"], all["aggregatedPublishLatency50pct"])
+	require.LessOrEqual(t, of["50.0"].(float64), of["99.9"].(float64))
+	for _, list := range []string{"publishLatency99pct", "publishDelayLatency99pct", "endToEndLatencyAvg"} {
+		require.Len(t, all[list], 2, list)
+	}
+	for i, v := range all["publishLatencyMax"].([]any) {
+		require.LessOrEqual(t, v.(float64), all["aggregatedPublishLatencyMax"].(float64)*1.001, "of the same latency, second %d", i)
+	}
+	require.Equal(t, all["aggregatedPublishDelayLatency99pct"], math.Trunc(all["aggregatedPublishDelayLatency99pct"].(float64)), "whole microseconds")
+	require.Equal(t, "w-Kafka-2026-11-28-06-00-00.json", r.FileName(time.Date(2026, 11, 28, 6, 0, 0, 0, time.UTC)))
+}
+
+// testResult are the names of the fields of the benchmark's class TestResult.
+func testResult() []string {
+	all := []string{"workload", "driver", "messageSize", "topics", "partitions", "producersPerTopic", "consumersPerTopic",
+		"publishRate", "publishErrorRate", "consumeRate", "backlog",
+		"aggregatedPublishLatencyQuantiles", "aggregatedPublishDelayLatencyQuantiles", "aggregatedEndToEndLatencyQuantiles"}
+	for _, kind := range []string{"PublishLatency", "PublishDelayLatency", "EndToEndLatency"} {
+		for _, end := range []string{"Avg", "50pct", "75pct", "95pct", "99pct", "999pct", "9999pct", "Max"} {
+			all = append(all, strings.ToLower(kind[:1])+kind[1:]+end, "aggregated"+kind+end)
+		}
+	}
+	return all
+}
+
+// Without consumers there is nothing end to end, and the fields are there.
+func TestResultFileOfProducersAlone(t *testing.T) {
+	w, err := ReadWorkload("w.yaml", []byte(workload("alone", 1, 1, 100, 0, 0, 1, 1000, "")))
+	require.NoError(t, err)
+	d, err := ReadDriver("kafka.yaml", []byte(kafka))
+	require.NoError(t, err)
+	s, _, err := Scenario(base(t), w, d, 100*time.Millisecond)
+	require.NoError(t, err)
+	m, err := measure.Run(context.Background(), s, measure.Target{Kind: measure.Sim, Detailed: true})
+	require.NoError(t, err)
+	b, err := json.Marshal(NewResult(w, d, m))
+	require.NoError(t, err)
+	var all map[string]any
+	require.NoError(t, json.Unmarshal(b, &all))
+	for _, field := range testResult() {
+		require.Contains(t, all, field)
+	}
+	require.Empty(t, all["aggregatedEndToEndLatencyQuantiles"])
+	require.Zero(t, all["aggregatedEndToEndLatency99pct"])
 }
 
 // A mistake names the file and the key, and says what to do.
@@ -139,6 +180,11 @@ func TestMistakesInFilesAreNamed(t *testing.T) {
 	for _, c := range []struct{ old, now, want string }{
 		{"messageSize: 100", "mesageSize: 100", `w.yaml:6: unknown key "mesageSize" (did you mean "messageSize"?)`},
 		{"topics: 1", "topics: 0", "w.yaml: topics: 0 is not from 1 to 10000"},
+		{"testDurationMinutes: 15", "testDurationMinutes: 15\nwarmupDurationMinutes: 9000000000000000000", "w.yaml: warmupDurationMinutes: 9000000000000000000 is not from 0 to 100000"},
+		{"producersPerTopic: 1", "producersPerTopic: 9223372036854775807", "w.yaml: producersPerTopic: 9223372036854775807 is not from 1 to 10000"},
+		{"topics: 1", "topics: 5000", ""},
+		{"topics: 1\npartitionsPerTopic: 1\nmessageSize: 100\npayloadFile: \"payload/payload-100.data\"\nsubscriptionsPerTopic: 1\nconsumerPerSubscription: 1\nproducersPerTopic: 1",
+			"topics: 5000\npartitionsPerTopic: 1\nmessageSize: 100\nproducersPerTopic: 4", "w.yaml: producersPerTopic: 20000 producers in all; at most 10000 are simulated"},
 		{"partitionsPerTopic: 1", "partitionsPerTopic: 20000", "w.yaml: partitionsPerTopic: 20000 is not from 1 to 10000"},
 		{"consumerBacklogSizeGB: 0", "consumerBacklogSizeGB: 10", "w.yaml: consumerBacklogSizeGB: a backlog of 10 GB is not built up"},
 		{"testDurationMinutes: 15", "testDurationMinutes: 15\nkeyDistributor: MOST", `w.yaml: keyDistributor: "MOST" is not NO_KEY`},
@@ -146,6 +192,10 @@ func TestMistakesInFilesAreNamed(t *testing.T) {
 	} {
 		require.Contains(t, good, c.old)
 		_, err := ReadWorkload("w.yaml", []byte(strings.Replace(good, c.old, c.now, 1)))
+		if c.want == "" {
+			require.NoError(t, err)
+			continue
+		}
 		require.ErrorContains(t, err, c.want)
 	}
 	for _, c := range []struct{ old, now, want string }{

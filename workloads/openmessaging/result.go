@@ -3,16 +3,22 @@ package openmessaging
 import (
 	"encoding/json"
 	"fmt"
+	"math"
+	"path/filepath"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/weirlab/weir/workloads/measure"
 )
 
-// Result is a result file: the fields of the benchmark's class TestResult, and
-// those that Redpanda's fork adds, by the same names. Rates are in records a
-// second, latencies in milliseconds. Lists have a value for each second behind the
-// warm-up, of the latencies those percentiles that are kept for each second.
+// Result is a result file: the fields of the benchmark's class TestResult by its
+// names and in its units, and some that Redpanda's fork adds. Rates are in records
+// a second, latencies in milliseconds, those of "delay", from the time at which a
+// record should have been sent to its hand-over, in microseconds. Lists have a
+// value for each whole second behind the warm-up, where the benchmark's have one
+// for every ten. What begins with "aggregated" is of the whole test.
 type Result struct {
 	Workload          string `json:"workload"`
 	Driver            string `json:"driver"`
@@ -20,7 +26,7 @@ type Result struct {
 	Topics            int64  `json:"topics"`
 	Partitions        int64  `json:"partitions"` // of a topic
 	ProducersPerTopic int64  `json:"producersPerTopic"`
-	ConsumersPerTopic int64  `json:"consumersPerTopic"`
+	ConsumersPerTopic int64  `json:"consumersPerTopic"` // of one subscription, as the benchmark counts
 
 	Version          string `json:"version,omitempty"`
 	BeginTime        string `json:"beginTime,omitempty"`
@@ -32,60 +38,111 @@ type Result struct {
 	ConsumeRate      []float64 `json:"consumeRate"`
 	Backlog          []int64   `json:"backlog"`
 
-	PublishLatency50 []float64 `json:"publishLatency50pct"`
-	PublishLatency99 []float64 `json:"publishLatency99pct"`
-	PublishMax       []float64 `json:"publishLatencyMax"`
-
-	aggregated map[string]float64
-	quantiles  map[string]map[string]float64
+	file       string // of the workload
+	seconds    map[string][]number
+	aggregated map[string]number
+	quantiles  map[string]map[string]number
 }
 
-// steps are the percentiles that the benchmark names.
-var steps = []struct {
-	name    string
-	percent float64
-}{{"50", 50}, {"75", 75}, {"95", 95}, {"99", 99}, {"999", 99.9}, {"9999", 99.99}, {"99999", 99.999}}
+// number is a latency in the unit of its field.
+type number float64
 
-// NewResult is what was measured of a workload under a driver.
+// MarshalJSON writes whole numbers without a fraction, which fields of the
+// benchmark that are of whole numbers need.
+func (n number) MarshalJSON() ([]byte, error) {
+	if f := float64(n); f != math.Trunc(f) {
+		return strconv.AppendFloat(nil, f, 'f', -1, 64), nil
+	}
+	return strconv.AppendInt(nil, int64(n), 10), nil
+}
+
+// kinds are the latencies of a result.
+var kinds = []struct {
+	name   string // of the fields, behind what they begin with
+	list   string // how the fields with a value for each second begin
+	unit   func(time.Duration) number
+	second func(*measure.Detail) measure.Summary
+	all    func(*measure.Measurement) measure.Distribution
+}{
+	{
+		"PublishLatency", "publishLatency", millis,
+		func(d *measure.Detail) measure.Summary { return d.Publish },
+		func(m *measure.Measurement) measure.Distribution { return m.ProduceUncorrected },
+	},
+	{
+		"PublishDelayLatency", "publishDelayLatency", micros,
+		func(d *measure.Detail) measure.Summary { return d.Delay },
+		func(m *measure.Measurement) measure.Distribution { return m.Delay },
+	},
+	{
+		"EndToEndLatency", "endToEndLatency", millis,
+		func(d *measure.Detail) measure.Summary { return d.EndToEnd },
+		func(m *measure.Measurement) measure.Distribution { return m.EndToEnd },
+	},
+}
+
+// steps are the figures of a summary, by how their fields end.
+var steps = []struct {
+	name string
+	of   func(measure.Summary) time.Duration
+}{
+	{"Avg", func(s measure.Summary) time.Duration { return s.Mean }},
+	{"50pct", func(s measure.Summary) time.Duration { return s.P50 }},
+	{"75pct", func(s measure.Summary) time.Duration { return s.P75 }},
+	{"95pct", func(s measure.Summary) time.Duration { return s.P95 }},
+	{"99pct", func(s measure.Summary) time.Duration { return s.P99 }},
+	{"999pct", func(s measure.Summary) time.Duration { return s.P999 }},
+	{"9999pct", func(s measure.Summary) time.Duration { return s.P9999 }},
+	{"Max", func(s measure.Summary) time.Duration { return s.Max }},
+}
+
+// NewResult is what was measured of a workload under a driver, in detail
+// ([measure.Target].Detailed).
 func NewResult(w *Workload, d *Driver, m *measure.Measurement) *Result {
 	r := &Result{
 		Workload: w.Name, Driver: d.Name, MessageSize: w.MessageSize, Topics: w.Topics, Partitions: w.PartitionsPerTopic,
-		ProducersPerTopic: w.ProducersPerTopic, ConsumersPerTopic: w.SubscriptionsPerTopic * w.ConsumersPerSubscription,
-		SampleRateMillis: time.Second.Milliseconds(), aggregated: map[string]float64{}, quantiles: map[string]map[string]float64{},
-		PublishRate: []float64{}, PublishErrorRate: []float64{}, ConsumeRate: []float64{}, Backlog: []int64{},
-		PublishLatency50: []float64{}, PublishLatency99: []float64{}, PublishMax: []float64{},
+		ProducersPerTopic: w.ProducersPerTopic, ConsumersPerTopic: w.ConsumersPerSubscription,
+		SampleRateMillis: time.Second.Milliseconds(),
+		PublishRate:      []float64{}, PublishErrorRate: []float64{}, ConsumeRate: []float64{}, Backlog: []int64{},
+		file: w.file, seconds: map[string][]number{}, aggregated: map[string]number{}, quantiles: map[string]map[string]number{},
 	}
-	for _, s := range m.Rows {
-		if s.At <= m.WarmUp || s.At > m.WarmUp+m.Window {
-			continue
-		}
+	seconds := within(m)
+	for _, s := range seconds {
 		r.PublishRate = append(r.PublishRate, float64(s.Acked))
 		r.PublishErrorRate = append(r.PublishErrorRate, float64(s.Failed))
 		r.ConsumeRate = append(r.ConsumeRate, float64(s.Consumed))
 		r.Backlog = append(r.Backlog, s.Lag)
-		r.PublishLatency50 = append(r.PublishLatency50, millis(s.P50))
-		r.PublishLatency99 = append(r.PublishLatency99, millis(s.P99))
-		r.PublishMax = append(r.PublishMax, millis(s.Max))
 	}
-	for _, k := range []struct {
-		name string
-		d    measure.Distribution
-	}{{"PublishLatency", m.ProduceUncorrected}, {"EndToEndLatency", m.EndToEnd}} {
-		if k.d.Count() == 0 {
-			continue
+	for _, k := range kinds {
+		for _, step := range steps {
+			list := []number{}
+			for _, s := range seconds {
+				if s.Detail != nil {
+					list = append(list, k.unit(step.of(k.second(s.Detail))))
+				}
+			}
+			r.seconds[k.list+step.name] = list
+			r.aggregated["aggregated"+k.name+step.name] = k.unit(step.of(k.all(m).Summary()))
 		}
-		r.aggregated["aggregated"+k.name+"Avg"] = millis(k.d.Mean())
-		r.aggregated["aggregated"+k.name+"Max"] = millis(k.d.Max())
-		for _, s := range steps {
-			r.aggregated["aggregated"+k.name+s.name+"pct"] = millis(k.d.P(s.percent))
-		}
-		of := map[string]float64{}
+		all := k.all(m)
+		r.aggregated["aggregated"+k.name+"99999pct"] = k.unit(all.P(99.999))
+		of := map[string]number{}
 		for _, percent := range quantiles() {
-			of[strconv.FormatFloat(percent, 'f', -1, 64)] = millis(k.d.P(percent))
+			if all.Count() > 0 {
+				of[javaDouble(percent)] = k.unit(all.P(percent))
+			}
 		}
 		r.quantiles["aggregated"+k.name+"Quantiles"] = of
 	}
 	return r
+}
+
+// within are the seconds that lie behind the warm-up and before the end of the
+// load, all of them.
+func within(m *measure.Measurement) []measure.Second {
+	return slices.DeleteFunc(slices.Clone(m.Rows), func(s measure.Second) bool {
+		return s.At-time.Second < m.WarmUp || s.At > m.WarmUp+m.Window
+	})
 }
 
 // quantiles are the points of the aggregated distributions.
@@ -97,7 +154,17 @@ func quantiles() []float64 {
 	return append(all, 95, 99, 99.5, 99.9, 99.99, 99.999, 100)
 }
 
-func millis(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
+// javaDouble is how Java writes a number that is a key: "50.0", "99.9".
+func javaDouble(v float64) string {
+	text := strconv.FormatFloat(v, 'f', -1, 64)
+	if !strings.Contains(text, ".") {
+		text += ".0"
+	}
+	return text
+}
+
+func millis(d time.Duration) number { return number(float64(d.Microseconds()) / 1000) }
+func micros(d time.Duration) number { return number(d.Microseconds()) }
 
 // MarshalJSON writes the fields in one object, as the benchmark does.
 func (r *Result) MarshalJSON() ([]byte, error) {
@@ -110,20 +177,20 @@ func (r *Result) MarshalJSON() ([]byte, error) {
 	if err := json.Unmarshal(b, &all); err != nil {
 		return nil, err
 	}
-	for name, v := range r.aggregated {
-		if all[name], err = json.Marshal(v); err != nil {
+	for _, fields := range []any{r.seconds, r.aggregated, r.quantiles} {
+		if b, err = json.Marshal(fields); err != nil {
 			return nil, err
 		}
-	}
-	for name, v := range r.quantiles {
-		if all[name], err = json.Marshal(v); err != nil {
+		if err := json.Unmarshal(b, &all); err != nil { // which adds to it
 			return nil, err
 		}
 	}
 	return json.Marshal(all)
 }
 
-// FileName is what the benchmark calls a result file.
+// FileName is what the benchmark calls a result file: by the workload's file, the
+// driver and the time.
 func (r *Result) FileName(at time.Time) string {
-	return fmt.Sprintf("%s-%s-%s.json", notName.ReplaceAllString(r.Workload, "-"), notName.ReplaceAllString(r.Driver, "-"), at.UTC().Format("2006-01-02-15-04-05"))
+	name := strings.TrimSuffix(filepath.Base(r.file), filepath.Ext(r.file))
+	return fmt.Sprintf("%s-%s-%s.json", notName.ReplaceAllString(name, "-"), notName.ReplaceAllString(r.Driver, "-"), at.UTC().Format("2006-01-02-15-04-05"))
 }

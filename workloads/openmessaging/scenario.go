@@ -2,8 +2,10 @@ package openmessaging
 
 import (
 	"fmt"
+	"maps"
 	"path"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -20,6 +22,8 @@ var withoutMeaning = map[string]string{
 	"auto.offset.reset":  "consumers are there before the first record",
 	"enable.auto.commit": "consumers share partitions out without a group, and commit nothing",
 	"client.id":          "clients have names of their own",
+
+	"default.api.timeout.ms": "simulated clients have no calls that it bounds",
 }
 
 // notName is what the name of a scenario cannot have.
@@ -62,7 +66,7 @@ func Scenario(base *scenario.Scenario, w *Workload, d *Driver, minute time.Durat
 		}
 		return p
 	}
-	for _, name := range []string{"bootstrap.servers", "auto.offset.reset", "enable.auto.commit", "client.id"} {
+	for _, name := range slices.Sorted(maps.Keys(withoutMeaning)) {
 		for _, text := range []string{d.CommonConfig, d.ProducerConfig, d.ConsumerConfig} {
 			if p, _ := properties(text); p[name] != "" {
 				note("%s means nothing here: %s", name, withoutMeaning[name])
@@ -84,6 +88,7 @@ func Scenario(base *scenario.Scenario, w *Workload, d *Driver, minute time.Durat
 	history := scenario.HistoryBatches
 	if w.KeyDistributor != noKey {
 		history = scenario.HistoryRecords
+		note("keyDistributor: records have %d keys in turn and go to partitions in turn, not by the hash of their keys", keys)
 		producers.Keys, producers.Partitioner = scenario.Exactly(keys), scenario.PartitionerRoundRobin
 	}
 	s.Load = scenario.Load{
