@@ -215,6 +215,7 @@ func (b *Broker) open() error {
 		},
 		Connect:         b.connectBroker,
 		Cleaner:         b.cleanerConfig,
+		ThrottledRates:  b.throttledRates,
 		OnHighWatermark: cfg.OnHighWatermark,
 		OnRoll:          cfg.OnRoll,
 		OnFirstAppend:   cfg.OnFirstAppend,

@@ -292,9 +292,11 @@ var brokerProbes = map[string]probe{
 		w.batches(topic)
 		return w.asked-before > 1 // not both in one
 	}},
-	"replica.selector.class":           {value: config.RackAwareSelector, brokers: 3, change: inRacks, plain: false, set: true, observe: sentToRack},
-	"replica.fetch.max.bytes":          {value: "100", brokers: 3, plain: false, set: true, observe: catchesUpBatchByBatch},
-	"replica.fetch.response.max.bytes": {value: "100", brokers: 3, plain: false, set: true, observe: catchesUpBatchByBatch},
+	"replica.selector.class":              {value: config.RackAwareSelector, brokers: 3, change: inRacks, plain: false, set: true, observe: sentToRack},
+	"replica.fetch.max.bytes":             {value: "100", brokers: 3, plain: false, set: true, observe: catchesUpBatchByBatch},
+	"replica.fetch.response.max.bytes":    {value: "100", brokers: 3, plain: false, set: true, observe: catchesUpBatchByBatch},
+	"leader.replication.throttled.rate":   throttledProbe("", "leader.replication.throttled.replicas"),
+	"follower.replication.throttled.rate": throttledProbe("", "follower.replication.throttled.replicas"),
 	"replica.fetch.wait.max.ms": {value: "5000", brokers: 3, plain: false, set: true, observe: func(w *world, topic string) any {
 		w.replicated(topic)
 		w.sleep(10 * time.Second)
@@ -510,6 +512,36 @@ func catchesUpBatchByBatch(w *world, topic string) any {
 	return total+fetches >= 100
 }
 
+// throttledProbe probes the settings that throttle replication: the replicas, given
+// the rate's name, or the rate, given that of the replicas. A follower that was
+// away catches up within half a minute unless one batch uses the rate up.
+func throttledProbe(rate, replicas string) probe {
+	p := probe{value: "*", brokers: 3, rf: 2, plain: true, set: false,
+		with: map[string]string{"replica.lag.time.max.ms": "2000", "replica.fetch.max.bytes": "100"}}
+	if replicas != "" {
+		p.value = "1"
+	}
+	p.observe = func(w *world, topic string) any {
+		if rate != "" {
+			must(w.alter("", rate, "1"))
+		} else {
+			must(w.tryCreate(topic, 2, map[string]string{replicas: "*"}))
+		}
+		w.mustProduce(topic, w.batchOf(0, "x"))
+		w.sleep(time.Second)
+		follower, leader := w.crashFollower(topic)
+		for range 10 {
+			w.mustProduce(topic, w.batchOf(0, "a batch that a follower missed"))
+		}
+		w.start(follower)
+		end := w.replica(leader, topic).EndOffset()
+		return w.took(func() bool {
+			return w.nodes[follower-1].b != nil && w.replica(follower, topic) != nil && w.replica(follower, topic).EndOffset() == end
+		}) < 30*time.Second
+	}
+	return p
+}
+
 // snapshotIsTaken reports whether there is a snapshot of the metadata log ten
 // minutes after it has grown.
 func snapshotIsTaken(w *world, topic string) any {
@@ -549,7 +581,12 @@ func TestEverySettingOfBrokersHasItsEffectOrIsRefused(t *testing.T) {
 			require.True(t, ok, "%s has no probe; add one to brokerProbes", s.Name)
 			p.rf = -1
 			require.Equal(t, p.plain, p.run(t, nil, nil, nil), "by default")
-			require.Equal(t, p.set, p.run(t, map[string]string{s.Name: p.value}, nil, nil), "at start")
+			if s.AtRunTime {
+				cfg := broker.DefaultConfig()
+				require.ErrorContains(t, cfg.Set(s.Name, p.value), "at run time only")
+			} else {
+				require.Equal(t, p.set, p.run(t, map[string]string{s.Name: p.value}, nil, nil), "at start")
+			}
 			p.dynamic(t, s, "1", p.value)
 			p.dynamic(t, s, "", p.value)
 		})

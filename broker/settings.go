@@ -24,6 +24,12 @@ func (b *Broker) cleanerConfig() replication.CleanerConfig {
 	return cfg
 }
 
+// throttledRates says how fast throttled partitions are replicated, at this moment.
+func (b *Broker) throttledRates() replication.ThrottledRates {
+	s := b.settings.Load()
+	return replication.ThrottledRates{Leader: s.LeaderThrottledRate, Follower: s.FollowerThrottledRate}
+}
+
 // reconfigure makes the broker follow settings that changed at run time. It is
 // called for the first image too, which after a restart holds the changes of
 // earlier lives.

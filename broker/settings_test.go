@@ -103,6 +103,8 @@ var topicProbes = map[string]probe{
 		w.mustProduce(topic, w.batchOf(0, "new"))
 		return w.segments(topic)
 	}},
+	"leader.replication.throttled.replicas":   throttledProbe("leader.replication.throttled.rate", ""),
+	"follower.replication.throttled.replicas": throttledProbe("follower.replication.throttled.rate", ""),
 	"unclean.leader.election.enable": {value: "true", brokers: 3, rf: 2, plain: false, set: true, with: map[string]string{"replica.lag.time.max.ms": "2000"},
 		observe: func(w *world, topic string) any {
 			follower, leader := w.crashFollower(topic)

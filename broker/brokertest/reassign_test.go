@@ -47,9 +47,19 @@ func TestReassignmentByTheToolsOfKafka(t *testing.T) {
 	from := c.Partition("t", 0)
 	free := 6 - from.Replicas[0] - from.Replicas[1]
 	write(fmt.Sprintf("%d,%d", free, from.Replicas[1]))
-	require.Contains(t, tool(reassign, "--reassignment-json-file", plan, "--execute"), "Successfully started partition reassignment for t-0")
+	started := tool(reassign, "--reassignment-json-file", plan, "--execute", "--throttle", "5000000")
+	require.Contains(t, started, "The inter-broker throttle limit was set to 5000000 B/s")
+	require.Contains(t, started, "Successfully started partition reassignment for t-0")
+	adm := kadm.NewClient(cl)
+	require.Equal(t, map[string]string{
+		"leader.replication.throttled.replicas":   fmt.Sprintf("0:%d,0:%d", min(from.Replicas[0], from.Replicas[1]), max(from.Replicas[0], from.Replicas[1])),
+		"follower.replication.throttled.replicas": fmt.Sprintf("0:%d", free),
+		"leader.replication.throttled.rate":       "5000000",
+		"follower.replication.throttled.rate":     "5000000",
+	}, throttles(ctx, t, adm, free))
 	for !strings.Contains(tool(reassign, "--reassignment-json-file", plan, "--verify"), "Reassignment of partition t-0 is completed.") {
 	}
+	require.Empty(t, throttles(ctx, t, adm, free), "the tool that has seen to its end takes the throttle away")
 	require.Equal(t, []int32{free, from.Replicas[1]}, c.Partition("t", 0).Replicas)
 	tool(elect, "--election-type", "preferred", "--topic", "t", "--partition", "0")
 	require.Equal(t, free, c.Partition("t", 0).Leader)
@@ -72,4 +82,24 @@ func TestReassignmentByTheToolsOfKafka(t *testing.T) {
 	require.Contains(t, tool(reassign, "--reassignment-json-file", plan, "--cancel", "--preserve-throttles"), "Successfully cancelled partition reassignment for: t-0")
 	require.Equal(t, []int32{free, from.Replicas[1]}, c.Partition("t", 0).Replicas)
 	require.NoError(t, cl.ProduceSync(ctx, kgo.StringRecord("10")).FirstErr())
+}
+
+// throttles are the settings of topic t and of a broker that throttle replication,
+// by name.
+func throttles(ctx context.Context, t *testing.T, adm *kadm.Client, broker int32) map[string]string {
+	t.Helper()
+	of, err := adm.DescribeTopicConfigs(ctx, "t")
+	require.NoError(t, err)
+	brokers, err := adm.DescribeBrokerConfigs(ctx, broker)
+	require.NoError(t, err)
+	set := map[string]string{}
+	for _, resource := range append(of, brokers...) {
+		require.NoError(t, resource.Err)
+		for _, c := range resource.Configs {
+			if strings.Contains(c.Key, "throttled") && c.MaybeValue() != "" {
+				set[c.Key] = c.MaybeValue()
+			}
+		}
+	}
+	return set
 }

@@ -138,6 +138,14 @@ func CheckTopic(name, value string) error {
 
 // CheckStatic reports why a broker cannot start with the setting, nil if it can.
 func CheckStatic(name, value string) error {
+	if s := BrokerSetting(name); s != nil && s.AtRunTime {
+		return fmt.Errorf("%s is set at run time only, as by kafka-configs --alter: remove it", name)
+	}
+	return CheckBroker(name, value)
+}
+
+// CheckBroker reports why a broker setting cannot have the value, nil if it can.
+func CheckBroker(name, value string) error {
 	s := BrokerSetting(name)
 	if s == nil {
 		return fmt.Errorf("unknown broker setting %s%s", name, unknown(name, brokerNames()))
@@ -172,31 +180,34 @@ var absent = []struct{ prefix, needs string }{
 	{"transaction.two.phase.commit.", "two-phase commit (KIP-939)"}, {"transaction", "transactions"}, {"remote.", "tiered storage"}, {"group.consumer.assignor.offload.", "assignors that run beside the coordinator"},
 	{"group.consumer.regex.refresh.", "ACLs, which may change what a regular expression matches"}, {"group.consumer.migration.", "a change of protocol of groups that have members"}, {"group.consumer.min.", "bounds on the settings of single groups"}, {"group.consumer.max.", "bounds on the settings of single groups"},
 	{"group.streams.", "streams groups"}, {"group.share.", "share groups"}, {"share.", "share groups"},
-	{"quota.", "quotas"}, {"client.quota.", "quotas"}, {"replication.quota.", "quotas"}, {"controller.quota.", "quotas"},
+	{"quota.", "quotas"}, {"client.quota.", "quotas"}, {"controller.quota.", "quotas"},
 	{"metric", "Kafka's metrics reporters"}, {"kafka.metrics.", "Kafka's metrics reporters"}, {"telemetry.", "client telemetry"},
 	{"max.incremental.fetch.session.", "fetch sessions"},
 }
 
 // otherwise says how Weir is where Kafka has a setting.
 var otherwise = map[string]string{
-	"process.roles":                       "every node is a broker, and a controller if controller.quorum.voters names it",
-	"controller.quorum.bootstrap.servers": "the quorum is what controller.quorum.voters names",
-	"controller.listener.names":           "controllers listen at their addresses in controller.quorum.voters",
-	"inter.broker.listener.name":          "brokers meet at advertised.listeners",
-	"listener.security.protocol.map":      "every listener is PLAINTEXT",
-	"broker.id":                           "a broker's id is node.id",
-	"log.dir":                             "the directory is log.dirs",
-	"metadata.log.dir":                    "the metadata log is in log.dirs",
-	"delete.topic.enable":                 "topics can always be deleted",
-	"controlled.shutdown.enable":          "a broker that is told to stop always hands its leaderships over",
-	"log.cleaner.io.buffer.size":          "a cleaner reads and writes in pieces of 256 KiB",
-	"num.network.threads":                 "every connection has tasks of its own",
-	"num.io.threads":                      "every connection has tasks of its own",
-	"background.threads":                  "every job has a task of its own",
-	"num.recovery.threads.per.data.dir":   "logs are opened side by side",
-	"socket.send.buffer.bytes":            "the operating system sizes the buffers of sockets",
-	"socket.receive.buffer.bytes":         "the operating system sizes the buffers of sockets",
-	"replica.socket.receive.buffer.bytes": "the operating system sizes the buffers of sockets",
+	"process.roles":                                  "every node is a broker, and a controller if controller.quorum.voters names it",
+	"controller.quorum.bootstrap.servers":            "the quorum is what controller.quorum.voters names",
+	"controller.listener.names":                      "controllers listen at their addresses in controller.quorum.voters",
+	"inter.broker.listener.name":                     "brokers meet at advertised.listeners",
+	"listener.security.protocol.map":                 "every listener is PLAINTEXT",
+	"broker.id":                                      "a broker's id is node.id",
+	"log.dir":                                        "the directory is log.dirs",
+	"metadata.log.dir":                               "the metadata log is in log.dirs",
+	"delete.topic.enable":                            "topics can always be deleted",
+	"controlled.shutdown.enable":                     "a broker that is told to stop always hands its leaderships over",
+	"replication.quota.window.num":                   "the rate of throttled replication is that of 11 samples",
+	"replication.quota.window.size.seconds":          "the rate of throttled replication is that of samples of 1 s",
+	"replica.alter.log.dirs.io.max.bytes.per.second": "there is one log directory",
+	"log.cleaner.io.buffer.size":                     "a cleaner reads and writes in pieces of 256 KiB",
+	"num.network.threads":                            "every connection has tasks of its own",
+	"num.io.threads":                                 "every connection has tasks of its own",
+	"background.threads":                             "every job has a task of its own",
+	"num.recovery.threads.per.data.dir":              "logs are opened side by side",
+	"socket.send.buffer.bytes":                       "the operating system sizes the buffers of sockets",
+	"socket.receive.buffer.bytes":                    "the operating system sizes the buffers of sockets",
+	"replica.socket.receive.buffer.bytes":            "the operating system sizes the buffers of sockets",
 }
 
 // unknown goes on to say what is wrong with a name that is not in the registry.

@@ -76,6 +76,13 @@ func TestBrokerSettingsAreThoseOfKafka(t *testing.T) {
 		if strings.HasPrefix(s.Name, "weir.") {
 			continue // Kafka has no such setting, and says so in its name
 		}
+		if s.AtRunTime {
+			// KafkaConfig has none of them: they are DynamicConfig's, longs for all
+			// brokers or one with the default of a quota that is none.
+			require.NotContains(t, rows, s.Name)
+			require.Equal(t, []string{"LONG", neverText, "cluster-wide"}, []string{strings.ToUpper(typeName(s.Type)), s.Default, s.Update.String()})
+			continue
+		}
 		require.Contains(t, rows, s.Name, "no such setting in Kafka")
 		want := rows[s.Name]
 		got := []string{s.Name, strings.ToUpper(typeName(s.Type)), defaultText(s), s.Update.String()}
@@ -179,7 +186,7 @@ func TestDescriptionsNameTheSource(t *testing.T) {
 	for _, d := range l.DescribeBroker() {
 		values[d.Name] = d
 	}
-	require.Len(t, values, len(BrokerSettings()))
+	require.Len(t, values, len(BrokerSettings())-2, "rates of throttled replication are described only where they are set")
 	require.Equal(t, Value{Text: "1", Source: FromStart}, values["node.id"].Value)
 	require.True(t, values["node.id"].ReadOnly)
 	require.Equal(t, Value{Null: true, Source: FromDefault}, values["broker.rack"].Value)
@@ -295,6 +302,51 @@ func TestValuesAreRefusedInKafkasWords(t *testing.T) {
 	} {
 		require.NoError(t, CheckTopic(c.name, c.value))
 	}
+}
+
+// What is set at run time only is refused where a broker starts, and taken after.
+func TestSettingsOfRunTimeOnly(t *testing.T) {
+	const rate = "leader.replication.throttled.rate"
+	b := DefaultBroker()
+	require.EqualError(t, b.Set(rate, "5"), rate+" is set at run time only, as by kafka-configs --alter: remove it")
+	require.NoError(t, b.Check())
+	b.LeaderThrottledRate = 5
+	require.ErrorContains(t, b.Check(), rate+" is set at run time only")
+	require.NoError(t, CheckUpdate(rate, true))
+	require.NoError(t, CheckUpdate(rate, false))
+	require.NoError(t, CheckBroker(rate, "0"))
+	require.EqualError(t, CheckBroker(rate, "-1"), "Invalid value -1 for configuration "+rate+": Value must be at least 0")
+	l := Layers{OnCluster: map[string]string{rate: "7"}}
+	require.EqualValues(t, 7, l.BrokerView().LeaderThrottledRate)
+	require.EqualValues(t, math.MaxInt64, l.BrokerView().FollowerThrottledRate)
+	require.Equal(t, "broker, cluster-wide, at run time only", BrokerSetting(rate).Scope())
+	require.True(t, slices.ContainsFunc(l.DescribeBroker(), func(d Description) bool { return d.Name == rate && d.Value.Text == "7" }))
+}
+
+func TestThrottledReplicas(t *testing.T) {
+	for _, c := range []struct {
+		value string
+		has   [][2]int32
+		not   [][2]int32
+	}{
+		{"", nil, [][2]int32{{0, 0}, {0, 1}}},
+		{"*", [][2]int32{{0, 0}, {7, 3}}, nil},
+		{"0:1, 2:3,", [][2]int32{{0, 1}, {2, 3}}, [][2]int32{{0, 3}, {2, 1}, {1, 0}}},
+		{"10:21", [][2]int32{{10, 21}}, [][2]int32{{1, 2}, {10, 2}, {0, 1}}},
+	} {
+		require.NoError(t, CheckTopic(LeaderThrottled, c.value), c.value)
+		for _, r := range c.has {
+			require.True(t, ThrottledReplicas(c.value).Has(r[0], r[1]), "%s %v", c.value, r)
+		}
+		for _, r := range c.not {
+			require.False(t, ThrottledReplicas(c.value).Has(r[0], r[1]), "%s %v", c.value, r)
+		}
+	}
+	for _, value := range []string{"0", "0:", ":1", "0:1:2", "-1:2", "a:b", "*,0:1", "0:1;2:3", "0:99999999999", "**"} {
+		require.ErrorContains(t, CheckTopic(FollowerThrottled, value), "must be the literal '*' or a list of replicas in the following format", value)
+	}
+	require.EqualError(t, CheckTopic(LeaderThrottled, "0:1,x"), "Invalid value [0:1, x] for configuration leader.replication.throttled.replicas: "+
+		"leader.replication.throttled.replicas must be the literal '*' or a list of replicas in the following format: [partitionId]:[brokerId],[partitionId]:[brokerId],...")
 }
 
 // A group has its own value, else that of its broker, where it may be set in all the

@@ -31,7 +31,7 @@ func (l Layers) DescribeTopic() []Description {
 
 // DescribeBroker describes every setting of the broker, by name. A setting that
 // is unset has no value even if a weaker one, such as log.retention.hours for
-// log.retention.ms, stands in for it.
+// log.retention.ms, stands in for it; one of run time only is then left out.
 func (l Layers) DescribeBroker() []Description {
 	all := make([]Description, 0, len(brokers))
 	for _, s := range brokers {
@@ -39,6 +39,9 @@ func (l Layers) DescribeBroker() []Description {
 		origins := l.Origins(s)
 		if i := slices.IndexFunc(origins, func(o Origin) bool { return o.Name == s.Name }); i >= 0 {
 			v = Value{Text: origins[i].Value, Source: origins[i].Source}
+		}
+		if s.AtRunTime && v.Source == FromDefault {
+			continue
 		}
 		v.Text = s.normal(v.Text)
 		all = append(all, Description{Setting: s, Value: v, Origins: origins, ReadOnly: s.Update == ReadOnly})

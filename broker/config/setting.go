@@ -53,6 +53,10 @@ type Setting struct {
 	// setting may.
 	Update Update
 
+	// AtRunTime says that a broker setting is not given at start (Kafka's
+	// DynamicConfig). It is described only where it is set.
+	AtRunTime bool
+
 	// Synonyms are, for a topic setting, the broker settings that are its
 	// default, the strongest first.
 	Synonyms []Synonym
@@ -119,6 +123,9 @@ func (s *Setting) Scope() string {
 		return "group"
 	case !s.broker:
 		return "topic"
+	}
+	if s.AtRunTime {
+		return "broker, " + s.Update.String() + ", at run time only"
 	}
 	return "broker, " + s.Update.String()
 }

@@ -9,6 +9,8 @@ import (
 const (
 	CleanupPolicy         = "cleanup.policy"
 	CompressionType       = "compression.type"
+	FollowerThrottled     = "follower.replication.throttled.replicas"
+	LeaderThrottled       = "leader.replication.throttled.replicas"
 	MaxMessageBytes       = "max.message.bytes"
 	MinInsyncReplicas     = "min.insync.replicas"
 	RetentionMillis       = "retention.ms"
@@ -29,7 +31,6 @@ var neverText = strconv.FormatInt(never, 10)
 
 const (
 	tiered         = "tiered storage"
-	throttling     = "throttling of replication"
 	inStorage      = "broker/storage"
 	inManager      = "broker/replication"
 	inController   = "broker/controller"
@@ -78,16 +79,16 @@ func topicSettings() []Setting {
 			Synonyms: []Synonym{{Name: "log.flush.interval.ms", Null: true, Update: ClusterWide}, {Name: "log.flush.scheduler.interval.ms"}},
 			Needs:    "flushing by time", AppliedBy: inStorage,
 			Doc: "How long records may stay unflushed, in milliseconds."},
-		{Name: "follower.replication.throttled.replicas", Type: List, Needs: throttling, AppliedBy: inManager,
-			Doc: "Replicas, as partition:broker, whose fetching is throttled."},
+		{Name: FollowerThrottled, Type: List, Valid: throttledReplicas(FollowerThrottled), AppliedBy: inManager,
+			Doc: "Replicas, as partition:broker or * for all, that fetch no faster than follower.replication.throttled.rate until they are in sync (KIP-73)."},
 		{Name: "index.interval.bytes", Type: Int, Default: "4096", Valid: atLeast(0),
 			Synonyms:  []Synonym{{Name: "log.index.interval.bytes", Update: ClusterWide}},
 			AppliedBy: inStorage,
 			Doc:       "How many bytes of log one entry of the offset and time index stands for."},
 		{Name: "internal.segment.bytes", Type: Int, Null: true, Valid: atLeast(1), Hidden: true, AppliedBy: inStorage,
 			Doc: "segment.bytes without its lower limit, for tests."},
-		{Name: "leader.replication.throttled.replicas", Type: List, Needs: throttling, AppliedBy: inManager,
-			Doc: "Replicas, as partition:broker, that are throttled at their leader."},
+		{Name: LeaderThrottled, Type: List, Valid: throttledReplicas(LeaderThrottled), AppliedBy: inManager,
+			Doc: "Replicas, as partition:broker or * for all, that as leaders give followers which are not in sync no more than leader.replication.throttled.rate (KIP-73)."},
 		{Name: "local.retention.bytes", Type: Long, Default: "-2", Valid: atLeast(-2),
 			Synonyms: []Synonym{{Name: "log.local.retention.bytes", Update: ClusterWide}},
 			Needs:    tiered, AppliedBy: inStorage,

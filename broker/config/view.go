@@ -62,6 +62,8 @@ type Broker struct {
 	ReplicaFetchBackoff    time.Duration // replica.fetch.backoff.ms
 	ReplicaSocketTimeout   time.Duration // replica.socket.timeout.ms
 	ReplicaSelector        string        // replica.selector.class; empty for the leader
+	LeaderThrottledRate    int64         // leader.replication.throttled.rate, in bytes a second; math.MaxInt64 is no limit
+	FollowerThrottledRate  int64         // follower.replication.throttled.rate, the same
 	CheckpointInterval     time.Duration // replica.high.watermark.checkpoint.interval.ms
 	RetentionCheckInterval time.Duration // log.retention.check.interval.ms
 
@@ -120,6 +122,9 @@ func (b Broker) Check() error {
 		}
 		if err := s.check(s.text(&b)); err != nil {
 			return err
+		}
+		if s.AtRunTime && !s.same(s.text(&b), s.Default) {
+			return CheckStatic(s.Name, s.text(&b))
 		}
 	}
 	return nil
@@ -289,6 +294,9 @@ type Topic struct {
 	DeleteRetentionMillis    int64  // delete.retention.ms
 	UncleanLeaderElection    bool   // unclean.leader.election.enable
 
+	LeaderThrottled   ThrottledReplicas // leader.replication.throttled.replicas
+	FollowerThrottled ThrottledReplicas // follower.replication.throttled.replicas
+
 	ProducerIDExpirationMillis int64 // producer.id.expiration.ms, which only brokers have
 }
 
@@ -313,6 +321,8 @@ func (l Layers) TopicView() Topic {
 		MaxCompactionLagMillis:   number("max.compaction.lag.ms"),
 		DeleteRetentionMillis:    number("delete.retention.ms"),
 		UncleanLeaderElection:    l.Topic(UncleanLeaderElection).Bool(),
+		LeaderThrottled:          ThrottledReplicas(l.Topic(LeaderThrottled).Text),
+		FollowerThrottled:        ThrottledReplicas(l.Topic(FollowerThrottled).Text),
 
 		ProducerIDExpirationMillis: l.Broker("producer.id.expiration.ms").Int(),
 	}

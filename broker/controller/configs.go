@@ -176,7 +176,7 @@ func checkConfig(kind kmsg.ConfigResourceType, resource, name string, value *str
 		}
 		return kerr.InvalidConfig, err.Error()
 	}
-	if err := config.CheckStatic(name, *value); err != nil {
+	if err := config.CheckBroker(name, *value); err != nil {
 		return kerr.InvalidRequest, err.Error()
 	}
 	return nil, ""

@@ -64,6 +64,10 @@ type Deps struct {
 	// Cleaner says how logs are compacted, at this moment. Without it they are not.
 	Cleaner func() CleanerConfig
 
+	// ThrottledRates says how fast throttled partitions are replicated, at this
+	// moment. Without it there is no limit.
+	ThrottledRates func() ThrottledRates
+
 	// OnRoll and OnFirstAppend, if set, hear of what storage.Config tells under
 	// these names. They are called with the log locked and must not block.
 	OnRoll        func(tp metadata.TopicPartition, offset int64)

@@ -124,6 +124,10 @@ func (m *Manager) update(image *metadata.Image, part *metadata.Partition) {
 	p.log.SetConfig(logConfig(topic))
 	p.cleaned.compacts, p.cleaned.uncleanable = topic.Compact, nil
 	p.cleaned.deleteRetention = time.Duration(min(topic.DeleteRetentionMillis, int64(longestRetention/time.Millisecond))) * time.Millisecond
+	p.throttled = throttledReplica{
+		leader:   topic.LeaderThrottled.Has(part.Partition, m.cfg.BrokerID),
+		follower: topic.FollowerThrottled.Has(part.Partition, m.cfg.BrokerID),
+	}
 	if topic.Compact && m.deps.Cleaner != nil {
 		m.cleaner.begin()
 	}

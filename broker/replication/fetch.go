@@ -2,6 +2,7 @@ package replication
 
 import (
 	"errors"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -56,6 +57,8 @@ type fetchRange struct {
 	term  int64 // of the replica, when this was looked up
 	upTo  int64
 	bytes int64 // that this is, at most what the request takes of it; 0 if there is nothing
+
+	throttled bool // what is read counts for the rate of throttled partitions
 }
 
 // FetchMemory is memory for one fetch after the other.
@@ -171,9 +174,10 @@ func (r *fetchRound) look(req *FetchPartition, result *FetchResult, what *fetchR
 	case r.params.ReadCommitted:
 		upTo = result.LastStableOffset
 	}
-	if req.FetchOffset < upTo {
+	throttled := r.params.follower() && p.throttled.leader
+	if req.FetchOffset < upTo && !(throttled && p.holdsBack(r.params.ReplicaID)) {
 		bytes := min(p.log.Extent(req.FetchOffset, upTo), max(int64(req.MaxBytes), 1))
-		*what = fetchRange{p: p, term: p.term.Load(), upTo: upTo, bytes: bytes}
+		*what = fetchRange{p: p, term: p.term.Load(), upTo: upTo, bytes: bytes, throttled: throttled}
 		r.bytes += bytes
 	}
 	if r.wait && !r.urgent && !r.enough() {
@@ -226,8 +230,18 @@ func (m *Manager) read(params *FetchParams, parts []FetchPartition, results []Fe
 		n := what.p.read(&results[i], lent.take, parts[i].FetchOffset, what, int32(max(limit, 0)), !read, params.ReadCommitted && !params.follower())
 		room -= n
 		read = read || n > 0
+		if what.throttled && n > 0 {
+			m.giving.record(n)
+		}
 	}
 	return true
+}
+
+// holdsBack reports whether the leader gives a follower nothing now of a throttled
+// partition. One that is in sync stays so, however fast the partition grows
+// (Kafka's ReplicaManager.shouldLeaderThrottle). mu is held.
+func (p *partition) holdsBack(follower int32) bool {
+	return !slices.Contains(p.state.ISR(), follower) && p.m.giving.exceeded()
 }
 
 // read reads the records of one partition and returns how many bytes.

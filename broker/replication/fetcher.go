@@ -51,6 +51,9 @@ type fetchTarget struct {
 	asked   LogEnds // what the request in flight asked for
 	claim   int64   // and up to where the log was clean then
 	claimed int64   // what the leader knows of that, -1 if that is not sure
+	mark    int64   // the leader's high watermark as it said last, -1 before
+
+	throttled bool // what the request in flight brings counts for the rate of throttled partitions
 
 	// unfinished is an answer whose records are in the log and not yet synced.
 	unfinished *FetchAnswer
@@ -68,7 +71,7 @@ func (f *fetcher) add(p *partition, epoch int32) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.drop(p)
-	t := &fetchTarget{p: p, epoch: epoch, claimed: -1}
+	t := &fetchTarget{p: p, epoch: epoch, claimed: -1, mark: -1}
 	f.of[p] = t
 	f.targets = append(f.targets, t)
 	f.change.Broadcast()
@@ -207,10 +210,17 @@ func (f *fetcher) ask() bool {
 		if p.cleaned.compacts {
 			t.claim = p.ownClaim()
 		}
+		t.throttled = p.throttled.follower
+		inSync := slices.Contains(s.ISR(), f.m.cfg.BrokerID) || t.mark >= 0 && t.asked.End >= t.mark
 		p.mu.Unlock()
 		if !current {
 			// Metadata will replace or remove the target, unless its log failed.
 			t.retryAt = f.m.e.Now() + time.Second
+			continue
+		}
+		// Kafka's shouldFollowerThrottle.
+		if t.throttled && !inSync && f.m.taking.exceeded() {
+			t.retryAt = f.m.e.Now() + cfg.ReplicaFetchBackoff
 			continue
 		}
 		asked = append(asked, t)
@@ -345,6 +355,12 @@ func (f *fetcher) take(resp *kmsg.FetchResponse) {
 			// As if the answer had not had it: it is asked for again.
 			if f.m.lab.Rare("replication/answer-lost") {
 				continue
+			}
+			if f.due[n].throttled {
+				f.m.taking.record(int64(len(part.RecordBatches)))
+			}
+			if part.ErrorCode == 0 {
+				f.due[n].mark = part.HighWatermark
 			}
 			f.due[n].served = len(part.RecordBatches) > 0
 			served = served || f.due[n].served

@@ -47,6 +47,8 @@ type Manager struct {
 	proposer *proposer
 	cleaner  *cleaner
 	tasks    []env.Task
+
+	giving, taking *throttle // of what followers fetch here, and of what is fetched from leaders
 }
 
 type leadershipChange struct {
@@ -64,6 +66,8 @@ func NewManager(e env.Env, cfg Config, deps Deps) *Manager {
 	m.parts.Store(&partitions{})
 	m.proposer = newProposer(m)
 	m.cleaner = newCleaner(m)
+	m.giving = newThrottle(e, deps.ThrottledRates, func(r ThrottledRates) int64 { return r.Leader })
+	m.taking = newThrottle(e, deps.ThrottledRates, func(r ThrottledRates) int64 { return r.Follower })
 	m.checkpoint = m.readCheckpoint()
 	m.tasks = []env.Task{
 		m.proposer.task,

@@ -39,6 +39,7 @@ type partition struct {
 	log       *storage.Log
 	out       []Output // scratch
 	cleaned   cleanedReplica
+	throttled throttledReplica
 	gone      bool     // removed or closed
 	fetcher   *fetcher // that copies for this replica
 	committer env.Task // syncs for those that wait in unsynced, nil if none runs
