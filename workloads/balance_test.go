@@ -21,6 +21,7 @@ func TestBalancers(t *testing.T) {
 	}
 	require.Greater(t, answered["move"], 50)
 	require.Greater(t, answered["cancel"], 10)
+	require.Greater(t, answered["throttle"], 10)
 	require.Equal(t, 2, answered["describe"])
 	require.NotZero(t, unanswered, "no fault was noticed")
 	t.Logf("%v, %d unanswered", answered, unanswered)

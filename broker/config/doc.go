@@ -35,7 +35,8 @@
 //     included, is in Broker.Settings() in package broker, and is handed to
 //     the parts in Broker.reconfigure.
 //  3. Update says whether it may change at run time: [ClusterWide] or
-//     [PerBroker] only if a change reaches the code that acts on it.
+//     [PerBroker] only if a change reaches the code that acts on it. AtRunTime
+//     settings are not given at start, as with Kafka's dynamic-only ones.
 //  4. Add its probe to broker/settings_test.go: set it to something that is not
 //     the default and observe what changes. The test fails for a setting
 //     without a probe.

@@ -58,6 +58,12 @@
 // ask first for what they were not given. So a busy partition never keeps a quiet
 // one out of the ISR.
 //
+// # Throttles
+//
+// throttle.go counts what is replicated of partitions that settings name (KIP-73).
+// While it is more than the rate, leader and follower leave those that are not in
+// sync out of answers and fetches; the rest goes on as ever.
+//
 // # Reads from followers
 //
 // A consumer that says in which rack it is may be sent to an in-sync follower

@@ -29,6 +29,7 @@ type Balance struct {
 	Balancers int
 	Every     time.Duration // pause between the operations of one of them
 	Fewest    int           // replicas of a partition: min.insync.replicas of the topic
+	Throttle  int64         // bytes a second of replication, now and then (KIP-73); 0 for never
 
 	w       *Workload
 	topic   *topic
@@ -71,6 +72,9 @@ type balancing struct {
 	b       *Balance
 	brokers []int32
 	parts   []*placement
+
+	throttles *env.Rand
+	throttled bool // that was asked for, and may come true yet
 }
 
 // placement is what a balancer knows of the replicas of a partition. Sets of
@@ -89,7 +93,7 @@ func (p *Balance) run(e env.Env, name string, i int) error {
 		return err
 	}
 	defer c.Close()
-	r := &balancing{operator: w.operator(e, c, "balance", name, p.process+int64(i)), b: p}
+	r := &balancing{operator: w.operator(e, c, "balance", name, p.process+int64(i)), b: p, throttles: e.Rand("throttles", name)}
 	r.name = p.Topic
 	r.begin(p.Every)
 	r.every(p.Every, func() { r.act(i) })
@@ -103,6 +107,10 @@ func (p *Balance) run(e env.Env, name string, i int) error {
 func (r *balancing) act(i int) {
 	if len(r.parts) == 0 {
 		r.learn(i)
+		return
+	}
+	if r.b.Throttle > 0 && r.throttles.Chance(1, 8) {
+		_ = r.throttle(r.throttles.Chance(2, 3))
 		return
 	}
 	part := r.parts[r.rand.Intn(len(r.parts))]
@@ -245,6 +253,12 @@ func (r *balancing) unlike() string {
 		r.c = c
 	}
 	_, _, _ = r.c.Admin().ListOffset(r.b.topic.partition(0), client.TimestampLatest, 2*time.Second)
+	// Each time: what was asked for before may be done late.
+	if r.throttled {
+		if why := r.throttle(false); why != "" {
+			return "the throttle of replication cannot be taken away: " + why
+		}
+	}
 	resp, err := r.c.Request(-1, kmsg.NewPtrListPartitionReassignmentsRequest(), 2*time.Second)
 	if err != nil {
 		return "reassignments cannot be listed: " + err.Error()
