@@ -178,8 +178,13 @@ type PartitionState struct {
 	Adding []int32 `json:"adding,omitempty"`
 }
 
-// counted are the replicas that are relied on: the ISR and the ELR.
+// counted are the replicas that may be elected: the ISR and the ELR.
 func (s *PartitionState) counted() []int32 { return slices.Concat(s.ISR, s.ELR) }
+
+// relied are those of them that count for min.insync.replicas.
+func (s *PartitionState) relied() []int32 {
+	return slices.DeleteFunc(s.counted(), func(r int32) bool { return slices.Contains(s.Adding, r) })
+}
 
 // EpochStart says at which offset a leader began its epoch, and what stood
 // below it in that leader's log.

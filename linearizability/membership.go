@@ -110,23 +110,25 @@ func (w *Watcher) leaderInSync(p *watched, s *PartitionState) {
 // recoveryQuorum is MinIsrRecoveryQuorum: as long as nobody has lost anything, ISR
 // and ELR together do not fall below min.insync.replicas, or a committed record
 // could be on fewer replicas than it was promised to. An unclean election ends
-// what was promised.
+// what was promised. Replicas that a reassignment is adding are not of those: what
+// is committed is on enough others, or on those of them that faults have left, and
+// another target takes them away at any time.
 func (w *Watcher) recoveryQuorum(p *watched, before, s *PartitionState) {
-	counted := s.counted()
+	relied := s.relied()
 	if !p.topic.ELR || s.PartitionEpoch != before.PartitionEpoch+1 || s.Leader != None && !slices.Contains(before.counted(), s.Leader) {
 		return
 	}
 	w.c.turn(wRecoveryQuorum)
-	if w.c.cur.Inputs++; int32(len(counted)) >= p.minISR(s) {
+	if w.c.cur.Inputs++; int32(len(relied)) >= p.minISR(s) {
 		return
 	}
-	for _, r := range before.counted() {
-		if slices.Contains(counted, r) || slices.ContainsFunc(p.faults, func(f Fault) bool { return f.distrusted(r) }) {
+	for _, r := range before.relied() {
+		if slices.Contains(relied, r) || slices.ContainsFunc(p.faults, func(f Fault) bool { return f.distrusted(r) }) {
 			continue
 		}
 		w.c.found(&p.partition, int64(s.PartitionEpoch), None, s.Time, fmt.Sprintf(
 			"broker %d of %s is relied on no more, although no fault has taken anything from it and only %s left of min.insync.replicas=%d (ISR %v, ELR %v), at %s",
-			r, p.tp, areOf(counted), p.minISR(s), s.ISR, s.ELR, clock(s.Time)),
+			r, p.tp, areOf(relied), p.minISR(s), s.ISR, s.ELR, clock(s.Time)),
 			fmt.Sprintf("before, in partition epoch %d: ISR %v, ELR %v", before.PartitionEpoch, before.ISR, before.ELR))
 	}
 }
