@@ -81,8 +81,8 @@ func (p *Part) question() string {
 	return p.Document.Title
 }
 
-// briefTo writes the part's place in RESULTS.md.
-func (p *Part) briefTo(b *strings.Builder) error {
+// briefTo writes the part's place in RESULTS.md, among all parts.
+func (p *Part) briefTo(b *strings.Builder, all []*Part) error {
 	d, is := p.shown(), briefs[p.Name]
 	fmt.Fprintf(b, "\n## %s\n", p.question())
 	for _, words := range d.Summary[:min(is.answer, len(d.Summary))] {
@@ -98,9 +98,33 @@ func (p *Part) briefTo(b *strings.Builder) error {
 	if f := figure(d, p.Name, is.figure); f != nil {
 		fmt.Fprintf(b, "\n%s\n", render.Image(f, FigureDir))
 	}
-	fmt.Fprintf(b, "\n%s *%s.* [Everything](%s)\n", is.spread, strings.TrimSuffix(p.basis(d), "."), path.Join(FigureDir, p.page()))
+	fmt.Fprintf(b, "\n%s *%s.* [Everything](%s)\n", is.spread+p.earlierFits(all), strings.TrimSuffix(p.basis(d), "."), path.Join(FigureDir, p.page()))
 	return nil
 }
+
+// earlierFits says which fitted models the part rests on of which a later part has
+// another fit, empty if there are none: what the later one says of how good they
+// are is not of these.
+func (p *Part) earlierFits(all []*Part) string {
+	var says string
+	for _, s := range p.Document.Provenance {
+		if s.Basis != fitted {
+			continue
+		}
+		for _, later := range all {
+			of := func(o document.Source) bool { return o.Basis == fitted && o.What == s.What }
+			same := func(o document.Source) bool { return o.What == s.What && o.Source == s.Source }
+			if later.Made.Date.After(p.Made.Date) && slices.ContainsFunc(later.Document.Provenance, of) && !slices.ContainsFunc(later.Document.Provenance, same) {
+				says += fmt.Sprintf(" These figures are of %s, from an earlier fit of %q than that of %q; weir results --only %s makes them again.",
+					p.Made.Date.UTC().Format("2006-01-02"), s.What, later.question(), p.Name)
+			}
+		}
+	}
+	return says
+}
+
+// fitted is the basis of models that were fitted.
+const fitted = "derived"
 
 // basis is what kind of figures these are and what the model behind them was
 // held against, in the words of the part's figures.

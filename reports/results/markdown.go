@@ -25,7 +25,7 @@ func Markdown(parts []*Part) (string, error) {
 		p("- [%s](#%s)\n", part.question(), anchor(part.question()))
 	}
 	for _, part := range parts {
-		if err := part.briefTo(&b); err != nil {
+		if err := part.briefTo(&b, parts); err != nil {
 			return "", fmt.Errorf("part %s: %w", part.Name, err)
 		}
 	}

@@ -161,6 +161,20 @@ func TestBriefsFindWhatTheyName(t *testing.T) {
 	}
 }
 
+// A part whose model was fitted anew since says so.
+func TestEarlierFitsAreNamed(t *testing.T) {
+	part := func(name string, day int, source string) *Part {
+		return &Part{Name: name, Made: Made{Date: time.Date(2026, 11, day, 0, 0, 0, 0, time.UTC)},
+			Document: &document.Document{Provenance: []document.Source{{What: "CPU costs", Basis: fitted, Source: source}, {What: "page cache", Basis: "assumption", Source: source}}}}
+	}
+	old, now := part("compare", 1, "a"), part("published", 2, "b")
+	all := []*Part{now, old}
+	require.Empty(t, now.earlierFits(all))
+	require.Equal(t, " These figures are of 2026-11-01, from an earlier fit of \"CPU costs\" than that of \"Does it predict Kafka clusters that others measured?\"; weir results --only compare makes them again.",
+		old.earlierFits(all))
+	require.Empty(t, part("compare", 1, "b").earlierFits(all))
+}
+
 // A column that a brief names and its table does not have is left out, which
 // the committed parts must not need.
 func TestBriefsNameColumnsThatThereAre(t *testing.T) {

@@ -23,7 +23,7 @@ func (r *Result) validated() string {
 			fitted++
 		}
 	}
-	return fmt.Sprintf("against the %d published runs shown; %d parameters were fitted to %d runs, %d of them among these; never on hardware of our own", len(r.Rows), len(parameters), len(Fitted()), fitted)
+	return fmt.Sprintf("against %d published runs; %d parameters were fitted to %d runs, %d of them among these; never on hardware of our own", len(r.Rows), len(parameters), len(Fitted()), fitted)
 }
 
 func (r *Result) sources() []document.Source {
