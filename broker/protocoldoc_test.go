@@ -25,8 +25,8 @@ var otherThanKafka = map[string][]int16{
 	"there are no quotas":                          {48, 49},
 	"a broker has one log directory":               {34},
 	"voters are those of controller.quorum.voters": {80, 81},
-	"share groups (KIP-932) are not served yet. Their membership is there (broker/group), with records that Kafka's tools read; share coordinators and share partitions are not":          {76, 77, 78, 79, 83, 84, 85, 86, 87, 90, 91, 92},
-	"there are no streams groups (KIP-1071)":       {88, 89},
+	"share groups (KIP-932) are not served yet. Their membership is there (broker/group), with records that Kafka's tools read; share coordinators and share partitions are not": {76, 77, 78, 79, 83, 84, 85, 86, 87, 90, 91, 92},
+	"there are no streams groups (KIP-1071)": {88, 89},
 }
 
 // docs/protocol.md lists what this broker answers; REWRITE=1 writes its table anew.

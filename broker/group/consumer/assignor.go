@@ -2,6 +2,7 @@ package consumer
 
 import (
 	"cmp"
+	"math"
 	"slices"
 
 	"github.com/weirlab/weir/broker/metadata"
@@ -170,10 +171,17 @@ func assignUniform(members []*subscriber, topics []assignable) {
 			}
 		}
 	}
+	// Nobody falls below an even share before all have given what is above it: others
+	// would have to make up for that.
+	share := len(taken) / max(1, len(members))
+	for _, i := range order {
+		for level(&topics[i], i, size, share+min(1, len(taken)%max(1, len(members))), share) {
+		}
+	}
 	for moved := true; moved; {
 		moved = false
 		for _, i := range order {
-			for level(&topics[i], i, size) {
+			for level(&topics[i], i, size, 0, math.MaxInt) {
 				moved = true
 			}
 		}
@@ -191,8 +199,9 @@ func least(members []*subscriber, size map[*subscriber]int) *subscriber {
 }
 
 // level moves one partition of a topic from the member that has most to the one
-// that has least, if they are more even then.
-func level(t *assignable, i int, size map[*subscriber]int) bool {
+// that has least, if they are more even then, and have more than above and less than
+// below.
+func level(t *assignable, i int, size map[*subscriber]int, above, below int) bool {
 	var most *subscriber
 	for _, s := range t.takers {
 		if len(s.load[i]) > 0 && (most == nil || size[s] > size[most]) {
@@ -203,7 +212,7 @@ func level(t *assignable, i int, size map[*subscriber]int) bool {
 		return false
 	}
 	to := least(t.takers, size)
-	if size[most]-size[to] < 2 {
+	if size[most]-size[to] < 2 || size[most] <= above || size[to] >= below {
 		return false
 	}
 	last := len(most.load[i]) - 1

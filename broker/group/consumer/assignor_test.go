@@ -7,6 +7,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
+
+	"github.com/weirlab/weir/broker/metadata"
 )
 
 // drawGroup is a group with members subscribed to some of three topics, and targets
@@ -174,4 +176,38 @@ func TestExpressionsAreBounded(t *testing.T) {
 	}
 	got := Match([]string{"t|u", "t", "x.*"}, topics(t, map[string]int32{"t": 1, "tt": 1, "u": 1}), func(topic string) bool { return topic != "u" })
 	require.Equal(t, map[string][]string{"t|u": {"t"}, "t": {"t"}, "x.*": nil}, got, "whole names, and what one may see")
+}
+
+// Who has much of the topic that is evened out first gives no more of it than the rest
+// makes up for: else one of the old members would have to give it something back.
+func TestUniformMovesNothingBetweenOldMembers(t *testing.T) {
+	of := topics(t, map[string]int32{"t": 4, "u": 8, "v": 2})
+	id := func(name string) metadata.TopicID { return of.Topic(name).ID }
+	g := New("g")
+	held := map[string][]Partition{}
+	for _, name := range []string{"a", "b", "new"} {
+		m := newMember(name)
+		m.Topics = []string{"t", "u", "v"}
+		g.Apply(Record{MemberMetadata, m.ID, &m.Metadata})
+	}
+	for n := range int32(8) {
+		held["b"] = append(held["b"], Partition{id("u"), n})
+	}
+	held["a"] = append(held["a"], held["b"][7])
+	held["b"] = held["b"][:7]
+	for n := range int32(4) {
+		held["a"] = append(held["a"], Partition{id("t"), n})
+	}
+	held["a"] = append(held["a"], Partition{id("v"), 0}, Partition{id("v"), 1})
+	for name, list := range held {
+		g.Apply(Record{TargetOfMember, name, list})
+	}
+	after := g.assign(Uniform, of)
+	require.Len(t, after["new"], 4)
+	for name, list := range held {
+		require.Len(t, after[name], 5)
+		for _, p := range after[name] {
+			require.Contains(t, list, p)
+		}
+	}
 }
