@@ -47,7 +47,7 @@ func throttledReplicas(name string) *Valid {
 		for _, w := range words {
 			if _, _, ok := replica(w); !ok && w != "" {
 				return &wordError{"[" + strings.Join(words, ", ") + "]",
-					fmt.Errorf("%s must be the literal '*' or a list of replicas in the following format: [partitionId]:[brokerId],[partitionId]:[brokerId],...", name)}
+					fmt.Errorf("%s must be the literal '*' or a list of replicas in the following format: [partitionId]:[brokerId],[partitionId]:[brokerId],...", name)} //nolint:staticcheck // it ends as Kafka's does
 			}
 		}
 		return nil

@@ -175,7 +175,7 @@ func (r *fetchRound) look(req *FetchPartition, result *FetchResult, what *fetchR
 		upTo = result.LastStableOffset
 	}
 	throttled := r.params.follower() && p.throttled.leader
-	if req.FetchOffset < upTo && !(throttled && p.holdsBack(r.params.ReplicaID)) {
+	if req.FetchOffset < upTo && (!throttled || !p.holdsBack(r.params.ReplicaID)) {
 		bytes := min(p.log.Extent(req.FetchOffset, upTo), max(int64(req.MaxBytes), 1))
 		*what = fetchRange{p: p, term: p.term.Load(), upTo: upTo, bytes: bytes, throttled: throttled}
 		r.bytes += bytes
