@@ -141,19 +141,9 @@ func (c *Coordinator) HandleConsumerGroupDescribe(req *kmsg.ConsumerGroupDescrib
 	resp := kmsg.NewPtrConsumerGroupDescribeResponse()
 	resp.Version = req.Version
 	for _, id := range req.Groups {
-		found, missing := kmsg.NewConsumerGroupDescribeResponseGroup(), "Group "+id+" not found."
-		_, code := c.do(kmsg.ConsumerGroupDescribe, id, func(m *machine, _ at, ref Ref) turn {
-			g := m.groups[id]
-			if g == nil || g.consumer == nil || g.shares() {
-				if g != nil {
-					missing = "Group " + id + " is not a consumer group."
-				}
-				return done(ref, kerr.GroupIDNotFound.Code)
-			}
-			describeConsumers(&found, g.consumer, m.settings(id), m.image())
-			t := done(ref, 0)
-			t.After = g.recorded
-			return t
+		found := kmsg.NewConsumerGroupDescribeResponseGroup()
+		missing, code := c.look(kmsg.ConsumerGroupDescribe, id, "a consumer", func(g *Group) bool { return g.consumer != nil && !g.shares() }, func(m *machine, g *consumer.Group) {
+			describeConsumers(&found, g, m.settings(id), m.image())
 		})
 		out := kmsg.NewConsumerGroupDescribeResponseGroup()
 		switch code {
@@ -166,6 +156,26 @@ func (c *Coordinator) HandleConsumerGroupDescribe(req *kmsg.ConsumerGroupDescrib
 		resp.Groups = append(resp.Groups, out)
 	}
 	return resp
+}
+
+// look has a group of one type looked at, once what it is now is committed. missing
+// goes with GROUP_ID_NOT_FOUND: there is none, or one that is not of the type.
+func (c *Coordinator) look(api kmsg.Key, id, kind string, is func(g *Group) bool, describe func(m *machine, g *consumer.Group)) (missing string, code int16) {
+	missing = "Group " + id + " not found."
+	_, code = c.do(api, id, func(m *machine, _ at, ref Ref) turn {
+		g := m.groups[id]
+		if g == nil || !is(g) {
+			if g != nil {
+				missing = "Group " + id + " is not " + kind + " group."
+			}
+			return done(ref, kerr.GroupIDNotFound.Code)
+		}
+		describe(m, g.consumer)
+		t := done(ref, 0)
+		t.After = g.recorded
+		return t
+	})
+	return missing, code
 }
 
 func describeConsumers(out *kmsg.ConsumerGroupDescribeResponseGroup, g *consumer.Group, cfg *consumer.Config, image *metadata.Image) {

@@ -94,19 +94,9 @@ func (c *Coordinator) HandleShareGroupDescribe(req *kmsg.ShareGroupDescribeReque
 	resp := kmsg.NewPtrShareGroupDescribeResponse()
 	resp.Version = req.Version
 	for _, id := range req.GroupIDs {
-		found, missing := kmsg.NewShareGroupDescribeResponseGroup(), "Group "+id+" not found."
-		_, code := c.do(kmsg.ShareGroupDescribe, id, func(m *machine, _ at, ref Ref) turn {
-			g := m.groups[id]
-			if !g.isShare() {
-				if g != nil {
-					missing = "Group " + id + " is not a share group."
-				}
-				return done(ref, kerr.GroupIDNotFound.Code)
-			}
-			describeShare(&found, g.consumer, m.image())
-			t := done(ref, 0)
-			t.After = g.recorded
-			return t
+		found := kmsg.NewShareGroupDescribeResponseGroup()
+		missing, code := c.look(kmsg.ShareGroupDescribe, id, "a share", (*Group).isShare, func(m *machine, g *consumer.Group) {
+			describeShare(&found, g, m.image())
 		})
 		out := kmsg.NewShareGroupDescribeResponseGroup()
 		switch code {
