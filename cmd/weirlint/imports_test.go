@@ -41,6 +41,7 @@ var layers = []layer{
 	{"broker/protocol", patterns{"env"}},
 	{"broker/coordinator", patterns{"env", "env/planted", "broker/storage"}},
 	{"broker/group", patterns{"env", "env/planted", "broker/config", "broker/storage", "broker/metadata", "broker/coordinator"}},
+	{"broker/share", patterns{"env", "env/planted", "broker/config", "broker/storage", "broker/metadata", "broker/coordinator"}},
 	{"broker", patterns{"env", "env/planted"}},
 
 	// The judge knows histories only, so that it can judge anyone's.
