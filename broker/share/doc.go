@@ -6,4 +6,18 @@
 // __share_group_state that [Key.String] hashes to, keeps what must outlive the leader,
 // as a [State]. The leader reads it when it begins and writes what changes, over a
 // [Persister].
+//
+// [Partition] is what the leader has, as a pure step function: partition.go has the
+// window of the log that is in hand and how it moves, acquire.go how records are handed
+// out, acknowledge.go how they come back, write.go how the coordinator hears of it.
+//
+// What this gives, and what each rule is for:
+//
+//   - A record is one member's at a time, until it is acknowledged or its lock times out.
+//   - An acknowledgement is answered once the coordinator has written it. One that could
+//     not be written leaves the record with its member.
+//   - A record that was accepted or rejected is not delivered again, whoever leads.
+//   - One leader delivers a record as often as the limit says. The next one knows of
+//     those deliveries only that ended, as in Kafka: what was in somebody's hands is
+//     delivered once more.
 package share
