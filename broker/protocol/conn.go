@@ -131,6 +131,9 @@ func (c *connection) converse() {
 	if writer != nil {
 		writer.Wait()
 	}
+	if c.session.Attached != nil {
+		c.session.Attached.Ended()
+	}
 }
 
 // readRequests reads and does requests until the connection ends. An error is

@@ -248,3 +248,19 @@ func TestReusedMemoryShowsNowhere(t *testing.T) {
 		})
 	}
 }
+
+// attachment tells of its end.
+type attachment struct{ ended chan int64 }
+
+func (a attachment) Ended() { a.ended <- 1 }
+
+func TestWhatIsKeptForAConnectionEndsWithIt(t *testing.T) {
+	kept := attachment{make(chan int64, 2)}
+	s := serve(t, 1<<20, metadataAPI(func(c *protocol.Call) kmsg.Response {
+		c.Attached = kept
+		return answerCluster(c)
+	}))
+	s.send(t, request(kmsg.NewPtrMetadataRequest(), 12, 1))
+	<-kept.ended
+	require.Empty(t, kept.ended)
+}

@@ -48,7 +48,17 @@ type Session struct {
 	SoftwareName    string
 	SoftwareVersion string
 
+	// Attached, if set, is what somebody keeps for as long as the connection lasts.
+	Attached Attachment
+
 	mutedUntil time.Duration // on the monotonic clock
+}
+
+// Attachment is what somebody keeps for a connection.
+type Attachment interface {
+	// Ended is called once the connection is over and nothing of it is being done
+	// any more. It must not block for long.
+	Ended()
 }
 
 func newSession(id int64, listener ListenerKinds, conn net.Conn) *Session {

@@ -8,6 +8,7 @@ import (
 	"github.com/weirlab/weir/broker/config"
 	"github.com/weirlab/weir/broker/metadata"
 	"github.com/weirlab/weir/broker/storage"
+	"github.com/weirlab/weir/env"
 )
 
 // Config says how one broker replicates. Where a field stands for a Kafka
@@ -138,6 +139,10 @@ type FetchParams struct {
 	// Lend, if set, gives the memory of the records in the results.
 	Lend func(n int) []byte
 
+	// Await, if set, has nothing read: the fetch ends once there is enough to read,
+	// the time is up, or the signal is set, by whomever.
+	Await env.Signal
+
 	// Memory, if set, is where the results are, until it is released or lent to
 	// another fetch.
 	Memory *FetchMemory
@@ -157,6 +162,7 @@ type FetchPartition struct {
 	LogStartOffset     int64 // of a follower; -1 for a consumer
 	LastFetchedEpoch   int32 // KIP-595; -1 skips the divergence check
 	MaxBytes           int32
+	Until              int64 // records from there on are not wanted, though some may come along; 0 for all
 	CleanedTo          int64 // a follower's claim, see claims.go; -1 if there is none or it stands
 }
 

@@ -113,12 +113,12 @@ func (m *Manager) Fetch(params FetchParams, parts []FetchPartition) []FetchResul
 		round.waiter.over.Store(true)
 		// The last look is after the wait even if it was in vain: the high
 		// watermark told is never older than the answer.
-		round = fetchRound{m: m, params: &params, wait: more}
+		round = fetchRound{m: m, params: &params, wait: more && params.Await == nil}
 	}
 	if round.waiter != nil {
 		round.waiter.over.Store(true)
 	}
-	if round.bytes > 0 && !m.read(&params, parts, results, ranges) && params.MaxWait > 0 {
+	if params.Await == nil && round.bytes > 0 && !m.read(&params, parts, results, ranges) && params.MaxWait > 0 {
 		m.stopping.Wait(min(max(deadline-m.e.Now(), 0), noRoomPause))
 	}
 	for i := range results {
@@ -176,7 +176,11 @@ func (r *fetchRound) look(req *FetchPartition, result *FetchResult, what *fetchR
 	}
 	throttled := r.params.follower() && p.throttled.leader
 	if req.FetchOffset < upTo && (!throttled || !p.holdsBack(r.params.ReplicaID)) {
-		bytes := min(p.log.Extent(req.FetchOffset, upTo), max(int64(req.MaxBytes), 1))
+		end := upTo
+		if req.Until > 0 {
+			end = min(end, max(req.Until, req.FetchOffset+1))
+		}
+		bytes := min(p.log.Extent(req.FetchOffset, end), max(int64(req.MaxBytes), 1))
 		*what = fetchRange{p: p, term: p.term.Load(), upTo: upTo, bytes: bytes, throttled: throttled}
 		r.bytes += bytes
 	}
@@ -223,6 +227,9 @@ func (m *Manager) read(params *FetchParams, parts []FetchPartition, results []Fe
 			kept -= what.bytes
 		}
 		limit := min(int64(parts[i].MaxBytes), room-kept)
+		if parts[i].Until > 0 {
+			limit = min(limit, what.bytes)
+		}
 		// What is not in this answer is asked for again.
 		if limit <= 0 && read || m.lab.Rare("replication/partition-left-out") {
 			continue
@@ -300,7 +307,10 @@ func (m *memory) take(n int) []byte {
 // enlist makes the fetch hear of what it waits for here.
 func (p *partition) enlist(r *fetchRound) {
 	if r.waiter == nil {
-		r.waiter = &fetchWaiter{more: r.m.e.NewSignal()}
+		r.waiter = &fetchWaiter{more: r.params.Await}
+		if r.params.Await == nil {
+			r.waiter.more = r.m.e.NewSignal()
+		}
 	}
 	if r.params.follower() {
 		p.followers = enlist(p.followers, r.waiter)

@@ -227,3 +227,41 @@ func TestEpochsAreFencedByFollowersToo(t *testing.T) {
 		}
 	}
 }
+
+// Whoever awaits records is told when there are enough, or when it wants to be, and is
+// given none.
+func TestAwaitingEndsByRecordsOrByTheCaller(t *testing.T) {
+	c := newCluster(t, 1)
+	tp := c.createTopic("orders", nil, 1)
+	m := c.manager(1)
+	params := FetchParams{ReplicaID: -1, ReplicaEpoch: -1, MaxBytes: 1 << 20, MinBytes: 1, MaxWait: time.Hour}
+	await := func(act func()) FetchResult {
+		params.Await = m.e.NewSignal()
+		fetched := make(chan []FetchResult)
+		go func() { fetched <- m.Fetch(params, []FetchPartition{at(tp, 0)}) }()
+		act()
+		return (<-fetched)[0]
+	}
+	require.Zero(t, await(func() { params.Await.Set() }).HighWatermark)
+	r := await(func() { require.Zero(t, m.Append(tp, batch("a"), 1, patient).ErrorCode) })
+	require.EqualValues(t, 1, r.HighWatermark)
+	require.Empty(t, r.Records)
+	require.Empty(t, await(func() {}).Records)
+}
+
+// Whoever wants only some records is not given the rest of the log, but for what is in
+// the same batch.
+func TestFetchUntil(t *testing.T) {
+	c := newCluster(t, 1)
+	tp := c.createTopic("orders", nil, 1)
+	m := c.manager(1)
+	for range 100 {
+		require.Zero(t, m.Append(tp, batch("a"), 1, patient).ErrorCode)
+	}
+	size := len(batch("a"))
+	for _, until := range []int64{1, 10, 11, 50, 1000} {
+		req := at(tp, 10)
+		req.Until = until
+		require.Len(t, m.Fetch(consumer(1<<20, nil), []FetchPartition{req})[0].Records, size*int(max(min(until, 100)-10, 1)), "until %d", until)
+	}
+}
