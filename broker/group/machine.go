@@ -33,6 +33,7 @@ type machine struct {
 	groups  map[string]*Group
 	weight  int64                      // of all groups
 	pending map[int64]map[place]Offset // what open transactions have brought, by producer id
+	names   names                      // nil once the log is loaded
 
 	// timers has for each group a time not after its NextDeadline. A heartbeat,
 	// which only puts deadlines off, leaves it alone.
@@ -42,7 +43,7 @@ type machine struct {
 
 func newMachine(cfg *Config, image func() *metadata.Image, tell func(string, []env.Attr)) *machine {
 	return &machine{cfg: cfg, image: image, tell: tell, settings: func(string) *consumer.Config { return &cfg.Consumer }, sharing: func(string) *consumer.Config { return &cfg.Share }, groups: make(map[string]*Group),
-		pending: make(map[int64]map[place]Offset)}
+		pending: make(map[int64]map[place]Offset), names: make(names)}
 }
 
 // group returns a group, making an empty one if there is none.
@@ -58,6 +59,7 @@ func (m *machine) group(id string) *Group {
 // Loaded begins the sessions of all members anew: loading took its time, and
 // they were another coordinator's before.
 func (m *machine) Loaded(at at) turn {
+	m.names = nil
 	m.expireAt = at.Now + m.cfg.OffsetsRetentionCheck
 	for _, id := range env.SortedKeys(m.groups) {
 		g := m.groups[id]
@@ -91,6 +93,7 @@ func (m *machine) Tick(at at) turn {
 		return m.step(at, m.groups[id], Tick{})
 	}
 	if m.expireAt > 0 && m.expireAt <= at.Now {
+		m.names = nil
 		m.expireAt = at.Now + m.cfg.OffsetsRetentionCheck
 		// Retention says what may go, not when.
 		if m.lab.Rare("group/expire-late") {

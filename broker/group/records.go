@@ -3,6 +3,7 @@ package group
 import (
 	"encoding/binary"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -141,14 +142,16 @@ func (m *machine) Replay(rec storage.Record, by coordinator.Producer) error {
 }
 
 func (m *machine) replayOffset(rec storage.Record, by coordinator.Producer) error {
+	// What is decoded lies in the log's bytes: what is kept of it is copied first.
 	var k kmsg.OffsetCommitKey
-	if err := k.ReadFrom(rec.Key); err != nil {
+	if err := k.UnsafeReadFrom(rec.Key); err != nil {
 		return fmt.Errorf("key of an offset commit: %w", err)
 	}
 	if k.Group == barrierGroup {
 		return nil
 	}
-	tp := TopicPartition{k.Topic, k.Partition}
+	k.Group = m.names.keep(k.Group)
+	tp := TopicPartition{m.names.keep(k.Topic), k.Partition}
 	if rec.Value == nil {
 		m.unpend(place{k.Group, tp})
 		if g := m.groups[k.Group]; g != nil {
@@ -157,23 +160,39 @@ func (m *machine) replayOffset(rec storage.Record, by coordinator.Producer) erro
 		return nil
 	}
 	var v kmsg.OffsetCommitValue
-	if err := v.ReadFrom(rec.Value); err != nil {
+	if err := v.UnsafeReadFrom(rec.Value); err != nil {
 		return fmt.Errorf("offset commit of group %q for %s-%d: %w", k.Group, k.Topic, k.Partition, err)
 	}
 	epoch := v.LeaderEpoch
 	if v.Version < 3 {
 		epoch = -1
 	}
-	if old, ok := m.group(k.Group).Offsets[tp]; ok && old.Offset != v.Offset && planted.Is("replay-keeps-first") {
+	g := m.group(k.Group)
+	if old, ok := g.Offsets[tp]; ok && old.Offset != v.Offset && planted.Is("replay-keeps-first") {
 		return nil
 	}
-	o := Offset{Offset: v.Offset, LeaderEpoch: epoch, Metadata: v.Metadata, CommitTimestamp: v.CommitTimestamp, recorded: rec.Offset}
+	o := Offset{Offset: v.Offset, LeaderEpoch: epoch, Metadata: strings.Clone(v.Metadata), CommitTimestamp: v.CommitTimestamp, recorded: rec.Offset}
 	if by.Transactional {
 		m.pend(by.ID, place{k.Group, tp}, o)
 		return nil
 	}
-	m.group(k.Group).Offsets[tp] = o
+	g.Offsets[tp] = o
 	return nil
+}
+
+// names has each name that a log repeats once, while the log is read.
+type names map[string]string
+
+// keep returns a copy of a name: the same as for the name before.
+func (n names) keep(name string) string {
+	if kept, ok := n[name]; ok {
+		return kept
+	}
+	name = strings.Clone(name)
+	if n != nil {
+		n[name] = name
+	}
+	return name
 }
 
 func (m *machine) replayGroup(rec storage.Record) error {
