@@ -179,7 +179,7 @@ var absent = []struct{ prefix, needs string }{
 	{"super.users", "ACLs"}, {"delegation.token.", "delegation tokens"},
 	{"transaction.two.phase.commit.", "two-phase commit (KIP-939)"}, {"transaction", "transactions"}, {"remote.", "tiered storage"}, {"group.consumer.assignor.offload.", "assignors that run beside the coordinator"},
 	{"group.consumer.regex.refresh.", "ACLs, which may change what a regular expression matches"}, {"group.consumer.migration.", "a change of protocol of groups that have members"}, {"group.consumer.min.", "bounds on the settings of single groups"}, {"group.consumer.max.", "bounds on the settings of single groups"},
-	{"group.streams.", "streams groups"}, {"group.share.", "share groups"}, {"share.", "share groups"},
+	{"group.streams.", "streams groups"}, {"group.share.min.", "bounds on the settings of single groups"}, {"group.share.max.", "bounds on the settings of single groups"}, {"group.share.", "a part of share groups"}, {"share.", "a part of share groups"},
 	{"quota.", "quotas"}, {"client.quota.", "quotas"}, {"controller.quota.", "quotas"},
 	{"metric", "Kafka's metrics reporters"}, {"kafka.metrics.", "Kafka's metrics reporters"}, {"telemetry.", "client telemetry"},
 	{"max.incremental.fetch.session.", "fetch sessions"},

@@ -59,15 +59,16 @@ func TestTopicSettingsAreThoseOfKafka(t *testing.T) {
 
 // weirs are the broker settings that differ from Kafka's on purpose: why.
 var weirs = map[string]string{
-	"listeners":                            "Weir listens on loopback unless told otherwise",
-	"log.dirs":                             "the root of the broker's file system",
-	"node.id":                              "Kafka has no default",
-	"controller.quorum.retry.backoff.ms":   "quicker",
-	"replica.fetch.backoff.ms":             "quicker",
-	"offsets.topic.num.partitions":         "8 partitions are enough for the clusters that Weir is made for",
-	"transaction.state.log.num.partitions": "8 partitions are enough for the clusters that Weir is made for",
-	"num.replica.fetchers":                 "read-only here",
-	"queued.max.request.bytes":             "what strangers send never costs more than a stated bound",
+	"listeners":                                    "Weir listens on loopback unless told otherwise",
+	"log.dirs":                                     "the root of the broker's file system",
+	"node.id":                                      "Kafka has no default",
+	"controller.quorum.retry.backoff.ms":           "quicker",
+	"replica.fetch.backoff.ms":                     "quicker",
+	"offsets.topic.num.partitions":                 "8 partitions are enough for the clusters that Weir is made for",
+	"transaction.state.log.num.partitions":         "8 partitions are enough for the clusters that Weir is made for",
+	"share.coordinator.state.topic.num.partitions": "8 partitions are enough for the clusters that Weir is made for",
+	"num.replica.fetchers":                         "read-only here",
+	"queued.max.request.bytes":                     "what strangers send never costs more than a stated bound",
 }
 
 func TestBrokerSettingsAreThoseOfKafka(t *testing.T) {

@@ -37,6 +37,24 @@ type Broker struct {
 	GroupConsumerMaxSize    int32         // group.consumer.max.size
 	GroupConsumerAssignors  string        // group.consumer.assignors
 
+	GroupShareSession       time.Duration // group.share.session.timeout.ms
+	GroupShareHeartbeat     time.Duration // group.share.heartbeat.interval.ms
+	GroupShareAssignment    time.Duration // group.share.assignment.interval.ms
+	GroupShareMaxSize       int32         // group.share.max.size
+	GroupShareRecordLocks   int32         // group.share.partition.max.record.locks
+	GroupShareLockDuration  time.Duration // group.share.record.lock.duration.ms
+	GroupShareDeliveryLimit int32         // group.share.delivery.count.limit
+	GroupShareSessions      int           // group.share.max.share.sessions
+
+	ShareStatePartitions        int32         // share.coordinator.state.topic.num.partitions
+	ShareStateReplicationFactor int16         // share.coordinator.state.topic.replication.factor
+	ShareStateMinISR            int32         // share.coordinator.state.topic.min.isr
+	ShareStateSegmentBytes      int32         // share.coordinator.state.topic.segment.bytes
+	ShareStateUpdates           int32         // share.coordinator.snapshot.update.records.per.snapshot
+	ShareStateWriteTimeout      time.Duration // share.coordinator.write.timeout.ms
+	ShareStatePruneInterval     time.Duration // share.coordinator.state.topic.prune.interval.ms
+	ShareStateColdInterval      time.Duration // share.coordinator.cold.partition.snapshot.interval.ms
+
 	TransactionsPartitions        int32         // transaction.state.log.num.partitions
 	TransactionsReplicationFactor int16         // transaction.state.log.replication.factor
 	TransactionsMinISR            int32         // transaction.state.log.min.isr

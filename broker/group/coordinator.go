@@ -26,6 +26,7 @@ type Coordinator struct {
 	partitions atomic.Int32 // of __consumer_offsets, 0 until known
 
 	consumers   atomic.Pointer[consumer.Config] // for groups that have no settings of their own
+	sharing     atomic.Pointer[consumer.Config] // the same for share groups
 	shares      ShareState                      // nil until there is one
 	initializer initializer
 	matching    env.Mutex // held while regular expressions are matched: strangers may bring any number
@@ -36,6 +37,7 @@ type Coordinator struct {
 func NewCoordinator(e env.Env, cfg Config, log coordinator.Log, image func() *metadata.Image, verify Verify) *Coordinator {
 	c := &Coordinator{cfg: cfg, lab: e.Lab(), image: image, verify: verify, matching: e.NewMutex()}
 	c.consumers.Store(&cfg.Consumer)
+	c.sharing.Store(&cfg.Share)
 	c.initializer = initializer{c: c, e: e, mu: e.NewMutex()}
 	c.shards = coordinator.New(e, coordinator.Config[*machine, Output]{
 		Name: "group",
@@ -53,26 +55,34 @@ func NewCoordinator(e env.Env, cfg Config, log coordinator.Log, image func() *me
 
 // Configure takes over settings that changed at run time.
 func (c *Coordinator) Configure(b config.Broker) {
-	cfg := ConfigOf(b).Consumer
-	c.consumers.Store(&cfg)
+	cfg := ConfigOf(b)
+	c.consumers.Store(&cfg.Consumer)
+	c.sharing.Store(&cfg.Share)
 }
 
 // consumerSettings are those of a group under the consumer protocol, now.
 func (c *Coordinator) consumerSettings(group string) *consumer.Config {
-	cfg := c.consumers.Load()
-	if own := c.image().GroupConfigs(group); own != nil {
-		l := c.cfg.Static.GroupLayers(c.image(), group)
-		next := *cfg
-		next.SessionTimeout = l.GroupMillis("consumer.session.timeout.ms")
-		next.HeartbeatInterval = l.GroupMillis("consumer.heartbeat.interval.ms")
-		next.AssignmentInterval = l.GroupMillis("consumer.assignment.interval.ms")
-		return &next
-	}
-	return cfg
+	return c.settings(c.consumers.Load(), group, "consumer.")
 }
 
-// shareSettings are those of a share group.
-func (c *Coordinator) shareSettings(string) *consumer.Config { return &c.cfg.Share }
+// shareSettings are those of a share group, now.
+func (c *Coordinator) shareSettings(group string) *consumer.Config {
+	return c.settings(c.sharing.Load(), group, "share.")
+}
+
+// settings are cfg with those that the group has of its own, whose names begin with
+// prefix.
+func (c *Coordinator) settings(cfg *consumer.Config, group, prefix string) *consumer.Config {
+	if c.image().GroupConfigs(group) == nil {
+		return cfg
+	}
+	l := c.cfg.Static.GroupLayers(c.image(), group)
+	next := *cfg
+	next.SessionTimeout = l.GroupMillis(prefix + "session.timeout.ms")
+	next.HeartbeatInterval = l.GroupMillis(prefix + "heartbeat.interval.ms")
+	next.AssignmentInterval = l.GroupMillis(prefix + "assignment.interval.ms")
+	return &next
+}
 
 // SetPartitions says how many partitions __consumer_offsets has, which decides
 // where a group belongs. Until it is called, with 1 or more, every request is
@@ -149,14 +159,11 @@ func (c *Coordinator) do(api kmsg.Key, group string, step func(m *machine, at at
 	return out, 0
 }
 
-// clientCode is what a client is told instead of an answer, as Kafka's
-// CoordinatorOperationExceptionHelper has it. Whatever may pass is within what
+// clientCode is [coordinator.ClientCode] for an API. Whatever may pass is within what
 // the handlers of Kafka's own clients (AbstractCoordinator, ConsumerCoordinator)
 // take for a reason to try again; most other codes end a Java consumer.
 func clientCode(api kmsg.Key, code int16) int16 {
 	switch code {
-	case 0:
-		return 0
 	case kerr.CoordinatorLoadInProgress.Code:
 		switch api {
 		case kmsg.SyncGroup:
@@ -166,18 +173,14 @@ func clientCode(api kmsg.Key, code int16) int16 {
 			// It may well be a member; loading renews all sessions.
 			return 0
 		}
-		return code
-	case kerr.NotCoordinator.Code, kerr.NotLeaderForPartition.Code, kerr.FencedLeaderEpoch.Code, kerr.KafkaStorageError.Code:
-		return kerr.NotCoordinator.Code
 	case kerr.MessageTooLarge.Code, kerr.RecordListTooLarge.Code:
 		if api == kmsg.OffsetCommit || api == kmsg.TxnOffsetCommit {
 			return kerr.InvalidCommitOffsetSize.Code
 		}
-		return kerr.UnknownServerError.Code
 	case kerr.InvalidProducerEpoch.Code, kerr.InvalidTxnState.Code, kerr.TransactionAbortable.Code:
 		return code // the producer's to see, whose transaction it is
 	}
-	return kerr.CoordinatorNotAvailable.Code
+	return coordinator.ClientCode(code)
 }
 
 // hostOf is a client's address as Kafka writes it in DescribeGroups: a slash

@@ -63,8 +63,12 @@ func ConfigOf(b config.Broker) Config {
 			MaxSize:            int(b.GroupConsumerMaxSize),
 			Assignors:          config.Words(b.GroupConsumerAssignors),
 		},
-		// Kafka's defaults: no setting says otherwise while share groups are not served.
-		Share: consumer.Config{SessionTimeout: 45 * time.Second, HeartbeatInterval: 5 * time.Second, AssignmentInterval: time.Second, MaxSize: 200},
+		Share: consumer.Config{
+			SessionTimeout:     b.GroupShareSession,
+			HeartbeatInterval:  b.GroupShareHeartbeat,
+			AssignmentInterval: b.GroupShareAssignment,
+			MaxSize:            int(b.GroupShareMaxSize),
+		},
 	}
 }
 

@@ -154,7 +154,7 @@ func (c *Coordinator) do(id string, step func(m *machine, at at, ref Ref) turn) 
 	}
 	out, code := c.shards.Do(partition, step)
 	if code != 0 {
-		return output{}, clientCode(code)
+		return output{}, coordinator.ClientCode(code)
 	}
 	return out, out.code
 }
@@ -174,19 +174,4 @@ func (c *Coordinator) decide(id, what string, step func(m *machine, at at, newID
 			return output{}, kerr.CoordinatorNotAvailable.Code
 		}
 	}
-}
-
-// clientCode is what a client is told instead of an answer, as Kafka's
-// TransactionStateManager has it: whatever may pass is a reason to try again,
-// here or where the coordinator is now.
-func clientCode(code int16) int16 {
-	switch code {
-	case 0, kerr.CoordinatorLoadInProgress.Code:
-		return code
-	case kerr.NotCoordinator.Code, kerr.NotLeaderForPartition.Code, kerr.FencedLeaderEpoch.Code, kerr.KafkaStorageError.Code:
-		return kerr.NotCoordinator.Code
-	case kerr.MessageTooLarge.Code, kerr.RecordListTooLarge.Code:
-		return kerr.UnknownServerError.Code
-	}
-	return kerr.CoordinatorNotAvailable.Code
 }

@@ -6,6 +6,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/weirlab/weir/broker/coordinator"
 	"github.com/weirlab/weir/broker/metadata"
 )
 
@@ -125,7 +126,7 @@ func (c *Coordinator) verify(a addition) (each []int16) {
 			each, code := m.status(a.id).Verify(a.producerID, a.epoch, a.tps)
 			return output{code: code, each: each}
 		})
-		if code = clientCode(code); code == 0 {
+		if code = coordinator.ClientCode(code); code == 0 {
 			each, code = out.each, out.code
 		}
 	}
