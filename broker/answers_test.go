@@ -93,7 +93,19 @@ func ordinaryRequests(topicID [16]byte, batch []byte) map[kmsg.Key][]kmsg.Reques
 	add(&kmsg.ConsumerGroupDescribeRequest{Groups: []string{"consumers", "missing"}})
 	add(&kmsg.ListConfigResourcesRequest{})
 	add(&kmsg.ListConfigResourcesRequest{ResourceTypes: []int8{77}})
-	for _, feature := range []string{"eligible.leader.replicas.version", "none"} {
+	add(&kmsg.ShareGroupHeartbeatRequest{GroupID: "sharers", MemberID: "a", SubscribedTopicNames: []string{"there"}})
+	add(&kmsg.ShareGroupDescribeRequest{GroupIDs: []string{"sharers", "missing"}})
+	add(&kmsg.DescribeShareGroupOffsetsRequest{Groups: []kmsg.DescribeShareGroupOffsetsRequestGroup{{GroupID: "sharers"}, {GroupID: "missing"},
+		{GroupID: "sharers", Topics: []kmsg.DescribeShareGroupOffsetsRequestGroupTopic{{Topic: "there", Partitions: []int32{0}}, {Topic: "missing"}}}}})
+	add(&kmsg.AlterShareGroupOffsetsRequest{GroupID: "altered", Topics: []kmsg.AlterShareGroupOffsetsRequestTopic{
+		{Topic: "there", Partitions: []kmsg.AlterShareGroupOffsetsRequestTopicPartition{{}}}, {Topic: "missing", Partitions: []kmsg.AlterShareGroupOffsetsRequestTopicPartition{{}}}}})
+	add(&kmsg.DeleteShareGroupOffsetsRequest{GroupID: "altered", Topics: []kmsg.DeleteShareGroupOffsetsRequestTopic{{Topic: "there"}, {Topic: "missing"}}})
+	add(&kmsg.InitializeShareGroupStateRequest{GroupID: "g", Topics: []kmsg.InitializeShareGroupStateRequestTopic{{TopicID: topics[0], Partitions: []kmsg.InitializeShareGroupStateRequestTopicPartition{{}}}}})
+	add(&kmsg.ReadShareGroupStateRequest{GroupID: "g", Topics: []kmsg.ReadShareGroupStateRequestTopic{{TopicID: topics[0], Partitions: []kmsg.ReadShareGroupStateRequestTopicPartition{{}}}}})
+	add(&kmsg.WriteShareGroupStateRequest{GroupID: "g", Topics: []kmsg.WriteShareGroupStateRequestTopic{{TopicID: topics[0], Partitions: []kmsg.WriteShareGroupStateRequestTopicPartition{{}}}}})
+	add(&kmsg.ReadShareGroupStateSummaryRequest{GroupID: "g", Topics: []kmsg.ReadShareGroupStateSummaryRequestTopic{{TopicID: topics[0], Partitions: []kmsg.ReadShareGroupStateSummaryRequestTopicPartition{{}}}}})
+	add(&kmsg.DeleteShareGroupStateRequest{GroupID: "g", Topics: []kmsg.DeleteShareGroupStateRequestTopic{{TopicID: topics[0], Partitions: []kmsg.DeleteShareGroupStateRequestTopicPartition{{}}}}})
+	for _, feature := range []string{"share.version", "eligible.leader.replicas.version", "none"} {
 		add(&kmsg.UpdateFeaturesRequest{FeatureUpdates: []kmsg.UpdateFeaturesRequestFeatureUpdate{{Feature: feature, MaxVersionLevel: 1, UpgradeType: 1}}})
 	}
 	return made

@@ -10,19 +10,21 @@ import (
 	"github.com/weirlab/weir/broker/coordinator"
 	"github.com/weirlab/weir/broker/metadata"
 	"github.com/weirlab/weir/broker/protocol"
+	"github.com/weirlab/weir/broker/share"
 	"github.com/weirlab/weir/env"
 )
 
-// findCoordinatorAPI is FindCoordinator (key 10): which broker keeps a group or
-// a transactional id. It is the leader of its partition of __consumer_offsets
-// or __transaction_state, which the first such question has created; until then
-// there is none (COORDINATOR_NOT_AVAILABLE).
+// findCoordinatorAPI is FindCoordinator (key 10): which broker keeps a group, a
+// transactional id, or the state of a partition for a share group (by a key as
+// share.Key.String has it). It is the leader of its partition of __consumer_offsets,
+// __transaction_state or __share_group_state, which the first such question has
+// created; until then there is none (COORDINATOR_NOT_AVAILABLE).
 //
-//	v1 coordinator type: 0 group, 1 transaction
+//	v1 coordinator type: 0 group, 1 transaction, 2 share state
 //	v3 flexible
 //	v4 several keys at once (KIP-699)
 //	v5 a client that knows TRANSACTION_ABORTABLE (KIP-890)
-//	v6 type 2, share groups (KIP-932), which this broker has not
+//	v6 type 2 (KIP-932), for brokers only
 func (b *Broker) findCoordinatorAPI() protocol.API { return api(0, 6, b.findCoordinator) }
 
 func (b *Broker) findCoordinator(call *protocol.Call, req *kmsg.FindCoordinatorRequest) kmsg.Response {
@@ -38,6 +40,15 @@ func (b *Broker) findCoordinator(call *protocol.Call, req *kmsg.FindCoordinatorR
 	image := b.shownImage() // as for Metadata: nobody coordinates by a topic that is not shown
 	for _, key := range distinct(keys, itself) {
 		c := b.coordinatorOf(image, key, req.CoordinatorType)
+		if metadata.CoordinatorType(req.CoordinatorType) == metadata.ShareCoordinator {
+			_, ok := share.ParseKey(key)
+			switch {
+			case !call.May(toActOnCluster, protocol.ClusterResource):
+				c = noCoordinator(key, kerr.ClusterAuthorizationFailed)
+			case req.Version < 6 || !ok:
+				c = noCoordinator(key, kerr.InvalidRequest)
+			}
+		}
 		if req.CoordinatorType == int8(metadata.TransactionCoordinator) && !call.May(toDescribeTransactionalID, key) {
 			c = noCoordinator(key, kerr.TransactionalIDAuthorizationFailed)
 		}
@@ -61,7 +72,7 @@ func noCoordinator(key string, err *kerr.Error) kmsg.FindCoordinatorResponseCoor
 func (b *Broker) coordinatorOf(image *metadata.Image, key string, kind int8) kmsg.FindCoordinatorResponseCoordinator {
 	if _, ok := b.internalTopicSettings(metadata.CoordinatorType(kind)); !ok {
 		out := noCoordinator(key, kerr.InvalidRequest)
-		out.ErrorMessage = kmsg.StringPtr("this broker coordinates consumer groups (type 0) and transactions (type 1) only")
+		out.ErrorMessage = kmsg.StringPtr("this broker coordinates groups (type 0), transactions (type 1) and share state (type 2) only")
 		return out
 	}
 	internal, _ := metadata.InternalTopicOf(metadata.CoordinatorType(kind))

@@ -75,6 +75,16 @@ func (b *Broker) apis() *protocol.Table {
 		needs(kmsg.ACLOperationDescribe, group, onListeners(brokers, large(b.consumerGroupDescribeAPI()))),
 		needs(kmsg.ACLOperationDescribeConfigs, cluster, onListeners(brokers, large(b.listConfigResourcesAPI()))),
 		needs(kmsg.ACLOperationDescribe, topic, onListeners(brokers, b.describeTopicPartitionsAPI())),
+		needs(kmsg.ACLOperationRead, group, onListeners(brokers, b.shareGroupHeartbeatAPI())),
+		needs(kmsg.ACLOperationDescribe, group, onListeners(brokers, large(b.shareGroupDescribeAPI()))),
+		needs(kmsg.ACLOperationClusterAction, cluster, onListeners(brokers, b.initializeShareGroupStateAPI())),
+		needs(kmsg.ACLOperationClusterAction, cluster, onListeners(brokers, b.readShareGroupStateAPI())),
+		needs(kmsg.ACLOperationClusterAction, cluster, onListeners(brokers, b.writeShareGroupStateAPI())),
+		needs(kmsg.ACLOperationClusterAction, cluster, onListeners(brokers, b.deleteShareGroupStateAPI())),
+		needs(kmsg.ACLOperationClusterAction, cluster, onListeners(brokers, b.readShareGroupStateSummaryAPI())),
+		needs(kmsg.ACLOperationDescribe, group, onListeners(brokers, large(b.describeShareGroupOffsetsAPI()))),
+		needs(kmsg.ACLOperationRead, group, onListeners(brokers, b.alterShareGroupOffsetsAPI())),
+		needs(kmsg.ACLOperationDelete, group, onListeners(brokers, b.deleteShareGroupOffsetsAPI())),
 	)
 	table.SetFeatures(b.features)
 	return table

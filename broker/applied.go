@@ -21,12 +21,13 @@ func (b *Broker) applyMetadata(image *metadata.Image, delta metadata.Delta) {
 		b.reconfigure(image)
 	}
 	b.countPartitions(image)
-	b.giveUpMarkers(image, delta)
+	b.giveUpFenced(image, delta)
 	if !b.replicas.Apply(image, delta) {
 		return
 	}
 	if len(delta.DeletedTopics) > 0 {
 		b.groups.TopicsDeleted(delta.DeletedTopics)
+		b.shareState.TopicsDeleted(delta.DeletedTopics)
 	}
 	before := b.applied.Swap(image)
 	if before == nil || len(delta.Brokers) > 0 || hasNewPartitions(before, delta) {

@@ -19,6 +19,7 @@ import (
 	"github.com/weirlab/weir/broker/metadata"
 	"github.com/weirlab/weir/broker/protocol"
 	"github.com/weirlab/weir/broker/replication"
+	"github.com/weirlab/weir/broker/share/state"
 	"github.com/weirlab/weir/broker/storage"
 	"github.com/weirlab/weir/broker/transaction"
 	"github.com/weirlab/weir/env"
@@ -39,6 +40,7 @@ type Broker struct {
 	replicas     *replication.Manager
 	groups       *group.Coordinator
 	transactions *transaction.Coordinator
+	shareState   *state.Coordinator
 	peers        *peers
 	table        *protocol.Table
 	servers      []*protocol.Server // one for each listener
@@ -223,7 +225,7 @@ func (b *Broker) open() error {
 			b.fail(fmt.Errorf("broker: log of %s-%d failed, and with it the only log directory: %w", tp.Topic, tp.Partition, err))
 		},
 	})
-	b.groups, b.transactions = b.newGroups(), b.newTransactions()
+	b.groups, b.transactions, b.shareState = b.newGroups(), b.newTransactions(), b.newShareState()
 	b.followLeadership()
 	return nil
 }
@@ -270,10 +272,13 @@ func (b *Broker) Stop() error {
 	}
 	b.groups.Stop()
 	b.transactions.Stop()
+	b.shareState.Stop()
 	b.peers.close(markerLane)
+	b.peers.close(shareLane)
 	err := b.replicas.Stop()
 	b.groups.Wait()
 	b.transactions.Wait()
+	b.shareState.Wait()
 	b.producerIDs.wait()
 	b.peers.close(quorumLane + kmsg.NameForKey(int16(kmsg.Fetch)))
 	b.controller.Stop()

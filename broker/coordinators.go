@@ -9,6 +9,7 @@ import (
 
 	"github.com/weirlab/weir/broker/group"
 	"github.com/weirlab/weir/broker/metadata"
+	"github.com/weirlab/weir/broker/share/state"
 	"github.com/weirlab/weir/broker/transaction"
 )
 
@@ -16,7 +17,7 @@ import (
 func (b *Broker) newGroups() *group.Coordinator {
 	cfg := group.ConfigOf(b.cfg.Broker)
 	cfg.Static = b.static
-	return group.NewCoordinator(b.e, cfg, internalLog{b.replicas, metadata.ConsumerOffsetsTopic}, b.controller.Image, b.verifyOffsets)
+	return group.NewCoordinator(b.e, cfg, internalLog{b.replicas, metadata.ConsumerOffsetsTopic}, b.controller.Image, b.verifyOffsets, sharePersister{b})
 }
 
 // verifyOffsets has it verified that a partition of __consumer_offsets belongs to
@@ -67,6 +68,17 @@ func (b *Broker) newTransactions() *transaction.Coordinator {
 	})
 }
 
+// newShareState makes the share coordinator.
+func (b *Broker) newShareState() *state.Coordinator {
+	return state.NewCoordinator(b.e, state.ConfigOf(b.cfg.Broker), state.Deps{
+		Log:   internalLog{b.replicas, metadata.ShareGroupStateTopic},
+		Image: b.controller.Image,
+		Prune: func(partition int32, before int64) {
+			b.replicas.TrimInternal(metadata.TopicPartition{Topic: metadata.ShareGroupStateTopic, Partition: partition}, before)
+		},
+	})
+}
+
 // coordinates is what the leadership of the partitions of an internal topic
 // decides about.
 type coordinates interface {
@@ -84,6 +96,8 @@ func (b *Broker) followLeadership() {
 			c = b.groups
 		case metadata.TransactionStateTopic:
 			c = b.transactions
+		case metadata.ShareGroupStateTopic:
+			c = b.shareState
 		default:
 			return
 		}
@@ -102,6 +116,9 @@ func (b *Broker) countPartitions(image *metadata.Image) {
 	}
 	if t := image.Topic(metadata.TransactionStateTopic); t != nil {
 		b.transactions.SetPartitions(int32(len(t.Partitions)))
+	}
+	if t := image.Topic(metadata.ShareGroupStateTopic); t != nil {
+		b.shareState.SetPartitions(int32(len(t.Partitions)))
 	}
 }
 
@@ -126,12 +143,14 @@ func (b *Broker) writeMarkers(to *metadata.Broker, req *kmsg.WriteTxnMarkersRequ
 // markerLaneTo is the lane that carries a broker's markers. No such name begins another.
 func markerLaneTo(id int32) string { return fmt.Sprintf("%sbroker %d.", markerLane, id) }
 
-// giveUpMarkers fails the requests for markers that are under way to brokers
-// that were fenced: their partitions have other leaders, or will have.
-func (b *Broker) giveUpMarkers(image *metadata.Image, delta metadata.Delta) {
+// giveUpFenced fails the requests for markers and to share coordinators that are
+// under way to brokers that were fenced: their partitions have other leaders, or will
+// have.
+func (b *Broker) giveUpFenced(image *metadata.Image, delta metadata.Delta) {
 	for _, id := range delta.Brokers {
 		if broker := image.Broker(id); broker != nil && broker.Fenced {
 			b.peers.cutOff(markerLaneTo(id))
+			b.peers.cutOff(shareLaneTo(id))
 		}
 	}
 }
@@ -156,6 +175,8 @@ func (b *Broker) internalTopicSettings(t metadata.CoordinatorType) (s internalTo
 		return internalTopicSettings{b.cfg.OffsetsPartitions, b.cfg.OffsetsReplicationFactor, 0, b.cfg.OffsetsSegmentBytes}, true
 	case metadata.TransactionCoordinator:
 		return internalTopicSettings{b.cfg.TransactionsPartitions, b.cfg.TransactionsReplicationFactor, b.cfg.TransactionsMinISR, b.cfg.TransactionsSegmentBytes}, true
+	case metadata.ShareCoordinator:
+		return internalTopicSettings{b.cfg.ShareStatePartitions, b.cfg.ShareStateReplicationFactor, b.cfg.ShareStateMinISR, b.cfg.ShareStateSegmentBytes}, true
 	}
 	return s, false
 }

@@ -27,15 +27,16 @@ type Coordinator struct {
 
 	consumers   atomic.Pointer[consumer.Config] // for groups that have no settings of their own
 	sharing     atomic.Pointer[consumer.Config] // the same for share groups
-	shares      ShareState                      // nil until there is one
+	shares      ShareState
 	initializer initializer
 	matching    env.Mutex // held while regular expressions are matched: strangers may bring any number
 }
 
 // NewCoordinator returns a coordinator of no partition yet. image gives the
-// newest metadata that the broker has, verify asks the transaction coordinator.
-func NewCoordinator(e env.Env, cfg Config, log coordinator.Log, image func() *metadata.Image, verify Verify) *Coordinator {
-	c := &Coordinator{cfg: cfg, lab: e.Lab(), image: image, verify: verify, matching: e.NewMutex()}
+// newest metadata that the broker has, verify asks the transaction coordinator, shares
+// are the share coordinators.
+func NewCoordinator(e env.Env, cfg Config, log coordinator.Log, image func() *metadata.Image, verify Verify, shares ShareState) *Coordinator {
+	c := &Coordinator{cfg: cfg, lab: e.Lab(), image: image, verify: verify, shares: shares, matching: e.NewMutex()}
 	c.consumers.Store(&cfg.Consumer)
 	c.sharing.Store(&cfg.Share)
 	c.initializer = initializer{c: c, e: e, mu: e.NewMutex()}
@@ -96,9 +97,6 @@ func (c *Coordinator) Lead(partition, epoch int32) { c.shards.Lead(partition, ep
 // Resign ceases to coordinate the groups of a partition: this broker no longer
 // leads it in epoch.
 func (c *Coordinator) Resign(partition, epoch int32) { c.shards.Resign(partition, epoch) }
-
-// KeepShares has share groups keep their state in s. It is called before anything is led.
-func (c *Coordinator) KeepShares(s ShareState) { c.shares = s }
 
 // TopicsDeleted removes the offsets of all groups in topics that are gone, and their
 // partitions from share groups.

@@ -9,6 +9,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/weirlab/weir/broker/coordinator/coordinatortest"
+	"github.com/weirlab/weir/broker/group/consumer"
 	"github.com/weirlab/weir/broker/metadata"
 	"github.com/weirlab/weir/broker/storage"
 	"github.com/weirlab/weir/env"
@@ -23,6 +24,7 @@ type world struct {
 	image *metadata.Image
 
 	unverified int16 // what the transaction coordinator says
+	shares     *states
 }
 
 // verify is group.Verify.
@@ -32,7 +34,7 @@ func (w *world) verify(int32, string, int64, int16, int16) (Verification, int16)
 
 func newWorld(t *testing.T) *world {
 	e := osenvtest.New(t, osenv.Options{Node: "test", Seed: 1})
-	return &world{Log: coordinatortest.NewLog(e), e: e, image: imageOf(t, "t", "u")}
+	return &world{Log: coordinatortest.NewLog(e), e: e, image: imageOf(t, "t", "u"), shares: &states{starts: map[consumer.Partition]int64{}}}
 }
 
 // imageOf is an image with topics of four partitions.
@@ -59,7 +61,7 @@ func newCoordinator(t *testing.T, w *world, change ...func(*Config)) *Coordinato
 	for _, f := range change {
 		f(&cfg)
 	}
-	c := NewCoordinator(w.e, cfg, w, func() *metadata.Image { return w.image }, w.verify)
+	c := NewCoordinator(w.e, cfg, w, func() *metadata.Image { return w.image }, w.verify, w.shares)
 	c.SetPartitions(1)
 	t.Cleanup(func() {
 		c.Stop()

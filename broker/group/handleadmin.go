@@ -114,16 +114,12 @@ func (c *Coordinator) HandleListGroups(req *kmsg.ListGroupsRequest) *kmsg.ListGr
 	return resp
 }
 
-// deleteGroup deletes a group, and what share coordinators have of it before, if there
-// are any: there may be records of share groups in the log in any case.
+// deleteGroup deletes a group, and before that what share coordinators have of it.
 func (c *Coordinator) deleteGroup(id string) int16 {
 	for {
 		var first []*metadata.Topic
 		_, code := c.do(kmsg.DeleteGroups, id, func(m *machine, at at, ref Ref) turn {
-			if c.shares != nil {
-				first = m.deleteShare(id)
-			}
-			if len(first) > 0 {
+			if first = m.deleteShare(id); len(first) > 0 {
 				return done(ref, 0)
 			}
 			return m.deleteGroup(at, ref, id)

@@ -130,18 +130,9 @@ func describeShare(out *kmsg.ShareGroupDescribeResponseGroup, g *consumer.Group,
 	}
 }
 
-// HandleDescribeShareGroupOffsets answers DescribeShareGroupOffsets: of all
+// DescribeShareOffsets answers DescribeShareGroupOffsets for one group: of all
 // partitions that have been initialized, if no topics are named.
-func (c *Coordinator) HandleDescribeShareGroupOffsets(req *kmsg.DescribeShareGroupOffsetsRequest) *kmsg.DescribeShareGroupOffsetsResponse {
-	resp := kmsg.NewPtrDescribeShareGroupOffsetsResponse()
-	resp.Version = req.Version
-	for i := range req.Groups {
-		resp.Groups = append(resp.Groups, c.describeShareOffsets(&req.Groups[i]))
-	}
-	return resp
-}
-
-func (c *Coordinator) describeShareOffsets(req *kmsg.DescribeShareGroupOffsetsRequestGroup) kmsg.DescribeShareGroupOffsetsResponseGroup {
+func (c *Coordinator) DescribeShareOffsets(req *kmsg.DescribeShareGroupOffsetsRequestGroup) kmsg.DescribeShareGroupOffsetsResponseGroup {
 	resp := kmsg.NewDescribeShareGroupOffsetsResponseGroup()
 	resp.GroupID = req.GroupID
 	image := c.image()
@@ -152,7 +143,11 @@ func (c *Coordinator) describeShareOffsets(req *kmsg.DescribeShareGroupOffsetsRe
 			if !g.isShare() {
 				return done(ref, kerr.GroupIDNotFound.Code)
 			}
-			list = g.consumer.Sharing.Partitions()
+			for _, p := range g.consumer.Sharing.Partitions() {
+				if image.TopicByID(p.Topic) != nil {
+					list = append(list, p)
+				}
+			}
 			t := done(ref, 0)
 			t.After = g.recorded
 			return t
@@ -181,6 +176,9 @@ func (c *Coordinator) describeShareOffsets(req *kmsg.DescribeShareGroupOffsetsRe
 	}
 	slices.SortFunc(list, consumer.Partition.Compare)
 	list = slices.Compact(list)
+	if len(list) == 0 {
+		return resp
+	}
 	for i, s := range c.shares.Summaries(req.GroupID, list) {
 		if n := len(resp.Topics); n == 0 || resp.Topics[n-1].TopicID != list[i].Topic {
 			topic := kmsg.NewDescribeShareGroupOffsetsResponseGroupTopic()
@@ -189,7 +187,9 @@ func (c *Coordinator) describeShareOffsets(req *kmsg.DescribeShareGroupOffsetsRe
 		}
 		p := kmsg.NewDescribeShareGroupOffsetsResponseGroupTopicPartition()
 		p.Partition, p.StartOffset, p.Lag = list[i].Number, -1, -1
-		if s.Code == 0 { // what cannot be had is as what is not there, as in Kafka
+		if s.LagCode != 0 {
+			p.ErrorCode, p.ErrorMessage = s.LagCode, kmsg.StringPtr(errorText(s.LagCode))
+		} else if s.Code == 0 { // what cannot be had is as what is not there, as in Kafka
 			p.StartOffset, p.LeaderEpoch, p.Lag = s.StartOffset, s.LeaderEpoch, s.Lag
 		}
 		last := &resp.Topics[len(resp.Topics)-1]
@@ -346,7 +346,7 @@ type initializer struct {
 func (i *initializer) begin(group string, epoch int32, list []consumer.Partition) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	if len(list) == 0 || i.ended || i.c.shares == nil {
+	if len(list) == 0 || i.ended {
 		return
 	}
 	i.tasks = slices.DeleteFunc(i.tasks, env.Task.Done)

@@ -52,7 +52,7 @@ func BenchmarkHeartbeat(b *testing.B) {
 			log := coordinatortest.NewLog(e)
 			cfg := DefaultConfig()
 			cfg.InitialRebalanceDelay = 0
-			c := NewCoordinator(e, cfg, log, metadata.Empty, nil)
+			c := NewCoordinator(e, cfg, log, metadata.Empty, nil, nil)
 			c.SetPartitions(1)
 			c.Lead(0, log.Elect(0))
 			var j *kmsg.JoinGroupResponse

@@ -10,6 +10,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/weirlab/weir/broker/config"
+	"github.com/weirlab/weir/broker/group/consumer"
 )
 
 // Each setting of groups, set by its name as an operator does, does what it says.
@@ -124,6 +125,37 @@ func TestEverySettingOfGroupsHasItsEffect(t *testing.T) {
 			require.Empty(t, s.m.groups["g"].consumer.Members)
 		}},
 	}
+	effects["group.share.assignment.interval.ms"] = effect{"3000", func(t *testing.T, s *shard, _ Config) {
+		shareBeats(s, "a", 0)
+		s.do(func(m *machine, at at, ref Ref) turn {
+			return m.changeShare(at, ref, "g", func(g *consumer.Group, at consumer.At) consumer.Outcome {
+				return g.Initialized(at, []consumer.Partition{{Topic: s.m.image().Topic("t").ID}})
+			})
+		})
+		s.now += 2 * time.Second
+		shareBeats(s, "a", 1)
+		require.EqualValues(t, 1, s.m.groups["g"].consumer.TargetEpoch, "too early for another target")
+		s.now += time.Second
+		shareBeats(s, "a", 1)
+		require.EqualValues(t, 2, s.m.groups["g"].consumer.TargetEpoch)
+	}}
+	effects["group.share.heartbeat.interval.ms"] = effect{"7000", func(t *testing.T, s *shard, _ Config) {
+		require.Equal(t, 7*time.Second, shareBeats(s, "a", 0).Interval)
+	}}
+	effects["group.share.max.size"] = effect{"1", func(t *testing.T, s *shard, _ Config) {
+		require.Zero(t, shareBeats(s, "a", 0).Code)
+		require.Equal(t, kerr.GroupMaxSizeReached.Code, shareBeats(s, "b", 0).Code)
+		require.Zero(t, shareBeats(s, "a", 1).Code)
+	}}
+	effects["group.share.session.timeout.ms"] = effect{"10000", func(t *testing.T, s *shard, _ Config) {
+		shareBeats(s, "a", 0)
+		s.now += 10*time.Second - 1
+		s.ticks()
+		require.Len(t, s.m.groups["g"].consumer.Members, 1)
+		s.now++
+		s.ticks()
+		require.Empty(t, s.m.groups["g"].consumer.Members)
+	}}
 	for _, setting := range config.BrokerSettings() {
 		if setting.AppliedBy != "broker/group" {
 			continue
@@ -138,4 +170,13 @@ func TestEverySettingOfGroupsHasItsEffect(t *testing.T) {
 			e.shows(t, newShard(t, &cfg), cfg)
 		})
 	}
+}
+
+// shareBeats is a heartbeat of a member of a share group that subscribes to t, and what
+// it is told once that is committed.
+func shareBeats(s *shard, member string, epoch int32) Beat {
+	h := &consumer.Heartbeat{MemberID: member, Epoch: epoch, Topics: []string{"t"}, RebalanceTimeoutMillis: -1}
+	ref := s.do(func(m *machine, at at, ref Ref) turn { return m.beatShare(at, ref, "g", h) })
+	s.commit()
+	return s.answers[ref].(Beat)
 }

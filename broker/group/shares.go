@@ -33,7 +33,8 @@ type ShareSummary struct {
 	Code        int16
 	StartOffset int64 // -1 if nobody has begun yet
 	LeaderEpoch int32 // of the partition's leader that wrote last
-	Lag         int64 // -1 if it is not known
+	Lag         int64 // -1 if there is none yet
+	LagCode     int16 // why the lag cannot be told, if that is so
 }
 
 // beatShare takes a heartbeat of a member of a share group, or of one that joins.

@@ -60,11 +60,10 @@ func (s *states) Summaries(_ string, list []consumer.Partition) (all []ShareSumm
 }
 
 func newSharing(t *testing.T, change ...func(*Config)) (*Coordinator, *states, *world) {
-	w, s := newWorld(t), &states{starts: map[consumer.Partition]int64{}}
+	w := newWorld(t)
 	c := newCoordinator(t, w, append(change, func(cfg *Config) { cfg.Share.AssignmentInterval = 0 })...)
-	c.KeepShares(s)
 	lead(t, c, w)
-	return c, s, w
+	return c, w.shares, w
 }
 
 func shareBeat(c *Coordinator, member string, epoch int32, topics ...string) *kmsg.ShareGroupHeartbeatResponse {
@@ -175,9 +174,10 @@ func TestOffsetsOfShareGroups(t *testing.T) {
 	require.Equal(t, kerr.UnknownTopicOrPartition.Code, altered.Topics[0].Partitions[1].ErrorCode)
 	require.Equal(t, kerr.UnknownTopicOrPartition.Code, altered.Topics[1].Partitions[0].ErrorCode)
 
-	describe := kmsg.NewPtrDescribeShareGroupOffsetsRequest()
-	describe.Version, describe.Groups = 1, []kmsg.DescribeShareGroupOffsetsRequestGroup{{GroupID: "g"}, {GroupID: "none"}}
-	described := c.HandleDescribeShareGroupOffsets(describe).Groups
+	describe := func(id string) kmsg.DescribeShareGroupOffsetsResponseGroup {
+		return c.DescribeShareOffsets(&kmsg.DescribeShareGroupOffsetsRequestGroup{GroupID: id})
+	}
+	described := []kmsg.DescribeShareGroupOffsetsResponseGroup{describe("g"), describe("none")}
 	require.Len(t, described[0].Topics, 1)
 	require.Len(t, described[0].Topics[0].Partitions, 4)
 	require.EqualValues(t, 7, described[0].Topics[0].Partitions[1].StartOffset)
@@ -189,12 +189,12 @@ func TestOffsetsOfShareGroups(t *testing.T) {
 	require.Zero(t, dropped.Topics[0].ErrorCode)
 	require.Equal(t, kerr.UnknownTopicOrPartition.Code, dropped.Topics[1].ErrorCode)
 	require.Empty(t, s.starts)
-	require.Empty(t, c.HandleDescribeShareGroupOffsets(describe).Groups[0].Topics)
+	require.Empty(t, describe("g").Topics)
 
 	require.Zero(t, c.HandleAlterShareGroupOffsets(alter).ErrorCode)
 	require.NotEmpty(t, s.starts)
 	c.TopicsDeleted([]metadata.DeletedTopic{{Name: "u", ID: w.image.Topic("t").ID}}) // as if the topic were gone and made again
-	require.Empty(t, c.HandleDescribeShareGroupOffsets(describe).Groups[0].Topics)
+	require.Empty(t, describe("g").Topics)
 	require.Zero(t, c.HandleAlterShareGroupOffsets(alter).ErrorCode)
 	require.Zero(t, c.HandleDeleteGroups(deletion).Groups[0].ErrorCode)
 	require.Empty(t, s.starts)
@@ -222,22 +222,6 @@ func TestASilentMemberOfAShareGroupIsTakenOut(t *testing.T) {
 	require.NotNil(t, s.m.groups["g"], "it stays until it is deleted")
 }
 
-// A share group that is in the log can be listed and deleted where there are no share
-// coordinators.
-func TestAShareGroupGoesWithoutShareCoordinators(t *testing.T) {
-	c, _, w := newSharing(t)
-	joinShare(t, c, "a")
-	require.EqualValues(t, -1, shareBeat(c, "a", -1).MemberEpoch)
-	c.Resign(0, 1<<30)
-	next := newCoordinator(t, w)
-	lead(t, next, w)
-	require.Len(t, next.HandleListGroups(kmsg.NewPtrListGroupsRequest()).Groups, 1)
-	deletion := kmsg.NewPtrDeleteGroupsRequest()
-	deletion.Groups = []string{"g"}
-	require.Zero(t, next.HandleDeleteGroups(deletion).Groups[0].ErrorCode)
-	require.Empty(t, next.HandleListGroups(kmsg.NewPtrListGroupsRequest()).Groups)
-}
-
 // The settings of a group count for it alone.
 func TestAGroupHasSettingsOfItsOwn(t *testing.T) {
 	c, _, w := newSharing(t)
@@ -249,6 +233,15 @@ func TestAGroupHasSettingsOfItsOwn(t *testing.T) {
 	require.Equal(t, 7*time.Second, c.consumerSettings("g").HeartbeatInterval)
 	require.Equal(t, config.DefaultBroker().GroupConsumerSession, c.consumerSettings("g").SessionTimeout)
 	require.Equal(t, 5*time.Second, c.consumerSettings("other").HeartbeatInterval)
+
+	for name, value := range map[string]string{"share.heartbeat.interval.ms": "7000", "share.session.timeout.ms": "50000", "share.assignment.interval.ms": "9000"} {
+		require.NoError(t, edit.Apply(&metadata.ConfigRecord{ResourceType: metadata.ResourceGroup, ResourceName: "s", Name: name, Value: &value}, image.Offset()+2))
+	}
+	image, _ = edit.Done()
+	own := c.shareSettings("s")
+	require.Equal(t, []time.Duration{7 * time.Second, 50 * time.Second, 9 * time.Second}, []time.Duration{own.HeartbeatInterval, own.SessionTimeout, own.AssignmentInterval})
+	require.Equal(t, 200, own.MaxSize)
+	require.Equal(t, 5*time.Second, c.shareSettings("g").HeartbeatInterval)
 }
 
 // TestKafkaReadsRecordsOfShareGroups holds a log of __consumer_offsets with all that a

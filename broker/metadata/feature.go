@@ -18,11 +18,16 @@ const TransactionVersion = "transaction.version"
 // only the classic one, from 1 on that of KIP-848 too.
 const GroupVersion = "group.version"
 
+// ShareVersion is the feature that says whether there are share groups (KIP-932): from 1
+// on.
+const ShareVersion = "share.version"
+
 // features are those of this program, by name. Eligible leader replicas
 // (KIP-966) are always kept.
 var features = [...]Feature{
 	{Name: "eligible.leader.replicas.version", Min: 1, Max: 1, Initial: 1},
 	{Name: GroupVersion, Min: 0, Max: 1, Initial: 1},
+	{Name: ShareVersion, Min: 0, Max: 1, Initial: 0},
 	{Name: TransactionVersion, Min: 0, Max: 2, Initial: 2},
 }
 

@@ -3,7 +3,6 @@ package metadata
 import (
 	"maps"
 	"slices"
-	"strconv"
 
 	"github.com/weirlab/weir/broker/config"
 )
@@ -61,11 +60,11 @@ var internalTopics = [...]InternalTopic{
 		// transaction.state.log.segment.bytes say
 	}},
 	{ShareGroupStateTopic, ShareCoordinator, map[string]string{
-		config.CleanupPolicy:     "delete",
-		config.CompressionType:   "producer",
-		config.MinInsyncReplicas: "2", // share.coordinator.state.topic.min.isr
-		config.RetentionMillis:   "-1",
-		config.SegmentBytes:      strconv.Itoa(100 << 20), // share.coordinator.state.topic.segment.bytes
+		config.CleanupPolicy:   "delete",
+		config.CompressionType: "producer",
+		config.RetentionMillis: "-1",
+		// and min.insync.replicas and segment.bytes as share.coordinator.state.topic.min.isr
+		// and share.coordinator.state.topic.segment.bytes say
 	}},
 }
 

@@ -91,6 +91,7 @@ var coordinatorPoints = []Point{
 	{"transaction/expire-late", "removes no expired transactional ids this time", "transactional.id.expiration.ms says what may go, not when"},
 	{"transaction/unavailable", "refuses a request with COORDINATOR_NOT_AVAILABLE", "as before the first metadata; it is asked again"},
 	{"transaction/markers-late", "waits up to 200 ms before markers are sent to the leaders of partitions", "they may be under way for so long"},
+	{"state/unavailable", "refuses a request with COORDINATOR_NOT_AVAILABLE", "as before the first metadata; the broker that asks does so again"},
 	{"group/unavailable", "refuses a request with COORDINATOR_NOT_AVAILABLE", "as before the first metadata; it is asked again"},
 	{"group/expire-late", "removes no expired offsets this time", "retention says what may go, not when"},
 }
@@ -109,6 +110,7 @@ var serverPoints = []Point{
 	{"broker/coordinator-unknown", "answers FindCoordinator with COORDINATOR_NOT_AVAILABLE", "as before the topic was made; it is asked again"},
 	{"broker/verification-late", "waits up to 1 s before a transaction coordinator's answer to a leader is looked at", "it may have been under way for so long"},
 	{"broker/verification-lost", "passes over a transaction coordinator's answer to a leader", "it may get lost; the producer tries again"},
+	{"broker/share-state-lost", "passes over a share coordinator's answer to a broker", "it may get lost; it is asked again"},
 	{"broker/producer-ids-wasted", "gives up what is left of a block of producer ids", "as with the end of the process: no id is given twice, not all are given"},
 	{"broker/leader-untold", "leaves the new leader out of a refused Produce's answer", "the hint spares a request, no more"},
 	{"broker/metadata-stale", "waits up to 100 ms with an image in hand before it is described", "metadata is as old as its way"},

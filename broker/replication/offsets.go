@@ -118,6 +118,17 @@ func (m *Manager) DeleteRecords(tp metadata.TopicPartition, before int64) Delete
 	if metadata.IsInternalTopic(tp.Topic) {
 		return failed(kerr.InvalidTopicException.Code)
 	}
+	return m.trim(tp, before)
+}
+
+// TrimInternal is DeleteRecords for the coordinator that keeps its state in an internal
+// topic, and knows that records say nothing any more.
+func (m *Manager) TrimInternal(tp metadata.TopicPartition, before int64) DeleteRecordsResult {
+	return m.trim(tp, before)
+}
+
+func (m *Manager) trim(tp metadata.TopicPartition, before int64) DeleteRecordsResult {
+	failed := func(code int16) DeleteRecordsResult { return DeleteRecordsResult{ErrorCode: code, LowWatermark: -1} }
 	p := m.partition(tp)
 	if p == nil {
 		return failed(m.missing(tp))

@@ -128,7 +128,7 @@ func (c *Coordinator) Wait() {
 
 // begin takes a step on the machine that has a key, among all others in the order of
 // the calls; what it returns waits for the answer.
-func (c *Coordinator) begin(key share.Key, step func(m *machine, at at, ref ref) turn) func() output {
+func (c *Coordinator) begin(key share.Key, step step) func() output {
 	partition, code := c.partitionOf(key)
 	if code != 0 {
 		return func() output { return refused(code) }
@@ -147,7 +147,7 @@ func (c *Coordinator) begin(key share.Key, step func(m *machine, at at, ref ref)
 func (c *Coordinator) partitionOf(key share.Key) (int32, int16) {
 	n := c.partitions.Load()
 	// As before the first metadata: brokers ask again.
-	if n < 1 || c.lab.Rare("share/unavailable") {
+	if n < 1 || c.lab.Rare("state/unavailable") {
 		return -1, kerr.CoordinatorNotAvailable.Code
 	}
 	return coordinator.PartitionFor(key.String(), n), 0

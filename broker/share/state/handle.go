@@ -1,17 +1,49 @@
 package state
 
 import (
+	"fmt"
+
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/weirlab/weir/broker/share"
 )
 
-// Every handler begins all that a request asks for and then waits for it: it blocks
-// until what is to be written is committed, or cannot be in time. A request about no
-// group, or with a topic of no partitions, has an answer without results, as in Kafka.
+// Handle answers a request to a share coordinator: InitializeShareGroupState,
+// ReadShareGroupState, WriteShareGroupState, DeleteShareGroupState or
+// ReadShareGroupStateSummary. It begins all that the request asks for and then waits for
+// it: it blocks until what is to be written is committed, or cannot be in time. A
+// request about no group, or with a topic of no partitions, has an answer without
+// results, as in Kafka.
+func (c *Coordinator) Handle(req kmsg.Request) kmsg.Response { return handle(req, c.begin) }
 
-// InitializeState answers InitializeShareGroupState.
-func (c *Coordinator) InitializeState(req *kmsg.InitializeShareGroupStateRequest) *kmsg.InitializeShareGroupStateResponse {
+// Refuse answers such a request by an error code for all that it asks for.
+func Refuse(req kmsg.Request, code int16) kmsg.Response {
+	return handle(req, func(share.Key, step) func() output { return func() output { return refused(code) } })
+}
+
+// step is what is done about one key.
+type step = func(m *machine, at at, ref ref) turn
+
+// begin begins a step about a key; what it returns waits for the answer.
+type begin = func(key share.Key, step step) func() output
+
+func handle(req kmsg.Request, begin begin) kmsg.Response {
+	switch req := req.(type) {
+	case *kmsg.InitializeShareGroupStateRequest:
+		return initializeState(req, begin)
+	case *kmsg.ReadShareGroupStateRequest:
+		return readState(req, begin)
+	case *kmsg.WriteShareGroupStateRequest:
+		return writeState(req, begin)
+	case *kmsg.DeleteShareGroupStateRequest:
+		return deleteState(req, begin)
+	case *kmsg.ReadShareGroupStateSummaryRequest:
+		return readSummary(req, begin)
+	}
+	panic(fmt.Sprintf("state: %T is no request to a share coordinator", req))
+}
+
+func initializeState(req *kmsg.InitializeShareGroupStateRequest, begin begin) kmsg.Response {
 	resp := req.ResponseKind().(*kmsg.InitializeShareGroupStateResponse)
 	var a asked
 	for i := range req.Topics {
@@ -19,10 +51,10 @@ func (c *Coordinator) InitializeState(req *kmsg.InitializeShareGroupStateRequest
 		a.topic(len(t.Partitions))
 		for _, p := range t.Partitions {
 			key := share.Key{Group: req.GroupID, Topic: t.TopicID, Partition: p.Partition}
-			a.begin(c, key, func(m *machine, at at, ref ref) turn { return m.initialize(at, ref, key, p.StateEpoch, p.StartOffset) })
+			a.ask(key, func(m *machine, at at, ref ref) turn { return m.initialize(at, ref, key, p.StateEpoch, p.StartOffset) })
 		}
 	}
-	a.each(req.GroupID, func(key share.Key, out output) {
+	a.each(req.GroupID, begin, func(key share.Key, out output) {
 		if n := len(resp.Topics); n == 0 || resp.Topics[n-1].TopicID != key.Topic {
 			resp.Topics = append(resp.Topics, kmsg.InitializeShareGroupStateResponseTopic{TopicID: key.Topic})
 		}
@@ -33,8 +65,7 @@ func (c *Coordinator) InitializeState(req *kmsg.InitializeShareGroupStateRequest
 	return resp
 }
 
-// ReadState answers ReadShareGroupState.
-func (c *Coordinator) ReadState(req *kmsg.ReadShareGroupStateRequest) *kmsg.ReadShareGroupStateResponse {
+func readState(req *kmsg.ReadShareGroupStateRequest, begin begin) kmsg.Response {
 	resp := req.ResponseKind().(*kmsg.ReadShareGroupStateResponse)
 	var a asked
 	for i := range req.Topics {
@@ -42,10 +73,10 @@ func (c *Coordinator) ReadState(req *kmsg.ReadShareGroupStateRequest) *kmsg.Read
 		a.topic(len(t.Partitions))
 		for _, p := range t.Partitions {
 			key := share.Key{Group: req.GroupID, Topic: t.TopicID, Partition: p.Partition}
-			a.begin(c, key, func(m *machine, at at, ref ref) turn { return m.read(at, ref, key, p.LeaderEpoch) })
+			a.ask(key, func(m *machine, at at, ref ref) turn { return m.read(at, ref, key, p.LeaderEpoch) })
 		}
 	}
-	a.each(req.GroupID, func(key share.Key, out output) {
+	a.each(req.GroupID, begin, func(key share.Key, out output) {
 		if n := len(resp.Topics); n == 0 || resp.Topics[n-1].TopicID != key.Topic {
 			resp.Topics = append(resp.Topics, kmsg.ReadShareGroupStateResponseTopic{TopicID: key.Topic})
 		}
@@ -63,8 +94,7 @@ func (c *Coordinator) ReadState(req *kmsg.ReadShareGroupStateRequest) *kmsg.Read
 	return resp
 }
 
-// WriteState answers WriteShareGroupState.
-func (c *Coordinator) WriteState(req *kmsg.WriteShareGroupStateRequest) *kmsg.WriteShareGroupStateResponse {
+func writeState(req *kmsg.WriteShareGroupStateRequest, begin begin) kmsg.Response {
 	resp := req.ResponseKind().(*kmsg.WriteShareGroupStateResponse)
 	var a asked
 	for i := range req.Topics {
@@ -76,10 +106,10 @@ func (c *Coordinator) WriteState(req *kmsg.WriteShareGroupStateRequest) *kmsg.Wr
 			for _, b := range p.StateBatches {
 				delta.Batches = append(delta.Batches, share.Batch{First: b.FirstOffset, Last: b.LastOffset, State: share.DeliveryState(b.DeliveryState), DeliveryCount: b.DeliveryCount})
 			}
-			a.begin(c, key, func(m *machine, at at, ref ref) turn { return m.write(at, ref, key, delta) })
+			a.ask(key, func(m *machine, at at, ref ref) turn { return m.write(at, ref, key, delta) })
 		}
 	}
-	a.each(req.GroupID, func(key share.Key, out output) {
+	a.each(req.GroupID, begin, func(key share.Key, out output) {
 		if n := len(resp.Topics); n == 0 || resp.Topics[n-1].TopicID != key.Topic {
 			resp.Topics = append(resp.Topics, kmsg.WriteShareGroupStateResponseTopic{TopicID: key.Topic})
 		}
@@ -90,8 +120,7 @@ func (c *Coordinator) WriteState(req *kmsg.WriteShareGroupStateRequest) *kmsg.Wr
 	return resp
 }
 
-// DeleteState answers DeleteShareGroupState.
-func (c *Coordinator) DeleteState(req *kmsg.DeleteShareGroupStateRequest) *kmsg.DeleteShareGroupStateResponse {
+func deleteState(req *kmsg.DeleteShareGroupStateRequest, begin begin) kmsg.Response {
 	resp := req.ResponseKind().(*kmsg.DeleteShareGroupStateResponse)
 	var a asked
 	for i := range req.Topics {
@@ -99,10 +128,10 @@ func (c *Coordinator) DeleteState(req *kmsg.DeleteShareGroupStateRequest) *kmsg.
 		a.topic(len(t.Partitions))
 		for _, p := range t.Partitions {
 			key := share.Key{Group: req.GroupID, Topic: t.TopicID, Partition: p.Partition}
-			a.begin(c, key, func(m *machine, at at, ref ref) turn { return m.remove(at, ref, key) })
+			a.ask(key, func(m *machine, at at, ref ref) turn { return m.remove(at, ref, key) })
 		}
 	}
-	a.each(req.GroupID, func(key share.Key, out output) {
+	a.each(req.GroupID, begin, func(key share.Key, out output) {
 		if n := len(resp.Topics); n == 0 || resp.Topics[n-1].TopicID != key.Topic {
 			resp.Topics = append(resp.Topics, kmsg.DeleteShareGroupStateResponseTopic{TopicID: key.Topic})
 		}
@@ -113,8 +142,7 @@ func (c *Coordinator) DeleteState(req *kmsg.DeleteShareGroupStateRequest) *kmsg.
 	return resp
 }
 
-// ReadSummary answers ReadShareGroupStateSummary.
-func (c *Coordinator) ReadSummary(req *kmsg.ReadShareGroupStateSummaryRequest) *kmsg.ReadShareGroupStateSummaryResponse {
+func readSummary(req *kmsg.ReadShareGroupStateSummaryRequest, begin begin) kmsg.Response {
 	resp := req.ResponseKind().(*kmsg.ReadShareGroupStateSummaryResponse)
 	var a asked
 	for i := range req.Topics {
@@ -122,10 +150,10 @@ func (c *Coordinator) ReadSummary(req *kmsg.ReadShareGroupStateSummaryRequest) *
 		a.topic(len(t.Partitions))
 		for _, p := range t.Partitions {
 			key := share.Key{Group: req.GroupID, Topic: t.TopicID, Partition: p.Partition}
-			a.begin(c, key, func(m *machine, at at, ref ref) turn { return m.summarize(at, ref, key) })
+			a.ask(key, func(m *machine, at at, ref ref) turn { return m.summarize(at, ref, key) })
 		}
 	}
-	a.each(req.GroupID, func(key share.Key, out output) {
+	a.each(req.GroupID, begin, func(key share.Key, out output) {
 		if n := len(resp.Topics); n == 0 || resp.Topics[n-1].TopicID != key.Topic {
 			resp.Topics = append(resp.Topics, kmsg.ReadShareGroupStateSummaryResponseTopic{TopicID: key.Topic})
 		}
@@ -141,32 +169,40 @@ func (c *Coordinator) ReadSummary(req *kmsg.ReadShareGroupStateSummaryRequest) *
 	return resp
 }
 
-// asked are the keys of a request, in its order.
+// asked are the keys of a request, in its order, and what is asked of each.
 type asked struct {
-	steps []func()
 	keys  []share.Key
-	waits []func() output
+	steps []step
 	void  bool // there is a topic without partitions
 }
 
 func (a *asked) topic(partitions int) { a.void = a.void || partitions == 0 }
 
-// begin notes a step; each takes it.
-func (a *asked) begin(c *Coordinator, key share.Key, step func(m *machine, at at, ref ref) turn) {
-	a.keys = append(a.keys, key)
-	a.steps = append(a.steps, func() { a.waits = append(a.waits, c.begin(key, step)) })
+func (a *asked) ask(key share.Key, step step) {
+	a.keys, a.steps = append(a.keys, key), append(a.steps, step)
 }
 
-// each begins everything, and gives the answers in the order of the request.
-func (a *asked) each(group string, answer func(key share.Key, out output)) {
+// each begins everything, and gives the answers in the order of the request. A key that
+// is named again is done again and answered once, by the first error if there is one.
+func (a *asked) each(group string, begin begin, answer func(key share.Key, out output)) {
 	if a.void || group == "" {
 		return
 	}
-	for _, step := range a.steps {
-		step()
-	}
+	waits := map[share.Key][]func() output{}
 	for i, key := range a.keys {
-		answer(key, a.waits[i]())
+		waits[key] = append(waits[key], begin(key, a.steps[i]))
+	}
+	for _, key := range a.keys {
+		var out output
+		for _, wait := range waits[key] {
+			if next := wait(); out.code == 0 {
+				out = next
+			}
+		}
+		if waits[key] != nil {
+			answer(key, out)
+		}
+		waits[key] = nil
 	}
 }
 
