@@ -12,7 +12,7 @@ import (
 	"github.com/weirlab/weir/broker/metadata"
 )
 
-// bigImage has 10,000 partitions.
+// bigImage has so many topics of so many partitions each.
 func bigImage(tb testing.TB, topics, partitions int) *metadata.Image {
 	ed := metadata.Empty().Edit()
 	offset := int64(0)
@@ -33,9 +33,9 @@ func bigImage(tb testing.TB, topics, partitions int) *metadata.Image {
 	return img
 }
 
-func BenchmarkSnapshotOf10000Partitions(b *testing.B) {
-	for _, topics := range []int{10, 10000} {
-		img := bigImage(b, topics, 10000/topics)
+func BenchmarkSnapshotOf100000Partitions(b *testing.B) {
+	for _, topics := range []int{100, 10000} {
+		img := bigImage(b, topics, 100000/topics)
 		id := quorum.SnapshotID{End: img.Offset() + 1, Epoch: 7}
 		data := encodeSnapshot(img, 1)
 		b.Run(fmt.Sprintf("write/topics=%d", topics), func(b *testing.B) {
