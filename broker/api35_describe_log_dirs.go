@@ -10,9 +10,10 @@ import (
 )
 
 // describeLogDirsAPI is DescribeLogDirs (key 35): the replicas in this broker's
-// log directory, how large they are and how far behind (KIP-113), and the file
-// system's size and what is free of it (KIP-827). No topics listed (null) asks
-// for all; what is not here is left out.
+// log directories, how large they are and how far behind (KIP-113), and the size of
+// the file systems and what is free of them (KIP-827). No topics listed (null) asks
+// for all; what is not here is left out. A directory that is offline has
+// KAFKA_STORAGE_ERROR.
 //
 //	v2 flexible
 //	v3 error code of the whole answer
@@ -30,22 +31,26 @@ func (b *Broker) describeLogDirs(_ *protocol.Call, req *kmsg.DescribeLogDirsRequ
 			}
 		}
 	}
-	dir := kmsg.NewDescribeLogDirsResponseDir()
-	dir.Dir, dir.Topics = b.cfg.Dir, []kmsg.DescribeLogDirsResponseDirTopic{}
-	if b.Err() != nil {
-		dir.ErrorCode = kerr.KafkaStorageError.Code
-	} else {
-		if total, free, err := b.e.FS().Usage(); err == nil {
+	replicas := b.replicas.Replicas()
+	resp := kmsg.NewPtrDescribeLogDirsResponse()
+	for _, d := range b.replicas.Dirs() {
+		dir := kmsg.NewDescribeLogDirsResponseDir()
+		dir.Dir, dir.Topics = d.Name, []kmsg.DescribeLogDirsResponseDirTopic{}
+		if b.Err() != nil || d.Offline != nil {
+			dir.ErrorCode = kerr.KafkaStorageError.Code
+			resp.Dirs = append(resp.Dirs, dir)
+			continue
+		}
+		if total, free, err := b.e.FS().Usage(d.Path); err == nil {
 			dir.TotalBytes, dir.UsableBytes = total, free
 		}
-		for _, r := range b.replicas.Replicas() {
-			if asked == nil || asked[r.TP] {
-				addReplica(&dir, &r)
+		for i := range replicas {
+			if r := &replicas[i]; r.Directory == d.ID && (asked == nil || asked[r.TP]) {
+				addReplica(&dir, r)
 			}
 		}
+		resp.Dirs = append(resp.Dirs, dir)
 	}
-	resp := kmsg.NewPtrDescribeLogDirsResponse()
-	resp.Dirs = append(resp.Dirs, dir)
 	return resp
 }
 

@@ -74,6 +74,7 @@ func (b *Broker) apis() *protocol.Table {
 		needs(kmsg.ACLOperationRead, group, onListeners(brokers, b.consumerGroupHeartbeatAPI())),
 		needs(kmsg.ACLOperationDescribe, group, onListeners(brokers, large(b.consumerGroupDescribeAPI()))),
 		needs(kmsg.ACLOperationDescribeConfigs, cluster, onListeners(brokers, large(b.listConfigResourcesAPI()))),
+		needs(kmsg.ACLOperationClusterAction, cluster, onListeners(controllers, b.assignReplicasToDirsAPI())),
 		needs(kmsg.ACLOperationDescribe, topic, onListeners(brokers, b.describeTopicPartitionsAPI())),
 		needs(kmsg.ACLOperationRead, group, onListeners(brokers, b.shareGroupHeartbeatAPI())),
 		needs(kmsg.ACLOperationDescribe, group, onListeners(brokers, large(b.shareGroupDescribeAPI()))),

@@ -33,7 +33,8 @@ type Broker struct {
 	settings    atomic.Pointer[config.Broker]
 	incarnation [16]byte
 	sessions    *fetchsession.Cache
-	directory   [16]byte // of log.dirs
+	dirs        []*directory
+	metaDir     *directory // one of dirs
 
 	metaLog      *storage.Log
 	controller   *controller.Node
@@ -47,7 +48,7 @@ type Broker struct {
 	forwarding   *forwarding
 	creator      *topicCreator
 	memory       *protocol.Memory // what connections may hold
-	meta         metaProperties   // after the start, of the task that applies metadata
+	clusterID    string           // that the directories are of; of the task that applies metadata
 
 	producerIDs *producerIDs
 
@@ -71,7 +72,6 @@ func Start(e env.Env, cfg Config) (*Broker, error) {
 	}
 	b := &Broker{e: e, cfg: cfg, static: cfg.static(), pulse: newPulse(e), stopping: e.NewSignal(), failed: e.NewSignal(), forwarding: newForwarding(e)}
 	b.epoch.Store(-1)
-	b.note = lifeNote{e: e, dir: cfg.Dir, mu: e.NewMutex()}
 	b.settings.Store(&b.cfg.Broker)
 	b.memory = protocol.NewMemory(e, cfg.QueuedMaxBytes, cfg.QueuedMaxBytes)
 	b.producerIDs = newProducerIDs(e, b.allotProducerIDs)
@@ -151,21 +151,16 @@ const metadataDir = "__cluster_metadata-0"
 // open opens everything the node keeps on disk.
 func (b *Broker) open() error {
 	e, cfg := b.e, b.cfg
-	dir := path.Join(cfg.Dir, metadataDir)
+	if err := b.openDirectories(); err != nil {
+		return err
+	}
+	dir := path.Join(b.metaDir.path, metadataDir)
 	if err := e.FS().MkdirAll(dir); err != nil {
-		return fmt.Errorf("broker: log.dirs: make %s: %w", dir, err)
+		return fmt.Errorf("broker: metadata.log.dir: make %s: %w", dir, err)
 	}
 	var err error
-	if b.meta, err = openMetaProperties(e, cfg); err != nil {
-		return err
-	}
-	b.directory = b.meta.directory
-	var proven bool
-	if b.previous, proven, err = lastLife(e, cfg.Dir); err != nil {
-		return err
-	}
 	onFailed := func(err error) { b.fail(fmt.Errorf("broker: metadata log: %w", err)) }
-	if b.metaLog, _, err = storage.Open(e, dir, storage.Config{SegmentBytes: metadataSegmentBytes, Unproven: !proven, OnFailed: onFailed}); err != nil {
+	if b.metaLog, _, err = storage.Open(e, dir, storage.Config{SegmentBytes: metadataSegmentBytes, Unproven: !b.metaDir.proven, OnFailed: onFailed}); err != nil {
 		return fmt.Errorf("broker: metadata log: %w", err)
 	}
 	b.peers = newPeers(e, "broker-"+strconv.Itoa(int(cfg.NodeID)))
@@ -194,8 +189,7 @@ func (b *Broker) open() error {
 	}
 	b.replicas = replication.NewManager(e, replication.Config{
 		BrokerID:                cfg.NodeID,
-		Dir:                     cfg.Dir,
-		Unproven:                !proven,
+		Dirs:                    b.replicaDirs(),
 		ReplicaLagTimeMax:       cfg.ReplicaLagTimeMax,
 		ReplicaFetchWaitMax:     cfg.ReplicaFetchWaitMax,
 		ReplicaFetchBackoff:     cfg.ReplicaFetchBackoff,
@@ -221,9 +215,7 @@ func (b *Broker) open() error {
 		OnHighWatermark: cfg.OnHighWatermark,
 		OnRoll:          cfg.OnRoll,
 		OnFirstAppend:   cfg.OnFirstAppend,
-		OnStorageError: func(tp metadata.TopicPartition, err error) {
-			b.fail(fmt.Errorf("broker: log of %s-%d failed, and with it the only log directory: %w", tp.Topic, tp.Partition, err))
-		},
+		OnDirFailed:     b.directoryFailed,
 	})
 	b.groups, b.transactions, b.shareState = b.newGroups(), b.newTransactions(), b.newShareState()
 	b.followLeadership()
@@ -234,7 +226,7 @@ func (b *Broker) open() error {
 // ends the process: a broker whose disk fails must not go on answering.
 func (b *Broker) fail(err error) {
 	if !storage.NothingLost(err) { // whether or not it is the first
-		b.note.takeBack()
+		b.note.takeBackAll()
 	}
 	if b.failure.CompareAndSwap(nil, &err) {
 		b.e.Event("broker-failed", env.Int("node", b.cfg.NodeID), env.Text("error", err.Error()))
@@ -289,7 +281,7 @@ func (b *Broker) Stop() error {
 	b.peers.close("")
 	err = errors.Join(b.Err(), err, b.metaLog.Sync(), b.metaLog.Close())
 	if err == nil && b.epoch.Load() >= 0 {
-		err = b.note.write(life{Epoch: b.epoch.Load(), BootID: b.e.BootID(), Synced: true})
+		_, err = b.note.write(life{Epoch: b.epoch.Load(), BootID: b.e.BootID(), Synced: true})
 	}
 	return err
 }

@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"strconv"
@@ -30,9 +31,13 @@ type Config struct {
 	// without: its address in Voters is then that of Listen.
 	ControllerListen string
 
-	Voters []Voter // controller.quorum.voters: where each voter's controller is reached
-	Dir    string  // log.dirs: directory, relative to the root of the node's file system
-	Rack   string  // broker.rack
+	Voters []Voter  // controller.quorum.voters: where each voter's controller is reached
+	Dirs   []string // log.dirs: directories, below the root of the node's file system
+	Rack   string   // broker.rack
+
+	// MetadataDir is metadata.log.dir, where the metadata log is; the first of
+	// Dirs if empty.
+	MetadataDir string
 
 	config.Broker // every other setting
 
@@ -61,7 +66,7 @@ func DefaultConfig() Config {
 	return Config{
 		NodeID:             1,
 		Listen:             "127.0.0.1:9092",
-		Dir:                ".",
+		Dirs:               []string{"."},
 		Broker:             config.DefaultBroker(),
 		ControlledShutdown: 10 * time.Second,
 	}
@@ -88,9 +93,11 @@ func (c *Config) Set(name, value string) error {
 	case "controller.quorum.voters":
 		c.Voters, err = ParseVoters(value)
 	case "log.dirs":
-		if c.Dir = value; value == "" || strings.Contains(value, ",") {
-			err = fmt.Errorf("want one directory, not %q", value)
+		if c.Dirs = config.Words(value); len(c.Dirs) == 0 {
+			err = errors.New("name a directory")
 		}
+	case "metadata.log.dir":
+		c.MetadataDir = value
 	case "broker.rack":
 		c.Rack = value
 	default:
@@ -135,7 +142,10 @@ func (c Config) static() config.Static {
 	values := c.Values()
 	values["node.id"] = strconv.Itoa(int(c.NodeID))
 	values["listeners"] = "PLAINTEXT://" + c.Listen
-	values["log.dirs"] = c.Dir
+	values["log.dirs"] = strings.Join(c.Dirs, ",")
+	if c.MetadataDir != "" {
+		values["metadata.log.dir"] = c.MetadataDir
+	}
 	values["controller.quorum.voters"] = votersText(c.Voters)
 	if c.Advertise != "" {
 		values["advertised.listeners"] = "PLAINTEXT://" + c.Advertise
@@ -158,6 +168,9 @@ func votersText(voters []Voter) string {
 func (c Config) Check() error {
 	if err := c.Broker.Check(); err != nil {
 		return fmt.Errorf("broker: %w", err)
+	}
+	if err := c.checkDirs(); err != nil {
+		return err
 	}
 	switch {
 	case c.NodeID < 0:

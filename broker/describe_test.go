@@ -44,7 +44,7 @@ func TestLogDirsAreDescribed(t *testing.T) {
 			return dirs[0], sizes
 		}
 		dir, sizes := ask(nil)
-		require.Equal(t, c.configs[0].Dir, dir.Dir)
+		require.Equal(t, c.configs[0].Dirs[0], dir.Dir)
 		if version >= 4 {
 			require.Positive(t, dir.UsableBytes)
 			require.GreaterOrEqual(t, dir.TotalBytes, dir.UsableBytes)

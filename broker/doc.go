@@ -27,7 +27,9 @@
 // session alive; peers.go connects brokers to one another; forward.go brings what
 // only the active controller can answer to it, whichever broker was asked, in an
 // envelope (KIP-590); autocreate.go has topics created that are asked for;
-// metaproperties.go keeps directories from being taken for another node's.
+// directories.go opens the log directories and goes on without one that fails;
+// metaproperties.go keeps them from being taken for another node's, and life.go
+// knows in which of them nothing was lost.
 //
 // Every node runs a broker. One that is listed as a voter also runs a
 // controller, in the same process (Kafka's combined mode), on a listener of its

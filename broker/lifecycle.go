@@ -44,7 +44,7 @@ func (b *Broker) register() bool {
 		}
 		req := kmsg.NewPtrBrokerRegistrationRequest()
 		req.BrokerID, req.ClusterID, req.IncarnationID = b.cfg.NodeID, cluster, b.incarnation
-		req.LogDirs = [][16]byte{b.directory}
+		req.LogDirs = b.onlineDirectories()
 		req.PreviousBrokerEpoch = b.previous
 		req.Rack = rackPtr(b.cfg.Rack)
 		req.Listeners = []kmsg.BrokerRegistrationRequestListener{b.registeredListener()}
@@ -52,9 +52,10 @@ func (b *Broker) register() bool {
 		if resp, err := b.toController(req, b.cfg.BrokerHeartbeat); err == nil {
 			r := resp.(*kmsg.BrokerRegistrationResponse)
 			if r.ErrorCode == 0 {
-				if err := b.note.write(life{Epoch: r.BrokerEpoch, BootID: b.e.BootID()}); err != nil {
-					b.fail(fmt.Errorf("broker: %w", err))
-					return false
+				if d, err := b.note.write(life{Epoch: r.BrokerEpoch, BootID: b.e.BootID()}); err != nil {
+					if b.dirError(d, fmt.Errorf("broker: %w", err)); b.Err() != nil {
+						return false
+					}
 				}
 				b.previous = r.BrokerEpoch
 				b.epoch.Store(r.BrokerEpoch)
@@ -122,7 +123,7 @@ func (b *Broker) sendHeartbeat(wantShutdown bool, timeout time.Duration) (*kmsg.
 	req := kmsg.NewPtrBrokerHeartbeatRequest()
 	req.BrokerID, req.BrokerEpoch = b.cfg.NodeID, b.epoch.Load()
 	req.CurrentMetadataOffset = b.applied.Load().Offset()
-	req.WantShutdown = wantShutdown
+	req.WantShutdown, req.OfflineLogDirs = wantShutdown, b.failedDirectories()
 	req.SetVersion(1)
 	resp, err := b.toController(req, timeout)
 	if err != nil {

@@ -20,6 +20,7 @@ type metaProperties struct {
 	clusterID string // empty until the node has learnt it
 	nodeID    int32
 	directory metadata.DirectoryID
+	fresh     bool // made by this process
 }
 
 const metaPropertiesFile = "meta.properties"
@@ -27,12 +28,12 @@ const metaPropertiesFile = "meta.properties"
 // openMetaProperties reads the directory's properties, or makes them. A
 // directory of another node or cluster is an error: what is in it would be taken
 // for this one's.
-func openMetaProperties(e env.Env, cfg Config) (metaProperties, error) {
-	name := path.Join(cfg.Dir, metaPropertiesFile)
+func openMetaProperties(e env.Env, cfg Config, d *directory) (metaProperties, error) {
+	name := path.Join(d.path, metaPropertiesFile)
 	data, err := storage.ReadFile(e.FS(), name)
 	if errors.Is(err, fs.ErrNotExist) {
-		p := metaProperties{clusterID: cfg.ClusterID, nodeID: cfg.NodeID, directory: metadata.DirectoryID(controller.RandomID(e, "directory"))}
-		return p, p.write(e, cfg.Dir)
+		p := metaProperties{clusterID: cfg.ClusterID, nodeID: cfg.NodeID, directory: metadata.DirectoryID(controller.RandomID(e, "directory")), fresh: true}
+		return p, p.write(e, d)
 	}
 	if err != nil {
 		return metaProperties{}, fmt.Errorf("broker: log.dirs: %w", err)
@@ -56,36 +57,42 @@ func openMetaProperties(e env.Env, cfg Config) (metaProperties, error) {
 		}
 	}
 	if p.nodeID != cfg.NodeID {
-		return p, fmt.Errorf("broker: log.dirs: %s belongs to node.id=%d, not to node.id=%d; give every node a directory of its own", cfg.Dir, p.nodeID, cfg.NodeID)
+		return p, fmt.Errorf("broker: log.dirs: %s belongs to node.id=%d, not to node.id=%d; give every node a directory of its own", d.name, p.nodeID, cfg.NodeID)
 	}
 	if cfg.ClusterID != "" && p.clusterID != "" && p.clusterID != cfg.ClusterID {
-		return p, fmt.Errorf("broker: log.dirs: %s belongs to cluster %s, not to %s; use another directory for another cluster", cfg.Dir, p.clusterID, cfg.ClusterID)
+		return p, fmt.Errorf("broker: log.dirs: %s belongs to cluster %s, not to %s; use another directory for another cluster", d.name, p.clusterID, cfg.ClusterID)
 	}
 	return p, nil
 }
 
-func (p metaProperties) write(e env.Env, dir string) error {
+func (p metaProperties) write(e env.Env, d *directory) error {
 	text := fmt.Sprintf("version=1\nnode.id=%d\ndirectory.id=%s\n", p.nodeID, p.directory)
 	if p.clusterID != "" {
 		text += "cluster.id=" + p.clusterID + "\n"
 	}
-	if err := storage.WriteFile(e.FS(), path.Join(dir, metaPropertiesFile), []byte(text)); err != nil {
+	if err := storage.WriteFile(e.FS(), path.Join(d.path, metaPropertiesFile), []byte(text)); err != nil {
 		return fmt.Errorf("broker: log.dirs: %w", err)
 	}
 	return nil
 }
 
-// joinCluster notes of which cluster the directory is, once the metadata says.
+// joinCluster notes of which cluster the directories are, once the metadata says.
 func (b *Broker) joinCluster(id string) {
-	if id == "" || id == b.meta.clusterID {
+	if id == "" || id == b.clusterID {
 		return
 	}
-	if b.meta.clusterID != "" {
-		b.fail(fmt.Errorf("broker: log.dirs: %s belongs to cluster %s, and the quorum of controller.quorum.voters is that of cluster %s", b.cfg.Dir, b.meta.clusterID, id))
-		return
+	for _, d := range b.dirs {
+		switch {
+		case d.failed != nil || d.meta.clusterID == id:
+			continue
+		case d.meta.clusterID != "":
+			b.fail(fmt.Errorf("broker: log.dirs: %s belongs to cluster %s, and the quorum of controller.quorum.voters is that of cluster %s", d.name, d.meta.clusterID, id))
+			return
+		}
+		d.meta.clusterID = id
+		if err := d.meta.write(b.e, d); err != nil {
+			b.dirError(d, err)
+		}
 	}
-	b.meta.clusterID = id
-	if err := b.meta.write(b.e, b.cfg.Dir); err != nil {
-		b.fail(err)
-	}
+	b.clusterID = id
 }

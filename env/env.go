@@ -204,8 +204,9 @@ type FS interface {
 	// SyncDir makes the names in a directory durable.
 	SyncDir(dir string) error
 
-	// Usage is the size of the file system and what is free of it, in bytes.
-	Usage() (totalBytes, freeBytes int64, err error)
+	// Usage is the size of the file system that a directory is on and what is
+	// free of it, in bytes.
+	Usage(dir string) (totalBytes, freeBytes int64, err error)
 }
 
 // FileInfo describes one directory entry.

@@ -18,4 +18,4 @@ func (b brokenFS) Rename(string, string) error            { return b.err }
 func (b brokenFS) ReadDir(string) ([]env.FileInfo, error) { return nil, b.err }
 func (b brokenFS) Stat(string) (env.FileInfo, error)      { return env.FileInfo{}, b.err }
 func (b brokenFS) SyncDir(string) error                   { return b.err }
-func (b brokenFS) Usage() (int64, int64, error)           { return 0, 0, b.err }
+func (b brokenFS) Usage(string) (int64, int64, error)     { return 0, 0, b.err }

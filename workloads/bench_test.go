@@ -200,7 +200,7 @@ func (w *world) reportMemory() {
 	b.ReportMetric(float64(held)/benchBrokers/1e6, "MB/broker")
 	stored := int64(0)
 	for _, d := range w.disks {
-		total, free, err := d.Usage()
+		total, free, err := d.Usage(".")
 		require.NoError(b, err)
 		stored += total - free
 	}

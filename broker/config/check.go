@@ -194,7 +194,6 @@ var otherwise = map[string]string{
 	"listener.security.protocol.map":                 "every listener is PLAINTEXT",
 	"broker.id":                                      "a broker's id is node.id",
 	"log.dir":                                        "the directory is log.dirs",
-	"metadata.log.dir":                               "the metadata log is in log.dirs",
 	"delete.topic.enable":                            "topics can always be deleted",
 	"controlled.shutdown.enable":                     "a broker that is told to stop always hands its leaderships over",
 	"replication.quota.window.num":                   "the rate of throttled replication is that of 11 samples",

@@ -101,8 +101,8 @@ func checkAlter(img *metadata.Image, req *kmsg.AlterPartitionRequest, p *metadat
 			return kerr.InvalidRequest
 		}
 		b := img.Broker(id)
-		if !b.Active() && !planted.Is("alter-with-fenced") {
-			return kerr.IneligibleReplica // KIP-841
+		if !b.Serves(p) && !planted.Is("alter-with-fenced") {
+			return kerr.IneligibleReplica // KIP-841, KIP-858
 		}
 		if req.Version >= 3 {
 			// What an earlier life of the replica had fetched proves nothing

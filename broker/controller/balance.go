@@ -30,7 +30,7 @@ func (m *machine) balance(now time.Duration, t *txn) {
 	forPartitions(t,
 		func(p *metadata.Partition) bool {
 			first := p.Replicas[0]
-			return p.Leader != metadata.NoLeader && p.Leader != first && t.img().Broker(first).Active() &&
+			return p.Leader != metadata.NoLeader && p.Leader != first && t.img().Broker(first).Serves(p) &&
 				(p.InISR(first) || planted.Is("balance-out-of-sync"))
 		},
 		func(p *metadata.Partition) {

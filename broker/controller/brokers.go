@@ -1,10 +1,8 @@
 package controller
 
 import (
-	"bytes"
 	"fmt"
 	"math"
-	"slices"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -130,20 +128,18 @@ func (m *machine) registerBroker(now time.Duration, t *txn, req *kmsg.BrokerRegi
 		rack = *req.Rack
 	}
 	l := req.Listeners[0]
-	var directories []metadata.DirectoryID
-	for _, id := range req.LogDirs {
-		directories = append(directories, id)
-	}
-	slices.SortFunc(directories, compareDirectories)
-	directories = slices.Compact(directories)
+	directories := sortedDirectories(req.LogDirs)
 	r := &metadata.RegisterBrokerRecord{BrokerID: req.BrokerID, BrokerEpoch: t.next(), Incarnation: req.IncarnationID,
 		Host: l.Host, Port: int32(l.Port), Rack: rack, Fenced: true, Directories: directories}
-	trusted := old != nil && req.Version >= 3 && continues(req.PreviousBrokerEpoch, old) && !missesAny(directories, old.Directories)
+	trusted := old != nil && req.Version >= 3 && continues(req.PreviousBrokerEpoch, old)
 	if trusted {
 		r.Continues = req.PreviousBrokerEpoch
 	}
 	t.add(r)
 	if trusted || planted.Is("trust-every-registration") {
+		if trusted {
+			m.directoriesLossy(t, req.BrokerID, old.Directories, directories)
+		}
 		m.brokerGone(t, req.BrokerID)
 	} else {
 		m.brokerLossy(t, req.BrokerID)
@@ -161,62 +157,6 @@ func continues(epoch int64, old *metadata.Broker) bool {
 
 // maxBrokers bounds the registrations that strangers can leave in the log.
 const maxBrokers = 10000
-
-// maxDirectories bounds the log directories of one broker.
-const maxDirectories = 100
-
-func compareDirectories(a, b metadata.DirectoryID) int { return bytes.Compare(a[:], b[:]) }
-
-// missesAny reports whether a broker's directories lack one that it had: what
-// was in that is gone, whatever the broker says of the others.
-func missesAny(now, before []metadata.DirectoryID) bool {
-	return slices.ContainsFunc(before, func(id metadata.DirectoryID) bool { return !slices.Contains(now, id) })
-}
-
-// directoryOf is where a broker keeps a replica that it is given: known only if
-// it has a single directory (KIP-858).
-func directoryOf(b *metadata.Broker) metadata.DirectoryID {
-	if b == nil || len(b.Directories) != 1 {
-		return metadata.DirectoryID{}
-	}
-	return b.Directories[0]
-}
-
-// directoriesOf is where replicas are, nil if that is known of none.
-func directoriesOf(img *metadata.Image, replicas []int32) []metadata.DirectoryID {
-	out := make([]metadata.DirectoryID, len(replicas))
-	known := false
-	for i, id := range replicas {
-		out[i] = directoryOf(img.Broker(id))
-		known = known || out[i] != metadata.DirectoryID{}
-	}
-	if !known {
-		return nil
-	}
-	return out
-}
-
-// settleDirectories notes the directory of a broker's replicas where it has
-// changed.
-func (m *machine) settleDirectories(t *txn, id int32) {
-	directory := directoryOf(t.img().Broker(id))
-	if directory == (metadata.DirectoryID{}) {
-		return
-	}
-	forPartitions(t,
-		func(p *metadata.Partition) bool {
-			i := slices.Index(p.Replicas, id)
-			return i >= 0 && (len(p.Directories) != len(p.Replicas) || p.Directories[i] != directory)
-		},
-		func(p *metadata.Partition) {
-			next := p.Clone()
-			if len(next.Directories) != len(next.Replicas) {
-				next.Directories = make([]metadata.DirectoryID, len(next.Replicas))
-			}
-			next.Directories[slices.Index(next.Replicas, id)] = directory
-			m.writePartition(t, p, next)
-		})
-}
 
 // validRegistration checks what would be kept of a registration: everyone who
 // asks for metadata is sent it.
@@ -279,6 +219,8 @@ func (m *machine) heartbeat(now time.Duration, t *txn, req *kmsg.BrokerHeartbeat
 	applied := min(req.CurrentMetadataOffset, t.next()-1) // nobody has applied what does not exist
 	s := m.touch(now, b, applied)
 	resp.IsCaughtUp = applied >= b.Epoch
+	m.directoriesOffline(t, b, req.OfflineLogDirs)
+	b = t.img().Broker(req.BrokerID)
 	switch {
 	case b.Fenced && req.WantShutdown:
 		resp.ShouldShutdown = true

@@ -129,5 +129,6 @@ func APIs() []API {
 		{int16(kmsg.BrokerHeartbeat), 0, 1},
 		{int16(kmsg.UnregisterBroker), 0, 0},
 		{int16(kmsg.AllocateProducerIDs), 0, 0},
+		{int16(kmsg.AssignReplicasToDirs), 0, 0},
 	}
 }

@@ -106,7 +106,7 @@ func (m *machine) beginEpoch(t *txn, p, next *metadata.Partition) {
 // electLeader chooses the leader of p as it is to be, and says whether the
 // choice may lose committed records.
 func electLeader(img *metadata.Image, p *metadata.Partition, mode election) (leader int32, isUnclean bool) {
-	live := func(id int32) bool { return img.Broker(id).Active() }
+	live := func(id int32) bool { return img.Broker(id).Serves(p) }
 	clean := func(id int32) bool { return live(id) && (p.InISR(id) || p.InELR(id)) }
 	if mode == preferred && clean(p.Replicas[0]) {
 		return p.Replicas[0], false
@@ -288,7 +288,7 @@ func (m *machine) moveOne(t *txn, tp metadata.TopicPartition, to int32) *kerr.Er
 		return kerr.UnknownTopicOrPartition
 	case p.Leader == to:
 		return kerr.ElectionNotNeeded
-	case !p.InISR(to) || !t.img().Broker(to).Active():
+	case !p.InISR(to) || !t.img().Broker(to).Serves(p):
 		return kerr.PreferredLeaderNotAvailable
 	}
 	next := p.Clone()

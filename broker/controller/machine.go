@@ -62,6 +62,8 @@ func (m *machine) handle(now time.Duration, t *txn, req kmsg.Request) kmsg.Respo
 		return m.unregisterBroker(t, req)
 	case *kmsg.AlterPartitionRequest:
 		return m.alterPartition(t, req)
+	case *kmsg.AssignReplicasToDirsRequest:
+		return m.assignReplicasToDirs(t, req)
 	case *kmsg.AllocateProducerIDsRequest:
 		return m.allocateProducerIDs(t, req)
 	case *kmsg.UpdateFeaturesRequest:

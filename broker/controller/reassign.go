@@ -104,7 +104,7 @@ func (m *machine) canDo(img *metadata.Image, p, next *metadata.Partition) bool {
 	if p.Leader == metadata.NoLeader && len(eligible) > 0 {
 		return true // it waits as it did
 	}
-	return slices.ContainsFunc(eligible, func(id int32) bool { return img.Broker(id).Active() }) ||
+	return slices.ContainsFunc(eligible, func(id int32) bool { return img.Broker(id).Serves(next) }) ||
 		m.topicValue(img, p.Topic, config.UncleanLeaderElection).Bool()
 }
 

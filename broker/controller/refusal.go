@@ -26,6 +26,8 @@ func IsRefusal(resp kmsg.Response) bool {
 		return resp.ErrorCode == code
 	case *kmsg.AllocateProducerIDsResponse:
 		return resp.ErrorCode == code
+	case *kmsg.AssignReplicasToDirsResponse:
+		return resp.ErrorCode == code
 	case *kmsg.UpdateFeaturesResponse:
 		return resp.ErrorCode == code
 	case *kmsg.ElectLeadersResponse:
@@ -70,6 +72,9 @@ func Refuse(req kmsg.Request, err *kerr.Error, text string) kmsg.Response {
 		resp.ErrorCode = code
 		return resp
 	case *kmsg.AllocateProducerIDsResponse:
+		resp.ErrorCode = code
+		return resp
+	case *kmsg.AssignReplicasToDirsResponse:
 		resp.ErrorCode = code
 		return resp
 	case *kmsg.UpdateFeaturesResponse:

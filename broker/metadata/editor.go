@@ -76,6 +76,9 @@ func (e *Editor) apply(r Record, offset int64) error {
 		if !next.Fenced {
 			next.Continues = 0
 		}
+		if r.Directories != nil {
+			next.Directories = r.Directories
+		}
 		e.setBroker(&next)
 	case *UnregisterBrokerRecord:
 		b := e.img.brokers[r.BrokerID]

@@ -107,7 +107,11 @@ func EncodeRecord(r Record) []byte {
 		}
 		return appendTags(dst, tags...)
 	case *BrokerStateRecord:
-		dst := kbin.AppendInt64(kbin.AppendInt32(frame(kindBrokerState, 1), r.BrokerID), r.BrokerEpoch)
+		version := uint32(1)
+		if r.Directories != nil {
+			version = 2
+		}
+		dst := kbin.AppendInt64(kbin.AppendInt32(frame(kindBrokerState, version), r.BrokerID), r.BrokerEpoch)
 		fenced, tags := byte(0xff), []tag(nil) // -1 says unfenced, 1 fenced
 		if r.Fenced {
 			fenced = 1
@@ -115,6 +119,9 @@ func EncodeRecord(r Record) []byte {
 		tags = append(tags, tag{0, []byte{fenced}})
 		if r.InControlledShutdown {
 			tags = append(tags, tag{1, []byte{1}})
+		}
+		if r.Directories != nil {
+			tags = append(tags, tag{2, appendIDs(nil, r.Directories)})
 		}
 		return appendTags(dst, tags...)
 	case *UnregisterBrokerRecord:
@@ -245,9 +252,11 @@ func (in *reader) record(kind, version uint32) (r Record, newest uint32) {
 				r.Fenced = value.Int8() == 1
 			case 1:
 				r.InControlledShutdown = value.Int8() == 1
+			case 2:
+				r.Directories = value.ids()
 			}
 		})
-		return r, 1
+		return r, 2
 	case kindUnregisterBroker:
 		r := &UnregisterBrokerRecord{BrokerID: in.Int32(), BrokerEpoch: in.Int64()}
 		in.tags(nil)

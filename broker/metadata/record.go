@@ -20,13 +20,15 @@ type RegisterBrokerRecord struct {
 	Continues            int64 // see Broker
 }
 
-// BrokerStateRecord changes whether a broker is fenced or shutting down. It
+// BrokerStateRecord changes whether a broker is fenced or shutting down, and which
+// of its directories are online. It
 // applies only to the registration whose epoch it names.
 type BrokerStateRecord struct {
 	BrokerID             int32
 	BrokerEpoch          int64
 	Fenced               bool
 	InControlledShutdown bool
+	Directories          []DirectoryID // the directories that are online now; nil for no change
 }
 
 // UnregisterBrokerRecord forgets the registration whose epoch it names.

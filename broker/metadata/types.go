@@ -79,6 +79,17 @@ func (id DirectoryID) MarshalText() ([]byte, error) { return []byte(id.String())
 // UnmarshalText implements encoding.TextUnmarshaler.
 func (id *DirectoryID) UnmarshalText(text []byte) error { return decodeID((*[16]byte)(id), text) }
 
+// The reserved ids of directories, as Kafka's DirectoryId has them.
+var (
+	// UnassignedDirectory is none yet: the broker has not told which it chose.
+	UnassignedDirectory = DirectoryID{15: 1}
+	// LostDirectory is one that is offline, whichever.
+	LostDirectory = DirectoryID{15: 2}
+)
+
+// Unassigned reports whether no directory is known.
+func (id DirectoryID) Unassigned() bool { return id == DirectoryID{} || id == UnassignedDirectory }
+
 func decodeID(id *[16]byte, text []byte) error {
 	raw, err := base64.RawURLEncoding.AppendDecode(nil, text)
 	if err != nil || len(raw) != len(id) {
@@ -259,6 +270,24 @@ func (p *Partition) SameBut(o *Partition) bool {
 		slices.Equal(p.ISR, o.ISR) && slices.Equal(p.ELR, o.ELR) && slices.Equal(p.LastKnownELR, o.LastKnownELR) &&
 		slices.Equal(p.AddingReplicas, o.AddingReplicas) && slices.Equal(p.RemovingReplicas, o.RemovingReplicas) &&
 		slices.Equal(p.Directories, o.Directories)
+}
+
+// Directory is the log directory that holds a broker's replica, zero if that is
+// not known.
+func (p *Partition) Directory(broker int32) DirectoryID {
+	if i := slices.Index(p.Replicas, broker); i >= 0 && len(p.Directories) == len(p.Replicas) {
+		return p.Directories[i]
+	}
+	return DirectoryID{}
+}
+
+// Serves reports whether the broker may lead the partition and be in its ISR: it is
+// active, and so is the directory of its replica (KIP-858).
+func (b *Broker) Serves(p *Partition) bool { return b.Active() && b.HasOnline(p.Directory(b.ID)) }
+
+// HasOnline reports whether a directory is online, as far as is known.
+func (b *Broker) HasOnline(id DirectoryID) bool {
+	return id.Unassigned() || id != LostDirectory && (len(b.Directories) == 0 || slices.Contains(b.Directories, id))
 }
 
 // Active reports whether the broker may lead partitions and join ISRs (KIP-841).

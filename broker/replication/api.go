@@ -14,9 +14,8 @@ import (
 // Config says how one broker replicates. Where a field stands for a Kafka
 // setting, its comment names it with the value that a zero stands for.
 type Config struct {
-	BrokerID int32  // node.id
-	Dir      string // log.dirs: directory of the partition logs, relative to the root of the file system
-	Unproven bool   // see storage.Config
+	BrokerID int32    // node.id
+	Dirs     []LogDir // log.dirs
 
 	ReplicaLagTimeMax       time.Duration // replica.lag.time.max.ms, 30 s
 	ReplicaFetchWaitMax     time.Duration // replica.fetch.wait.max.ms, 500 ms
@@ -51,11 +50,11 @@ type Deps struct {
 	// Connect opens a connection to a broker for this manager's use alone.
 	Connect func(brokerID int32) (Peer, error)
 
-	// OnStorageError, if set, hears of every log that failed and takes no more
-	// records, before the operation that met the error returns. It must not call
-	// the manager. A broker with a single log directory stops itself, as Kafka
-	// does.
-	OnStorageError func(tp metadata.TopicPartition, err error)
+	// OnDirFailed, if set, hears of a directory in which a log failed and takes no
+	// more records, or something else could not be written, before the operation
+	// that met the error returns. It must not call the manager. With the last
+	// directory the broker is to stop, as in Kafka; it hears of every error there.
+	OnDirFailed func(id metadata.DirectoryID, last bool, err error)
 
 	// OnHighWatermark, if set, hears of every advance of the high watermark of
 	// a partition led here, before anyone can read up to it. It is called with
@@ -227,6 +226,7 @@ type DeleteRecordsResult struct {
 type ReplicaView struct {
 	TP             metadata.TopicPartition
 	TopicID        metadata.TopicID
+	Directory      metadata.DirectoryID // that the log is in
 	Role           Role
 	Leader         int32 // -1 if there is none
 	LeaderEpoch    int32

@@ -90,6 +90,10 @@ func (p *partition) append(part *AppendPartition, acks int16, pa *PendingAppend,
 	if part.Local != nil {
 		defer func() { *part.Local = *result }() // mu is held: nobody else decides meanwhile
 	}
+	if p.dir.offline() {
+		*result = appendError(kerr.KafkaStorageError.Code, "the log directory of "+p.tp.String()+" is offline")
+		return
+	}
 	epoch := p.leading.Load()
 	if only := part.Options.OnlyInEpoch; epoch < 0 || only != nil && epoch != *only && !planted.Is("append-in-any-epoch") {
 		*result = appendError(kerr.NotLeaderForPartition.Code, "this broker does not lead "+p.tp.String())

@@ -2,7 +2,6 @@ package replication
 
 import (
 	"math"
-	"path"
 	"slices"
 	"strconv"
 	"strings"
@@ -12,7 +11,6 @@ import (
 	"github.com/weirlab/weir/broker/config"
 	"github.com/weirlab/weir/broker/metadata"
 	"github.com/weirlab/weir/broker/storage"
-	"github.com/weirlab/weir/env"
 	"github.com/weirlab/weir/env/planted"
 )
 
@@ -53,7 +51,7 @@ func (m *Manager) apply(image *metadata.Image, delta metadata.Delta) ([]leadersh
 		}
 		m.caughtUp = true
 		delta = image.Full()
-		m.removeStrays(image)
+		m.lookAround(image)
 	}
 	m.removeGone(image, delta)
 	m.reconnect(image, delta)
@@ -113,7 +111,7 @@ func (m *Manager) update(image *metadata.Image, part *metadata.Partition) {
 	}
 	for _, id := range part.Replicas {
 		if b := image.Broker(id); b != nil {
-			a.Brokers = append(a.Brokers, Broker{ID: id, Epoch: b.Epoch, Active: b.Active(), Rack: b.Rack})
+			a.Brokers = append(a.Brokers, Broker{ID: id, Epoch: b.Epoch, Active: b.Serves(part), Rack: b.Rack})
 		}
 	}
 	p.changing.Lock()
@@ -131,14 +129,11 @@ func (m *Manager) update(image *metadata.Image, part *metadata.Partition) {
 	if topic.Compact && m.deps.Cleaner != nil {
 		m.cleaner.begin()
 	}
+	if at := part.Directory(m.cfg.BrokerID); m.assigner != nil && at != p.dir.ID {
+		m.assigner.tell(replicaKey{p.topicID, p.tp.Partition}, p.dir.ID)
+	}
 	p.out = p.state.Metadata(m.e.Now(), &a, p.out)
 	p.carryOut()
-}
-
-func (m *Manager) storageError(tp metadata.TopicPartition, err error) {
-	if m.deps.OnStorageError != nil {
-		m.deps.OnStorageError(tp, err)
-	}
 }
 
 // reconnect drops connections to brokers that have registered anew: an answer
@@ -189,11 +184,11 @@ func fetcherOf(tp metadata.TopicPartition, n int) int {
 // bytes on every common file system, for a suffix.
 const shownTopicBytes = 200
 
-// logDir is the directory of a replica's log. The topic's id and the partition
+// logDirName is the directory of a replica's log. The topic's id and the partition
 // name it, so that a topic that was deleted and created again never finds the
 // old records. The topic's name is there for people, as far as it fits: the
 // longest that Kafka allows, 249 bytes, would not.
-func logDir(tp metadata.TopicPartition, id metadata.TopicID) string {
+func logDirName(tp metadata.TopicPartition, id metadata.TopicID) string {
 	tp.Topic = tp.Topic[:min(len(tp.Topic), shownTopicBytes)]
 	return tp.String() + "." + id.String()
 }
@@ -208,34 +203,6 @@ func ParseLogDir(name string) (id metadata.TopicID, partition int32, ok bool) {
 	}
 	n, err := strconv.ParseInt(name[dash+1:dot], 10, 32)
 	return id, int32(n), err == nil && n >= 0
-}
-
-// removeStrays removes logs of topics that were deleted while this broker was
-// away.
-func (m *Manager) removeStrays(image *metadata.Image) {
-	fsys := m.e.FS()
-	entries, err := fsys.ReadDir(m.cfg.Dir)
-	if err != nil {
-		return // nothing was ever opened here
-	}
-	for _, entry := range entries {
-		id, n, ok := ParseLogDir(entry.Name)
-		if !entry.IsDir || !ok {
-			continue
-		}
-		if t := image.TopicByID(id); t != nil {
-			part := image.Partition(metadata.TopicPartition{Topic: t.Name, Partition: n})
-			if part != nil && part.HasReplica(m.cfg.BrokerID) {
-				continue
-			}
-		}
-		err := fsys.RemoveAll(path.Join(m.cfg.Dir, entry.Name))
-		attrs := []env.Attr{env.Text("dir", entry.Name)}
-		if err != nil {
-			attrs = append(attrs, env.Text("error", err.Error()))
-		}
-		m.e.Event("stray-log-removed", attrs...)
-	}
 }
 
 // topicConfig is what a topic's settings are at this image.

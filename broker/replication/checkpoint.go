@@ -1,6 +1,7 @@
 package replication
 
 import (
+	"errors"
 	"maps"
 	"path"
 	"strings"
@@ -17,8 +18,11 @@ const checkpointFile = "replication-offset-checkpoint"
 
 // readCheckpoint gives the high watermarks last written. One that is missing
 // or damaged costs nothing but waiting until a leader tells it again.
-func (m *Manager) readCheckpoint() map[replicaKey]int64 {
-	name := path.Join(m.cfg.Dir, checkpointFile)
+func (m *Manager) readCheckpoint(d *logDir) map[replicaKey]int64 {
+	if d.offline() {
+		return nil
+	}
+	name := path.Join(d.Path, checkpointFile)
 	offsets, err := storage.ReadOffsetCheckpoint(m.e.FS(), name)
 	if err != nil {
 		m.e.Event("checkpoint-unreadable", env.Text("file", name), env.Text("error", err.Error()))
@@ -44,10 +48,22 @@ func (m *Manager) markFell() {
 	_ = m.writeCheckpoint()
 }
 
-// writeCheckpoint writes the high watermarks if any has changed.
+// writeCheckpoint writes the high watermarks of each directory in which any has
+// changed.
 func (m *Manager) writeCheckpoint() error {
 	m.checkpointing.Lock()
 	defer m.checkpointing.Unlock()
+	var errs []error
+	for _, d := range m.dirs {
+		if !d.offline() {
+			errs = append(errs, m.writeMarks(d))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// writeMarks writes the high watermarks of one directory. checkpointing is held.
+func (m *Manager) writeMarks(d *logDir) error {
 	m.mu.Lock()
 	if m.loading { // and what parts lacks must not be forgotten
 		m.mu.Unlock()
@@ -57,6 +73,9 @@ func (m *Manager) writeCheckpoint() error {
 	marks := make(map[replicaKey]int64, len(parts))
 	offsets := make([]storage.PartitionOffset, 0, len(parts))
 	for _, p := range parts {
+		if p.dir != d {
+			continue
+		}
 		p.mu.Lock()
 		hw := p.state.HighWatermark()
 		p.mu.Unlock()
@@ -64,18 +83,18 @@ func (m *Manager) writeCheckpoint() error {
 		offsets = append(offsets, storage.PartitionOffset{
 			Topic: p.tp.Topic + "." + p.topicID.String(), Partition: p.tp.Partition, Offset: hw})
 	}
-	unchanged := maps.Equal(marks, m.checkpoint)
+	unchanged := maps.Equal(marks, d.marks)
 	m.mu.Unlock()
 	if unchanged {
 		return nil
 	}
-	name := path.Join(m.cfg.Dir, checkpointFile)
+	name := path.Join(d.Path, checkpointFile)
 	if err := storage.WriteOffsetCheckpoint(m.e.FS(), name, offsets); err != nil {
 		m.e.Event("checkpoint-unwritten", env.Text("file", name), env.Text("error", err.Error()))
 		return err
 	}
 	m.mu.Lock()
-	m.checkpoint = marks
+	d.marks = marks
 	m.mu.Unlock()
 	return nil
 }

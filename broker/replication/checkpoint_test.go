@@ -22,7 +22,7 @@ func TestAHighWatermarkThatFallsIsWrittenAtOnce(t *testing.T) {
 	c.start(1)
 	c.start(2)
 	written := func(id int32, tp metadata.TopicPartition) int64 {
-		return c.manager(id).readCheckpoint()[replicaKey{c.now().Partition(tp).TopicID, tp.Partition}]
+		return c.manager(id).readCheckpoint(c.manager(id).dirs[0])[replicaKey{c.now().Partition(tp).TopicID, tp.Partition}]
 	}
 
 	// Cut off with its records, the old leader follows an unclean one that has none.

@@ -36,26 +36,38 @@ type cleaner struct {
 	mu      env.Mutex
 	offsets map[replicaKey]int64 // below them the logs are clean
 	names   map[replicaKey]string
+	dirs    map[replicaKey]*logDir
 	paid    time.Duration // the bytes so far are paid for at this time
 	tasks   []env.Task    // that run or are over, by number
 }
 
 func newCleaner(m *Manager) *cleaner {
-	c := &cleaner{m: m, writing: m.e.NewMutex(), mu: m.e.NewMutex(), offsets: map[replicaKey]int64{}, names: map[replicaKey]string{}}
-	name := path.Join(m.cfg.Dir, cleanerOffsetFile)
-	offsets, err := storage.ReadOffsetCheckpoint(m.e.FS(), name)
+	c := &cleaner{m: m, writing: m.e.NewMutex(), mu: m.e.NewMutex(), offsets: map[replicaKey]int64{}, names: map[replicaKey]string{}, dirs: map[replicaKey]*logDir{}}
+	for _, d := range m.dirs {
+		if !d.offline() {
+			c.read(d)
+		}
+	}
+	return c
+}
+
+// read takes in what is noted in a directory.
+func (c *cleaner) read(d *logDir) {
+	name := path.Join(d.Path, cleanerOffsetFile)
+	offsets, err := storage.ReadOffsetCheckpoint(c.m.e.FS(), name)
 	if err != nil {
 		// The logs are taken for dirty from the start.
-		m.e.Event("checkpoint-unreadable", env.Text("file", name), env.Text("error", err.Error()))
+		c.m.e.Event("checkpoint-unreadable", env.Text("file", name), env.Text("error", err.Error()))
 	}
 	for _, o := range offsets {
 		dot := strings.LastIndexByte(o.Topic, '.')
 		var id metadata.TopicID
-		if dot >= 0 && id.UnmarshalText([]byte(o.Topic[dot+1:])) == nil {
-			c.offsets[replicaKey{id, o.Partition}], c.names[replicaKey{id, o.Partition}] = o.Offset, o.Topic
+		if dot < 0 || id.UnmarshalText([]byte(o.Topic[dot+1:])) != nil {
+			continue
 		}
+		key := replicaKey{id, o.Partition}
+		c.offsets[key], c.names[key], c.dirs[key] = o.Offset, o.Topic, d
 	}
-	return c
 }
 
 // cleanedReplica is what the cleaner knows of a replica. The partition's mu guards
@@ -77,13 +89,13 @@ type cleanedReplica struct {
 }
 
 // dirtyFrom is where a log was dirty from when that was noted last.
-func (c *cleaner) dirtyFrom(key replicaKey, log *storage.Log) int64 {
+func (c *cleaner) dirtyFrom(key replicaKey, d *logDir, log *storage.Log) int64 {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if off := c.offsets[key]; off <= log.EndOffset() {
+	if off := c.offsets[key]; c.dirs[key] == d && off <= log.EndOffset() {
 		return off
 	}
-	return 0 // the log has lost what was durable
+	return 0 // the log has lost what was durable, or is another one
 }
 
 // note writes down where a log is dirty from. Before a log is cut below there the
@@ -92,10 +104,10 @@ func (c *cleaner) note(p *partition, offset int64) {
 	key := replicaKey{p.topicID, p.tp.Partition}
 	c.mu.Lock()
 	changed := c.offsets[key] != offset
-	c.offsets[key], c.names[key] = offset, p.tp.Topic+"."+p.topicID.String()
+	c.offsets[key], c.names[key], c.dirs[key] = offset, p.tp.Topic+"."+p.topicID.String(), p.dir
 	c.mu.Unlock()
 	if changed {
-		c.write()
+		c.write(p.dir)
 	}
 }
 
@@ -105,18 +117,23 @@ func (c *cleaner) forget(key replicaKey) {
 	defer c.mu.Unlock()
 	delete(c.offsets, key)
 	delete(c.names, key)
+	delete(c.dirs, key)
 }
 
-func (c *cleaner) write() {
+// write writes down what is noted of the logs in a directory.
+func (c *cleaner) write(d *logDir) {
 	c.writing.Lock()
 	defer c.writing.Unlock()
 	c.mu.Lock()
 	offsets := make([]storage.PartitionOffset, 0, len(c.offsets))
 	for key, offset := range c.offsets { //weir:ordered the file is sorted
+		if c.dirs[key] != d {
+			continue
+		}
 		offsets = append(offsets, storage.PartitionOffset{Topic: c.names[key], Partition: key.partition, Offset: offset})
 	}
 	c.mu.Unlock()
-	name := path.Join(c.m.cfg.Dir, cleanerOffsetFile)
+	name := path.Join(d.Path, cleanerOffsetFile)
 	if err := storage.WriteOffsetCheckpoint(c.m.e.FS(), name, offsets); err != nil {
 		c.m.e.Event("checkpoint-unwritten", env.Text("file", name), env.Text("error", err.Error()))
 	}

@@ -409,6 +409,8 @@ func (p *partition) checkReadable(epoch int32) int16 {
 	switch {
 	case p.gone:
 		return kerr.NotLeaderForPartition.Code
+	case p.dir.offline():
+		return kerr.KafkaStorageError.Code
 	case epoch >= 0 && epoch < p.state.LeaderEpoch():
 		return kerr.FencedLeaderEpoch.Code
 	case epoch > p.state.LeaderEpoch():

@@ -1,6 +1,7 @@
 package replication
 
 import (
+	"fmt"
 	"maps"
 	"path"
 	"slices"
@@ -53,17 +54,19 @@ func (m *Manager) openMissing(image *metadata.Image, tps []metadata.TopicPartiti
 	}
 	m.mu.Lock()
 	m.loading = true
-	marks := m.checkpoint
 	m.mu.Unlock()
-	opened := make([]*partition, len(missing))
+	opened, where := make([]*partition, len(missing)), make([]*logDir, len(missing))
+	for i, part := range missing {
+		where[i] = m.choose(part)
+	}
 	inParallel(m.e, "log-opener", len(missing), func(i int) {
-		if part := missing[i]; !m.stopping.IsSet() {
+		if part := missing[i]; where[i] != nil && !m.stopping.IsSet() {
 			m.removals.wait(replicaKey{part.TopicID, part.Partition})
-			opened[i] = m.open(image, part, marks)
+			opened[i] = m.open(image, part, where[i])
 		}
 	})
 	fell := slices.ContainsFunc(opened, func(p *partition) bool {
-		return p != nil && p.state.HighWatermark() < marks[replicaKey{p.topicID, p.tp.Partition}]
+		return p != nil && p.state.HighWatermark() < p.dir.marks[replicaKey{p.topicID, p.tp.Partition}]
 	})
 	m.replaceParts(func(parts map[metadata.TopicPartition]*partition) {
 		for _, p := range opened {
@@ -72,6 +75,14 @@ func (m *Manager) openMissing(image *metadata.Image, tps []metadata.TopicPartiti
 			}
 		}
 	})
+	for i, p := range opened {
+		switch {
+		case p == nil && !m.stopping.IsSet():
+			m.unopened(missing[i])
+		case p != nil && p.dir.offline():
+			p.takeOffline() // the directory failed while the log was opened
+		}
+	}
 	m.mu.Lock()
 	m.loading = m.stopping.IsSet()
 	fell = fell || m.owed
@@ -84,26 +95,29 @@ func (m *Manager) openMissing(image *metadata.Image, tps []metadata.TopicPartiti
 
 // open opens or creates a partition's log and makes a replica of it, nil if the
 // disk refuses.
-func (m *Manager) open(image *metadata.Image, part *metadata.Partition, marks map[replicaKey]int64) *partition {
+func (m *Manager) open(image *metadata.Image, part *metadata.Partition, d *logDir) *partition {
 	tp := part.TP()
 	// Opening a log takes time, each its own.
 	if d := m.lab.Late("replication/open-late", 500*time.Millisecond); d > 0 {
 		m.stopping.Wait(d)
 	}
 	cfg := logConfig(m.topicConfig(image, part.Topic))
-	cfg.Unproven = m.cfg.Unproven
-	cfg.OnFailed = func(err error) { m.storageError(tp, err) }
+	cfg.Unproven = d.Unproven
+	failed := func(err error) {
+		m.storageError(d, fmt.Errorf("replication: log of %v in %s: %w", tp, d.Name, err))
+	}
+	cfg.OnFailed = failed
 	if hear := m.deps.OnRoll; hear != nil {
 		cfg.OnRoll = func(offset int64) { hear(tp, offset) }
 	}
 	if hear := m.deps.OnFirstAppend; hear != nil {
 		cfg.OnFirstAppend = func(epoch int32, offset int64) { hear(tp, epoch, offset) }
 	}
-	log, recovery, err := storage.Open(m.e, path.Join(m.cfg.Dir, logDir(tp, part.TopicID)), cfg)
+	log, recovery, err := storage.Open(m.e, path.Join(d.Path, logDirName(tp, part.TopicID)), cfg)
 	if err != nil {
 		m.e.Event("storage-error", env.Text("topic", tp.Topic), env.Int("partition", tp.Partition),
 			env.Text("op", "open"), env.Text("error", err.Error()))
-		m.storageError(tp, err)
+		failed(err)
 		return nil
 	}
 	if recovery.TruncatedBytes > 0 || recovery.LostSyncedTo > recovery.LostSyncedFrom {
@@ -111,11 +125,11 @@ func (m *Manager) open(image *metadata.Image, part *metadata.Partition, marks ma
 			env.Int("truncated-bytes", recovery.TruncatedBytes), env.Text("file", recovery.TruncatedFile),
 			env.Int("lost-synced", recovery.LostSyncedTo-recovery.LostSyncedFrom))
 	}
-	p := &partition{m: m, tp: tp, topicID: part.TopicID, changing: m.e.NewMutex(), mu: m.e.NewMutex(), log: log}
+	p := &partition{m: m, tp: tp, topicID: part.TopicID, dir: d, changing: m.e.NewMutex(), mu: m.e.NewMutex(), log: log}
 	p.leading.Store(-1)
-	p.cleaned.dirtyFrom = m.cleaner.dirtyFrom(replicaKey{part.TopicID, tp.Partition}, log)
+	p.cleaned.dirtyFrom = m.cleaner.dirtyFrom(replicaKey{part.TopicID, tp.Partition}, d, log)
 	p.cleaned.own.cleaned(p.cleaned.dirtyFrom, m.e.Now())
-	p.state = NewState(m.cfg.BrokerID, m.cfg.ReplicaLagTimeMax, p.ends(), marks[replicaKey{part.TopicID, tp.Partition}])
+	p.state = NewState(m.cfg.BrokerID, m.cfg.ReplicaLagTimeMax, p.ends(), d.marks[replicaKey{part.TopicID, tp.Partition}])
 	return p
 }
 
@@ -132,6 +146,7 @@ func (m *Manager) removeGone(image *metadata.Image, delta metadata.Delta) {
 			gone = append(gone, p)
 		}
 	}
+	m.forgetOffline(image)
 	if len(gone) == 0 {
 		return
 	}
@@ -144,6 +159,7 @@ func (m *Manager) removeGone(image *metadata.Image, delta metadata.Delta) {
 	for _, p := range gone {
 		keys[replicaKey{p.topicID, p.tp.Partition}] = true
 		m.cleaner.forget(replicaKey{p.topicID, p.tp.Partition})
+		m.forgetPlace(replicaKey{p.topicID, p.tp.Partition})
 		if epoch := p.leading.Load(); epoch >= 0 {
 			m.changes = append(m.changes, leadershipChange{p.tp, epoch, false})
 		}
@@ -156,6 +172,20 @@ func (m *Manager) removeGone(image *metadata.Image, delta metadata.Delta) {
 		}
 		inParallel(m.e, "log-remover", len(gone), func(i int) { gone[i].remove() })
 	})
+}
+
+// forgetOffline forgets replicas in offline directories that are gone too.
+func (m *Manager) forgetOffline(image *metadata.Image) {
+	parts := *m.parts.Load()
+	if len(parts.offline) == 0 {
+		return
+	}
+	parts.offline = maps.Clone(parts.offline)
+	maps.DeleteFunc(parts.offline, func(tp metadata.TopicPartition, id metadata.TopicID) bool {
+		part := image.Partition(tp)
+		return part == nil || part.TopicID != id || !part.HasReplica(m.cfg.BrokerID)
+	})
+	m.parts.Store(&parts)
 }
 
 // suspects are the replicas here that a change of metadata may have put an end
@@ -181,7 +211,8 @@ func (m *Manager) suspects(delta metadata.Delta) []*partition {
 }
 
 func (m *Manager) replaceParts(change func(map[metadata.TopicPartition]*partition)) {
-	byTP := maps.Clone(m.parts.Load().byTP)
+	old := m.parts.Load()
+	byTP := maps.Clone(old.byTP)
 	if byTP == nil {
 		byTP = map[metadata.TopicPartition]*partition{}
 	}
@@ -191,7 +222,22 @@ func (m *Manager) replaceParts(change func(map[metadata.TopicPartition]*partitio
 		sorted = append(sorted, p)
 	}
 	slices.SortFunc(sorted, func(a, b *partition) int { return a.tp.Compare(b.tp) })
-	m.parts.Store(&partitions{byTP: byTP, sorted: sorted})
+	m.parts.Store(&partitions{byTP: byTP, sorted: sorted, offline: old.offline})
+}
+
+// unopened notes that a replica is in a directory that is offline, and has the
+// controller told if it believes otherwise.
+func (m *Manager) unopened(part *metadata.Partition) {
+	parts := *m.parts.Load()
+	if parts.offline = maps.Clone(parts.offline); parts.offline == nil {
+		parts.offline = map[metadata.TopicPartition]metadata.TopicID{}
+	}
+	parts.offline[part.TP()] = part.TopicID
+	m.parts.Store(&parts)
+	own := part.Directory(m.cfg.BrokerID)
+	if m.assigner != nil && slices.ContainsFunc(m.dirs, func(d *logDir) bool { return d.ID == own && !d.offline() }) {
+		m.assigner.tell(replicaKey{part.TopicID, part.Partition}, metadata.LostDirectory)
+	}
 }
 
 // replicaKey names a replica for ever: a topic that is deleted and created

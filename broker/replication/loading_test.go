@@ -119,7 +119,7 @@ func TestStopEndsALoadingBrokerAndKeepsItsCheckpoint(t *testing.T) {
 	<-started
 	require.LessOrEqual(t, g.count(), logTasks, "no more logs were opened")
 	for _, tp := range tps {
-		require.EqualValues(t, 1, m.readCheckpoint()[replicaKey{c.now().Partition(tp).TopicID, tp.Partition}], "%v", tp)
+		require.EqualValues(t, 1, m.readCheckpoint(m.dirs[0])[replicaKey{c.now().Partition(tp).TopicID, tp.Partition}], "%v", tp)
 	}
 	c.mu.Lock()
 	delete(c.managers, 1)
@@ -175,7 +175,7 @@ func TestStopWaitsForNoSource(t *testing.T) {
 		t.Run(silent, func(t *testing.T) {
 			peer := &deafPeer{asked: make(chan struct{}), closed: make(chan struct{})}
 			dialed, accept := make(chan struct{}), make(chan struct{})
-			m := NewManager(osenvtest.New(t, osenv.Options{Root: t.TempDir(), Seed: 1}), Config{BrokerID: 1, Dir: ".", Settings: testSettings()}, Deps{
+			m := NewManager(osenvtest.New(t, osenv.Options{Root: t.TempDir(), Seed: 1}), Config{BrokerID: 1, Dirs: []LogDir{{Path: "."}}, Settings: testSettings()}, Deps{
 				BrokerEpoch: func() int64 { return 0 },
 				Exists:      func(metadata.TopicPartition) bool { return false },
 				Connect: func(int32) (Peer, error) {

@@ -22,6 +22,7 @@ type Manager struct {
 	lab  *env.Lab
 	cfg  Config
 	deps Deps
+	dirs []*logDir
 
 	// parts is replaced, never changed, so that requests look partitions up
 	// without a lock.
@@ -33,18 +34,19 @@ type Manager struct {
 	fetchers map[int32][]*fetcher // by broker to copy from; nil where none is needed yet
 	lifes    map[int32]int64      // broker epochs as of the last image
 	changes  []leadershipChange   // to tell listeners of
+	place    placement
 
-	mu         env.Mutex
-	loading    bool                 // parts lacks replicas whose logs are yet to be opened
-	checkpoint map[replicaKey]int64 // as last written or read; replaced, never changed
-	owed       bool                 // a high watermark fell while logs were opened
+	mu      env.Mutex
+	loading bool // parts lacks replicas whose logs are yet to be opened
+	owed    bool // a high watermark fell while logs were opened
 
-	checkpointing env.Mutex // held while the checkpoint is written
+	checkpointing env.Mutex // held while checkpoints are written
 
 	removals removals
 	stopped  atomic.Bool
 	stopping env.Signal
 	proposer *proposer
+	assigner *assigner // nil if there is one directory, of which the controller knows
 	cleaner  *cleaner
 	tasks    []env.Task
 
@@ -64,16 +66,23 @@ func NewManager(e env.Env, cfg Config, deps Deps) *Manager {
 		applying: e.NewMutex(), mu: e.NewMutex(), checkpointing: e.NewMutex(), removals: removals{mu: e.NewMutex()}, loading: true, fetchers: map[int32][]*fetcher{}, lifes: map[int32]int64{}, stopping: e.NewSignal(),
 	}
 	m.parts.Store(&partitions{})
+	m.dirs = newLogDirs(cfg.Dirs)
 	m.proposer = newProposer(m)
 	m.cleaner = newCleaner(m)
 	m.giving = newThrottle(e, deps.ThrottledRates, func(r ThrottledRates) int64 { return r.Leader })
 	m.taking = newThrottle(e, deps.ThrottledRates, func(r ThrottledRates) int64 { return r.Follower })
-	m.checkpoint = m.readCheckpoint()
+	for _, d := range m.dirs {
+		d.marks = m.readCheckpoint(d)
+	}
 	m.tasks = []env.Task{
 		m.proposer.task,
 		m.every("isr-lag", m.cfg.ReplicaLagTimeMax/2, m.checkLag),
 		m.every("high-watermark-checkpoint", m.cfg.CheckpointInterval, m.checkpointNow),
 		m.every("retention", m.cfg.RetentionCheckInterval, m.applyRetention),
+	}
+	if len(m.dirs) > 1 {
+		m.assigner = newAssigner(m)
+		m.tasks = append(m.tasks, m.assigner.task)
 	}
 	return m
 }
@@ -137,6 +146,9 @@ func (m *Manager) Stop() error {
 	m.applying.Unlock()
 
 	m.proposer.stop()
+	if m.assigner != nil {
+		m.assigner.stop()
+	}
 	for _, f := range fetchers {
 		f.stop()
 	}
@@ -153,7 +165,11 @@ func (m *Manager) Stop() error {
 	}
 	errs := make([]error, len(parts)+1)
 	errs[len(parts)] = m.writeCheckpoint()
-	inParallel(m.e, "log-closer", len(parts), func(i int) { errs[i] = parts[i].close() })
+	inParallel(m.e, "log-closer", len(parts), func(i int) {
+		if err := parts[i].close(); !parts[i].dir.offline() { // of which nobody counts on anything
+			errs[i] = err
+		}
+	})
 	m.removals.waitAll()
 	return errors.Join(errs...)
 }
@@ -162,6 +178,9 @@ func (m *Manager) Stop() error {
 type partitions struct {
 	byTP   map[metadata.TopicPartition]*partition
 	sorted []*partition
+
+	// offline are replicas that could not be opened since their directory is offline.
+	offline map[metadata.TopicPartition]metadata.TopicID
 }
 
 func (m *Manager) partition(tp metadata.TopicPartition) *partition { return m.parts.Load().byTP[tp] }
@@ -173,6 +192,9 @@ func (m *Manager) sorted() []*partition { return m.parts.Load().sorted }
 // such a partition its replica is elsewhere, or about to be made here, and
 // clients should ask again; they give up what does not exist.
 func (m *Manager) missing(tp metadata.TopicPartition) int16 {
+	if _, ok := m.parts.Load().offline[tp]; ok {
+		return kerr.KafkaStorageError.Code
+	}
 	if m.deps.Exists(tp) {
 		return kerr.NotLeaderForPartition.Code
 	}
@@ -194,8 +216,10 @@ func (m *Manager) checkLag() {
 			continue
 		}
 		p.mu.Lock()
-		p.out = p.state.Tick(m.e.Now(), p.out)
-		p.carryOut()
+		if !p.dir.offline() { // whose followers hear nothing from it
+			p.out = p.state.Tick(m.e.Now(), p.out)
+			p.carryOut()
+		}
 		p.mu.Unlock()
 	}
 }

@@ -71,7 +71,7 @@ func (c *cluster) start(id int32) {
 	c.mu.Lock()
 	epoch := c.offset
 	cfg := c.cfg
-	cfg.BrokerID, cfg.Dir = id, "."
+	cfg.BrokerID, cfg.Dirs = id, []LogDir{{Path: "."}}
 	c.managers[id] = NewManager(e, cfg, Deps{
 		BrokerEpoch:  func() int64 { return epoch },
 		ToController: func(req kmsg.Request, _ time.Duration) (kmsg.Response, error) { return c.alterPartition(id, req) },
@@ -469,7 +469,7 @@ func TestImagesOfAnEarlierLifeAreIgnored(t *testing.T) {
 	old := c.now()
 	c.stop(1)
 	e := osenvtest.New(t, osenv.Options{Root: c.root + "/1", Seed: 1})
-	m := NewManager(e, Config{BrokerID: 1, Dir: "."}, Deps{BrokerEpoch: func() int64 { return 99 }})
+	m := NewManager(e, Config{BrokerID: 1, Dirs: []LogDir{{Path: "."}}}, Deps{BrokerEpoch: func() int64 { return 99 }})
 	m.Apply(old, old.Full())
 	require.Empty(t, m.Replicas())
 	require.NoError(t, m.Stop())

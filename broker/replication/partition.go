@@ -19,6 +19,7 @@ type partition struct {
 	m       *Manager
 	tp      metadata.TopicPartition
 	topicID metadata.TopicID
+	dir     *logDir // that the log is in
 
 	// leading is the epoch this replica leads in, -1 if it does not. Who reads
 	// the log without mu looks at it before and after.
@@ -257,7 +258,7 @@ func (p *partition) view() ReplicaView {
 	defer p.mu.Unlock()
 	s := p.state
 	return ReplicaView{
-		TP: p.tp, TopicID: p.topicID, Role: s.Role(), Leader: s.Leader(), LeaderEpoch: s.LeaderEpoch(),
+		TP: p.tp, TopicID: p.topicID, Directory: p.dir.ID, Role: s.Role(), Leader: s.Leader(), LeaderEpoch: s.LeaderEpoch(),
 		PartitionEpoch: s.PartitionEpoch(), EpochStart: s.EpochStart(),
 		LogStartOffset: s.Log().Start, LogEndOffset: s.Log().End, HighWatermark: s.HighWatermark(),
 		LastStableOffset: p.log.LastStableOffset(s.HighWatermark()), Replicas: s.Replicas(), ISR: s.ISR(), MaximalISR: s.MaximalISR(),

@@ -63,7 +63,7 @@ func TestLogDirectoriesDoNotDependOnTheLengthOfNames(t *testing.T) {
 		for i, topic := range []string{strings.Repeat("a", length), strings.Repeat("-", length), strings.Repeat(".", length-1) + "1"} {
 			id := metadata.TopicID{byte(length), byte(i), 0xfb, 0xff} // its text has - and _ in it
 			for _, partition := range []int32{0, 1<<31 - 1} {
-				dir := logDir(metadata.TopicPartition{Topic: topic, Partition: partition}, id)
+				dir := logDirName(metadata.TopicPartition{Topic: topic, Partition: partition}, id)
 				require.LessOrEqual(t, len(dir), 255-len(".-delete"))
 				require.False(t, seen[dir], dir)
 				seen[dir] = true

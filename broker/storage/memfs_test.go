@@ -400,7 +400,7 @@ func (m *memFS) SyncDir(dir string) error {
 	return nil
 }
 
-func (m *memFS) Usage() (int64, int64, error) { return 1 << 40, 1 << 39, nil }
+func (m *memFS) Usage(string) (int64, int64, error) { return 1 << 40, 1 << 39, nil }
 
 type memFile struct {
 	fs     *memFS

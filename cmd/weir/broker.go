@@ -31,7 +31,7 @@ type brokerFlags struct {
 	controller string
 	advertise  string
 	voters     []string
-	data       string
+	data       []string
 	rack       string
 	set        []string
 	config     string
@@ -63,7 +63,7 @@ func brokerCommand(s streams) *cobra.Command {
 	flags.StringVar(&f.advertise, "advertise", "", "host:port that clients are told, if it is not --listen (one broker only)")
 	flags.StringSliceVar(&f.voters, "voters", nil, "members of the metadata quorum as id@host:port,… of their controllers; by default the brokers of this process")
 	flags.StringVar(&f.controller, "controller-listen", "", "host:port of the broker's controller, if it is not its address in --voters (one broker only)")
-	flags.StringVar(&f.data, "data", "", "directory for logs and metadata (required)")
+	flags.StringSliceVar(&f.data, "data", nil, "directory for logs and metadata, or several with commas between, each perhaps on a disk of its own (required)")
 	flags.StringVar(&f.rack, "rack", "", "broker.rack")
 	flags.StringArrayVar(&f.set, "set", nil, "a broker setting by its Kafka name, as name=value; may be repeated, and wins over --config")
 	flags.StringVar(&f.config, "config", "", "a file of broker settings, one name=value a line, as Kafka's server.properties")
@@ -114,11 +114,11 @@ func runBrokers(ctx context.Context, s streams, f brokerFlags) error {
 	for _, cfg := range configs {
 		cfg.MaxConnections = min(cfg.MaxConnections, most)
 		name := "broker-" + strconv.Itoa(int(cfg.NodeID))
-		dir := f.data
-		if f.nodes > 1 {
-			dir = filepath.Join(dir, name)
+		root, err := f.place(&cfg, name)
+		if err != nil {
+			return err
 		}
-		e, err := osenv.New(osenv.Options{Root: dir, Node: name, OnEvent: tell})
+		e, err := osenv.New(osenv.Options{Root: root, Node: name, OnEvent: tell})
 		if err != nil {
 			return internal(err)
 		}
@@ -128,7 +128,7 @@ func runBrokers(ctx context.Context, s streams, f brokerFlags) error {
 		}
 		running = append(running, b)
 		usage.envs = append(usage.envs, e)
-		_, _ = fmt.Fprintf(s.out, "broker %d serves on %s, data in %s\n", cfg.NodeID, b.Addr(), dir)
+		_, _ = fmt.Fprintf(s.out, "broker %d serves on %s, data in %s\n", cfg.NodeID, b.Addr(), strings.Join(f.dataOf(name), ", "))
 		go func() {
 			b.Failed().Wait(env.Forever)
 			broken <- b.Err()
@@ -149,6 +149,46 @@ func runBrokers(ctx context.Context, s streams, f brokerFlags) error {
 			return internal(err)
 		}
 	}
+}
+
+// dataOf are a broker's directories.
+func (f *brokerFlags) dataOf(name string) []string {
+	if f.nodes == 1 {
+		return f.data
+	}
+	var dirs []string
+	for _, dir := range f.data {
+		dirs = append(dirs, filepath.Join(dir, name))
+	}
+	return dirs
+}
+
+// place gives a broker its directories and returns the root of its file system:
+// the only directory, or that of the system, below which all of them are.
+func (f *brokerFlags) place(cfg *broker.Config, name string) (root string, err error) {
+	dirs := f.dataOf(name)
+	if len(dirs) == 1 && !filepath.IsAbs(cfg.MetadataDir) {
+		return dirs[0], nil
+	}
+	root = filepath.VolumeName(dirs[0]) + string(filepath.Separator)
+	whole := func(dir string) string {
+		abs, aerr := filepath.Abs(dir)
+		if rest, ok := strings.CutPrefix(abs, filepath.VolumeName(root)); ok && aerr == nil {
+			return filepath.ToSlash(rest)
+		}
+		err = errors.Join(err, aerr, fmt.Errorf("--data: %s is not below %s; several directories have to be on one volume of the system", dir, root))
+		return dir
+	}
+	cfg.Dirs = nil
+	for _, dir := range dirs {
+		cfg.Dirs = append(cfg.Dirs, whole(dir))
+	}
+	if cfg.MetadataDir != "" {
+		if cfg.MetadataDir = whole(cfg.MetadataDir); f.nodes > 1 {
+			cfg.MetadataDir += "/" + name
+		}
+	}
+	return root, errors.Join(err, cfg.Check())
 }
 
 // clientConnections is how many connections of clients each of so many brokers
@@ -182,7 +222,7 @@ func (u *usageLog) tell() {
 
 // brokerConfigs makes the configuration of each broker of this process.
 func brokerConfigs(f brokerFlags) ([]broker.Config, error) {
-	if f.data == "" {
+	if len(f.data) == 0 {
 		return nil, errors.New("--data is missing; name a directory for logs and metadata")
 	}
 	if f.nodes < 1 || f.nodes > 99 {

@@ -100,7 +100,7 @@ func TestBrokersAreConfiguredByFileAndThenByFlag(t *testing.T) {
 	dir := t.TempDir()
 	properties := filepath.Join(dir, "server.properties")
 	require.NoError(t, os.WriteFile(properties, []byte("! both comments\n# of Kafka\n\nnum.partitions=3\nmessage.max.bytes = 5000\n"), 0o600))
-	configs, err := brokerConfigs(brokerFlags{nodes: 1, nodeID: 1, listen: "127.0.0.1:9092", data: dir, config: properties, set: []string{"num.partitions=4"}})
+	configs, err := brokerConfigs(brokerFlags{nodes: 1, nodeID: 1, listen: "127.0.0.1:9092", data: []string{dir}, config: properties, set: []string{"num.partitions=4"}})
 	require.NoError(t, err)
 	require.Equal(t, int32(4), configs[0].DefaultPartitions)
 	require.Equal(t, "5000", configs[0].Values()["message.max.bytes"])

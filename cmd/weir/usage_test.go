@@ -26,7 +26,7 @@ func TestBrokersTellWhatTheyUsed(t *testing.T) {
 	ended := make(chan error, 1)
 	go func() {
 		ended <- runBrokers(ctx, streams{out: io.Discard, err: io.Discard}, brokerFlags{
-			nodes: 1, nodeID: 1, listen: addr, data: t.TempDir(), events: events, set: []string{"auto.create.topics.enable=true"},
+			nodes: 1, nodeID: 1, listen: addr, data: []string{t.TempDir(), t.TempDir()}, events: events, set: []string{"auto.create.topics.enable=true"},
 		})
 	}()
 	defer stop()

@@ -101,11 +101,11 @@ var diskFailureChecks = []check{
 		closeAll(p, h)
 	}),
 	onSmallDisk("Usage shrinks as files grow", func(p *P) {
-		_, before, err := p.FS().Usage()
+		_, before, err := p.FS().Usage(".")
 		require.NoError(p, err)
 		f := create(p, "f", pattern(256<<10))
 		require.NoError(p, f.Sync())
-		_, after, err := p.FS().Usage()
+		_, after, err := p.FS().Usage(".")
 		require.NoError(p, err)
 		require.LessOrEqual(p, after, before-256<<10)
 		closeAll(p, f)

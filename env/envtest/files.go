@@ -252,7 +252,7 @@ var fileChecks = []check{
 		closeAll(p, f)
 	}),
 	on0("Usage counts what is written", func(p *P) {
-		total, free, err := p.FS().Usage()
+		total, free, err := p.FS().Usage(".")
 		require.NoError(p, err)
 		require.Positive(p, total)
 		require.LessOrEqual(p, free, total)

@@ -163,8 +163,8 @@ func (s *fileSystem) SyncDir(dir string) error {
 }
 
 // Usage implements env.FS.
-func (s *fileSystem) Usage() (totalBytes, freeBytes int64, err error) {
-	p, err := s.path("usage", ".")
+func (s *fileSystem) Usage(dir string) (totalBytes, freeBytes int64, err error) {
+	p, err := s.path("usage", dir)
 	if err != nil {
 		return 0, 0, err
 	}

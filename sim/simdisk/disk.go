@@ -144,9 +144,9 @@ func (d *Disk) CachedBytes() int64 { return d.mem.cache.bytes }
 func (d *Disk) Profile() Profile { return d.p }
 
 // Usage implements env.FS.
-func (d *Disk) Usage() (totalBytes, freeBytes int64, err error) {
+func (d *Disk) Usage(dir string) (totalBytes, freeBytes int64, err error) {
 	if d.k.CallerDead() {
-		return 0, 0, d.failure("usage", ".", fs.ErrClosed)
+		return 0, 0, d.failure("usage", dir, fs.ErrClosed)
 	}
 	return d.capacityBytes, max(0, d.capacityBytes-d.usedBytes), nil
 }

@@ -144,13 +144,13 @@ func TestContentAgainstAModel(t *testing.T) {
 			n.PowerOff()
 			require.Zero(rt, d.DirtyBytes())
 			m.crashed(rt, readAll(rt, d, "f"))
-			total, free, err := d.Usage()
+			total, free, err := d.Usage(".")
 			require.NoError(rt, err)
 			require.LessOrEqual(rt, free, total)
 		}
 		run(rt, k, n, func(e env.Env) {
 			require.NoError(rt, e.FS().Remove("f"))
-			total, free, err := e.FS().Usage()
+			total, free, err := e.FS().Usage(".")
 			require.NoError(rt, err)
 			require.Equal(rt, total, free, "nothing leaks")
 			require.Zero(rt, d.CachedBytes(), "nor does memory")
