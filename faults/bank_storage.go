@@ -102,19 +102,19 @@ var storageBugs = []Bug{{
 	About:  "what is known of producers changes before the batch is written",
 	Wrong:  "if the write fails, the retry is taken for a duplicate",
 	Sees:   "acknowledged records are not in the log",
-	Checks: []string{"K2", "K3", "K10"},
+	Checks: []string{"K2", "K3", "K10", "K13"},
 }, {
 	ID: "B36", Name: "producers-go-with-records", Source: "KAFKA-7190, Redpanda #22670",
 	About:  "producers are forgotten with their last records when retention or DeleteRecords removes those",
 	Wrong:  "a retry is then the first batch of an unknown producer",
 	Sees:   "duplicates within producer.id.expiration.ms",
-	Checks: []string{"K3"},
+	Checks: []string{"K3", "K13"},
 }, {
 	ID: "B36b", Name: "expire-by-timestamps", Source: "KAFKA-9144, KIP-360",
 	About:  "producers are forgotten by the timestamps of their records and the wall clock",
 	Wrong:  "a clock that jumps forgets all of them, and of who is not known any sequence number is taken",
 	Sees:   "duplicates within producer.id.expiration.ms, and batches behind one that is missing",
-	Checks: []string{"K3", "K4"},
+	Checks: []string{"K3", "K4", "K13"},
 }, {
 	ID: "W1", Name: "drop-damaged-segment", Source: "Weir", Starred: true,
 	About:  "recovery that finds a damaged end throws away the whole segment that it is in, intact batches too",
@@ -168,11 +168,11 @@ var storageBugs = []Bug{{
 	About:  "what is known of producers stays when their batches are cut",
 	Wrong:  "a retry of a cut batch is answered as a duplicate",
 	Sees:   "acknowledged records are not in the log",
-	Checks: []string{"K2", "K3", "K4", "K10"},
+	Checks: []string{"K2", "K3", "K4", "K10", "K13"},
 }, {
 	ID: "W30", Name: "keep-later-snapshots", Source: "Weir",
 	About:  "snapshots of producers stay when the log is cut before them",
 	Wrong:  "a restart takes one for the state of another history",
 	Sees:   "acknowledged records are not in the log, or duplicates",
-	Checks: []string{"K2", "K3", "K10"},
+	Checks: []string{"K2", "K3", "K10", "K13"},
 }}

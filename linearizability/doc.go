@@ -75,7 +75,13 @@
 //     a replica holds the batches that the leader holds (LogMatching).
 //   - A leader counts on nothing that a follower has not: one that has fetched in its
 //     epoch is in that epoch or a later one, has what it fetched from, and is not a
-//     life that the leader knows to be over.
+//     life that the leader knows to be over. What it is counted to have is what the
+//     leader has itself, batch by batch, committed or not (Log Matching): replicas that
+//     part are found where they part, not where an election shows it.
+//   - Whoever joins the ISR in an epoch has fetched from its leader in the life that is
+//     registered (KIP-903), and has all that the leader began the epoch with
+//     (KAFKA-7128). Who registers after a fault took something from it is relied on
+//     for that no more (KIP-966).
 //   - The leader waits for all of the controller's ISR, and for its ELR too unless
 //     its own ISR is smaller than min.insync.replicas (ReplicationQuorumSuperset).
 //     ISR and ELR together do not fall below min.insync.replicas, but for an
@@ -83,9 +89,18 @@
 //     (MinIsrRecoveryQuorum). No fenced broker is in an ISR.
 //   - The metadata quorum has one leader in an epoch, which has all that was
 //     committed; a voter keeps what it knew to be committed, and voters agree on
-//     it (MetadataLogMatching). The high watermark of a leader passes only through
+//     it (MetadataLogMatching). A voter votes once in an epoch, and takes nothing for
+//     committed that no majority has. The high watermark of a leader passes only through
 //     a record of its own epoch. A controller that no majority of the voters could
 //     have followed steps down within [ClusterView.StepDown].
+//   - What a log knows of itself is what its batches say (K13): where leader epochs
+//     begin, and the last batch of each idempotent producer. It forgets no producer
+//     before its time, unless it was cut. This is kept apart from the batches and has
+//     to follow each cut, each failed write and each restart; clients suffer from it
+//     only at the next retry, or the next election.
+//   - Who reads a cleaned log anew, with read_committed, has of each key what one has
+//     kept who read it before (K14), and a tombstone stays as long as a replica has an
+//     older record of its key and not it. That holds for internal topics too.
 //
 // # What is promised
 //

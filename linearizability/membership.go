@@ -74,6 +74,8 @@ func (w *Watcher) progress(p *watched, replicas []*ReplicaView, v *ClusterView) 
 				says("which is in epoch %d yet, with its log ending at %d", f.LeaderEpoch, f.LogEnd)
 			case f.LeaderEpoch == leader.LeaderEpoch && f.LogEnd < known.LogEnd:
 				says("but its log ends at %d", f.LogEnd)
+			case f.LeaderEpoch == leader.LeaderEpoch:
+				w.counts(p, leader, f, known.LogEnd, v.Time)
 			}
 		}
 	}

@@ -14,7 +14,11 @@ type quorumWatch struct {
 	own     map[int32]int64 // highest high watermark of each voter
 	matched map[int32]int64
 	reigns  map[int32]*reign // by epoch
+	votes   map[ballot]int32 // whom each voter voted for
 }
+
+// ballot is a voter's vote in one epoch.
+type ballot struct{ node, epoch int32 }
 
 // reign is a controller in one epoch.
 type reign struct {
@@ -29,7 +33,7 @@ type reign struct {
 }
 
 func newQuorumWatch() quorumWatch {
-	return quorumWatch{leaders: map[int32]int32{}, epoch: None, own: map[int32]int64{}, matched: map[int32]int64{}, reigns: map[int32]*reign{}}
+	return quorumWatch{leaders: map[int32]int32{}, epoch: None, own: map[int32]int64{}, matched: map[int32]int64{}, reigns: map[int32]*reign{}, votes: map[ballot]int32{}}
 }
 
 // metadataPartition stands for the metadata log in findings.
@@ -53,6 +57,8 @@ func (w *Watcher) observeQuorum(v ClusterView) (current bool) {
 				"voter %d's metadata log ends at offset %d at %s, although the voter itself had seen everything below %d committed", n.Node, n.LogEnd, clock(v.Time), q.own[n.Node]))
 		}
 		q.own[n.Node] = max(q.own[n.Node], n.HighWatermark)
+		w.vote(&v, n)
+		w.takesForCommitted(&v, n)
 		if !n.Leader {
 			continue
 		}
@@ -153,6 +159,44 @@ func (w *Watcher) majority(v *ClusterView, n *ControllerView) {
 			"voter %d is still leader of the metadata quorum in epoch %d at %s, although since %s at most %d of %d voters could have followed it",
 			n.Node, n.Epoch, clock(v.Time), clock(r.alone), in, v.Voters))
 	}
+}
+
+// vote holds a voter to one vote in an epoch (Raft, section 5.2), whatever happens to
+// its process and its power in between.
+func (w *Watcher) vote(v *ClusterView, n *ControllerView) {
+	if n.VotedFor == None {
+		return
+	}
+	w.c.turn(wQuorumVote)
+	w.c.cur.Inputs++
+	b := ballot{n.Node, n.Epoch}
+	if was, ok := w.quorum.votes[b]; ok && was != n.VotedFor && !w.diskLost(n.Node) {
+		w.c.found(metadataPartition, int64(n.Node), None, v.Time, fmt.Sprintf(
+			"voter %d has voted for voter %d in epoch %d of the metadata quorum at %s, although it had voted for voter %d in it", n.Node, n.VotedFor, n.Epoch, clock(v.Time), was))
+	}
+	w.quorum.votes[b] = n.VotedFor
+}
+
+// takesForCommitted holds voters to what commits metadata: that a majority of them
+// has it (Raft, section 5.3). Of who cannot be looked at it is not known.
+func (w *Watcher) takesForCommitted(v *ClusterView, n *ControllerView) {
+	if v.Voters == 0 || n.HighWatermark <= w.quorum.high {
+		return
+	}
+	w.c.turn(wQuorumCommit)
+	w.c.cur.Inputs++
+	has := v.Voters - len(v.Controllers)
+	for i := range v.Controllers {
+		if o := &v.Controllers[i]; o.Unseen || !o.Running || o.LogEnd >= n.HighWatermark {
+			has++
+		}
+	}
+	if has > v.Voters/2 {
+		return
+	}
+	w.c.found(metadataPartition, int64(n.Node), n.HighWatermark, v.Time, fmt.Sprintf(
+		"voter %d takes everything below %d of the metadata for committed at %s, in epoch %d, but at most %d of %d voters have it",
+		n.Node, n.HighWatermark, clock(v.Time), n.Epoch, has, v.Voters))
 }
 
 // reign finds what is remembered of a leader's epoch.

@@ -8,6 +8,9 @@ type ClusterView struct {
 	Brokers     []BrokerView
 	Replicas    []ReplicaView
 	Controllers []ControllerView
+	// ProducerExpiration is how long a log remembers a producer that is silent; 0 if
+	// it is not known.
+	ProducerExpiration time.Duration
 	// Voters is how many there are in the metadata quorum, whether they are in
 	// Controllers or not; 0 if it is not known.
 	Voters int
@@ -35,6 +38,9 @@ type BrokerView struct {
 	// Epoch is that of the registration which the broker knows itself to have; 0 if
 	// it is not known.
 	Epoch int64
+	// Known is that of the registration which the metadata of this picture has; 0 if
+	// it is not known.
+	Known int64
 }
 
 // Progress is how far a leader takes a follower to be in its leader epoch.
@@ -56,7 +62,7 @@ type ReplicaView struct {
 	LogStart      int64
 	HighWatermark int64
 	LogEnd        int64
-	// Stable is the last stable offset of a leader that knows it, 0 if it is not
+	// Stable is the last stable offset as the replica knows it, 0 if it is not
 	// known: read_committed reads up to it.
 	Stable int64
 	// EpochStart is the offset at which the leader began LeaderEpoch, None if
@@ -73,6 +79,8 @@ type ReplicaView struct {
 	Failed bool
 	// Gaps says that the log is compacted: offsets may be missing.
 	Gaps bool
+	// Cleaned is up to where the log has been compacted.
+	Cleaned int64
 	// Log gives access to what is stored; nil if it cannot be read now.
 	Log LogView
 }
@@ -85,6 +93,25 @@ type LogView interface {
 	// Epochs is the log's epoch cache: its leader epochs, ascending, with where
 	// they begin.
 	Epochs() []EpochEntry
+	// Producers is what the log knows of idempotent producers, by ascending id, of
+	// each the last batch, and up to where the log is written, synced or not.
+	Producers() (known []ProducerEntry, written int64)
+	// ProducerOf is what the batch with these first and last offsets says of its
+	// producer; ok is false if there is no such batch.
+	ProducerOf(base, last int64) (e ProducerEntry, ok bool)
+	// Keyed calls yield for each record with a key in [from, to) that a reader with
+	// read_committed has, in order.
+	Keyed(from, to int64, yield func(KeyedRecord)) error
+}
+
+// ProducerEntry is a batch of an idempotent producer.
+type ProducerEntry struct {
+	ID       int64
+	Epoch    int16
+	Sequence int32 // of the last record, None if no batch of the epoch is known
+	// The offsets of the batch.
+	BaseOffset int64
+	LastOffset int64
 }
 
 // BatchID identifies a batch and its bytes.
@@ -108,6 +135,9 @@ type ControllerView struct {
 	Unseen bool
 	Leader bool
 	Epoch  int32
+	// VotedFor is whom the voter has given its vote of Epoch, None if nobody or if
+	// that is not known.
+	VotedFor int32
 	// Cut are the voters to which or from which nothing gets through.
 	Cut []int32
 	// LogStart, HighWatermark and LogEnd of the metadata log. What is before its

@@ -49,6 +49,14 @@ type watched struct {
 	matched map[int32]int64
 	// replicas seen in the last picture.
 	present map[int32]bool
+	// members of the ISR since the newest leader epoch began, of those told of.
+	founders []int32
+	// how far each follower's log has been compared with what its leader counts on.
+	counted map[int32]countedUpTo
+	// what each broker's log knew of itself in the last picture.
+	memory map[int32]*logMemory
+	// what a reader of each broker's compacted log has kept.
+	kept map[int32]*kept
 	// electable replicas found short, not yet confirmed, by broker.
 	suspects map[int32]suspect
 }
@@ -106,6 +114,17 @@ const (
 	wQuorumOwnEpoch
 	wStable
 	wProgress
+	wCounted
+	wJoinedLife
+	wJoinedStart
+	wDistrusted
+	wEpochCache
+	wProducers
+	wRemembers
+	wCompacted
+	wTombstones
+	wQuorumVote
+	wQuorumCommit
 )
 
 var watcherChecks = []check{
@@ -128,6 +147,17 @@ var watcherChecks = []check{
 	wQuorumMajority:    {code: "K12", name: "a controller without a majority steps down", unit: "controllers seen"},
 	wStable:            {code: "K12", name: "the last stable offset is at most the high watermark, and never falls within a leader epoch", unit: "leaders seen"},
 	wProgress:          {code: "K12", name: "a leader counts on nothing that a follower has not", unit: "followers seen"},
+	wCounted:           {code: "K12", name: "what a leader counts on is what it has itself", unit: "batches compared"},
+	wJoinedLife:        {code: "K12", name: "whoever joins an ISR has fetched in its present life", unit: "members seen"},
+	wJoinedStart:       {code: "K12", name: "whoever joins an ISR has all that its leader began with", unit: "members seen"},
+	wDistrusted:        {code: "K12", name: "no broker that may have lost something is relied on for what it had", unit: "brokers registered anew"},
+	wEpochCache:        {code: "K12", name: "a log's leader epochs are those of its batches", unit: "epochs seen"},
+	wProducers:         {code: "K13", name: "what a log knows of a producer is what its batches say", unit: "producers seen"},
+	wRemembers:         {code: "K13", name: "a log forgets no producer before its time", unit: "producers seen"},
+	wCompacted:         {code: "K14", name: "who reads a cleaned log anew has what it had before", unit: "keys compared"},
+	wTombstones:        {code: "K14", name: "no tombstone goes that a replica needs", unit: "replicas of tombstones seen"},
+	wQuorumVote:        {code: "K12", name: "a voter votes once in an epoch", unit: "votes seen"},
+	wQuorumCommit:      {code: "K12", name: "what a voter takes for committed metadata a majority has", unit: "advances seen"},
 	wQuorumOwnEpoch:    {code: "K12", name: "metadata is committed through a record of the leader's own epoch", unit: "controllers seen"},
 }
 
@@ -206,7 +236,7 @@ func (w *Watcher) partition(tp TopicPartition) *watched {
 	p := w.parts[tp]
 	if p == nil {
 		p = &watched{leaders: map[int32]leaderSeen{}, epoch: None, known: map[int32]int64{}, matched: map[int32]int64{},
-			present: map[int32]bool{}, suspects: map[int32]suspect{}}
+			present: map[int32]bool{}, suspects: map[int32]suspect{}, counted: map[int32]countedUpTo{}, memory: map[int32]*logMemory{}, kept: map[int32]*kept{}}
 		p.tp, p.topic = tp, w.c.h.topic(tp.Topic)
 		w.parts[tp] = p
 		w.order = append(w.order, tp)
@@ -225,6 +255,7 @@ func (w *Watcher) addState(p *watched, s PartitionState) {
 	if n > 0 {
 		w.recoveryQuorum(p, &p.states[n-1], &s)
 	}
+	p.found(&s)
 	p.states = append(p.states, s)
 	p.elect = elections(&p.partition)
 }
@@ -338,6 +369,8 @@ func (w *Watcher) observePartition(p *watched, replicas []*ReplicaView, v *Clust
 	}
 	w.logStarts(p, replicas, v.Time)
 	w.progress(p, replicas, v)
+	w.logState(p, replicas, v)
+	w.compacted(p, replicas, v)
 	if leader != nil {
 		var state *PartitionState
 		if current && len(p.states) > 0 {
@@ -353,6 +386,10 @@ func (w *Watcher) observePartition(p *watched, replicas []*ReplicaView, v *Clust
 	if leader != nil && leader.LeaderEpoch == state.LeaderEpoch && leader.MaximalISR != nil && leader.PartitionEpoch <= state.PartitionEpoch {
 		w.superset(p, leader, &state, v.Time)
 	}
+	if leader != nil {
+		w.joined(p, leader, replicas, &state, v)
+	}
+	w.distrusted(p, &state, v)
 	w.survives(p, replicas, &state, v.Time)
 	w.candidates(p, replicas, v, &state, leader)
 }

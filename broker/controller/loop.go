@@ -444,7 +444,7 @@ func (l *loop) publishView() {
 	state := l.core.State()
 	_, voter := n.voter(n.cfg.NodeID)
 	v := View{NodeID: n.cfg.NodeID, Role: l.core.Role().String(), Observer: !voter, Leader: l.core.Role() == quorum.Leader,
-		Active: l.active, Epoch: state.Epoch, LeaderID: l.core.Leader(), HighWatermark: l.core.HighWatermark(),
+		Active: l.active, Epoch: state.Epoch, LeaderID: l.core.Leader(), VotedFor: state.VotedFor, HighWatermark: l.core.HighWatermark(),
 		LogStart: n.log.StartOffset(), LogEnd: l.core.End(), Log: n.log}
 	old := n.view.Load()
 	if old == nil || *old != v {

@@ -299,6 +299,7 @@ type View struct {
 	Active        bool   // the leader answers requests: its epoch's first record is committed
 	Epoch         int32
 	LeaderID      int32 // -1 if unknown
+	VotedFor      int32 // in Epoch, -1 if the node has given nobody its vote
 	HighWatermark int64
 	LogStart      int64 // records before it are in snapshots
 	LogEnd        int64

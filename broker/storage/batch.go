@@ -94,6 +94,9 @@ func (b Batch) ProducerEpoch() int16 { return int16(binary.BigEndian.Uint16(b[at
 // BaseSequence is the sequence number of the first record, -1 without producer ID.
 func (b Batch) BaseSequence() int32 { return int32(binary.BigEndian.Uint32(b[atBaseSequence:])) }
 
+// LastSequence is the sequence number of the last record; after 2^31-1 comes 0.
+func (b Batch) LastSequence() int32 { return addSequence(b.BaseSequence(), b.LastOffsetDelta()) }
+
 // NumRecords is how many records the batch holds.
 func (b Batch) NumRecords() int32 { return int32(binary.BigEndian.Uint32(b[atNumRecords:])) }
 

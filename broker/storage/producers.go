@@ -56,7 +56,7 @@ func (t *producerTable) duplicate(b Batch) *producerBatch {
 		return nil
 	}
 	first := b.BaseSequence()
-	last := addSequence(first, b.LastOffsetDelta())
+	last := b.LastSequence()
 	for i := range st.n {
 		if c := &st.batches[i]; c.firstSeq == first && c.lastSeq == last {
 			if planted.Is("forget-duplicates") || i < st.n-1 && planted.Is("remember-one-batch") {
@@ -158,7 +158,7 @@ func (t *producerTable) update(b Batch, now time.Duration) (aborted AbortedTrans
 	}
 	st.batches[st.n] = producerBatch{
 		firstSeq:  b.BaseSequence(),
-		lastSeq:   addSequence(b.BaseSequence(), b.LastOffsetDelta()),
+		lastSeq:   b.LastSequence(),
 		base:      b.BaseOffset(),
 		last:      b.LastOffset(),
 		timestamp: b.MaxTimestamp(),
@@ -201,6 +201,8 @@ type Producer struct {
 	ID               int64
 	Epoch            int16
 	LastSequence     int32 // of its last batch, -1 if none of this epoch is known
+	BaseOffset       int64 // of that batch, and LastOffset too
+	LastOffset       int64
 	LastTimestampMs  int64 // of its last batch, since 1970
 	CoordinatorEpoch int32 // of the last marker that ended a transaction of it, -1 if none did
 	TransactionStart int64 // offset at which its open transaction begins, -1 if none is open
@@ -215,7 +217,8 @@ func (l *Log) Producers() []Producer {
 		st := l.producers.byID[id]
 		p := Producer{ID: id, Epoch: st.epoch, LastSequence: -1, LastTimestampMs: st.lastTimestamp, CoordinatorEpoch: st.coordinatorEpoch, TransactionStart: st.txnFirst}
 		if st.n > 0 {
-			p.LastSequence = st.batches[st.n-1].lastSeq
+			last := &st.batches[st.n-1]
+			p.LastSequence, p.BaseOffset, p.LastOffset = last.lastSeq, last.base, last.last
 		}
 		list = append(list, p)
 	}

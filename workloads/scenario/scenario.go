@@ -272,6 +272,12 @@ func (s *Scenario) internal(to []string, topic, setting string) []string {
 	return to
 }
 
+// ProducerExpiration is how long brokers remember a producer that is silent.
+func (s *Scenario) ProducerExpiration() time.Duration {
+	const setting = "producer.id.expiration.ms"
+	return time.Duration(s.Cluster.Properties.Int(setting, brokerDefault(setting))) * time.Millisecond
+}
+
 // UsesGroups reports whether clients commit offsets.
 func (s *Scenario) UsesGroups() bool {
 	for _, c := range s.Load.Clients() {

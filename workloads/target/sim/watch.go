@@ -222,12 +222,15 @@ func (w *watch) picture() {
 	}
 	w.lookInside()
 	v := linearizability.ClusterView{Time: c.k.Now(), Partitions: c.states, Replicas: w.replicas[:0],
-		Voters: len(c.brokers), StepDown: stepDownPeriods * c.brokers[0].cfg.QuorumFetchTimeout}
+		ProducerExpiration: c.s.ProducerExpiration(), Voters: len(c.brokers), StepDown: stepDownPeriods * c.brokers[0].cfg.QuorumFetchTimeout}
 	for i, b := range c.brokers {
 		running := b.node.Alive() && !b.node.Paused()
 		known := c.image.Broker(int32(i + 1))
 		one := linearizability.BrokerView{Broker: int32(i + 1), Running: running && w.latest[i] != nil,
 			Fenced: known == nil || known.Fenced, Incarnation: b.node.Epoch()}
+		if known != nil {
+			one.Known = known.Epoch
+		}
 		if b.b != nil { // also of a broker that is busy: it takes part in the quorum
 			var q controller.View
 			c.k.Inspect(func() { _, q = b.b.Metadata() })
@@ -259,7 +262,7 @@ func (w *watch) picture() {
 func (w *watch) voter(index int, q controller.View) linearizability.ControllerView {
 	b := w.c.brokers[index]
 	v := linearizability.ControllerView{
-		Node: int32(index + 1), Running: b.node.Alive() && !b.node.Paused(), Leader: q.Leader, Epoch: q.Epoch,
+		Node: int32(index + 1), Running: b.node.Alive() && !b.node.Paused(), Leader: q.Leader, Epoch: q.Epoch, VotedFor: q.VotedFor,
 		LogStart: q.Log.StartOffset(), HighWatermark: q.HighWatermark, LogEnd: q.LogEnd,
 	}
 	v.Ran = b.node.Paused() && b.pausedAt > w.pictured
@@ -296,7 +299,7 @@ func (w *watch) replica(id int32, r replication.ReplicaView) linearizability.Rep
 	for _, p := range r.Progress {
 		v.Progress = append(v.Progress, linearizability.Progress{Broker: p.Broker, Epoch: p.BrokerEpoch, Registered: p.Registered, LogEnd: p.EndOffset})
 	}
-	v.Failed = r.StorageFailed
+	v.Failed, v.Cleaned = r.StorageFailed, r.DirtyFrom
 	if !r.StorageFailed {
 		if v.Log = w.readable(r.Log); v.Log != nil {
 			v.Gaps = r.Log.Gaps()
@@ -375,27 +378,6 @@ func (w *watch) unsettled() string {
 		}
 	}
 	return ""
-}
-
-// logView reads a log of a simulated broker from outside, where its disk
-// takes no time.
-type logView struct{ log *storage.Log }
-
-// Batches implements linearizability.LogView.
-func (v logView) Batches(from, to int64, yield func(linearizability.BatchID) bool) error {
-	return v.log.Headers(from, to, func(b storage.Batch) bool {
-		return yield(linearizability.BatchID{BaseOffset: b.BaseOffset(), LastOffset: b.LastOffset(), LeaderEpoch: b.LeaderEpoch(), CRC: b.CRC()})
-	})
-}
-
-// Epochs implements linearizability.LogView.
-func (v logView) Epochs() []linearizability.EpochEntry {
-	epochs := v.log.Epochs()
-	entries := make([]linearizability.EpochEntry, len(epochs))
-	for i, e := range epochs {
-		entries[i] = linearizability.EpochEntry{Epoch: e.Epoch, StartOffset: e.StartOffset}
-	}
-	return entries
 }
 
 // judges finds a topic that the judge looks at.
