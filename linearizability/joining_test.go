@@ -33,6 +33,9 @@ var plantedInJoining = []plantedCase{
 		v.Replicas[0].ISR, v.Replicas[0].MaximalISR = []int32{1, 2}, all3
 		v.Replicas[2].LeaderEpoch = 2
 	}, wJoinedStart, "broker 3 has come into the ISR of orders-0 ([1 2], asked for [1 2 3]) in epoch 2 with its log ending at offset 10, but leader 1 began the epoch with everything below 12"},
+	{"a leader that is no replica", func(v *ClusterView) {
+		v.Partitions[0].PartitionEpoch, v.Partitions[0].Replicas = 2, []int32{2, 3}
+	}, wLeaderInSync, "broker 1 is in the ISR or the ELR of orders-0 (ISR [1 2 3], ELR []), but is none of its replicas [2 3], at 1.000 s"},
 	{"a log takes an epoch to begin beyond its end", func(v *ClusterView) {
 		v.Replicas[1].Log = claims{epochs: []EpochEntry{{1, 0}, {2, 12}}}
 	}, wEpochCache, "the log of orders-0 on broker 2 ends at offset 10, but takes leader epoch 2 to begin at 12, at 1.000 s"},
@@ -181,6 +184,7 @@ func TestWatcherComparesWhatIsCleaned(t *testing.T) {
 		says  string
 	}{
 		{"superseded records go", before[2:], false, ""},
+		{"a record goes that was superseded since", append(before[3:4:4], KeyedRecord{"a", 8, false}), false, ""},
 		{"a tombstone goes that everybody has", before[2:3], false, ""},
 		{"a tombstone goes that a replica needs", before[2:3], true,
 			`broker 1 has removed the tombstone of key "b" at offset 6 of orders-0, at 1.000 s, although the log of broker 3 ends at offset 5 with the key at offset 2: it will never hear that it is deleted`},
@@ -203,7 +207,9 @@ func TestWatcherComparesWhatIsCleaned(t *testing.T) {
 				if c.short {
 					v.Replicas[2].LogEnd, v.Replicas[2].HighWatermark, v.Replicas[2].Stable = 5, 5, 5
 				}
-				if i > 0 {
+				if i == 0 {
+					v.Replicas[0].Stable = 8 // what comes behind is not read yet
+				} else {
 					v.Replicas[0].Log, v.Replicas[0].Cleaned = table{keyed: c.after}, 8
 				}
 				w.Observe(v)

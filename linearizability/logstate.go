@@ -9,6 +9,7 @@ import (
 // logMemory is what a broker's log knew of itself in the last picture.
 type logMemory struct {
 	incarnation int64
+	cuts        uint64
 	start       int64
 	written     int64 // up to where it was, synced or not
 	epochs      []EpochEntry
@@ -27,8 +28,8 @@ func (w *Watcher) logState(p *watched, replicas []*ReplicaView, v *ClusterView) 
 		}
 		producers, written := r.Log.Producers()
 		m := p.memory[r.Broker]
-		if m == nil || m.incarnation != b.Incarnation || written < m.written || r.LogStart > m.written {
-			m = &logMemory{incarnation: b.Incarnation} // it is another log now, or was cut
+		if m == nil || m.incarnation != b.Incarnation || m.cuts != r.Log.Cuts() || written < m.written || r.LogStart > m.written {
+			m = &logMemory{incarnation: b.Incarnation, cuts: r.Log.Cuts()} // it is another log now, or was cut
 			p.memory[r.Broker] = m
 		}
 		w.epochCache(p, r, m, written, v.Time)

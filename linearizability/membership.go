@@ -100,9 +100,15 @@ func (w *Watcher) unfenced(v *ClusterView) {
 	}
 }
 
-// leaderInSync is LeaderInIsr.
+// leaderInSync is LeaderInIsr; and whoever is relied on is a replica.
 func (w *Watcher) leaderInSync(p *watched, s *PartitionState) {
 	w.c.turn(wLeaderInSync)
+	for _, r := range s.counted() {
+		if len(s.Replicas) > 0 && !slices.Contains(s.Replicas, r) {
+			w.c.found(&p.partition, int64(s.PartitionEpoch), None, s.Time, fmt.Sprintf(
+				"broker %d is in the ISR or the ELR of %s (ISR %v, ELR %v), but is none of its replicas %v, at %s", r, p.tp, s.ISR, s.ELR, s.Replicas, clock(s.Time)))
+		}
+	}
 	if w.c.cur.Inputs++; s.Leader != None && !slices.Contains(s.ISR, s.Leader) {
 		w.c.found(&p.partition, int64(s.PartitionEpoch), None, s.Time, fmt.Sprintf(
 			"broker %d leads %s in epoch %d, but is not in the ISR %v, at %s", s.Leader, p.tp, s.LeaderEpoch, s.ISR, clock(s.Time)))

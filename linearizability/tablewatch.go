@@ -23,6 +23,7 @@ type kept struct {
 	written int64 // up to where the log was in the last picture
 	cleaned int64 // below it the log was clean when it was compared last
 	since   time.Duration
+	cuts    uint64
 }
 
 // compacted holds the cleaner of each replica to what compaction promises (K14), at
@@ -40,8 +41,8 @@ func (w *Watcher) compacted(p *watched, replicas []*ReplicaView, v *ClusterView)
 		}
 		m := p.kept[r.Broker]
 		_, written := r.Log.Producers()
-		if m == nil || written < m.upTo || slices.ContainsFunc(p.faults, func(f Fault) bool { return f.Start >= m.since && f.distrusts(r.Broker) }) {
-			m = &kept{last: map[string]KeyedRecord{}, since: v.Time}
+		if m == nil || written < m.upTo || r.Log.Cuts() > m.cuts || slices.ContainsFunc(p.faults, func(f Fault) bool { return f.Start >= m.since && f.distrusts(r.Broker) }) {
+			m = &kept{last: map[string]KeyedRecord{}, since: v.Time, cuts: r.Log.Cuts()}
 			p.kept[r.Broker] = m
 		}
 		if r.Cleaned > m.cleaned {
@@ -49,7 +50,7 @@ func (w *Watcher) compacted(p *watched, replicas []*ReplicaView, v *ClusterView)
 			m.cleaned = r.Cleaned
 		}
 		m.read(r, r.Stable)
-		m.written = written
+		m.written, m.cuts = written, r.Log.Cuts()
 	}
 }
 
@@ -67,8 +68,9 @@ func (m *kept) read(r *ReplicaView, to int64) {
 }
 
 func (w *Watcher) compareKept(p *watched, r *ReplicaView, m *kept, replicas []*ReplicaView, v *ClusterView) {
+	// What supersedes a record may have come since the last picture.
 	anew := &kept{last: map[string]KeyedRecord{}}
-	if anew.read(r, m.upTo); anew.upTo < m.upTo {
+	if anew.read(r, r.Stable); anew.upTo < m.upTo {
 		return
 	}
 	w.c.turn(wCompacted)
@@ -81,7 +83,7 @@ func (w *Watcher) compareKept(p *watched, r *ReplicaView, m *kept, replicas []*R
 		w.c.cur.Inputs++
 		is, ok := anew.last[key]
 		switch {
-		case ok && is.Offset == was.Offset:
+		case ok && (is.Offset == was.Offset || is.Offset >= m.upTo):
 		case ok:
 			w.c.found(&p.partition, int64(r.Broker), was.Offset, v.Time, fmt.Sprintf(
 				"broker %d has cleaned %s up to offset %d, and whoever reads it anew with read_committed has offset %d of key %q at %s, not offset %d as before",
@@ -98,7 +100,7 @@ func (w *Watcher) compareKept(p *watched, r *ReplicaView, m *kept, replicas []*R
 		}
 	}
 	for _, key := range slices.SortedFunc(maps.Keys(anew.last), cmp.Compare[string]) {
-		if _, ok := m.last[key]; !ok {
+		if _, ok := m.last[key]; !ok && anew.last[key].Offset < m.upTo {
 			w.c.found(&p.partition, int64(r.Broker), anew.last[key].Offset, v.Time, fmt.Sprintf(
 				"broker %d has cleaned %s up to offset %d, and whoever reads it anew with read_committed has offset %d of key %q at %s, of which there was nothing before",
 				r.Broker, p.tp, r.Cleaned, anew.last[key].Offset, key, clock(v.Time)))

@@ -96,6 +96,8 @@ type LogView interface {
 	// Producers is what the log knows of idempotent producers, by ascending id, of
 	// each the last batch, and up to where the log is written, synced or not.
 	Producers() (known []ProducerEntry, written int64)
+	// Cuts counts how often the end of the log was cut since the process began.
+	Cuts() uint64
 	// ProducerOf is what the batch with these first and last offsets says of its
 	// producer; ok is false if there is no such batch.
 	ProducerOf(base, last int64) (e ProducerEntry, ok bool)

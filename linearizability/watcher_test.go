@@ -586,6 +586,9 @@ func (b batches) Producers() ([]ProducerEntry, int64) { return nil, math.MaxInt6
 // Keyed implements LogView.
 func (b batches) Keyed(int64, int64, func(KeyedRecord)) error { return nil }
 
+// Cuts implements LogView.
+func (b batches) Cuts() uint64 { return 0 }
+
 // ProducerOf implements LogView.
 func (b batches) ProducerOf(int64, int64) (ProducerEntry, bool) { return ProducerEntry{}, false }
 

@@ -42,6 +42,8 @@ func (m *machine) changePartition(t *txn, p *metadata.Partition, isr []int32, lo
 func (m *machine) reviewPartition(t *txn, p, next *metadata.Partition, isr []int32, lossy int32, mode election) {
 	img := t.img()
 	next.ISR = inOrder(next.Replicas, isr)
+	// Who is a replica no more is none that could lead, however much it held.
+	next.LastKnownELR = inOrder(next.Replicas, next.LastKnownELR)
 	completeReassignment(img, next)
 	if mode == keepLeader && m.topicValue(img, p.Topic, config.UncleanLeaderElection).Bool() {
 		mode = unclean
@@ -79,7 +81,7 @@ func (m *machine) reviewPartition(t *txn, p, next *metadata.Partition, isr []int
 	case leader != metadata.NoLeader:
 		next.LastKnownELR = nil
 	case p.Leader != metadata.NoLeader:
-		next.LastKnownELR = []int32{p.Leader}
+		next.LastKnownELR = inOrder(next.Replicas, []int32{p.Leader})
 	}
 	m.writePartition(t, p, next)
 }

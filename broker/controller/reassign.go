@@ -97,7 +97,11 @@ func (m *machine) setReplicas(t *txn, p *metadata.Partition, from, to []int32) (
 // canDo reports whether a partition keeps somebody who can lead, with the replicas
 // of next. Those that are being added may be the last that can.
 func (m *machine) canDo(img *metadata.Image, p, next *metadata.Partition) bool {
-	if len(inOrder(next.Replicas, p.ISR)) > 0 || len(p.ISR)+len(p.ELR) == 0 {
+	if len(p.ISR)+len(p.ELR) == 0 {
+		return len(p.LastKnownELR) == 0 || len(inOrder(next.Replicas, p.LastKnownELR)) > 0 ||
+			m.topicValue(img, p.Topic, config.UncleanLeaderElection).Bool()
+	}
+	if len(inOrder(next.Replicas, p.ISR)) > 0 {
 		return true
 	}
 	eligible := inOrder(next.Replicas, p.ELR)

@@ -191,6 +191,27 @@ func TestUncleanElectionOfWhoIsBeingAdded(t *testing.T) {
 	require.Equal(t, []int32{3, 1, 2}, f.img.Partition(tp).Replicas)
 }
 
+// A cancel leaves a partition to its own replicas, and to nobody who was only being
+// added, even if that one led last.
+func TestNobodyLeadsWhoIsAReplicaNoMore(t *testing.T) {
+	for _, settled := range []bool{false, true} {
+		f := newFixture(t, 4, 1)
+		tp := f.topic("t", 1)
+		f.config("t", config.UncleanLeaderElection, "true")
+		require.Zero(t, f.reassign(tp, 3).ErrorCode)
+		f.silence(3)
+		require.Equal(t, "leader 3 epoch 1 isr [3] elr []", f.state(tp))
+		if settled { // the controller has noticed that it is gone too
+			f.silence(4)
+			require.Equal(t, "leader -1 epoch 2 isr [] elr [3]", f.state(tp))
+		}
+		require.Zero(t, f.reassign(tp).ErrorCode)
+		require.Equal(t, []int32{1}, f.img.Partition(tp).Replicas)
+		require.Equal(t, metadata.NoLeader, f.img.Partition(tp).Leader)
+		require.Empty(t, f.img.Partition(tp).LastKnownELR)
+	}
+}
+
 func TestReassignmentIsRefused(t *testing.T) {
 	f := newFixture(t, 4, 1)
 	tp := f.topic("t", 1, 2)

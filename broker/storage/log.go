@@ -71,6 +71,8 @@ type Log struct {
 	// gen counts removals of bytes. A reader that finds it changed after
 	// reading must not use what it read.
 	gen atomic.Uint64
+
+	cuts atomic.Uint64
 }
 
 // sealedSegment is work left over from sealing a segment.
@@ -78,6 +80,10 @@ type sealedSegment struct {
 	seg       *segment
 	producers []byte // the producer snapshot at its end
 }
+
+// Cuts counts how often the log's end has been cut, or the log emptied, since it was
+// opened.
+func (l *Log) Cuts() uint64 { return l.cuts.Load() }
 
 // StartOffset is the first offset that can be read.
 func (l *Log) StartOffset() int64 { return l.start.Load() }

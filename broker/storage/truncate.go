@@ -99,6 +99,7 @@ func (l *Log) truncateAt(seg *segment, cut, end int64) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.gen.Add(1)
+	l.cuts.Add(1)
 	if l.epochs.latest() == l.epochs.floorEpoch(end) || !planted.Is("keep-truncated-epochs") {
 		l.epochs.truncateEnd(end)
 	}
@@ -209,6 +210,7 @@ func (l *Log) restart(next, start int64) error {
 
 	l.mu.Lock()
 	l.gen.Add(1)
+	l.cuts.Add(1)
 	l.epochs, l.gaps = epochCache{}, false
 	fresh, err := l.replaceSegments(next)
 	if err != nil {

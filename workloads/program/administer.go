@@ -134,12 +134,14 @@ func (r *administering) create() {
 		wrong = "it was created although it was there"
 	}
 	was := r.present
-	if r.change("create", req, func(resp kmsg.Response) int16 {
+	made, known := r.change("create", req, func(resp kmsg.Response) int16 {
 		return one(resp.(*kmsg.CreateTopicsResponse).Topics, func(t *kmsg.CreateTopicsResponseTopic) int16 { return t.ErrorCode })
-	}, wrong) {
+	}, wrong)
+	switch {
+	case made:
 		r.present, r.partitions = true, topic.NumPartitions
 		r.life++
-	} else if !was {
+	case !was || !known:
 		r.renew()
 	}
 }
@@ -156,11 +158,13 @@ func (r *administering) delete() {
 		wrong = "it was deleted although it was not there"
 	}
 	was := r.present
-	if r.change("delete", req, func(resp kmsg.Response) int16 {
+	made, known := r.change("delete", req, func(resp kmsg.Response) int16 {
 		return one(resp.(*kmsg.DeleteTopicsResponse).Topics, func(t *kmsg.DeleteTopicsResponseTopic) int16 { return t.ErrorCode })
-	}, wrong) {
+	}, wrong)
+	switch {
+	case made:
 		r.present, r.partitions = false, 0
-	} else if was {
+	case was || !known:
 		r.renew()
 	}
 }
@@ -174,9 +178,9 @@ func (r *administering) grow() {
 	topic := kmsg.NewCreatePartitionsRequestTopic()
 	topic.Topic, topic.Count = r.name, r.partitions+1
 	req.Topics = append(req.Topics, topic)
-	if r.change("grow", req, func(resp kmsg.Response) int16 {
+	if made, _ := r.change("grow", req, func(resp kmsg.Response) int16 {
 		return one(resp.(*kmsg.CreatePartitionsResponse).Topics, func(t *kmsg.CreatePartitionsResponseTopic) int16 { return t.ErrorCode })
-	}, "") {
+	}, ""); made {
 		r.partitions++
 	} else {
 		r.renew()

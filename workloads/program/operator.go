@@ -80,15 +80,18 @@ func (o *operator) tell(what string, call time.Duration, err error, wrong string
 	}
 }
 
-// change asks for a change of the operator's topic, of whose outcome code tells, and reports whether it was made. wrong says what is wrong if it was.
-func (o *operator) change(what string, req kmsg.Request, code func(kmsg.Response) int16, wrong string) (made bool) {
+// change asks for a change of the operator's topic, of whose outcome code tells, and
+// reports whether it was made. wrong says what is wrong if it was. known is false
+// if nobody can say: the request may still be under way, and be carried out at any
+// time.
+func (o *operator) change(what string, req kmsg.Request, code func(kmsg.Response) int16, wrong string) (made, known bool) {
 	resp, err := o.ask(what, req, func(resp kmsg.Response) string {
 		if code(resp) == 0 {
 			return wrong
 		}
 		return ""
 	})
-	return err == nil && code(resp) == 0
+	return err == nil && code(resp) == 0, err == nil
 }
 
 // settle waits until nothing is unlike what it is to be, and takes down what is

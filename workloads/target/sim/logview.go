@@ -36,6 +36,9 @@ func (v logView) Producers() (known []linearizability.ProducerEntry, written int
 	return known, v.log.NextOffset()
 }
 
+// Cuts implements linearizability.LogView.
+func (v logView) Cuts() uint64 { return v.log.Cuts() }
+
 // ProducerOf implements linearizability.LogView.
 func (v logView) ProducerOf(base, last int64) (e linearizability.ProducerEntry, ok bool) {
 	_ = v.log.Headers(base, last+1, func(b storage.Batch) bool {
