@@ -95,7 +95,7 @@ func drawGroupMessage(r *env.Rand) Message {
 func drawTransactionMessage(r *env.Rand) Message {
 	likely := []string{
 		"EndTxn request", "EndTxn request", "EndTxn answer", "WriteTxnMarkers request", "WriteTxnMarkers request", "WriteTxnMarkers answer",
-		"AddPartitionsToTxn request", "AddPartitionsToTxn answer", "replica AddPartitionsToTxn answer", "replica AddPartitionsToTxn answer", "client Produce request", "client Produce answer",
+		"AddPartitionsToTxn request", "AddPartitionsToTxn answer", string(verified), string(verified), string(verified), string(verified), "client Produce request", "client Produce answer",
 		"TxnOffsetCommit request", "TxnOffsetCommit answer", "InitProducerId request", "InitProducerId answer",
 	}
 	return Message(likely[r.Intn(len(likely))])

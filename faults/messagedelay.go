@@ -65,6 +65,10 @@ func drawGroupDelay(r *env.Rand, d Draw, t Topology) Plan {
 	return Plan{f}
 }
 
+// verified is the answer by which a partition's leader hears from a coordinator that
+// the partition belongs to a transaction.
+const verified Message = "replica AddPartitionsToTxn answer"
+
 // drawTransactionDelay draws a message of transactions that comes late, most often
 // just the first few, so that who sent it has asked again by then and gone on to the
 // next transaction (KAFKA-17754, KIP-890). Half of the time some broker is paused
@@ -78,6 +82,11 @@ func drawTransactionDelay(r *env.Rand, d Draw, t Topology) Plan {
 	}
 	if r.Chance(1, 3) { // longer than whoever waits for it does
 		f.By = r.Between(2*time.Second, 8*time.Second).Round(time.Millisecond)
+	}
+	if f.Message == verified && r.Chance(1, 2) {
+		// Longer than the producer of the batch waits that is being verified, but not
+		// than the broker does (KAFKA-14884): the transaction is over by then.
+		f.By, f.Count = r.Between(2*time.Second, 4900*time.Millisecond).Round(time.Millisecond), 0
 	}
 	plan := Plan{f}
 	if r.Chance(1, 2) {
