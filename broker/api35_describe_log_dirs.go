@@ -13,7 +13,7 @@ import (
 // log directories, how large they are and how far behind (KIP-113), and the size of
 // the file systems and what is free of them (KIP-827). No topics listed (null) asks
 // for all; what is not here is left out. A directory that is offline has
-// KAFKA_STORAGE_ERROR.
+// KAFKA_STORAGE_ERROR. A replica that moves is there twice, its copy as the future one.
 //
 //	v2 flexible
 //	v3 error code of the whole answer
@@ -45,8 +45,15 @@ func (b *Broker) describeLogDirs(_ *protocol.Call, req *kmsg.DescribeLogDirsRequ
 			dir.TotalBytes, dir.UsableBytes = total, free
 		}
 		for i := range replicas {
-			if r := &replicas[i]; r.Directory == d.ID && (asked == nil || asked[r.TP]) {
+			r := &replicas[i]
+			if asked != nil && !asked[r.TP] {
+				continue
+			}
+			if r.Directory == d.ID {
 				addReplica(&dir, r)
+			}
+			if r.Future.Log != nil && r.Future.Directory == d.ID {
+				addReplica(&dir, r).future(r)
 			}
 		}
 		resp.Dirs = append(resp.Dirs, dir)
@@ -54,8 +61,13 @@ func (b *Broker) describeLogDirs(_ *protocol.Call, req *kmsg.DescribeLogDirsRequ
 	return resp
 }
 
+// describedReplica is a replica as it is described.
+type describedReplica struct {
+	*kmsg.DescribeLogDirsResponseDirTopicPartition
+}
+
 // addReplica adds a replica; those of a topic come one after another.
-func addReplica(dir *kmsg.DescribeLogDirsResponseDir, r *replication.ReplicaView) {
+func addReplica(dir *kmsg.DescribeLogDirsResponseDir, r *replication.ReplicaView) describedReplica {
 	if n := len(dir.Topics); n == 0 || dir.Topics[n-1].Topic != r.TP.Topic {
 		t := kmsg.NewDescribeLogDirsResponseDirTopic()
 		t.Topic = r.TP.Topic
@@ -66,4 +78,12 @@ func addReplica(dir *kmsg.DescribeLogDirsResponseDir, r *replication.ReplicaView
 	p.OffsetLag = max(r.HighWatermark-r.LogEndOffset, 0)
 	last := &dir.Topics[len(dir.Topics)-1]
 	last.Partitions = append(last.Partitions, p)
+	return describedReplica{&last.Partitions[len(last.Partitions)-1]}
+}
+
+// future makes it the copy that is to take the replica's place: how far it is
+// behind is counted from the end of the replica's log.
+func (p describedReplica) future(r *replication.ReplicaView) {
+	p.IsFuture, p.Size = true, r.Future.Log.SizeBytes()
+	p.OffsetLag = max(r.LogEndOffset-r.Future.Log.EndOffset(), 0)
 }

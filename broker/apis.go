@@ -47,6 +47,7 @@ func (b *Broker) apis() *protocol.Table {
 		needs(kmsg.ACLOperationRead, group, onListeners(brokers, b.txnOffsetCommitAPI())),
 		needs(kmsg.ACLOperationDescribeConfigs, topic, onListeners(brokers|controllers, large(b.describeConfigsAPI()))),
 		needs(kmsg.ACLOperationAlterConfigs, topic, onListeners(brokers|controllers, b.alterConfigsAPI())),
+		needs(kmsg.ACLOperationAlter, cluster, onListeners(brokers, b.alterReplicaLogDirsAPI())),
 		needs(kmsg.ACLOperationDescribe, cluster, onListeners(brokers, large(b.describeLogDirsAPI()))),
 		needs(kmsg.ACLOperationAlter, topic, onListeners(brokers|controllers, b.createPartitionsAPI())),
 		needs(kmsg.ACLOperationDelete, group, onListeners(brokers, b.deleteGroupsAPI())),

@@ -296,11 +296,12 @@ var brokerProbes = map[string]probe{
 		w.batches(topic)
 		return w.asked-before > 1 // not both in one
 	}},
-	"replica.selector.class":              {value: config.RackAwareSelector, brokers: 3, change: inRacks, plain: false, set: true, observe: sentToRack},
-	"replica.fetch.max.bytes":             {value: "100", brokers: 3, plain: false, set: true, observe: catchesUpBatchByBatch},
-	"replica.fetch.response.max.bytes":    {value: "100", brokers: 3, plain: false, set: true, observe: catchesUpBatchByBatch},
-	"leader.replication.throttled.rate":   throttledProbe("", "leader.replication.throttled.replicas"),
-	"follower.replication.throttled.rate": throttledProbe("", "follower.replication.throttled.replicas"),
+	"replica.selector.class":                         {value: config.RackAwareSelector, brokers: 3, change: inRacks, plain: false, set: true, observe: sentToRack},
+	"replica.fetch.max.bytes":                        {value: "100", brokers: 3, plain: false, set: true, observe: catchesUpBatchByBatch},
+	"replica.fetch.response.max.bytes":               {value: "100", brokers: 3, plain: false, set: true, observe: catchesUpBatchByBatch},
+	"replica.alter.log.dirs.io.max.bytes.per.second": {value: "20000", with: map[string]string{"log.dirs": "a,b"}, plain: true, set: false, observe: movesFast},
+	"leader.replication.throttled.rate":              throttledProbe("", "leader.replication.throttled.replicas"),
+	"follower.replication.throttled.rate":            throttledProbe("", "follower.replication.throttled.replicas"),
 	"replica.fetch.wait.max.ms": {value: "5000", brokers: 3, plain: false, set: true, observe: func(w *world, topic string) any {
 		w.replicated(topic)
 		w.sleep(10 * time.Second)

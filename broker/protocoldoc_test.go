@@ -23,7 +23,6 @@ var otherThanKafka = map[string][]int16{
 	"there are no credentials of SCRAM":                            {50, 51},
 	"there are no ACLs":                                            {29, 30, 31},
 	"there are no quotas":                                          {48, 49},
-	"a broker has one log directory":                               {34},
 	"voters are those of controller.quorum.voters":                 {80, 81},
 	"of share groups (KIP-932) the leaders' side is not there yet": {78, 79},
 	"there are no streams groups (KIP-1071)":                       {88, 89},

@@ -27,7 +27,7 @@ func (b *Broker) cleanerConfig() replication.CleanerConfig {
 // throttledRates says how fast throttled partitions are replicated, at this moment.
 func (b *Broker) throttledRates() replication.ThrottledRates {
 	s := b.settings.Load()
-	return replication.ThrottledRates{Leader: s.LeaderThrottledRate, Follower: s.FollowerThrottledRate}
+	return replication.ThrottledRates{Leader: s.LeaderThrottledRate, Follower: s.FollowerThrottledRate, Directories: s.AlterLogDirsRate}
 }
 
 // reconfigure makes the broker follow settings that changed at run time. It is

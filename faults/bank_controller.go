@@ -2,6 +2,18 @@ package faults
 
 // controllerBugs are bugs of broker/controller and its quorum.
 var controllerBugs = []Bug{{
+	ID: "W67", Name: "offline-directory-stays-in-isr", Source: "KIP-858",
+	About:  "a replica whose log directory has failed stays in the ISR, and leads on",
+	Wrong:  "nothing is committed any more, and what its broker elects it for it cannot serve",
+	Sees:   "a partition that others could lead answers nobody",
+	Checks: []string{"K8"},
+}, {
+	ID: "W68", Name: "trust-returned-directory", Source: "KIP-858, KIP-966",
+	About:  "a replica in a log directory that failed, or was replaced, is trusted like those in the others when its broker is back",
+	Wrong:  "it may lead without what it acknowledged",
+	Sees:   "acknowledged records are gone after an election",
+	Checks: []string{"K2", "K12"},
+}, {
 	ID: "W56", Name: "balance-out-of-sync", Source: "KIP-460",
 	About:  "a partition is given back to its preferred leader as soon as that is alive, whether or not it is in sync",
 	Wrong:  "it has not copied yet what was committed while it was away",

@@ -2,6 +2,12 @@ package faults
 
 // replicationBugs are bugs of broker/replication.
 var replicationBugs = []Bug{{
+	ID: "W69", Name: "swap-before-caught-up", Source: "KIP-113",
+	About:  "a copy in another log directory takes the place of the replica's log whatever it lacks",
+	Wrong:  "the replica has lost what it acknowledged, and nobody knows",
+	Sees:   "acknowledged records are gone, or a follower in the ISR lacks what is committed",
+	Checks: []string{"K2", "K12", "K5"},
+}, {
 	ID: "B1", Name: "without-truncate-by-epoch", Source: "KIP-101, KAFKA-1211", Starred: true,
 	About:  "a new follower truncates to its own high watermark instead of asking the leader where its epoch ends",
 	Wrong:  "that high watermark lags what is committed by one fetch: the follower throws away records that it had acknowledged, and may be elected before it has them back",

@@ -2,6 +2,12 @@ package faults
 
 // storageBugs are bugs of broker/storage.
 var storageBugs = []Bug{{
+	ID: "W66", Name: "swap-without-epochs", Source: "KIP-113, KIP-101",
+	About:  "a log that moved into another directory does not know its leader epochs there",
+	Wrong:  "when its followers, or its leader, ask where an epoch ends, it cannot tell",
+	Sees:   "replicas have different records at the same offsets",
+	Checks: []string{"K9", "K2", "K12", "K5"},
+}, {
 	ID: "B53", Name: "tombstones-by-time-alone", Source: "Redpanda's report on Kafka 3.9 to 4.2", Starred: true,
 	About:  "each replica removes tombstones and markers when their delete horizon has passed, whatever the others hold",
 	Wrong:  "a replica that was away for longer never hears that a key was deleted",

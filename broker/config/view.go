@@ -80,6 +80,7 @@ type Broker struct {
 	ReplicaFetchBackoff    time.Duration // replica.fetch.backoff.ms
 	ReplicaSocketTimeout   time.Duration // replica.socket.timeout.ms
 	ReplicaSelector        string        // replica.selector.class; empty for the leader
+	AlterLogDirsRate       int64         // replica.alter.log.dirs.io.max.bytes.per.second, in bytes a second; math.MaxInt64 is no limit
 	LeaderThrottledRate    int64         // leader.replication.throttled.rate, in bytes a second; math.MaxInt64 is no limit
 	FollowerThrottledRate  int64         // follower.replication.throttled.rate, the same
 	CheckpointInterval     time.Duration // replica.high.watermark.checkpoint.interval.ms

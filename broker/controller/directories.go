@@ -182,6 +182,10 @@ func (m *machine) assignReplica(t *txn, broker int32, id metadata.DirectoryID, t
 	if !t.img().Broker(broker).HasOnline(id) {
 		isr = without(isr, broker)
 	}
-	m.reviewPartition(t, p, next, isr, noBroker, keepLeader)
+	lossy := noBroker
+	if p.Directory(broker) == metadata.LostDirectory && id != metadata.LostDirectory {
+		isr, lossy = without(isr, broker), broker // a new one is made in its place
+	}
+	m.reviewPartition(t, p, next, isr, lossy, keepLeader)
 	return nil
 }

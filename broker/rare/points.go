@@ -37,6 +37,8 @@ var storagePoints = []Point{
 }
 
 var replicationPoints = []Point{
+	{"replication/assign-late", "waits up to 1 s before the controller is told in which directories replicas are", "it learns of it at any time"},
+	{"replication/move-late", "waits up to 200 ms before the next piece of a replica that moves is copied", "a copy takes any time"},
 	{"replication/checkpoint-skipped", "does not write the high watermarks this time", "marks that are too low are made good by the leader"},
 	{"replication/lag-unchecked", "does not look this time whether a partition's followers keep up", "one that lags stays in the ISR for longer, and what is committed waits for it"},
 	{"replication/poll-unwaited", "answers a long poll at once", "it may be answered with nothing at any time"},

@@ -227,6 +227,7 @@ type ReplicaView struct {
 	TP             metadata.TopicPartition
 	TopicID        metadata.TopicID
 	Directory      metadata.DirectoryID // that the log is in
+	Future         FutureView           // where it moves to
 	Role           Role
 	Leader         int32 // -1 if there is none
 	LeaderEpoch    int32
@@ -251,6 +252,13 @@ type ReplicaView struct {
 	RemoveBelow int64        // below it no replica needs a tombstone, as this one knows
 	Uncleanable error        // why the log is not compacted any more, nil if nothing is wrong
 	Log         *storage.Log // to read and compare; never to write
+}
+
+// FutureView is the copy of a replica's log that is to take its place in another
+// directory (KIP-113).
+type FutureView struct {
+	Directory metadata.DirectoryID
+	Log       *storage.Log // nil if the replica stays where it is
 }
 
 // ProgressView is how far a leader knows a follower to be in its epoch.

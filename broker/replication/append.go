@@ -90,7 +90,7 @@ func (p *partition) append(part *AppendPartition, acks int16, pa *PendingAppend,
 	if part.Local != nil {
 		defer func() { *part.Local = *result }() // mu is held: nobody else decides meanwhile
 	}
-	if p.dir.offline() {
+	if p.dir().offline() {
 		*result = appendError(kerr.KafkaStorageError.Code, "the log directory of "+p.tp.String()+" is offline")
 		return
 	}

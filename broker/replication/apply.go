@@ -129,9 +129,8 @@ func (m *Manager) update(image *metadata.Image, part *metadata.Partition) {
 	if topic.Compact && m.deps.Cleaner != nil {
 		m.cleaner.begin()
 	}
-	if at := part.Directory(m.cfg.BrokerID); m.assigner != nil && at != p.dir.ID {
-		m.assigner.tell(replicaKey{p.topicID, p.tp.Partition}, p.dir.ID)
-	}
+	p.assigned = part.Directory(m.cfg.BrokerID)
+	p.settleDirectory()
 	p.out = p.state.Metadata(m.e.Now(), &a, p.out)
 	p.carryOut()
 }

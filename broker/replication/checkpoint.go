@@ -37,6 +37,13 @@ func (m *Manager) readCheckpoint(d *logDir) map[replicaKey]int64 {
 	return marks
 }
 
+// markOf is the high watermark that was last written of a replica in a directory.
+func (m *Manager) markOf(d *logDir, key replicaKey) int64 {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return d.marks[key]
+}
+
 // markFell writes the checkpoint because a high watermark is lower than it was:
 // the log has lost its end, or was cut by an unclean leader. The log that grows
 // from here on is another one, of which the old mark would tell the next process
@@ -73,7 +80,7 @@ func (m *Manager) writeMarks(d *logDir) error {
 	marks := make(map[replicaKey]int64, len(parts))
 	offsets := make([]storage.PartitionOffset, 0, len(parts))
 	for _, p := range parts {
-		if p.dir != d {
+		if p.dir() != d {
 			continue
 		}
 		p.mu.Lock()

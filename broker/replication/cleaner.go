@@ -104,10 +104,24 @@ func (c *cleaner) note(p *partition, offset int64) {
 	key := replicaKey{p.topicID, p.tp.Partition}
 	c.mu.Lock()
 	changed := c.offsets[key] != offset
-	c.offsets[key], c.names[key], c.dirs[key] = offset, p.tp.Topic+"."+p.topicID.String(), p.dir
+	c.offsets[key], c.names[key], c.dirs[key] = offset, p.tp.Topic+"."+p.topicID.String(), p.dir()
 	c.mu.Unlock()
 	if changed {
-		c.write(p.dir)
+		c.write(p.dir())
+	}
+}
+
+// moved notes that a replica is in another directory now.
+func (c *cleaner) moved(p *partition, from *logDir) {
+	c.mu.Lock()
+	_, noted := c.offsets[p.key()]
+	if noted {
+		c.dirs[p.key()] = p.dir()
+	}
+	c.mu.Unlock()
+	if noted {
+		c.write(p.dir())
+		c.write(from)
 	}
 }
 
@@ -210,7 +224,7 @@ func (c *cleaner) filthiest(cfg CleanerConfig) (best *partition, what storage.Cl
 	}
 	best.mu.Lock()
 	defer best.mu.Unlock()
-	if best.cleaned.busy || best.gone {
+	if best.cleaned.busy || best.gone || best.move != nil {
 		return nil, what, nowMillis
 	}
 	best.cleaned.busy = true
@@ -221,7 +235,7 @@ func (c *cleaner) filthiest(cfg CleanerConfig) (best *partition, what storage.Cl
 func (p *partition) cleanable(nowMillis int64) (storage.Cleanable, bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.gone || p.cleaned.busy || p.cleaned.uncleanable != nil || p.failed() || !p.cleaned.compacts {
+	if p.gone || p.move != nil || p.cleaned.busy || p.cleaned.uncleanable != nil || p.failed() || !p.cleaned.compacts {
 		return storage.Cleanable{}, false
 	}
 	found := p.log.Cleanable(p.cleaned.dirtyFrom, p.log.LastStableOffset(p.state.HighWatermark()), nowMillis)

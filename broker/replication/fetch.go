@@ -409,7 +409,7 @@ func (p *partition) checkReadable(epoch int32) int16 {
 	switch {
 	case p.gone:
 		return kerr.NotLeaderForPartition.Code
-	case p.dir.offline():
+	case p.dir().offline():
 		return kerr.KafkaStorageError.Code
 	case epoch >= 0 && epoch < p.state.LeaderEpoch():
 		return kerr.FencedLeaderEpoch.Code

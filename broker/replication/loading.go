@@ -66,7 +66,7 @@ func (m *Manager) openMissing(image *metadata.Image, tps []metadata.TopicPartiti
 		}
 	})
 	fell := slices.ContainsFunc(opened, func(p *partition) bool {
-		return p != nil && p.state.HighWatermark() < p.dir.marks[replicaKey{p.topicID, p.tp.Partition}]
+		return p != nil && p.state.HighWatermark() < m.markOf(p.dir(), p.key())
 	})
 	m.replaceParts(func(parts map[metadata.TopicPartition]*partition) {
 		for _, p := range opened {
@@ -79,8 +79,10 @@ func (m *Manager) openMissing(image *metadata.Image, tps []metadata.TopicPartiti
 		switch {
 		case p == nil && !m.stopping.IsSet():
 			m.unopened(missing[i])
-		case p != nil && p.dir.offline():
+		case p != nil && p.dir().offline():
 			p.takeOffline() // the directory failed while the log was opened
+		case p != nil:
+			m.goOnMoving(p)
 		}
 	}
 	m.mu.Lock()
@@ -103,8 +105,10 @@ func (m *Manager) open(image *metadata.Image, part *metadata.Partition, d *logDi
 	}
 	cfg := logConfig(m.topicConfig(image, part.Topic))
 	cfg.Unproven = d.Unproven
+	p := &partition{m: m, tp: tp, topicID: part.TopicID, changing: m.e.NewMutex(), mu: m.e.NewMutex()}
+	p.where.Store(d)
 	failed := func(err error) {
-		m.storageError(d, fmt.Errorf("replication: log of %v in %s: %w", tp, d.Name, err))
+		m.storageError(p.dir(), fmt.Errorf("replication: log of %v in %s: %w", tp, p.dir().Name, err))
 	}
 	cfg.OnFailed = failed
 	if hear := m.deps.OnRoll; hear != nil {
@@ -125,11 +129,11 @@ func (m *Manager) open(image *metadata.Image, part *metadata.Partition, d *logDi
 			env.Int("truncated-bytes", recovery.TruncatedBytes), env.Text("file", recovery.TruncatedFile),
 			env.Int("lost-synced", recovery.LostSyncedTo-recovery.LostSyncedFrom))
 	}
-	p := &partition{m: m, tp: tp, topicID: part.TopicID, dir: d, changing: m.e.NewMutex(), mu: m.e.NewMutex(), log: log}
+	p.log = log
 	p.leading.Store(-1)
-	p.cleaned.dirtyFrom = m.cleaner.dirtyFrom(replicaKey{part.TopicID, tp.Partition}, d, log)
+	p.cleaned.dirtyFrom = m.cleaner.dirtyFrom(p.key(), d, log)
 	p.cleaned.own.cleaned(p.cleaned.dirtyFrom, m.e.Now())
-	p.state = NewState(m.cfg.BrokerID, m.cfg.ReplicaLagTimeMax, p.ends(), d.marks[replicaKey{part.TopicID, tp.Partition}])
+	p.state = NewState(m.cfg.BrokerID, m.cfg.ReplicaLagTimeMax, p.ends(), m.markOf(d, p.key()))
 	return p
 }
 
@@ -158,8 +162,8 @@ func (m *Manager) removeGone(image *metadata.Image, delta metadata.Delta) {
 	keys := make(map[replicaKey]bool, len(gone))
 	for _, p := range gone {
 		keys[replicaKey{p.topicID, p.tp.Partition}] = true
-		m.cleaner.forget(replicaKey{p.topicID, p.tp.Partition})
-		m.forgetPlace(replicaKey{p.topicID, p.tp.Partition})
+		m.cleaner.forget(p.key())
+		m.forgetPlace(p.key())
 		if epoch := p.leading.Load(); epoch >= 0 {
 			m.changes = append(m.changes, leadershipChange{p.tp, epoch, false})
 		}

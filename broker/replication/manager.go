@@ -48,9 +48,11 @@ type Manager struct {
 	proposer *proposer
 	assigner *assigner // nil if there is one directory, of which the controller knows
 	cleaner  *cleaner
+	mover    *mover
 	tasks    []env.Task
 
 	giving, taking *throttle // of what followers fetch here, and of what is fetched from leaders
+	moving         *throttle // of what moves between directories
 }
 
 type leadershipChange struct {
@@ -69,6 +71,9 @@ func NewManager(e env.Env, cfg Config, deps Deps) *Manager {
 	m.dirs = newLogDirs(cfg.Dirs)
 	m.proposer = newProposer(m)
 	m.cleaner = newCleaner(m)
+	m.mover = &mover{m: m, mu: e.NewMutex()}
+	m.place = newPlacement(e)
+	m.moving = newThrottle(e, deps.ThrottledRates, func(r ThrottledRates) int64 { return r.Directories })
 	m.giving = newThrottle(e, deps.ThrottledRates, func(r ThrottledRates) int64 { return r.Leader })
 	m.taking = newThrottle(e, deps.ThrottledRates, func(r ThrottledRates) int64 { return r.Follower })
 	for _, d := range m.dirs {
@@ -159,6 +164,7 @@ func (m *Manager) Stop() error {
 		t.Wait()
 	}
 	m.cleaner.stop()
+	m.mover.wait()
 	parts := m.sorted()
 	for _, p := range parts {
 		p.resign()
@@ -166,7 +172,7 @@ func (m *Manager) Stop() error {
 	errs := make([]error, len(parts)+1)
 	errs[len(parts)] = m.writeCheckpoint()
 	inParallel(m.e, "log-closer", len(parts), func(i int) {
-		if err := parts[i].close(); !parts[i].dir.offline() { // of which nobody counts on anything
+		if err := parts[i].close(); !parts[i].dir().offline() { // of which nobody counts on anything
 			errs[i] = err
 		}
 	})
@@ -216,7 +222,7 @@ func (m *Manager) checkLag() {
 			continue
 		}
 		p.mu.Lock()
-		if !p.dir.offline() { // whose followers hear nothing from it
+		if !p.dir().offline() { // whose followers hear nothing from it
 			p.out = p.state.Tick(m.e.Now(), p.out)
 			p.carryOut()
 		}

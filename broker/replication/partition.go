@@ -19,7 +19,7 @@ type partition struct {
 	m       *Manager
 	tp      metadata.TopicPartition
 	topicID metadata.TopicID
-	dir     *logDir // that the log is in
+	where   atomic.Pointer[logDir] // that the log is in; mu is held to change it
 
 	// leading is the epoch this replica leads in, -1 if it does not. Who reads
 	// the log without mu looks at it before and after.
@@ -41,15 +41,20 @@ type partition struct {
 	out       []Output // scratch
 	cleaned   cleanedReplica
 	throttled throttledReplica
-	gone      bool     // removed or closed
-	fetcher   *fetcher // that copies for this replica
-	committer env.Task // syncs for those that wait in unsynced, nil if none runs
+	move      *move                // into another directory, nil if the replica stays
+	assigned  metadata.DirectoryID // where the metadata has the replica
+	gone      bool                 // removed or closed
+	fetcher   *fetcher             // that copies for this replica
+	committer env.Task             // syncs for those that wait in unsynced, nil if none runs
 
 	unsynced  appendQueue    // waiting for the leader's own sync
 	appends   appendQueue    // waiting for the high watermark
 	consumers []*fetchWaiter // waiting for the high watermark
 	followers []*fetchWaiter // waiting for records
 }
+
+// dir is the log directory that the log is in.
+func (p *partition) dir() *logDir { return p.where.Load() }
 
 // ends is how the log stands.
 func (p *partition) ends() LogEnds {
@@ -157,6 +162,9 @@ func (p *partition) cut(name string, to int64, how func(to int64) error, out []O
 	p.mu.Unlock()
 	err := how(to)
 	p.mu.Lock()
+	if p.move != nil { // the copy may have got what was cut meanwhile
+		p.move.cutTo = min(p.move.cutTo, to)
+	}
 	out = p.changed("truncate", err, out)
 	p.term.Add(1) // the high watermark was still that of before meanwhile
 	if p.state.HighWatermark() < mark {
@@ -257,8 +265,13 @@ func (p *partition) view() ReplicaView {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	s := p.state
+	var future FutureView
+	if p.move != nil && p.move.log != nil {
+		future = FutureView{Directory: p.move.to.ID, Log: p.move.log}
+	}
 	return ReplicaView{
-		TP: p.tp, TopicID: p.topicID, Directory: p.dir.ID, Role: s.Role(), Leader: s.Leader(), LeaderEpoch: s.LeaderEpoch(),
+		Future: future,
+		TP:     p.tp, TopicID: p.topicID, Directory: p.dir().ID, Role: s.Role(), Leader: s.Leader(), LeaderEpoch: s.LeaderEpoch(),
 		PartitionEpoch: s.PartitionEpoch(), EpochStart: s.EpochStart(),
 		LogStartOffset: s.Log().Start, LogEndOffset: s.Log().End, HighWatermark: s.HighWatermark(),
 		LastStableOffset: p.log.LastStableOffset(s.HighWatermark()), Replicas: s.Replicas(), ISR: s.ISR(), MaximalISR: s.MaximalISR(),

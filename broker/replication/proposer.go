@@ -114,7 +114,7 @@ func (s *proposer) bring(batch []queuedProposal) {
 func (q queuedProposal) pending() bool {
 	q.p.mu.Lock()
 	defer q.p.mu.Unlock()
-	return !q.p.gone && !q.p.dir.offline() && q.p.state.Pending() == q.proposal
+	return !q.p.gone && !q.p.dir().offline() && q.p.state.Pending() == q.proposal
 }
 
 func (s *proposer) request(batch []queuedProposal) *kmsg.AlterPartitionRequest {

@@ -15,6 +15,8 @@ import (
 type ThrottledRates struct {
 	Leader   int64 // leader.replication.throttled.rate
 	Follower int64 // follower.replication.throttled.rate
+
+	Directories int64 // replica.alter.log.dirs.io.max.bytes.per.second
 }
 
 // throttledReplica says in which roles a replica is throttled: topic settings name
@@ -41,7 +43,7 @@ type throttle struct {
 
 func newThrottle(e env.Env, rates func() ThrottledRates, limit func(ThrottledRates) int64) *throttle {
 	if rates == nil {
-		rates = func() ThrottledRates { return ThrottledRates{math.MaxInt64, math.MaxInt64} }
+		rates = func() ThrottledRates { return ThrottledRates{math.MaxInt64, math.MaxInt64, math.MaxInt64} }
 	}
 	return &throttle{e: e, limit: limit, rates: rates, mu: e.NewMutex()}
 }

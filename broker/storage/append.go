@@ -298,7 +298,7 @@ func (l *Log) appendFollower(records []byte, batches []Batch) (done bool, _ Appe
 			if b.LeaderEpoch() < at.epoch {
 				code = kerr.FencedLeaderEpoch.Code
 			}
-			return true, AppendResult{}, refuse(code, "what the leader has sent does not continue %s: %s", l.dir, problem)
+			return true, AppendResult{}, refuse(code, "what the leader has sent does not continue %s: %s", l.Dir(), problem)
 		}
 		gap = gap || b.BaseOffset() > at.next
 		at.take(b)

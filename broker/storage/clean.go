@@ -167,7 +167,7 @@ func (l *Log) Clean(p CleanParams) (CleanResult, error) {
 		}
 	}
 	result.NextDirty, result.Removed, result.Pending = keys.latest+1, c.removed, c.pending
-	l.env.Event("log-cleaned", env.Text("dir", l.dir), env.Int("from", p.FirstDirty), env.Int("to", result.NextDirty),
+	l.env.Event("log-cleaned", env.Text("dir", l.Dir()), env.Int("from", p.FirstDirty), env.Int("to", result.NextDirty),
 		env.Int("bytes_before", result.BytesBefore), env.Int("bytes_after", result.BytesAfter),
 		env.Int("removed", result.Removed), env.Int("pending", result.Pending))
 	return result, nil
@@ -226,7 +226,7 @@ func (l *Log) fillMap(keys *offsetMap, p *CleanParams) error {
 			case err != nil:
 				return l.undecodable(b, err)
 			case !room && keys.latest < p.FirstDirty:
-				return fmt.Errorf("storage: the batch at offset %d of %s has more keys than log.cleaner.dedupe.buffer.size, %d bytes, has room for", b.BaseOffset(), l.dir, p.BufferBytes)
+				return fmt.Errorf("storage: the batch at offset %d of %s has more keys than log.cleaner.dedupe.buffer.size, %d bytes, has room for", b.BaseOffset(), l.Dir(), p.BufferBytes)
 			case !room:
 				return errMapFull
 			}

@@ -18,7 +18,7 @@ type Log struct {
 	env env.Env
 	lab *env.Lab
 	fs  env.FS
-	dir string
+	at  atomic.Pointer[string] // the directory, which moves
 
 	// cleaning is held while the log is cleaned, which stopCleaning ends early.
 	cleaning     env.Mutex
@@ -107,7 +107,7 @@ func (l *Log) SyncedOffset() int64 { return l.synced.Load() }
 func (l *Log) SizeBytes() int64 { return l.size.Load() }
 
 // Dir is the directory the log lives in.
-func (l *Log) Dir() string { return l.dir }
+func (l *Log) Dir() string { return *l.at.Load() }
 
 // Failed is the error that fenced the log, nil while it takes writes.
 func (l *Log) Failed() error {
@@ -170,6 +170,13 @@ func (l *Log) Gaps() bool {
 	return l.gaps
 }
 
+// SegmentBytes is how large a segment may become.
+func (l *Log) SegmentBytes() int64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.cfg.SegmentBytes
+}
+
 // CleanupPolicy says what may be removed from the log.
 func (l *Log) CleanupPolicy() CleanupPolicy {
 	l.mu.Lock()
@@ -184,7 +191,7 @@ func (l *Log) active() *segment { return l.segments[len(l.segments)-1] }
 func (l *Log) fence(op, file string, pos int64, err error) *IOError {
 	failure := &IOError{Op: op, File: file, Position: pos, Fenced: true, Err: err}
 	if l.failed.CompareAndSwap(nil, failure) {
-		l.env.Event("log-fenced", env.Text("dir", l.dir), env.Text("error", failure.Error()))
+		l.env.Event("log-fenced", env.Text("dir", l.Dir()), env.Text("error", failure.Error()))
 		if l.onFailed != nil {
 			l.onFailed(failure)
 		}
@@ -194,7 +201,7 @@ func (l *Log) fence(op, file string, pos int64, err error) *IOError {
 
 // Fence makes the log take no more writes, since others in its directory failed
 // with cause. Config.OnFailed hears of it.
-func (l *Log) Fence(cause error) { l.fence("use", l.dir, -1, cause) }
+func (l *Log) Fence(cause error) { l.fence("use", l.Dir(), -1, cause) }
 
 // writable reports why the log takes no appends, nil if it does. mu is held.
 func (l *Log) writable() error {
@@ -217,7 +224,7 @@ func (l *Log) usable() error {
 }
 
 func (l *Log) closedError() *IOError {
-	return &IOError{Op: "use closed log", File: l.dir, Position: -1, Err: errClosed}
+	return &IOError{Op: "use closed log", File: l.Dir(), Position: -1, Err: errClosed}
 }
 
 // unavailable is the protocol's form of a log that cannot take an append.

@@ -27,7 +27,7 @@ func leftUnsynced(name string) bool {
 }
 
 // isMetadata reports whether the log is that of the metadata quorum.
-func (l *Log) isMetadata() bool { return strings.HasPrefix(path.Base(l.dir), "__cluster_metadata") }
+func (l *Log) isMetadata() bool { return strings.HasPrefix(path.Base(l.Dir()), "__cluster_metadata") }
 
 // unsyncedFS is a file system on which syncs do nothing.
 type unsyncedFS struct{ env.FS }

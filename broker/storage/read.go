@@ -130,7 +130,7 @@ func (l *Log) locate(off, upTo int64) (window, error) {
 	defer l.mu.Unlock()
 	start, end := l.start.Load(), l.end.Load()
 	if off < start || off > end {
-		return window{}, &OffsetOutOfRangeError{Dir: l.dir, Offset: off, Start: start, End: end}
+		return window{}, &OffsetOutOfRangeError{Dir: l.Dir(), Offset: off, Start: start, End: end}
 	}
 	if l.closed {
 		return window{}, l.closedError()

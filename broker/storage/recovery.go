@@ -80,8 +80,10 @@ type opener struct {
 // Damage in the part that was known to be durable is not looked for: it is
 // found, and refused, when it is read.
 func Open(e env.Env, dir string, cfg Config) (*Log, Recovery, error) {
-	o := &opener{Log: &Log{env: e, lab: e.Lab(), fs: e.FS(), dir: path.Clean(dir), cfg: cfg.withDefaults()}}
-	o.rec.Dir = o.dir
+	o := &opener{Log: &Log{env: e, lab: e.Lab(), fs: e.FS(), cfg: cfg.withDefaults()}}
+	dir = path.Clean(dir)
+	o.at.Store(&dir)
+	o.rec.Dir = dir
 	o.maintenance, o.cleaning = e.NewMutex(), e.NewMutex()
 	o.mu = e.NewMutex()
 	o.onFailed, o.onRoll, o.onFirstAppend = cfg.OnFailed, cfg.OnRoll, cfg.OnFirstAppend
@@ -94,15 +96,15 @@ func Open(e env.Env, dir string, cfg Config) (*Log, Recovery, error) {
 	}
 	o.tellLab()
 	if o.rec.Damaged() {
-		e.Event("log-recovered", env.Text("dir", o.dir), env.Int("end", o.next),
+		e.Event("log-recovered", env.Text("dir", o.Dir()), env.Int("end", o.next),
 			env.Int("truncated_bytes", o.rec.TruncatedBytes), env.Int("lost_synced", o.rec.LostSyncedTo-o.rec.LostSyncedFrom))
 	}
 	return o.Log, o.rec, nil
 }
 
 func (o *opener) open() error {
-	if err := o.fs.MkdirAll(o.dir); err != nil {
-		return &IOError{Op: "create directory", File: o.dir, Position: -1, Err: err}
+	if err := o.fs.MkdirAll(o.Dir()); err != nil {
+		return &IOError{Op: "create directory", File: o.Dir(), Position: -1, Err: err}
 	}
 	if err := o.readState(); err != nil {
 		return err
@@ -115,10 +117,10 @@ func (o *opener) open() error {
 		return err
 	}
 	if len(o.segments) == 0 {
-		if err := syncParents(o.fs, o.dir); err != nil {
+		if err := syncParents(o.fs, o.Dir()); err != nil {
 			return err
 		}
-		seg, err := createSegment(o.fs, o.dir, o.state.logStart)
+		seg, err := createSegment(o.fs, o.Dir(), o.state.logStart)
 		if err != nil {
 			return err
 		}
@@ -170,16 +172,16 @@ const kafkasMetadata = "partition.metadata"
 // listSegments returns the base offsets of the segments, ascending, and removes
 // what an interrupted write or removal left behind.
 func (o *opener) listSegments() ([]int64, error) {
-	infos, err := o.fs.ReadDir(o.dir)
+	infos, err := o.fs.ReadDir(o.Dir())
 	if err != nil {
-		return nil, &IOError{Op: "list", File: o.dir, Position: -1, Err: err}
+		return nil, &IOError{Op: "list", File: o.Dir(), Position: -1, Err: err}
 	}
 	if err := o.finishSwaps(infos); err != nil {
 		return nil, err
 	}
 	if len(o.rec.FinishedSwaps) > 0 {
-		if infos, err = o.fs.ReadDir(o.dir); err != nil {
-			return nil, &IOError{Op: "list", File: o.dir, Position: -1, Err: err}
+		if infos, err = o.fs.ReadDir(o.Dir()); err != nil {
+			return nil, &IOError{Op: "list", File: o.Dir(), Position: -1, Err: err}
 		}
 	}
 	var bases []int64
@@ -214,7 +216,7 @@ func (o *opener) listSegments() ([]int64, error) {
 }
 
 func (o *opener) remove(base string) error {
-	name := path.Join(o.dir, base)
+	name := path.Join(o.Dir(), base)
 	if err := o.fs.Remove(name); err != nil && !isMissing(err) {
 		return &IOError{Op: "remove", File: name, Position: -1, Err: err}
 	}
@@ -225,7 +227,7 @@ func (o *opener) remove(base string) error {
 // openSegments opens the segment files and decides from where to scan.
 func (o *opener) openSegments(bases []int64) error {
 	for _, base := range bases {
-		seg := newSegment(o.dir, base, nil)
+		seg := newSegment(o.Dir(), base, nil)
 		f, err := o.fs.Open(seg.name())
 		if err != nil {
 			return &IOError{Op: "open", File: seg.name(), Position: -1, Err: err}
@@ -252,7 +254,7 @@ func (o *opener) openSegments(bases []int64) error {
 	i := slices.IndexFunc(o.segments, func(s *segment) bool { return s.base == rp.segment })
 	switch {
 	case len(o.segments) == 0:
-		o.distrust(fmt.Sprintf("there is no segment in %s", o.dir))
+		o.distrust(fmt.Sprintf("there is no segment in %s", o.Dir()))
 	case i < 0:
 		o.distrust(fmt.Sprintf("segment %s%s, which holds the recovery point, is missing", baseName(rp.segment), logSuffix))
 	case o.found[i] < rp.position:

@@ -63,7 +63,7 @@ func (o *opener) acceptTrusted(n int, pos, offset int64) error {
 			seg.firstTimestamp = b.beginsAt()
 		}
 	}
-	table, from, err := loadProducers(o.fs, o.dir, offset, o.clocks())
+	table, from, err := loadProducers(o.fs, o.Dir(), offset, o.clocks())
 	if err != nil {
 		return err
 	}

@@ -33,7 +33,7 @@ func (l *Log) advanceStart(off int64) (removed int, err error) {
 	start, end := l.start.Load(), l.end.Load()
 	if off > end {
 		l.mu.Unlock()
-		return 0, &OffsetOutOfRangeError{Dir: l.dir, Offset: off, Start: start, End: end}
+		return 0, &OffsetOutOfRangeError{Dir: l.Dir(), Offset: off, Start: start, End: end}
 	}
 	if off <= start {
 		l.mu.Unlock()

@@ -40,7 +40,7 @@ func (l *Log) roll() (*segment, error) {
 		}
 		l.dirDirty = false
 	}
-	seg, err := createSegment(l.fs, l.dir, l.next)
+	seg, err := createSegment(l.fs, l.Dir(), l.next)
 	if err != nil {
 		return nil, l.aside(err)
 	}
@@ -50,7 +50,7 @@ func (l *Log) roll() (*segment, error) {
 	old.index.noteTime(old.base)
 	l.sealed = append(l.sealed, sealedSegment{seg: old, producers: l.producers.encode(l.next, l.clocks())})
 	if l.flusher == nil {
-		l.flusher = l.env.Go("storage: flush sealed segments of "+l.dir, l.flushSealed)
+		l.flusher = l.env.Go("storage: flush sealed segments of "+l.Dir(), l.flushSealed)
 	}
 	if l.onRoll != nil {
 		l.onRoll(seg.base)
@@ -98,7 +98,7 @@ func (l *Log) flushOneSealed() (more bool) {
 	// None of the rest is needed to keep the promise made to producers: a full
 	// disk here only means a longer scan after a crash.
 	if err := l.aside(l.finishSealed(job)); err != nil {
-		l.env.Event("log-flush-incomplete", env.Text("dir", l.dir), env.Text("error", err.Error()))
+		l.env.Event("log-flush-incomplete", env.Text("dir", l.Dir()), env.Text("error", err.Error()))
 	}
 	return true
 }

@@ -126,7 +126,7 @@ func (l *Log) replaceByCleaned(g segmentGroup, fresh *segment) error {
 // batches that fill gives it, and syncs it. No lock is held, and whatever happens
 // to the log meanwhile replaceByCleaned notices.
 func (l *Log) writeCleaned(g segmentGroup, fill func(write func(Batch) error) error) (*segment, error) {
-	fresh := newSegment(l.dir, g.old[0].base, nil)
+	fresh := newSegment(l.Dir(), g.old[0].base, nil)
 	name := fresh.path + cleanedSuffix
 	f, err := l.fs.Create(name)
 	if err != nil {
@@ -265,7 +265,7 @@ func (o *opener) finishSwaps(infos []env.FileInfo) error {
 		if err := o.syncDir(); err != nil {
 			return err
 		}
-		fresh := newSegment(o.dir, base, nil)
+		fresh := newSegment(o.Dir(), base, nil)
 		end := o.state.swap.end
 		if o.state.swap.base != base || end == 0 {
 			var err error
@@ -276,14 +276,14 @@ func (o *opener) finishSwaps(infos []env.FileInfo) error {
 		var gone []*segment
 		for _, other := range infos {
 			if b, ok := parseBase(other.Name, logSuffix); ok && b > base && b < end {
-				gone = append(gone, newSegment(o.dir, b, nil))
+				gone = append(gone, newSegment(o.Dir(), b, nil))
 			}
 		}
 		if err := o.finishSwap(fresh, gone); err != nil {
 			return err
 		}
 		o.changed, o.gaps = true, true
-		o.rec.FinishedSwaps = append(o.rec.FinishedSwaps, path.Join(o.dir, info.Name))
+		o.rec.FinishedSwaps = append(o.rec.FinishedSwaps, path.Join(o.Dir(), info.Name))
 	}
 	return nil
 }

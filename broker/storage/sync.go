@@ -77,16 +77,16 @@ func (l *Log) sync() error {
 
 // syncDir makes the names in the log's directory durable, or fences the log.
 func (l *Log) syncDir() error {
-	if err := l.fs.SyncDir(l.dir); err != nil {
-		return l.fence(opSyncDir, l.dir, -1, err)
+	if err := l.fs.SyncDir(l.Dir()); err != nil {
+		return l.fence(opSyncDir, l.Dir(), -1, err)
 	}
 	return nil
 }
 
-func (l *Log) statePath() string { return path.Join(l.dir, stateName) }
+func (l *Log) statePath() string { return path.Join(l.Dir(), stateName) }
 
 func (l *Log) snapshotPath(offset int64) string {
-	return path.Join(l.dir, baseName(offset)+snapshotSuffix)
+	return path.Join(l.Dir(), baseName(offset)+snapshotSuffix)
 }
 
 // keptSnapshots is how many producer snapshots stay: the newest, and one more
@@ -113,9 +113,9 @@ func (l *Log) saveSnapshot(offset int64, data []byte) error {
 
 // snapshots lists the offsets of the producer snapshots, ascending.
 func (l *Log) snapshots() ([]int64, error) {
-	infos, err := l.fs.ReadDir(l.dir)
+	infos, err := l.fs.ReadDir(l.Dir())
 	if err != nil {
-		return nil, &IOError{Op: "list", File: l.dir, Position: -1, Err: err}
+		return nil, &IOError{Op: "list", File: l.Dir(), Position: -1, Err: err}
 	}
 	var offsets []int64
 	for _, info := range infos {
@@ -221,11 +221,11 @@ func (l *Log) Delete() error {
 	defer l.maintenance.Unlock()
 	// The files are going: an error of closing one says nothing of use.
 	_ = l.closeFiles()
-	if err := l.fs.RemoveAll(l.dir); err != nil {
-		return &IOError{Op: "remove", File: l.dir, Position: -1, Err: err}
+	if err := l.fs.RemoveAll(l.Dir()); err != nil {
+		return &IOError{Op: "remove", File: l.Dir(), Position: -1, Err: err}
 	}
-	if err := l.fs.SyncDir(path.Dir(l.dir)); err != nil {
-		return fmt.Errorf("storage: sync directory after removing %s: %w", l.dir, err)
+	if err := l.fs.SyncDir(path.Dir(l.Dir())); err != nil {
+		return fmt.Errorf("storage: sync directory after removing %s: %w", l.Dir(), err)
 	}
 	return nil
 }

@@ -258,7 +258,7 @@ func (l *Log) replaceSegments(next int64) (*segment, error) {
 	if err := l.syncDir(); err != nil {
 		return nil, err
 	}
-	fresh, err := createSegment(l.fs, l.dir, next)
+	fresh, err := createSegment(l.fs, l.Dir(), next)
 	if err != nil {
 		return nil, err
 	}
@@ -321,7 +321,7 @@ func (l *Log) removeSnapshotsAfter(off int64) error {
 // reloadProducers makes the producer table what it was at offset end, which is
 // the log's. mu is held.
 func (l *Log) reloadProducers(end int64) error {
-	table, from, err := loadProducers(l.fs, l.dir, end, l.clocks())
+	table, from, err := loadProducers(l.fs, l.Dir(), end, l.clocks())
 	if err != nil {
 		return l.fenceFor(err)
 	}
@@ -370,13 +370,14 @@ func (l *Log) fenceFor(err error) error {
 	if errors.As(err, &corrupt) {
 		return l.fence("read", corrupt.File, corrupt.Position, err)
 	}
-	return l.fence("change", l.dir, -1, err)
+	return l.fence("change", l.Dir(), -1, err)
 }
 
 // loadProducers reads the newest usable producer snapshot at or before offset
 // and returns the offset from which batches have to be added to it.
 func loadProducers(fsys env.FS, dir string, offset int64, at clocks) (table producerTable, from int64, err error) {
-	l := Log{fs: fsys, dir: dir}
+	l := Log{fs: fsys}
+	l.at.Store(&dir)
 	offsets, err := l.snapshots()
 	if err != nil {
 		return producerTable{}, 0, err
