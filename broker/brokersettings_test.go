@@ -43,10 +43,7 @@ var brokerProbes = map[string]probe{
 		}
 		return "t-0"
 	}},
-	"metadata.log.dir": {value: "meta", plain: false, set: true, observe: func(w *world, _ string) any {
-		_, err := w.nodes[0].disk.Stat("meta/__cluster_metadata-0")
-		return err == nil
-	}},
+	"metadata.log.dir": {value: "meta", plain: false, set: true, observe: hasMetadataDir},
 	"controller.quorum.voters": {value: "1@b1:9093", brokers: 2, plain: 2, set: 1, observe: func(w *world, _ string) any {
 		resp := w.ask(1, &kmsg.DescribeQuorumRequest{Topics: []kmsg.DescribeQuorumRequestTopic{{Topic: metadata.ClusterMetadataTopic,
 			Partitions: []kmsg.DescribeQuorumRequestTopicPartition{{}}}}}, 1).(*kmsg.DescribeQuorumResponse)

@@ -29,6 +29,12 @@ func withDirs(t *testing.T, n int, program func(w *world)) {
 	})
 }
 
+// hasMetadataDir reports whether the metadata log of the first broker is in meta.
+func hasMetadataDir(w *world, _ string) any {
+	_, err := w.nodes[0].disk.Stat("meta/__cluster_metadata-0")
+	return err == nil
+}
+
 // breakDir lets every operation in a broker's directory fail.
 func (w *world) breakDir(id int, dir string, err error) *simdisk.Injection {
 	fault, ferr := w.nodes[id-1].disk.Inject(simdisk.Fault{Ops: simdisk.OpAny, Err: err,

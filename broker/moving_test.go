@@ -37,10 +37,10 @@ func (w *world) ends(id int, topic string) int64 {
 	return -1
 }
 
-// movesFast reports whether a replica of 400 kB is in another directory after 5 s.
+// movesFast reports whether a replica of 3 MB is in another directory after 5 s.
 func movesFast(w *world, topic string) any {
 	must(w.tryCreate(topic, 1, nil))
-	for range 4 {
+	for range 30 {
 		w.mustProduce(topic, w.batchOf(0, strings.Repeat("x", 100_000)))
 	}
 	to := w.otherDir(1, topic)

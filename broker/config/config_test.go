@@ -187,7 +187,7 @@ func TestDescriptionsNameTheSource(t *testing.T) {
 	for _, d := range l.DescribeBroker() {
 		values[d.Name] = d
 	}
-	require.Len(t, values, len(BrokerSettings())-2, "rates of throttled replication are described only where they are set")
+	require.Len(t, values, len(BrokerSettings())-3, "rates of throttled replication are described only where they are set")
 	require.Equal(t, Value{Text: "1", Source: FromStart}, values["node.id"].Value)
 	require.True(t, values["node.id"].ReadOnly)
 	require.Equal(t, Value{Null: true, Source: FromDefault}, values["broker.rack"].Value)

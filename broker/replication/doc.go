@@ -80,6 +80,12 @@
 // a marker goes only when all replicas have cleaned their logs past it, so that none
 // brings a deleted key back, however long it was away.
 //
+// # Log directories
+//
+// dirs.go keeps the log directories of the broker and takes one that fails offline;
+// place.go says in which a replica is or is to be; assigner.go tells the controller
+// (KIP-858); moving.go moves replicas between them (KIP-113).
+//
 // # Restarts
 //
 // Images older than the broker's own registration are passed over, so that a

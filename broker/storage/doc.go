@@ -71,6 +71,9 @@
 //   - Segments are replaced in steps (replaceByCleaned) each of which leaves the
 //     old log or one that Open makes the new one; a rename is one change. That
 //     there may be gaps is durable before the first.
+//   - A log moves into another directory (MoveInto) in renames each of which leaves
+//     the log under one name or both parts of it under names that tell (FinishMove).
+//     What it becomes is durable before the first.
 //   - Producer state changes after the write, never before (B35). Snapshots of
 //     offsets that the log no longer reaches are removed before it grows again,
 //     and truncation rebuilds the state from an older one.
