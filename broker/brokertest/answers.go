@@ -142,7 +142,7 @@ func refusable(key int16) bool {
 		return true
 	}
 	switch kmsg.Key(key) {
-	case kmsg.OffsetFetch, kmsg.FindCoordinator, kmsg.DescribeGroups, kmsg.ConsumerGroupDescribe, kmsg.DeleteGroups, kmsg.WriteTxnMarkers, kmsg.DescribeTransactions:
+	case kmsg.OffsetFetch, kmsg.FindCoordinator, kmsg.DescribeGroups, kmsg.ConsumerGroupDescribe, kmsg.DeleteGroups, kmsg.WriteTxnMarkers, kmsg.DescribeTransactions, kmsg.AlterReplicaLogDirs:
 		return true
 	}
 	_, ok := field[int16](reflect.ValueOf(req.ResponseKind()).Elem(), "ErrorCode")
@@ -225,6 +225,19 @@ func refuse(req kmsg.Request, err *kerr.Error, chosen selection) kmsg.Response {
 				out.Topics = append(out.Topics, topic)
 			}
 			answer.Markers = append(answer.Markers, out)
+		}
+		return resp
+	case *kmsg.AlterReplicaLogDirsRequest:
+		answer := resp.(*kmsg.AlterReplicaLogDirsResponse)
+		for i := range req.Dirs {
+			for _, t := range req.Dirs[i].Topics {
+				topic := kmsg.NewAlterReplicaLogDirsResponseTopic()
+				topic.Topic = t.Topic
+				for _, n := range t.Partitions {
+					topic.Partitions = append(topic.Partitions, kmsg.AlterReplicaLogDirsResponseTopicPartition{Partition: n, ErrorCode: err.Code})
+				}
+				answer.Topics = append(answer.Topics, topic)
+			}
 		}
 		return resp
 	case *kmsg.ApiVersionsRequest:

@@ -3,6 +3,7 @@ package brokertest
 import (
 	"io/fs"
 	"path"
+	"strings"
 	"sync"
 	"syscall"
 
@@ -28,7 +29,10 @@ type DiskFault struct {
 	// Files is a pattern of [path.Match] for the files whose base name or whole
 	// name, as in "orders-0.*/*.log", is affected; all if empty.
 	Files string
-	Err   error // what they fail with: EIO if nil, or for example syscall.ENOSPC
+	// LogDir is the log directory (LogDirs) that is affected; all if empty. The
+	// broker goes on with the others.
+	LogDir string
+	Err    error // what they fail with: EIO if nil, or for example syscall.ENOSPC
 }
 
 // disk is the disk of one broker. Processes come and go on it.
@@ -59,6 +63,9 @@ func (d *disk) check(op DiskOps, verb, name string) error {
 }
 
 func (f *DiskFault) concerns(name string) bool {
+	if f.LogDir != "" && name != f.LogDir && !strings.HasPrefix(name, f.LogDir+"/") {
+		return false
+	}
 	if f.Files == "" {
 		return true
 	}

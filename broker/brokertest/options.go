@@ -15,6 +15,7 @@ type Option func(*options) error
 type options struct {
 	settings []setting
 	topics   []topic
+	logDirs  []string // the root of the broker's files if there are none
 	logf     func(format string, args ...any)
 }
 
@@ -50,7 +51,24 @@ var ofTheCluster = map[string]string{
 	"listeners":                "given by the cluster: see Addrs",
 	"advertised.listeners":     "given by the cluster: see Addrs",
 	"controller.quorum.voters": "given by the cluster: every broker is a voter",
-	"log.dirs":                 "given by the cluster: see Dir",
+	"log.dirs":                 "given by the cluster: see Dir and LogDirs",
+	"metadata.log.dir":         "given by the cluster: see LogDirs",
+}
+
+// LogDirs gives every broker so many log directories, named disk-1 and up below
+// [Cluster.Dir], and one of its own for the metadata log. Each of them can fail
+// ([DiskFault].LogDir).
+func LogDirs(n int) Option {
+	return func(o *options) error {
+		if n < 1 {
+			return fmt.Errorf("a broker needs a log directory, not %d", n)
+		}
+		o.logDirs = nil
+		for i := range n {
+			o.logDirs = append(o.logDirs, fmt.Sprint("disk-", i+1))
+		}
+		return nil
+	}
 }
 
 // Topic has a topic made before the cluster is handed over, with the replication
@@ -88,6 +106,9 @@ func (o *options) configs(addrs, controllers []string) ([]broker.Config, error) 
 	for i := range all {
 		cfg := broker.DefaultConfig()
 		cfg.NodeID, cfg.ClusterID, cfg.Listen, cfg.Voters = int32(i+1), clusterID, addrs[i], voters
+		if len(o.logDirs) > 0 {
+			cfg.Dirs, cfg.MetadataDir = o.logDirs, "metadata"
+		}
 		for _, s := range append(defaults(n), o.settings...) {
 			if s.broker != 0 && s.broker != cfg.NodeID {
 				continue

@@ -239,7 +239,8 @@ func (c *Cluster) controller() *broker.Broker {
 
 // FailDisk makes a broker's disk fail from now on. As in Kafka, a broker whose
 // only log directory fails ends: at the next operation that meets the fault,
-// which in one that nobody uses may be seconds away. AwaitEnd waits for it.
+// which in one that nobody uses may be seconds away. AwaitEnd waits for it. Of
+// several (LogDirs) one can fail, and the broker goes on without it.
 func (c *Cluster) FailDisk(id int32, f DiskFault) {
 	if _, err := path.Match(f.Files, ""); err != nil {
 		c.fatalf("brokertest: %q is no pattern: %v", f.Files, err)
