@@ -132,7 +132,7 @@ func (l *Log) Clean(p CleanParams) (CleanResult, error) {
 	defer l.cleaning.Unlock()
 	result := CleanResult{NextDirty: p.FirstDirty}
 	keys := newOffsetMap(p.BufferBytes, p.LoadPercent)
-	gen := l.gen.Load()
+	gen, cuts := l.gen.Load(), l.Cuts()
 	if err := l.fillMap(keys, &p); err != nil {
 		return result, l.cleanError(err, gen)
 	}
@@ -147,7 +147,7 @@ func (l *Log) Clean(p CleanParams) (CleanResult, error) {
 	l.mu.Lock()
 	c.retentionMillis = l.cfg.DeleteRetentionMillis
 	c.last = l.producers.lastBatches()
-	groups := l.groupsToClean(keys.latest + 1)
+	groups := l.groupsToClean(keys.latest+1, cuts)
 	l.mu.Unlock()
 	for i, g := range groups {
 		if i > 0 && planted.Is("cleaner-forgets-transactions") {
@@ -177,6 +177,10 @@ func (l *Log) Clean(p CleanParams) (CleanResult, error) {
 type segmentGroup struct {
 	old []*segment
 	end int64
+
+	// cuts is [Log.Cuts] from before it was known what stays: what has been cut since
+	// supersedes nothing.
+	cuts uint64
 }
 
 // maxCleanedIndexBytes bounds the offset index of segments that are put together,
@@ -185,7 +189,7 @@ const maxCleanedIndexBytes = 10 << 20
 
 // groupsToClean divides the sealed segments that begin below end into such as
 // fit into one segment each. mu is held.
-func (l *Log) groupsToClean(end int64) (groups []segmentGroup) {
+func (l *Log) groupsToClean(end int64, cuts uint64) (groups []segmentGroup) {
 	var bytes, offsets, times int64
 	for i, seg := range l.segments[:len(l.segments)-1] {
 		if seg.base >= end {
@@ -199,7 +203,7 @@ func (l *Log) groupsToClean(end int64) (groups []segmentGroup) {
 			bytes, offsets, times = bytes+seg.size, offsets+o, times+t
 			continue
 		}
-		groups = append(groups, segmentGroup{old: []*segment{seg}, end: next})
+		groups = append(groups, segmentGroup{old: []*segment{seg}, end: next, cuts: cuts})
 		bytes, offsets, times = seg.size, o, t
 	}
 	return groups

@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"bytes"
 	"fmt"
 	"math"
 	"math/rand"
@@ -442,14 +443,17 @@ func TestTheEndOfTheCleanedPartStays(t *testing.T) {
 // A segment that is gone, cut or closed while it was read is not replaced.
 func TestCleaningGivesWay(t *testing.T) {
 	for name, change := range map[string]func(l *Log) error{
-		"trimmed":   func(l *Log) error { return l.DeleteRecordsBefore(20) },
-		"cut":       func(l *Log) error { return l.TruncateTo(3) },
+		"trimmed": func(l *Log) error { return l.DeleteRecordsBefore(20) },
+		"cut":     func(l *Log) error { return l.TruncateTo(3) },
+		"cut behind what is read, where a record supersedes what is read": func(l *Log) error { return l.TruncateTo(l.active().base - 1) },
 		"restarted": func(l *Log) error { return l.TruncateFullyAndStartAt(100) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, l := cleanable(t)
 			what := l.Cleanable(0, l.EndOffset(), 5000)
 			calls := 0
+			before, err := readAll(l)
+			require.NoError(t, err)
 			for _, b := range batchesOf(t, l) {
 				if b.BaseOffset() < what.UpTo {
 					calls--
@@ -463,8 +467,11 @@ func TestCleaningGivesWay(t *testing.T) {
 			}})
 			require.True(t, Interrupted(err), "%v: %v", res, err)
 			require.NoError(t, l.Failed())
-			_, err = readAll(l)
+			after, err := readAll(l)
 			require.NoError(t, err)
+			if strings.HasPrefix(name, "cut") {
+				require.True(t, bytes.HasPrefix(before, after), "nothing is superseded by what is cut")
+			}
 		})
 	}
 	_, l := cleanable(t)

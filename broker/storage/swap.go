@@ -56,14 +56,15 @@ func (l *Log) AllowGaps() error {
 //  7. The note in log-state is taken back.
 //
 // An error for which Interrupted holds says that the segments are not what they
-// were when they were read. Errors after step 4 fence the log.
+// were when they were read, or that the log behind them was cut since: Kafka's
+// cleaner, too, ends when a log is truncated (LogManager.truncateTo). Errors after step 4 fence the log.
 func (l *Log) replaceByCleaned(g segmentGroup, fresh *segment) error {
 	l.maintenance.Lock()
 	defer l.maintenance.Unlock()
 	l.mu.Lock()
 	from := slices.Index(l.segments, g.old[0])
 	to := from + len(g.old)
-	if from < 0 || to >= len(l.segments) || !slices.Equal(l.segments[from:to], g.old) || l.segments[to].base != g.end || l.usable() != nil {
+	if from < 0 || to >= len(l.segments) || !slices.Equal(l.segments[from:to], g.old) || l.segments[to].base != g.end || l.Cuts() != g.cuts || l.usable() != nil {
 		l.mu.Unlock()
 		return l.discard(fresh, errCleanedAside)
 	}

@@ -43,7 +43,7 @@ func logToRewrite(t testing.TB) (*testEnv, *Log, []Batch) {
 // rewriteSegments leaves of the segments from number from to number to the batches
 // that keep lets through.
 func (l *Log) rewriteSegments(from, to int, keep func(Batch) bool) error {
-	g := segmentGroup{old: slices.Clone(l.segments[from:to]), end: l.segments[to].base}
+	g := segmentGroup{old: slices.Clone(l.segments[from:to]), end: l.segments[to].base, cuts: l.Cuts()}
 	fresh, err := l.writeCleaned(g, func(write func(Batch) error) error {
 		for _, seg := range g.old {
 			for r := seg.reader(0, -1, l.gaps); ; {

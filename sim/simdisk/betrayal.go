@@ -178,6 +178,13 @@ func (d *Disk) wipeDir(prefix string, dir *inode, gone func(string) bool) {
 // Settle makes everything that was written durable, as unmounting does.
 func (d *Disk) Settle() {
 	for _, n := range d.inventory() {
+		// What is on its way to the device gets there too.
+		for _, w := range n.f.writes {
+			for _, s := range w.spans {
+				n.f.written(s)
+			}
+		}
+		n.f.writes = nil
 		d.settleFile(n.f)
 	}
 	for i := range d.pending {

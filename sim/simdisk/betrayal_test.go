@@ -161,3 +161,29 @@ func TestWipedAndSettledDisks(t *testing.T) {
 		create(t, e, "c", 5000)
 	})
 }
+
+// What is on its way to the device when the volume is unmounted gets there as well.
+func TestSettledDisksHaveWhatWasUnderWay(t *testing.T) {
+	want := bytes.Repeat([]byte{7}, 60_000)
+	for seed := range uint64(20) {
+		k, n, d := machine(t, seed, simdisk.GP3())
+		syncing := false
+		n.Start("main", func(e env.Env) {
+			f := create(t, e, "f", 1)
+			assert.NoError(t, e.FS().SyncDir("."))
+			_, err := f.WriteAt(want, 0)
+			assert.NoError(t, err)
+			syncing = true
+			_ = f.Sync()
+			syncing = false
+		})
+		require.NoError(t, k.RunWhile(func() bool { return !syncing }))
+		require.NoError(t, k.RunUntil(k.Now()+time.Microsecond))
+		require.True(t, syncing)
+		n.Crash()
+		d.Settle()
+		n.PowerOff()
+		require.Empty(t, d.Losses())
+		require.True(t, bytes.Equal(want, readAll(t, d, "f")), "seed %d", seed)
+	}
+}
