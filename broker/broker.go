@@ -137,6 +137,7 @@ func (b *Broker) serverOptions(kind protocol.ListenerKinds) protocol.Options {
 		MaxConnections:      connections,
 		MaxConnectionsPerIP: b.cfg.MaxConnectionsPerIP,
 		MaxIdle:             b.cfg.ConnectionsMaxIdle,
+		Pipelined:           b.cfg.PipelinedRequests,
 		Memory:              b.memory,
 	}
 }

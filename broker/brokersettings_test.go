@@ -122,6 +122,23 @@ var brokerProbes = map[string]probe{
 	}},
 	"max.connections":        {value: "3", plain: 5, set: 3, observe: func(w *world, _ string) any { return w.served(5) }},
 	"max.connections.per.ip": {value: "3", plain: 5, set: 3, observe: func(w *world, _ string) any { return w.served(5) }},
+	"weir.pipelined.requests": {value: "1", brokers: 3, plain: int64(2), set: int64(1), observe: func(w *world, topic string) any {
+		must(w.tryCreate(topic, 3, nil))
+		leader := w.leader(topic)
+		w.nodes[leader%3].node.Crash() // a follower, without which nothing is acknowledged
+		conn, err := w.e.Dial(fmt.Sprintf("b%d:9092", leader), time.Second)
+		must(err)
+		defer func() { _ = conn.Close() }()
+		for i := range int32(2) {
+			req := &kmsg.ProduceRequest{Acks: -1, TimeoutMillis: 60_000, Topics: []kmsg.ProduceRequestTopic{{Topic: topic,
+				Partitions: []kmsg.ProduceRequestTopicPartition{{Records: w.batchOf(0, "x")}}}}}
+			req.SetVersion(9)
+			_, err = conn.Write(kmsg.NewRequestFormatter().AppendRequest(nil, req, i))
+			must(err)
+		}
+		w.sleep(time.Second)
+		return w.replica(leader, topic).EndOffset() // the second request was begun, or waits for the first
+	}},
 	"socket.request.max.bytes": {value: "10000", plain: true, set: false, observe: func(w *world, topic string) any {
 		must(w.tryCreate(topic, 1, nil))
 		w.leader(topic)

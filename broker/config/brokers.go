@@ -269,5 +269,8 @@ func brokerSettings() []Setting {
 		{Name: "weir.log.cleaner.coordinated.removal.enable", Type: Boolean, Default: "true", Update: ClusterWide, AppliedBy: inManager,
 			field: func(b *Broker) any { return &b.CleanerCoordinated },
 			Doc:   "Whether tombstones and transaction markers stay until every replica has cleaned its log past them, so that one that was away brings no deleted key back. Kafka removes them by delete.retention.ms alone, which is false here."},
+		{Name: "weir.pipelined.requests", Type: Int, Default: "64", Valid: between(1, 64), AppliedBy: "broker/protocol",
+			field: func(b *Broker) any { return &b.PipelinedRequests },
+			Doc:   "How many requests of one connection are done at a time, each answered in its turn. Kafka does one: it reads the next from a connection once the one before is answered, which is 1 here."},
 	}
 }

@@ -71,6 +71,7 @@ type Broker struct {
 	QueuedMaxBytes      int64         // queued.max.request.bytes
 	MaxConnections      int           // max.connections; further ones wait to be accepted
 	MaxConnectionsPerIP int           // max.connections.per.ip; further ones are closed at once
+	PipelinedRequests   int           // weir.pipelined.requests
 	ConnectionsMaxIdle  time.Duration // connections.max.idle.ms
 
 	ReplicaLagTimeMax      time.Duration // replica.lag.time.max.ms

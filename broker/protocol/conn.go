@@ -14,7 +14,7 @@ import (
 )
 
 // maxPipelined is how many requests of one connection may have been begun and
-// not answered. Further ones wait in the connection.
+// not answered at most. Further ones wait in the connection.
 const maxPipelined = 64
 
 // How long a peer may take to send a request or to take an answer: some
@@ -142,6 +142,9 @@ func (c *connection) readRequests() error {
 	call := Call{Session: c.session, conn: c, authorizer: c.s.opts.Authorizer}
 	for {
 		c.session.awaitUnmuted(c.s.e)
+		if c.pipelined() == 1 && !c.awaitTurn(0) {
+			return nil // as Kafka's SocketServer, which mutes a connection until its request is answered
+		}
 		if c.s.opts.MaxIdle > 0 {
 			c.idleBy.set(c.s.e.Now() + c.s.opts.MaxIdle)
 		}
@@ -287,7 +290,7 @@ func (c *connection) awaitTurn(n int) bool {
 // begin does a request that may be answered later. Where nothing waits it is
 // answered at once.
 func (c *connection) begin(call *Call, h Header, api API, decoded int64) (goOn bool) {
-	before := maxPipelined - 1
+	before := c.pipelined() - 1
 	if c.s.lab.Rare("protocol/unpipelined") {
 		before = 0 // how many requests of a connection are done at a time is the server's affair
 	}
@@ -316,6 +319,14 @@ func (c *connection) begin(call *Call, h Header, api API, decoded int64) (goOn b
 		return false
 	}
 	return c.answer(h, pending.Response())
+}
+
+// pipelined is how many requests of the connection are done at a time.
+func (c *connection) pipelined() int {
+	if n := c.s.opts.Pipelined; n > 0 {
+		return min(n, maxPipelined)
+	}
+	return maxPipelined
 }
 
 // writeAnswers is the writer: it answers queued requests in their order. Even

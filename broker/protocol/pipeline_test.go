@@ -128,6 +128,38 @@ func TestPipelineOfOneConnectionIsBounded(t *testing.T) {
 	require.LessOrEqual(t, most.Load(), int32(64+1))
 }
 
+// TestOneRequestAtATime has the server do as Kafka's, which mutes a connection
+// while a request of it is not answered: the next is not begun, and other
+// connections go on.
+func TestOneRequestAtATime(t *testing.T) {
+	const n = 20
+	var s *serverUnderTest
+	begun := make(chan *held, 2*n)
+	s = serveWith(t, protocol.Options{Pipelined: 1}, pipelinedAPI(func(h *held) {
+		h.letGo = s.e.NewSignal()
+		begun <- h
+	}))
+	first, second := dial(t, s.addr), dial(t, s.addr)
+	for i := range int32(n) {
+		_, err := first.Write(request(kmsg.NewPtrHeartbeatRequest(), 4, i))
+		require.NoError(t, err)
+	}
+	one := <-begun
+	_, err := second.Write(request(kmsg.NewPtrHeartbeatRequest(), 4, 99))
+	require.NoError(t, err)
+	other := <-begun // were the first connection read on, one of its requests would be here
+	other.letGo.Set()
+	require.Equal(t, int32(99), nextCorrelation(t, second))
+	for i := range int32(n) {
+		require.Empty(t, begun)
+		one.letGo.Set()
+		require.Equal(t, i, nextCorrelation(t, first))
+		if i < n-1 {
+			one = <-begun
+		}
+	}
+}
+
 // TestHangingUpAnswersWhatCameFirst closes a connection at a request whose
 // client expects no answer.
 func TestHangingUpAnswersWhatCameFirst(t *testing.T) {

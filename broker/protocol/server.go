@@ -21,6 +21,7 @@ type Options struct {
 	MaxConnections      int           // max.connections: further ones wait to be accepted
 	MaxConnectionsPerIP int           // max.connections.per.ip: further ones are closed at once
 	MaxIdle             time.Duration // connections.max.idle.ms
+	Pipelined           int           // requests of a connection that are done at a time (weir.pipelined.requests); maxPipelined if zero
 	Authorizer          Authorizer    // AllowAll if nil
 	Memory              *Memory       // shared between the servers of a broker; this server's own if nil
 }

@@ -148,7 +148,7 @@ func (m *Machine) Device() *simdisk.Device { return m.device }
 // how late it wakes tasks up.
 func (m *Machine) Host(n *sim.Node) {
 	n.SetProcessor(m.cpu, m.Profile.Price)
-	n.SetStall(m.Profile.Costs.Mechanisms.stalls(m.k, n.Name()))
+	n.SetStall(m.Profile.Costs.Mechanisms.stalls(m.k, n))
 	n.SetWakeup(m.wakeup, m.timer)
 }
 
@@ -161,6 +161,9 @@ func (m *Machine) Join(net *simnet.Network, host string) {
 			loopback = simnet.LinkOptions{Latency: &q, BytesPerSecond: n.LoopbackBytesPerSecond}
 		}
 		net.SetNIC(host, simnet.NIC{EgressBytesPerSecond: n.SendBytesPerSecond, IngressBytesPerSecond: n.ReceiveBytesPerSecond})
+	}
+	if s := m.Profile.Costs.Mechanisms.Sockets; s != nil {
+		net.SetSendWindow(host, s.BrokerBytes)
 	}
 	net.Colocate(host, m.Name, loopback)
 	if m.ec2 != nil {

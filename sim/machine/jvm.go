@@ -16,6 +16,38 @@ import (
 type Mechanisms struct {
 	HandOver  *HandOver  `json:"hand_over,omitempty"`
 	Collector *Collector `json:"collector,omitempty"`
+	Sockets   *Sockets   `json:"sockets,omitempty"`
+	Muting    *Muting    `json:"muting,omitempty"`
+}
+
+// Muting is that a broker reads nothing more from a connection until the request
+// that it has read from it is answered, which with acks=all is when the followers
+// have it. So producers' requests under way wait for one another at the broker,
+// however many max.in.flight.requests.per.connection lets there be.
+type Muting struct {
+	Source Source `json:"source"`
+}
+
+// Sockets are the buffers of connections, whose sizes Kafka sets itself instead
+// of having the operating system let them grow. A connection has no more on the
+// way than they hold, and waits a round trip for the rest.
+type Sockets struct {
+	// BrokerBytes is what a broker has on the way at most to a follower or a
+	// consumer, ClientBytes a client to a broker: the less of what the one sets for
+	// sending and the other for receiving.
+	BrokerBytes int64  `json:"broker_bytes"`
+	ClientBytes int64  `json:"client_bytes"`
+	Source      Source `json:"source"`
+}
+
+// OfClients are the mechanisms of a client's machine: its sockets.
+func (m Mechanisms) OfClients() Mechanisms {
+	if m.Sockets == nil {
+		return Mechanisms{}
+	}
+	own := *m.Sockets
+	own.BrokerBytes = own.ClientBytes
+	return Mechanisms{Sockets: &own}
 }
 
 // HandOver is the way of a request from thread to thread. A Kafka broker's
@@ -57,11 +89,13 @@ const (
 	HandOverMechanism   = "hand-over"  // of requests from thread to thread
 	CollectorMechanism  = "collector"  // pauses of the garbage collector
 	PartitionsMechanism = "partitions" // work for each partition of a fetch
+	SocketsMechanism    = "sockets"    // buffers of connections of a set size
+	MutingMechanism     = "muting"     // one request of a connection at a time
 )
 
 // MechanismNames are the names of the mechanisms.
 func MechanismNames() []string {
-	return []string{HandOverMechanism, CollectorMechanism, PartitionsMechanism}
+	return []string{HandOverMechanism, CollectorMechanism, PartitionsMechanism, SocketsMechanism, MutingMechanism}
 }
 
 // Without is the table with some of its mechanisms switched off.
@@ -72,6 +106,10 @@ func (c Costs) Without(names ...string) (Costs, error) {
 			c.Mechanisms.HandOver = nil
 		case CollectorMechanism:
 			c.Mechanisms.Collector = nil
+		case SocketsMechanism:
+			c.Mechanisms.Sockets = nil
+		case MutingMechanism:
+			c.Mechanisms.Muting = nil
 		case PartitionsMechanism:
 			priced := make(map[string]Cost, len(c.Operations))
 			for _, op := range env.SortedKeys(c.Operations) {
@@ -95,6 +133,12 @@ func (c Costs) Sources() []Source {
 	}
 	if g := c.Mechanisms.Collector; g != nil {
 		all = append(all, g.Source)
+	}
+	if s := c.Mechanisms.Sockets; s != nil {
+		all = append(all, s.Source)
+	}
+	if s := c.Mechanisms.Muting; s != nil {
+		all = append(all, s.Source)
 	}
 	return all
 }
@@ -124,6 +168,19 @@ func (m *Mechanisms) check() error {
 			return fmt.Errorf("hand_over.source: %w", err)
 		}
 	}
+	if s := m.Sockets; s != nil {
+		if s.BrokerBytes < leastSocket || s.ClientBytes < leastSocket {
+			return fmt.Errorf("sockets: broker_bytes and client_bytes must be at least %d", leastSocket)
+		}
+		if err := s.Source.check(); err != nil {
+			return fmt.Errorf("sockets.source: %w", err)
+		}
+	}
+	if s := m.Muting; s != nil {
+		if err := s.Source.check(); err != nil {
+			return fmt.Errorf("muting.source: %w", err)
+		}
+	}
 	g := m.Collector
 	if g == nil {
 		return nil
@@ -149,6 +206,9 @@ func (m *Mechanisms) check() error {
 }
 
 const (
+	// leastSocket is the least buffer that Linux gives a socket that asks for one
+	// (SOCK_MIN_RCVBUF, rounded up).
+	leastSocket = 4 << 10
 	// mostHandOvers bounds the draws of one operation.
 	mostHandOvers = 64
 	// mostStall bounds what one draw takes, so that all of an operation are a time.
@@ -182,11 +242,11 @@ func missing(n int) error {
 // stalls is what a process of the node waits for besides cores, nil for
 // nothing. Draws come from streams of the node's own, one for each mechanism,
 // so that switching one off leaves those of the other as they were.
-func (m *Mechanisms) stalls(k *sim.Kernel, node string) sim.Stall {
+func (m *Mechanisms) stalls(k *sim.Kernel, node *sim.Node) sim.Stall {
 	if m.HandOver == nil && m.Collector == nil {
 		return nil
 	}
-	r := &runtime{m: m, handOver: k.Rand("jvm hand-over", node), pause: k.Rand("jvm collector", node)}
+	r := &runtime{m: m, node: node, handOver: k.Rand("jvm hand-over", node.Name()), pause: k.Rand("jvm collector", node.Name())}
 	if m.HandOver != nil {
 		r.wait, _ = distribution(m.HandOver.Wait) // Build has checked it
 	}
@@ -199,9 +259,12 @@ func (m *Mechanisms) stalls(k *sim.Kernel, node string) sim.Stall {
 	return r.stall
 }
 
-// runtime is the state of the mechanisms of one process.
+// runtime is the state of the mechanisms of a machine's process, one after the
+// other.
 type runtime struct {
 	m               *Mechanisms
+	node            *sim.Node
+	process         int64 // the node's epoch, 0 before the first
 	handOver, pause *env.Rand
 	wait, stops     sim.Quantiles
 
@@ -214,6 +277,12 @@ type runtime struct {
 // does at its next safepoint.
 func (r *runtime) stall(now time.Duration, op string, n int64) time.Duration {
 	until := now
+	if started := r.node.Epoch(); started != r.process {
+		if r.process > 0 { // a restarted process has allocated nothing, and no collection of before goes on
+			r.allocated, r.stoppedUntil = 0, 0
+		}
+		r.process = started
+	}
 	if g := r.m.Collector; g != nil {
 		a := g.Allocates[op]
 		r.allocated += 1000*a.CallBytes + min(max(n, 0), mostUnits)*a.UnitPermille

@@ -1,6 +1,7 @@
 package machine_test
 
 import (
+	"io"
 	"strings"
 	"testing"
 	"time"
@@ -10,6 +11,7 @@ import (
 	"github.com/weirlab/weir/env"
 	"github.com/weirlab/weir/sim"
 	"github.com/weirlab/weir/sim/machine"
+	"github.com/weirlab/weir/sim/simnet"
 )
 
 // jvm is a table with one operation and the mechanisms given.
@@ -141,8 +143,102 @@ func TestCollectionsFollowOneAnother(t *testing.T) {
 	require.Greater(t, ends[7], 8*time.Millisecond, "all of them stopped the process, one after the other")
 }
 
+// A process that starts anew begins with an empty young generation, and does not
+// wait for the pause that the one before died in.
+func TestARestartedProcessHasAllocatedNothing(t *testing.T) {
+	const fills = 10 // operations
+	p := machine.Profile{Schema: machine.Schema, Name: "m", Cores: 2, MemoryBytes: 1 << 30, Costs: jvm(machine.Mechanisms{Collector: collector})}
+	for seed := range uint64(8) { // which draw how full it was at first
+		k := sim.NewKernel(sim.Options{Seed: seed})
+		m, err := p.Build(k, "m")
+		require.NoError(t, err)
+		node := k.NewNode("broker")
+		m.Host(node)
+		slow := func(e env.Env) (first int) {
+			for i := range fills {
+				begun := e.Now()
+				e.Work("request.produce", 1000)
+				if e.Now()-begun > time.Millisecond {
+					return i + 1
+				}
+			}
+			return 0
+		}
+		node.Start("before", func(e env.Env) {
+			slow(e)
+			e.Go("stops again", func() { slow(e) })
+			e.Sleep(time.Hour)
+		})
+		require.NoError(t, k.RunUntil(20*time.Millisecond))
+		node.Crash()
+		var first int
+		node.Start("after", func(e env.Env) { first = slow(e) })
+		require.NoError(t, k.RunUntil(time.Hour))
+		require.NoError(t, k.Close())
+		require.Equal(t, fills, first, "seed %d: the collection comes when the generation is full", seed)
+	}
+}
+
+// What a connection has on the way is what the sockets' buffers hold: a large
+// write takes a round trip for each buffer.
+func TestSocketsBoundWhatIsOnTheWay(t *testing.T) {
+	const oneWay, bytes = time.Millisecond, 1 << 20
+	took := func(sockets *machine.Sockets, mechanismsOf func(machine.Mechanisms) machine.Mechanisms) (d time.Duration) {
+		k := sim.NewKernel(sim.Options{Seed: 1})
+		latency := sim.Constant(oneWay)
+		net := simnet.New(k, simnet.Options{Link: simnet.LinkOptions{Latency: &latency}})
+		for _, name := range []string{"from", "to"} {
+			p := machine.Profile{Schema: machine.Schema, Name: name, Cores: 2, MemoryBytes: 1 << 30, Costs: jvm(mechanismsOf(machine.Mechanisms{Sockets: sockets}))}
+			m, err := p.Build(k, name)
+			require.NoError(t, err)
+			n := k.NewNode(name)
+			net.Attach(n, name)
+			m.Host(n)
+			m.Join(net, name)
+			n.Start("main", func(e env.Env) {
+				if name == "from" {
+					c, err := e.Dial("to:1", time.Minute)
+					require.NoError(t, err)
+					for range 8 { // by then the congestion window is open
+						_, err = c.Write(make([]byte, bytes))
+						require.NoError(t, err)
+						_, err = c.Read(make([]byte, 1))
+						require.NoError(t, err)
+					}
+					return
+				}
+				l, err := e.Listen(":1")
+				require.NoError(t, err)
+				c, err := l.Accept()
+				require.NoError(t, err)
+				for range 8 {
+					begun := e.Now()
+					_, err = io.ReadFull(c, make([]byte, bytes))
+					require.NoError(t, err)
+					d = e.Now() - begun
+					_, err = c.Write([]byte{1})
+					require.NoError(t, err)
+				}
+			})
+		}
+		require.NoError(t, k.RunUntil(time.Hour))
+		require.NoError(t, k.Close())
+		return d
+	}
+	sockets := &machine.Sockets{BrokerBytes: 128 << 10, ClientBytes: 256 << 10, Source: machine.Source{What: "CPU costs, besides: buffers", Basis: "assumption", Source: "a test"}}
+	whole := func(m machine.Mechanisms) machine.Mechanisms { return m }
+	free := took(nil, whole)
+	require.Less(t, free, 4*oneWay)
+	broker, client := took(sockets, whole), took(sockets, machine.Mechanisms.OfClients)
+	require.Greater(t, broker, 14*oneWay, "8 buffers, 7 round trips")
+	require.Less(t, broker, 22*oneWay)
+	require.Greater(t, client, 6*oneWay, "4 buffers, 3 round trips")
+	require.Less(t, client, 10*oneWay)
+}
+
 func TestMechanismsCanBeSwitchedOff(t *testing.T) {
-	all := jvm(machine.Mechanisms{HandOver: handOver, Collector: collector})
+	all := jvm(machine.Mechanisms{HandOver: handOver, Collector: collector,
+		Sockets: &machine.Sockets{BrokerBytes: 64 << 10, ClientBytes: 100 << 10}, Muting: &machine.Muting{}})
 	for _, name := range machine.MechanismNames() {
 		less, err := all.Without(name)
 		require.NoError(t, err)
@@ -153,9 +249,9 @@ func TestMechanismsCanBeSwitchedOff(t *testing.T) {
 	require.Equal(t, machine.Mechanisms{}, none.Mechanisms)
 	require.NotContains(t, none.Operations, "fetch.partition")
 	require.Contains(t, all.Operations, "fetch.partition", "the table stays as it was")
-	require.Len(t, all.Sources(), 3)
+	require.Len(t, all.Sources(), 5)
 	_, err = all.Without("luck")
-	require.ErrorContains(t, err, `no mechanism "luck"; use hand-over, collector, partitions`)
+	require.ErrorContains(t, err, `no mechanism "luck"; use hand-over, collector, partitions, sockets, muting`)
 }
 
 func TestBadMechanismsAreNamed(t *testing.T) {
@@ -174,6 +270,8 @@ func TestBadMechanismsAreNamed(t *testing.T) {
 		{`{"call_bytes": 1}`, `{"call_bytes": 1, "unit_permille": 9223372036854775807}`, "unit_permille from 0 to 1073741824"},
 		{`{"call_bytes": 1}`, `{"call_bytes": -1}`, "mechanisms.collector.allocates.response: call_bytes must be from 0 to"},
 		{`"allocates": {"response"`, `"allocates": {"rest"`, `there is no operation "rest"`},
+		{`"hand_over": {`, `"sockets": {"broker_bytes": 1, "client_bytes": 9999, "source": {"what": "w", "basis": "assumption", "source": "s"}}, "hand_over": {`, "mechanisms.sockets: broker_bytes and client_bytes must be at least 4096"},
+		{`"hand_over": {`, `"muting": {"source": {"what": "w", "basis": "assumption"}}, "hand_over": {`, "mechanisms.muting.source: what and source must both be given"},
 	} {
 		require.Contains(t, good, c.old)
 		_, err := machine.ParseCosts([]byte(strings.Replace(good, c.old, c.now, 1)))

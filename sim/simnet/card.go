@@ -12,6 +12,12 @@ type NIC struct {
 // SetNIC sets the bandwidth of a host's network card.
 func (w *Network) SetNIC(host string, n NIC) { w.host(host).nic = n }
 
+// SetSendWindow bounds what each connection of a host has on the way, for
+// programs that set the sizes of their sockets' buffers themselves: the less of
+// the sender's SO_SNDBUF and the reader's SO_RCVBUF. 0 leaves it to congestion
+// control alone.
+func (w *Network) SetSendWindow(host string, bytes int64) { w.host(host).sendWindow = bytes }
+
 // Limiter is a network card that remembers, such as that of an EC2 instance
 // with its burst credits: [github.com/weirlab/weir/sim/ec2.Machine] is one. It
 // is asked once for each flight, in the order in which flights are sent.

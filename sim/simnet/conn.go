@@ -91,6 +91,9 @@ func (w *Network) newConn(host, remote *Host, local, far Addr, name string) *Con
 	c.loss = *w.k.Rand("loss", side)
 	c.tear = *w.k.Rand("tear", side)
 	c.limit = w.opts.WindowBytes
+	if bound := host.sendWindow; bound > 0 {
+		c.limit = 2 * bound // a buffer at either end
+	}
 	c.out.window = newCongestion(c.way.mss())
 	if w.couriers != nil {
 		c.out.courier = w.couriers(name, local, far)

@@ -30,6 +30,8 @@ type Host struct {
 
 	egressFree, ingressFree time.Duration
 
+	sendWindow int64 // bytes a connection has on the way at most, 0 for any
+
 	limiter  Limiter // of the card besides nic, nil if none
 	machine  string  // physical; hosts of one are linked by loopback
 	loopback LinkOptions

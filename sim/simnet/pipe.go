@@ -447,8 +447,10 @@ func (c *Conn) update() {
 	c.peer.outstanding -= c.unreported
 	c.unreported = 0
 	// Buffers grow with what the way carries, if their bytes are read (Linux:
-	// tcp_rcv_space_adjust, tcp_sndbuf_expand).
-	c.peer.limit = max(c.peer.limit, min(2*c.peer.out.window.window, c.w.opts.WindowMaxBytes))
+	// tcp_rcv_space_adjust, tcp_sndbuf_expand), and if no program set their size.
+	if c.peer.host.sendWindow == 0 {
+		c.peer.limit = max(c.peer.limit, min(2*c.peer.out.window.window, c.w.opts.WindowMaxBytes))
+	}
 	c.w.k.RouseAll(&c.peer.writers)
 }
 

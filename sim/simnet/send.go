@@ -44,18 +44,27 @@ func (c *Conn) pump() {
 	}
 	c.reap()
 	for p.queue.len() > 0 {
-		room := p.window.window - p.flying
+		room := c.mayFly() - p.flying
 		if room < p.window.mss && p.flying > 0 && p.queue.all()[0].size() > 0 {
 			c.awaitAck()
 			return
 		}
 		if p.flying == 0 && c.w.k.Now()-p.lastSent > c.w.opts.RetransmitMin {
 			p.window.idle()
-			room = p.window.window
+			room = c.mayFly()
 		}
 		n := c.load(max(room, p.window.mss))
 		c.launch(n)
 	}
+}
+
+// mayFly is how much may be on the way: what congestion control allows, and what
+// the sockets' buffers hold.
+func (c *Conn) mayFly() int64 {
+	if bound := c.host.sendWindow; bound > 0 {
+		return min(bound, c.out.window.window)
+	}
+	return c.out.window.window
 }
 
 // load moves up to room bytes from the queue onto the wire as one flight, which

@@ -69,6 +69,13 @@ type Measurement struct {
 	// the end of the load, 0 without consumers.
 	Backlog int64 `json:"backlog"`
 
+	// FollowerLag is how many records followers lacked at the end of the load, each
+	// counted once for each of them that lacks it, and FollowerLagBefore when the
+	// window began: where it grows, the brokers acknowledge more than followers
+	// copy, and the throughput is no steady state. A simulation knows them.
+	FollowerLag       int64 `json:"follower_lag,omitempty"`
+	FollowerLagBefore int64 `json:"follower_lag_before,omitempty"`
+
 	// Produce counts from the intended sending of a record to its
 	// acknowledgement, ProduceUncorrected from its hand-over to the client,
 	// EndToEnd from the intended sending to the arrival at a consumer.

@@ -173,6 +173,13 @@ func (k *sink) Row(at time.Duration, r workloads.Row) {
 	k.second = Distribution{}
 	if since := at - k.origin; k.begun && since <= k.duration {
 		k.m.Backlog = r.Lag
+		k.m.FollowerLag = 0
+		for _, b := range r.Brokers {
+			k.m.FollowerLag += b.FollowerLag
+		}
+		if since <= k.warmUp {
+			k.m.FollowerLagBefore = k.m.FollowerLag
+		}
 	}
 }
 

@@ -141,6 +141,10 @@ type BrokerRow struct {
 	// the state at the end.
 	CreditsPPM int64
 	HasCredits bool
+
+	// FollowerLag is how many records the broker's replicas lack that their leaders
+	// have, over all topics of the load, at the end; 0 where it cannot be seen.
+	FollowerLag int64 `json:",omitempty"`
 }
 
 // LoggedEvent is one line that "weir broker --events" writes.

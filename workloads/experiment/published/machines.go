@@ -28,7 +28,7 @@ func (r Row) machineType() string {
 // machine is the row's broker.
 func (r Row) machine(costs machine.Costs) (machine.Profile, error) {
 	if r.Lab == LinkedIn {
-		return linkedIn().WithCosts(costs), nil
+		return linkedIn().WithCosts(r.costs(costs)), nil
 	}
 	storage := machine.Storage{Class: machine.InstanceStore}
 	switch {
@@ -52,9 +52,24 @@ func (r Row) clients(costs machine.Costs) machine.Profile {
 	if r.Lab != LinkedIn {
 		p.Network = nil
 	}
-	costs.Mechanisms = machine.Mechanisms{} // of brokers
+	costs = r.costs(costs)
+	costs.Mechanisms = costs.Mechanisms.OfClients()
 	return p.WithCosts(costs)
 }
+
+// costs are the table's with what a publication says of its sockets.
+func (r Row) costs(costs machine.Costs) machine.Costs {
+	if s := costs.Mechanisms.Sockets; s != nil && r.Lab == LinkedIn {
+		own := *s
+		own.ClientBytes = linkedInSendBytes
+		costs.Mechanisms.Sockets = &own
+	}
+	return costs
+}
+
+// linkedInSendBytes is send.buffer.bytes of the producers of 2014: their brokers
+// were set to receive more (socket.receive.buffer.bytes=1048576).
+const linkedInSendBytes = 128 << 10
 
 // linkedIn is the machine of the runs of 2014.
 func linkedIn() machine.Profile {

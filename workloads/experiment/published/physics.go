@@ -17,6 +17,11 @@ const (
 	bufferMemory    = 32 << 20 // buffer.memory
 	maxRequestBytes = 1 << 20  // max.request.size
 	maxInFlight     = 5        // max.in.flight.requests.per.connection
+
+	// LinkedIn's commands of 2014 set buffer.memory; its producer had no
+	// max.in.flight.requests.per.connection yet.
+	linkedInBufferMemory = 64 << 20
+	unlimitedInFlight    = 10_000
 )
 
 // Physics is what a row's figures say about what ruled it, by arithmetic on

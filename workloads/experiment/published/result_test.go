@@ -92,6 +92,11 @@ func saturated(t *testing.T) (n int) {
 func TestIntervalsComeFromOtherLabs(t *testing.T) {
 	for _, p := range asPublished(t, 1.25).Predictions() {
 		require.True(t, p.Row.Fitted || math.Abs(p.Error()-0.25) < 0.02, "%s %s: %v", p.Row.Row.ID, p.Figure, p.Error())
+		if !p.Judged() {
+			assert.Equal(t, StreamNative, p.Row.Row.Lab, "which has most of the rows on throughput: the others' are too few")
+			assert.Equal(t, Throughput, p.Figure)
+			continue
+		}
 		assert.InDelta(t, p.Published, (p.Low+p.High)/2, 0.02*p.Published, "%s %s", p.Row.Row.ID, p.Figure)
 	}
 	r := asPublished(t, 1)
@@ -148,7 +153,7 @@ func TestSummaryIsNotOfOneLab(t *testing.T) {
 	says := strings.Join(r.summary(all), "\n")
 	assert.Contains(t, says, "51 of the 51 rows that say enough were simulated, each once, with seed 0x7: 0.8 to 2 s after a warm-up of 1 s")
 	assert.Contains(t, says, "That is less than weir published takes by default, 2 to 4 s.")
-	assert.Regexp(t, `Without the \d+ of StreamNative, of which they hold \d+, it is \d+% of \d+\.`, says)
+	assert.Regexp(t, `Without the \d+ of AWS, of which they hold \d+, it is \d+% of \d+\.`, says)
 	assert.NotContains(t, says, "Switched off")
 	assert.NotContains(t, says, shapeSeen, "nothing was left out")
 	r.Without = []string{ZonesMechanism}
@@ -232,7 +237,7 @@ func TestMissesShowTheirExperiments(t *testing.T) {
 	require.Len(t, s.Tables[0].Rows, 2, "p50 and p99")
 	assert.Equal(t, "1.25", s.Tables[0].Rows[0][5].Text)
 	assert.Equal(t, "–", s.Tables[0].Rows[0][6].Text, "not tried")
-	require.ErrorContains(t, CheckMechanisms([]string{"luck"}), `no mechanism "luck"; use hand-over, collector, partitions, zones`)
+	require.ErrorContains(t, CheckMechanisms([]string{"luck"}), `no mechanism "luck"; use hand-over, collector, partitions, sockets, muting, zones`)
 }
 
 func TestPairsAreTheSameTestOfBothLabs(t *testing.T) {

@@ -68,8 +68,8 @@ func (r Row) scenario(seed scenario.Seed, costs string, w Windows, cache pageCac
 					"acks": r.Acks, "enable.idempotence": "false",
 					"linger.ms":     fmt.Sprint(r.LingerMillis),
 					"batch.size":    fmt.Sprint(r.BatchBytes),
-					"buffer.memory": fmt.Sprint(int64(bufferMemory)), "max.request.size": fmt.Sprint(int64(maxRequestBytes)),
-					"max.in.flight.requests.per.connection": fmt.Sprint(maxInFlight),
+					"buffer.memory": fmt.Sprint(r.bufferMemory()), "max.request.size": fmt.Sprint(int64(maxRequestBytes)),
+					"max.in.flight.requests.per.connection": fmt.Sprint(r.maxInFlight()),
 				},
 			},
 			Consumers: r.group(),
@@ -104,6 +104,23 @@ func (r Row) partitioner() string {
 		return scenario.PartitionerRoundRobin
 	}
 	return scenario.PartitionerSticky
+}
+
+// maxInFlight is how many requests a producer has under way to a broker. That of
+// 2014 had no such setting: it sent on as soon as the one before had left it
+// (Sender.InFlightRequests.canSendMore in Kafka's repository of April 2014).
+func (r Row) maxInFlight() int {
+	if r.Lab == LinkedIn {
+		return unlimitedInFlight
+	}
+	return maxInFlight
+}
+
+func (r Row) bufferMemory() int64 {
+	if r.Lab == LinkedIn {
+		return linkedInBufferMemory
+	}
+	return bufferMemory
 }
 
 // group is one group of consumers, each of which reads all partitions.

@@ -202,6 +202,9 @@ func (c *Cluster) equip(b *server, m *machine.Profile) error {
 	default:
 		b.on = c.shared
 	}
+	if _, says := c.s.Cluster.Properties["weir.pipelined.requests"]; !says && m.Costs.Mechanisms.Muting != nil {
+		b.cfg.PipelinedRequests = 1
+	}
 	b.on.Host(b.node)
 	b.on.Join(c.net, b.name)
 	b.disk = b.on.NewDisk(b.node)

@@ -6,6 +6,9 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/weirlab/weir/broker"
+	"github.com/weirlab/weir/broker/metadata"
+	"github.com/weirlab/weir/broker/replication"
 	"github.com/weirlab/weir/env"
 	"github.com/weirlab/weir/linearizability"
 	kernel "github.com/weirlab/weir/sim"
@@ -66,10 +69,39 @@ func (c *Cluster) tellRows() {
 // tellRow tells what the brokers' machines did since it was told last.
 func (c *Cluster) tellRow() {
 	var rows []target.BrokerRow
-	for _, b := range c.brokers {
-		rows = append(rows, b.row(c.net))
+	lags := c.followerLags()
+	for i, b := range c.brokers {
+		row := b.row(c.net)
+		row.FollowerLag = lags[i]
+		rows = append(rows, row)
 	}
 	c.tell.Row(c.k.Now(), rows)
+}
+
+// followerLags is how many records the replicas on each broker lack that their
+// leaders have.
+func (c *Cluster) followerLags() []int64 {
+	ends := map[metadata.TopicPartition]int64{} // of the leaders' logs
+	views := make([]broker.View, len(c.brokers))
+	for i, b := range c.brokers {
+		if b.b == nil || !c.k.Inspect(func() { b.b.Look(&views[i]) }) {
+			views[i].Replicas = nil
+		}
+		for _, r := range views[i].Replicas {
+			if c.underLoad(r.TP.Topic) && r.Role == replication.RoleLeader {
+				ends[r.TP] = max(ends[r.TP], r.LogEndOffset)
+			}
+		}
+	}
+	lags := make([]int64, len(c.brokers))
+	for i := range views {
+		for _, r := range views[i].Replicas {
+			if end, led := ends[r.TP]; led {
+				lags[i] += max(0, end-r.LogEndOffset)
+			}
+		}
+	}
+	return lags
 }
 
 // ObserveEvery implements target.Cluster.
