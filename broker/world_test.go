@@ -372,3 +372,20 @@ func (w *world) took(holds func() bool) time.Duration {
 	}
 	return w.e.Now() - began
 }
+
+// served is how many of n connections get an answer.
+func (w *world) served(n int) (answered int) {
+	for range n {
+		c, err := protocol.Dial(w.e, "b1:9092", "client", time.Second)
+		if err != nil {
+			continue
+		}
+		defer c.Close()
+		req := &kmsg.ApiVersionsRequest{ClientSoftwareName: "test", ClientSoftwareVersion: "1"}
+		req.SetVersion(3)
+		if _, err := c.Request(req, time.Second); err == nil {
+			answered++
+		}
+	}
+	return answered
+}

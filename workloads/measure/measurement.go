@@ -75,6 +75,8 @@ type Measurement struct {
 	// copy, and the throughput is no steady state. A simulation knows them.
 	FollowerLag       int64 `json:"follower_lag,omitempty"`
 	FollowerLagBefore int64 `json:"follower_lag_before,omitempty"`
+	// FollowerLagTime is what passed between the two.
+	FollowerLagTime time.Duration `json:"follower_lag_time,omitempty"`
 
 	// Produce counts from the intended sending of a record to its
 	// acknowledgement, ProduceUncorrected from its hand-over to the client,
@@ -255,4 +257,15 @@ func (d *Distribution) UnmarshalText(text []byte) error {
 	}
 	d.h = h
 	return nil
+}
+
+// FollowersFallBehind is by how many records a second what followers lack grew
+// over the window, and whether that is little enough, a tenth of what was
+// acknowledged, for the throughput to be a steady state.
+func (m *Measurement) FollowersFallBehind() (perSecond float64, steady bool) {
+	if m.FollowerLagTime <= 0 {
+		return 0, true
+	}
+	perSecond = float64(m.FollowerLag-m.FollowerLagBefore) / m.FollowerLagTime.Seconds()
+	return perSecond, perSecond <= m.AckedPerSecond/10
 }

@@ -81,7 +81,9 @@ type sink struct {
 	acked  int64 // records acknowledged within the window
 	read   int64 // records consumed within it
 	second Distribution
-	detail *detail // nil if nobody wants it
+	// lagSince is when the lag before the window was seen, on the load's clock.
+	lagSince time.Duration
+	detail   *detail // nil if nobody wants it
 }
 
 // detail is what is kept of the second that goes on, and of delays.
@@ -178,8 +180,9 @@ func (k *sink) Row(at time.Duration, r workloads.Row) {
 			k.m.FollowerLag += b.FollowerLag
 		}
 		if since <= k.warmUp {
-			k.m.FollowerLagBefore = k.m.FollowerLag
+			k.m.FollowerLagBefore, k.lagSince = k.m.FollowerLag, since
 		}
+		k.m.FollowerLagTime = since - k.lagSince
 	}
 }
 

@@ -99,16 +99,16 @@ func (r *RowResult) throughputSuspicion(e float64) string {
 		return "the disks rule both; in the window that is simulated the page cache holds writers to less than the disks take"
 	case r.Row.Rules() == "disk bandwidth":
 		return "more is written to page caches than to disks while the window lasts"
+	case r.Row.Lab == LinkedIn && r.Row.Acks == "all":
+		return "at each fetch of a follower Kafka 0.8.1 went through all produce requests that wait for the partition (RequestPurgatory.collectSatisfiedRequests), which costs nothing here"
 	case r.Row.Lab == LinkedIn && e > 0:
-		return "Kafka 0.8.1 acknowledged through one fetcher that asked for one partition's data after the other"
-	case r.Row.Lab == LinkedIn:
-		return "the followers of the published run fell behind, for as long as it lasted; the simulated network shares itself out evenly between producers and followers"
-	case r.Row.Lab == ElasticStream:
-		return "how many producers there were, and on what storage, is not stated; what was published is nearer to what i4i.2xlarge sustains to EBS (312.5 MB/s, more in bursts) than to its instance store, which is simulated"
+		return "producers and followers share a card's queue that loses nothing here; a switch drops what is too much, and takes windows from both"
+	case e > 0 && r.Row.Partitions >= 1000:
+		return "the published consumers were up to a minute behind, and latencies of seconds speak of stalls; a few seconds are simulated, with consumers near the tail, and nothing in the model stalls for thousands of open files"
 	case e > 0 && Many(r):
-		return "the published consumers, held to 128 KiB a partition, fell tens of seconds behind, so that brokers read old data from disks and caches while writing, and requests took longer; the simulated run is of seconds with consumers near the tail, and gets to the disks' limit"
+		return "the published consumers, held to 128 KiB a partition, fell tens of seconds behind, so that brokers read old data while writing; the simulated run is of seconds with consumers near the tail"
 	case e > 0:
-		return "of the published run's requests each waited for the leader's and then for the follower's disk; the simulated ones overlap, and get to the disk's limit"
+		return "of the published run's requests each waited for the leader's and then for the follower's disk, which had more to do than the disk of the model"
 	default:
 		return "unknown"
 	}
@@ -117,6 +117,8 @@ func (r *RowResult) throughputSuspicion(e float64) string {
 // latencySuspicion is the same of a latency error.
 func (r *RowResult) latencySuspicion(percentile, e float64) string {
 	switch {
+	case r.Row.Lab == ElasticStream:
+		return "how many requests were under way at once, and on what storage, is not stated; the figure is of requests that wait, and at this rate nothing of the model is short"
 	case r.Row.Lab == AWS && e < 0:
 		return "clients in shared containers, and what else a managed broker does on four cores, are not in the model"
 	case r.Row.Differs() != nil && r.Row.Partitions >= 1000 && e < 0:
@@ -125,14 +127,14 @@ func (r *RowResult) latencySuspicion(percentile, e float64) string {
 		return "the table of fsync latencies is an assumption, the same for all disks; the labs found a p99 of 1 to 6 ms from disk to disk, and waits for a journal that other files' writes hold up"
 	case percentile >= 99 && e < 0:
 		return "no write-back stalls of a file system in the model"
+	case r.Row.Fsync && e > 0:
+		return "with flush.messages=1 a request is through when leader and follower have synced it, and the next of the connection waits for that: how long a sync takes, above all how often long, is assumed, and what is assumed is too much"
 	case percentile >= 99:
 		return "a few seconds hold few of the rare events, and one of them weighs more than in minutes"
 	case r.Row.Date < "2019-12" && e < 0:
 		return "clients and brokers of before Kafka 2.4 did more for each partition and request than the table, which is of 2.6"
 	case r.Row.Fsync && e < 0:
 		return "100 files are synced one by one through one journal; the assumed device latency is that of an idle disk"
-	case r.Row.Fsync:
-		return "a fetcher syncs the partitions of a round one after the other, and all files of a broker share a journal that commits them one by one"
 	default:
 		return "unknown"
 	}

@@ -240,6 +240,49 @@ func TestMissesShowTheirExperiments(t *testing.T) {
 	require.ErrorContains(t, CheckMechanisms([]string{"luck"}), `no mechanism "luck"; use hand-over, collector, partitions, sockets, muting, zones`)
 }
 
+// Where followers fall behind as long as it lasts, the table of 2014 says so.
+func TestFollowersThatFallBehindAreNoSteadyState(t *testing.T) {
+	r := asPublished(t, 1)
+	for i := range r.Rows {
+		x := &r.Rows[i]
+		x.Measurement.FollowerLagTime = 2 * time.Second
+		x.Measurement.FollowerLagBefore = 1000
+		x.Measurement.FollowerLag = 1000
+		if x.Row.ID == "kreps14-3prod-rf3-async" {
+			x.Measurement.FollowerLag = 1000 + int64(x.Row.AckedPerSecond)
+		}
+	}
+	rows := r.followersSection().Tables[0].Rows
+	require.Len(t, rows, 5)
+	for _, cells := range rows {
+		says := cells[len(cells)-1].Text
+		switch cells[0].Text {
+		case "kreps14-3prod-rf3-async":
+			assert.Equal(t, "no: followers fall behind as long as it lasts", says)
+			assert.Equal(t, "1012016", cells[len(cells)-2].Text, "half of two million a second")
+		case "kreps14-1prod-rf1":
+			assert.Equal(t, "yes: nothing is copied", says)
+		default:
+			assert.Equal(t, "yes", says)
+		}
+	}
+	r.Rows = slices.DeleteFunc(r.Rows, func(x RowResult) bool { return x.Row.Lab == LinkedIn })
+	assert.Nil(t, r.followersSection())
+}
+
+// A run of elastic-stream is at a stated rate: its latencies count, and not the
+// rate.
+func TestElasticStreamsRunsAreLoadPoints(t *testing.T) {
+	x := row(t, "es23-kafka-1broker-1p")
+	assert.False(t, x.Saturated())
+	assert.InDelta(t, 384e6, x.AckedPerSecond*float64(x.RecordBytes), 1, "MB as printed")
+	p99, ok := x.Publish.P(99)
+	assert.True(t, ok)
+	assert.Equal(t, 19*time.Millisecond, p99)
+	_, ok = Throughput.published(x)
+	assert.False(t, ok)
+}
+
 func TestPairsAreTheSameTestOfBothLabs(t *testing.T) {
 	pairs := asPublished(t, 1).Pairs()
 	require.Len(t, pairs, 4)
