@@ -10,13 +10,17 @@ import (
 // seek, offsets go up, never below the position asked for, and pass over no
 // record that is in the log: that was there then, for where a loss is permitted,
 // what took the place of what is gone may have come where a marker was, and what is
-// committed now may have been aborted by a marker that is gone.
+// committed now may have been aborted by a marker that is gone. A consumer passes over
+// what it is not given at any time between two records that it is given, so that a
+// loss since the first of them is late enough.
 func (c *court) sessions(p *partition) {
 	type session struct{ process, number int64 }
 	last := map[session]int64{}
+	given := map[session]*poll{} // by which the last record was
 	polls := slices.Clone(p.polls)
 	slices.SortStableFunc(polls, func(a, b poll) int { return cmp.Compare(a.Return, b.Return) })
-	for _, poll := range polls {
+	for i := range polls {
+		poll := &polls[i]
 		if poll.Outcome != OK {
 			continue
 		}
@@ -40,7 +44,10 @@ func (c *court) sessions(p *partition) {
 			}
 			missed := p.log.shownBetween(from, r.Offset, poll.ReadCommitted)
 			for missed != nil && poll.ReadCommitted {
-				loss := c.markerLoss(p, missed.Offset, &poll)
+				loss := c.markerLoss(p, missed.Offset, poll)
+				if before := given[k]; loss == nil && before != nil {
+					loss = c.markerLoss(p, missed.Offset, before)
+				}
 				if loss == nil {
 					break
 				}
@@ -51,7 +58,7 @@ func (c *court) sessions(p *partition) {
 				c.found(p, 2, missed.Offset, poll.Return, fmt.Sprintf("client %d was to read %s from offset %d and was given offset %d at %s: offset %d (value %d), which is in the log, was skipped",
 					poll.Process, p.tp, from, r.Offset, clock(poll.Return), missed.Offset, missed.Value))
 			}
-			last[k] = max(l, r.end()-1)
+			last[k], given[k] = max(l, r.end()-1), poll
 		}
 	}
 }

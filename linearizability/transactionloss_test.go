@@ -43,6 +43,14 @@ func TestLossesBehindTransactions(t *testing.T) {
 		p.Records = slices.Delete(slices.Clone(p.Records), 1, 2)
 		h.scanOf("moves", 0).Markers[2].LeaderEpoch = 2
 	}
+	passedOver := func(h *History) {
+		skipped(h)
+		p := h.pollOf("moves", 0)
+		again := *p
+		p.Records, again.Records = p.Records[:1], p.Records[1:]
+		again.Position, again.Call, again.Return, again.LeaderEpoch = 1, again.Call+10*second, again.Return+10*second, 2
+		h.Polls = append(h.Polls, again)
+	}
 	stuck := func(h *History) {
 		h.scanOf("moves", 0).Records[2].ProducerID = 51 // at offset 4, which no marker ends
 		p := h.pollOf("moves", 0)
@@ -109,6 +117,9 @@ func TestLossesBehindTransactions(t *testing.T) {
 		}, []check{checkIsolation}, "broker 2 became leader in epoch 2 at 25.000 s by unclean election, which the topic allows"},
 		{"a marker by which a record was skipped", skipped, lose("moves", 25*second), map[string][]func(*History){
 			"nothing": nil, "a loss before": {lose("moves", 15*second), polledLater}, "a marker that was not lost": {lose("moves", 25*second), kept},
+		}, []check{checkSessions}, "broker 2 became leader in epoch 2 at 25.000 s by unclean election, which the topic allows"},
+		{"a marker by which a record was passed over between two polls", passedOver, lose("moves", 25*second), map[string][]func(*History){
+			"nothing": nil, "a loss before both": {lose("moves", 15*second), polledLater}, "a marker that was not lost": {lose("moves", 25*second), kept},
 		}, []check{checkSessions}, "broker 2 became leader in epoch 2 at 25.000 s by unclean election, which the topic allows"},
 		{"the end of a transaction, behind which nobody reads", stuck, lose(TransactionTopic, 25*second), map[string][]func(*History){
 			"nothing": nil, "another partition": {lose("in", 25*second)},
