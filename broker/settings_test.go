@@ -75,6 +75,11 @@ var topicProbes = map[string]probe{
 		}
 		return w.nodes[0].disk.Stats().Syncs-before >= 50
 	}},
+	"flush.ms": {value: "1000", plain: true, set: false, observe: func(w *world, topic string) any {
+		w.mustProduce(topic, w.batchOf(0, "x"))
+		w.sleep(2 * time.Second)
+		return w.nodes[0].disk.DirtyBytes() > 0
+	}},
 	"index.interval.bytes": {value: "0", topic: map[string]string{"internal.segment.bytes": "1000"}, plain: int64(0), set: int64(8 * 4), observe: func(w *world, topic string) any {
 		for range 8 { // five batches to a segment; the first is found without an entry
 			w.mustProduce(topic, w.batchOf(0, strings.Repeat("x", 110)))
@@ -98,6 +103,12 @@ var topicProbes = map[string]probe{
 		}},
 	"retention.bytes": {value: "1000", topic: smallSegments, observe: old, plain: 2, set: 1},
 	"retention.ms":    {value: "3600000", topic: smallSegments, observe: old, plain: 2, set: 1},
+	"segment.jitter.ms": {value: "3600000", topic: map[string]string{"segment.ms": "3600000"}, plain: true, set: false, observe: func(w *world, topic string) any {
+		for age := time.Duration(55); age > 0; age -= 5 { // minutes
+			w.mustProduce(topic, w.batchOf(age*time.Minute, "x"))
+		}
+		return w.segments(topic) == 1
+	}},
 	"segment.ms": {value: "3600000", plain: 1, set: 2, observe: func(w *world, topic string) any {
 		w.mustProduce(topic, w.batchOf(3*hour, "old"))
 		w.mustProduce(topic, w.batchOf(0, "new"))

@@ -298,6 +298,7 @@ type Topic struct {
 	Delete, Compact          bool   // cleanup.policy
 	CompressionType          string // compression.type
 	FlushMessages            int64  // flush.messages; math.MaxInt64 leaves flushing to the operating system
+	FlushMillis              int64  // flush.ms; math.MaxInt64 leaves flushing to the operating system
 	IndexIntervalBytes       int64  // index.interval.bytes
 	MaxMessageBytes          int32  // max.message.bytes
 	TimestampAfterMaxMillis  int64  // message.timestamp.after.max.ms
@@ -308,6 +309,7 @@ type Topic struct {
 	RetentionMillis          int64  // retention.ms; negative keeps everything
 	SegmentBytes             int64  // internal.segment.bytes if set, or segment.bytes
 	SegmentMillis            int64  // segment.ms
+	SegmentJitterMillis      int64  // segment.jitter.ms
 	MinCleanableDirtyPPM     int64  // min.cleanable.dirty.ratio, in millionths
 	MinCompactionLagMillis   int64  // min.compaction.lag.ms
 	MaxCompactionLagMillis   int64  // max.compaction.lag.ms
@@ -326,6 +328,7 @@ func (l Layers) TopicView() Topic {
 	t := Topic{
 		CompressionType:          l.Topic("compression.type").Text,
 		FlushMessages:            number("flush.messages"),
+		FlushMillis:              number("flush.ms"),
 		IndexIntervalBytes:       number("index.interval.bytes"),
 		MaxMessageBytes:          int32(number(MaxMessageBytes)),
 		TimestampAfterMaxMillis:  number("message.timestamp.after.max.ms"),
@@ -336,6 +339,7 @@ func (l Layers) TopicView() Topic {
 		RetentionMillis:          number("retention.ms"),
 		SegmentBytes:             number("segment.bytes"),
 		SegmentMillis:            number("segment.ms"),
+		SegmentJitterMillis:      number("segment.jitter.ms"),
 		MinCleanableDirtyPPM:     int64(decimal(l.Topic("min.cleanable.dirty.ratio").Text, million)),
 		MinCompactionLagMillis:   number("min.compaction.lag.ms"),
 		MaxCompactionLagMillis:   number("max.compaction.lag.ms"),

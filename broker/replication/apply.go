@@ -216,13 +216,16 @@ func logConfig(t config.Topic) storage.Config {
 		t.SegmentMillis = min(t.SegmentMillis, t.MaxCompactionLagMillis)
 	}
 	return storage.Config{
-		SegmentBytes:       t.SegmentBytes,
-		SegmentMillis:      t.SegmentMillis,
-		IndexIntervalBytes: max(t.IndexIntervalBytes, 1), // 0 is the default there, and here every batch
-		FlushMessages:      t.FlushMessages,
-		CleanupPolicy:      cleanupPolicy(t),
-		RetentionBytes:     t.RetentionBytes,
-		RetentionMillis:    t.RetentionMillis,
+		SegmentBytes:  t.SegmentBytes,
+		SegmentMillis: t.SegmentMillis,
+
+		SegmentJitterMillis: t.SegmentJitterMillis,
+		IndexIntervalBytes:  max(t.IndexIntervalBytes, 1), // 0 is the default there, and here every batch
+		FlushMessages:       t.FlushMessages,
+		FlushAfter:          flushAfter(t),
+		CleanupPolicy:       cleanupPolicy(t),
+		RetentionBytes:      t.RetentionBytes,
+		RetentionMillis:     t.RetentionMillis,
 
 		MinCleanableDirtyPPM:   t.MinCleanableDirtyPPM,
 		MinCompactionLagMillis: t.MinCompactionLagMillis,
@@ -237,6 +240,14 @@ func logConfig(t config.Topic) storage.Config {
 
 		ProducerIDExpiration: time.Duration(t.ProducerIDExpirationMillis) * time.Millisecond,
 	}
+}
+
+// flushAfter is flush.ms, whose 0 is the default there, and here at once.
+func flushAfter(t config.Topic) time.Duration {
+	if t.FlushMillis > math.MaxInt64/int64(time.Millisecond) {
+		return 0
+	}
+	return max(time.Duration(t.FlushMillis)*time.Millisecond, 1)
 }
 
 func compressionType(t config.Topic) storage.CompressionType {

@@ -398,6 +398,7 @@ func (l *Log) write(records []byte, batches []Batch, result AppendResult) (Appen
 	result.Batches = len(batches)
 
 	l.unflushed += count
+	l.syncInTime()
 	// What stands behind records that wait for a sync waits with them.
 	waits := l.end.Load() < result.BaseOffset
 	flush := l.cfg.FlushMessages > 0 && l.unflushed >= l.cfg.FlushMessages ||

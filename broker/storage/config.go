@@ -18,6 +18,11 @@ type Config struct {
 	// sealed even if it is small. [segment.ms] Default 0: by size only.
 	SegmentMillis int64
 
+	// SegmentJitterMillis is by how much less than SegmentMillis a segment may span,
+	// at random: logs that were begun together are not to roll together.
+	// [segment.jitter.ms] Default 0: none.
+	SegmentJitterMillis int64
+
 	// IndexIntervalBytes is how many bytes of log one entry of the offset and
 	// time index stands for. [index.interval.bytes] Default 4096.
 	IndexIntervalBytes int64
@@ -26,6 +31,10 @@ type Config struct {
 	// it returns. [flush.messages] Default 0: never, replication is the
 	// durability.
 	FlushMessages int64
+
+	// FlushAfter is how long an appended record may wait for fsync, which nobody
+	// waits for. [flush.ms] Default 0: for ever.
+	FlushAfter time.Duration
 
 	// CleanupPolicy says what may be removed. [cleanup.policy] The zero value
 	// allows nothing.

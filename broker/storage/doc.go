@@ -46,6 +46,7 @@
 //     scanning from the recovery point to the first batch that is not valid.
 //     With flush.messages=1 the end offset moves only after the sync, so that
 //     no replica counts what PL could take. Appends that wait share one sync.
+//     flush.ms bounds how old a lost suffix may be, and nobody waits for it.
 //   - The recovery point moves (log-state) only after everything before it,
 //     names included, is synced. PL never touches what lies before it.
 //   - A segment's name is durable before the next segment is created. After PL

@@ -48,9 +48,11 @@ type Log struct {
 	swap          swapRange     // the replacement of segments under way, if any
 	dirDirty      bool          // a segment was created since the last sync of dir
 	sealed        []sealedSegment
-	flusher       env.Task // writes what belongs to sealed segments, nil if none runs
-	closing       bool     // no more appends
-	closed        bool     // the files are closed
+	flusher       env.Task   // writes what belongs to sealed segments, nil if none runs
+	timed         env.Task   // syncs when FlushAfter is over, nil if nothing waits for that
+	closing       bool       // no more appends
+	over          env.Signal // set when closing is
+	closed        bool       // the files are closed
 
 	// What other tasks may see without mu.
 	start  atomic.Int64

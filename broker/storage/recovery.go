@@ -85,7 +85,7 @@ func Open(e env.Env, dir string, cfg Config) (*Log, Recovery, error) {
 	o.at.Store(&dir)
 	o.rec.Dir = dir
 	o.maintenance, o.cleaning = e.NewMutex(), e.NewMutex()
-	o.mu = e.NewMutex()
+	o.mu, o.over = e.NewMutex(), e.NewSignal()
 	o.onFailed, o.onRoll, o.onFirstAppend = cfg.OnFailed, cfg.OnRoll, cfg.OnFirstAppend
 	o.producers = newProducerTable()
 	o.maintenance.Lock()

@@ -128,6 +128,44 @@ func TestSegmentMillis(t *testing.T) {
 	require.Len(t, l.segments, 3)
 }
 
+func TestSegmentJitterMillis(t *testing.T) {
+	e := newMemEnv(t)
+	l := mustOpen(t, e, Config{SegmentMillis: 1_000_000, SegmentJitterMillis: 1_000_000})
+	for i := range 1000 {
+		_, err := l.AppendLeader(BuildBatch(nil, NoProducer(), []Record{{TimestampMillis: int64(10_000 * i)}}), 0, AppendOptions{})
+		require.NoError(t, err)
+	}
+	spans := map[int64]bool{}
+	for _, seg := range l.segments[:len(l.segments)-1] {
+		require.LessOrEqual(t, seg.next-seg.base, int64(101))
+		spans[seg.next-seg.base] = true
+	}
+	require.Greater(t, len(spans), 5, "each segment has a jitter of its own")
+}
+
+// Records are durable when flush.ms has passed, and nobody waits for that.
+func TestFlushAfter(t *testing.T) {
+	e := newMemEnv(t)
+	l := mustOpen(t, e, Config{FlushAfter: time.Millisecond})
+	for n := range int64(3) { // what comes after a sync has one of its own
+		for range 2 {
+			_, err := l.AppendLeader(testBatch("a"), 0, AppendOptions{})
+			require.NoError(t, err)
+		}
+		require.Len(t, e.tasks, 1)
+		require.Equal(t, 2*n, l.synced.Load())
+		e.runTasks()
+		require.Equal(t, 2*n+2, l.synced.Load())
+	}
+	e.runTasks()
+
+	l.SetConfig(Config{FlushAfter: time.Hour})
+	_, err := l.AppendLeader(testBatch("a"), 0, AppendOptions{})
+	require.NoError(t, err)
+	require.NoError(t, l.Close())
+	e.runTasks() // at once
+}
+
 func TestLogAppendTime(t *testing.T) {
 	l := mustOpen(t, newMemEnv(t), Config{LogAppendTime: true})
 	before := time.Now().UnixMilli()

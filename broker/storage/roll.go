@@ -24,9 +24,18 @@ func (l *Log) rollNeeded(seg *segment, records []byte, batches []Batch) bool {
 	case last.LastOffset()-seg.base > math.MaxInt32:
 		return true // index entries hold 32 bits
 	case l.cfg.SegmentMillis > 0 && seg.firstTimestamp >= 0:
-		return last.MaxTimestamp()-seg.firstTimestamp > l.cfg.SegmentMillis
+		return last.MaxTimestamp()-seg.firstTimestamp > l.cfg.SegmentMillis-l.jitter(seg)
 	}
 	return false
+}
+
+// jitter is the segment's share of SegmentJitterMillis, the same at each call.
+func (l *Log) jitter(seg *segment) int64 {
+	most := min(l.cfg.SegmentJitterMillis, l.cfg.SegmentMillis)
+	if most <= 0 {
+		return 0
+	}
+	return l.env.Rand("storage: segment.jitter.ms", seg.path).Int64n(most)
 }
 
 // roll seals the active segment and starts an empty one. What makes the sealed

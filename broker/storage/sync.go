@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"path"
 	"slices"
+	"time"
 
+	"github.com/weirlab/weir/env"
 	"github.com/weirlab/weir/env/planted"
 )
 
@@ -75,6 +77,43 @@ func (l *Log) sync() error {
 	return nil
 }
 
+// syncInTime sees to it that what was appended is durable once FlushAfter has
+// passed. mu is held.
+func (l *Log) syncInTime() {
+	if after := l.cfg.FlushAfter; after > 0 && l.timed == nil && !l.closing {
+		l.timed = l.env.Go("storage: flush.ms of "+l.dir, func() { l.syncAfter(after) })
+	}
+}
+
+// syncAfter is the task of syncInTime.
+func (l *Log) syncAfter(after time.Duration) {
+	if l.over.Wait(after) {
+		return
+	}
+	err := l.Sync() // has fenced the log
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.timed = nil
+	if err == nil && l.unflushed > 0 {
+		l.syncInTime()
+	}
+}
+
+// stopTasks has the log's tasks end, and returns what waits until they have. mu is
+// held.
+func (l *Log) stopTasks() (wait func()) {
+	l.closing = true
+	l.over.Set()
+	flusher, timed := l.flusher, l.timed
+	return func() {
+		for _, task := range []env.Task{flusher, timed} {
+			if task != nil {
+				task.Wait()
+			}
+		}
+	}
+}
+
 // syncDir makes the names in the log's directory durable, or fences the log.
 func (l *Log) syncDir() error {
 	if err := l.fs.SyncDir(l.Dir()); err != nil {
@@ -133,12 +172,9 @@ func (l *Log) snapshots() ([]int64, error) {
 func (l *Log) Close() error {
 	l.mu.Lock()
 	again := l.closing
-	l.closing = true
-	flusher := l.flusher
+	wait := l.stopTasks()
 	l.mu.Unlock()
-	if flusher != nil {
-		defer flusher.Wait()
-	}
+	defer wait()
 	l.stopCleaning.Store(true)
 	l.cleaning.Lock()
 	defer l.cleaning.Unlock()
@@ -208,12 +244,9 @@ func (l *Log) closeFiles() error {
 // Delete closes the log without syncing and removes its directory.
 func (l *Log) Delete() error {
 	l.mu.Lock()
-	l.closing = true
-	flusher := l.flusher
+	wait := l.stopTasks()
 	l.mu.Unlock()
-	if flusher != nil {
-		defer flusher.Wait()
-	}
+	defer wait()
 	l.stopCleaning.Store(true)
 	l.cleaning.Lock()
 	defer l.cleaning.Unlock()
