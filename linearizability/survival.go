@@ -116,12 +116,24 @@ func (c *court) aboveWatermark(p *partition) {
 	}
 }
 
+// firstBeyond is the poll that was the first to be asked for what lies behind offset, nil
+// if none was.
+func firstBeyond(polls []poll, offset int64) (first *poll) {
+	for i := range polls {
+		if q := &polls[i]; q.Position > offset && (first == nil || q.Call < first.Call) {
+			first = q
+		}
+	}
+	return first
+}
+
 // unseen finds acknowledged records that are in the final log and that no
 // consumer ever got, although they drained it: up to the high watermark, below
 // which a record acknowledged with acks=1 need not have been yet. Consumers with
 // read_committed are to get what is committed only, and nothing behind a transaction
-// that a permitted loss left without an end; a group does not get what is behind
-// offsets that one left pending.
+// that a permitted loss left without an end, nor what they had passed as aborted when
+// one took the marker; a group does not get what is behind offsets that one left
+// pending.
 func (c *court) unseen(p *partition) {
 	if !c.h.Manifest.reads(p.tp.Topic) {
 		return
@@ -157,6 +169,9 @@ func (c *court) unseen(p *partition) {
 					}
 					if loss == nil && !everything && offset > stuck {
 						loss = c.stuckLoss(p)
+					}
+					if first := firstBeyond(p.polls, offset); loss == nil && !everything && first != nil {
+						loss = c.markerLoss(p, offset, first)
 					}
 					if loss != nil {
 						c.excused(p, offset, loss.reason)

@@ -81,7 +81,7 @@ func (l *Log) sync() error {
 // passed. mu is held.
 func (l *Log) syncInTime() {
 	if after := l.cfg.FlushAfter; after > 0 && l.timed == nil && !l.closing {
-		l.timed = l.env.Go("storage: flush.ms of "+l.dir, func() { l.syncAfter(after) })
+		l.timed = l.env.Go("storage: flush.ms of "+l.Dir(), func() { l.syncAfter(after) })
 	}
 }
 
