@@ -95,6 +95,9 @@ func ordinaryRequests(topicID [16]byte, batch []byte) map[kmsg.Key][]kmsg.Reques
 	add(&kmsg.ListConfigResourcesRequest{})
 	add(&kmsg.ListConfigResourcesRequest{ResourceTypes: []int8{77}})
 	add(&kmsg.ShareGroupHeartbeatRequest{GroupID: "sharers", MemberID: "a", SubscribedTopicNames: []string{"there"}})
+	sharing := []kmsg.ShareFetchRequestTopic{{TopicID: topics[0], Partitions: []kmsg.ShareFetchRequestTopicPartition{{}, {Partition: 99}}}, {Partitions: []kmsg.ShareFetchRequestTopicPartition{{}}}}
+	add(&kmsg.ShareFetchRequest{GroupID: kmsg.StringPtr("sharers"), MemberID: kmsg.StringPtr("a"), MaxBytes: 1 << 20, MaxRecords: 10, Topics: sharing})
+	add(&kmsg.ShareAcknowledgeRequest{GroupID: kmsg.StringPtr("sharers"), MemberID: kmsg.StringPtr("a"), ShareSessionEpoch: 1, Topics: []kmsg.ShareAcknowledgeRequestTopic{{TopicID: topics[0], Partitions: []kmsg.ShareAcknowledgeRequestTopicPartition{{}}}}})
 	add(&kmsg.ShareGroupDescribeRequest{GroupIDs: []string{"sharers", "missing"}})
 	add(&kmsg.DescribeShareGroupOffsetsRequest{Groups: []kmsg.DescribeShareGroupOffsetsRequestGroup{{GroupID: "sharers"}, {GroupID: "missing"},
 		{GroupID: "sharers", Topics: []kmsg.DescribeShareGroupOffsetsRequestGroupTopic{{Topic: "there", Partitions: []int32{0}}, {Topic: "missing"}}}}})

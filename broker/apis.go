@@ -79,6 +79,8 @@ func (b *Broker) apis() *protocol.Table {
 		needs(kmsg.ACLOperationDescribe, topic, onListeners(brokers, b.describeTopicPartitionsAPI())),
 		needs(kmsg.ACLOperationRead, group, onListeners(brokers, b.shareGroupHeartbeatAPI())),
 		needs(kmsg.ACLOperationDescribe, group, onListeners(brokers, large(b.shareGroupDescribeAPI()))),
+		needs(kmsg.ACLOperationRead, group, onListeners(brokers, b.shareFetchAPI())),
+		needs(kmsg.ACLOperationRead, group, onListeners(brokers, b.shareAcknowledgeAPI())),
 		needs(kmsg.ACLOperationClusterAction, cluster, onListeners(brokers, b.initializeShareGroupStateAPI())),
 		needs(kmsg.ACLOperationClusterAction, cluster, onListeners(brokers, b.readShareGroupStateAPI())),
 		needs(kmsg.ACLOperationClusterAction, cluster, onListeners(brokers, b.writeShareGroupStateAPI())),

@@ -19,6 +19,7 @@ import (
 	"github.com/weirlab/weir/broker/metadata"
 	"github.com/weirlab/weir/broker/protocol"
 	"github.com/weirlab/weir/broker/replication"
+	"github.com/weirlab/weir/broker/share"
 	"github.com/weirlab/weir/broker/share/state"
 	"github.com/weirlab/weir/broker/storage"
 	"github.com/weirlab/weir/broker/transaction"
@@ -41,6 +42,7 @@ type Broker struct {
 	replicas     *replication.Manager
 	groups       *group.Coordinator
 	transactions *transaction.Coordinator
+	shares       *share.Leaders
 	shareState   *state.Coordinator
 	peers        *peers
 	table        *protocol.Table
@@ -219,6 +221,7 @@ func (b *Broker) open() error {
 		OnDirFailed:     b.directoryFailed,
 	})
 	b.groups, b.transactions, b.shareState = b.newGroups(), b.newTransactions(), b.newShareState()
+	b.shares = b.newShareLeaders(sharePersister{b})
 	b.followLeadership()
 	return nil
 }
@@ -263,12 +266,14 @@ func (b *Broker) Stop() error {
 	for _, s := range b.servers {
 		s.Close()
 	}
+	b.shares.Stop()
 	b.groups.Stop()
 	b.transactions.Stop()
 	b.shareState.Stop()
 	b.peers.close(markerLane)
 	b.peers.close(shareLane)
 	err := b.replicas.Stop()
+	b.shares.Wait()
 	b.groups.Wait()
 	b.transactions.Wait()
 	b.shareState.Wait()

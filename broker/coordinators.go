@@ -90,6 +90,7 @@ type coordinates interface {
 // of their internal topics.
 func (b *Broker) followLeadership() {
 	b.replicas.OnLeadership(func(tp metadata.TopicPartition, epoch int32, leader bool) {
+		b.shares.Resign(tp)
 		var c coordinates
 		switch tp.Topic {
 		case metadata.ConsumerOffsetsTopic:

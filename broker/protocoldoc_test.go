@@ -18,14 +18,13 @@ import (
 // otherThanKafka is why the versions of some requests are not those of Apache Kafka.
 var otherThanKafka = map[string][]int16{
 	"both announce versions from 0 on, without which some clients take a broker for one that cannot compress, and serve those from 3 on": {0},
-	"there is no SASL":                                             {17, 36},
-	"there are no delegation tokens":                               {38, 39, 40, 41},
-	"there are no credentials of SCRAM":                            {50, 51},
-	"there are no ACLs":                                            {29, 30, 31},
-	"there are no quotas":                                          {48, 49},
-	"voters are those of controller.quorum.voters":                 {80, 81},
-	"of share groups (KIP-932) the leaders' side is not there yet": {78, 79},
-	"there are no streams groups (KIP-1071)":                       {88, 89},
+	"there is no SASL":                             {17, 36},
+	"there are no delegation tokens":               {38, 39, 40, 41},
+	"there are no credentials of SCRAM":            {50, 51},
+	"there are no ACLs":                            {29, 30, 31},
+	"there are no quotas":                          {48, 49},
+	"voters are those of controller.quorum.voters": {80, 81},
+	"there are no streams groups (KIP-1071)":       {88, 89},
 }
 
 // docs/protocol.md lists what this broker answers; REWRITE=1 writes its table anew.

@@ -34,6 +34,28 @@ var shareProbes = map[string]probe{
 		w.sleep(20 * time.Second)
 		return w.shareBeat("a", topic, epoch).ErrorCode
 	}},
+	"group.share.delivery.count.limit": {value: "2", plain: int16(5), set: int16(2), observe: func(w *world, topic string) any {
+		a, most := w.sharerOf(topic, 1), int16(0)
+		for got := acquired(a.fetch()); len(got) > 0; got = acquired(a.fetch()) {
+			most = got[0].DeliveryCount
+			a.acknowledge(0, 0, share.Release)
+		}
+		return most
+	}},
+	"group.share.max.share.sessions": {value: "1", plain: int16(0), set: kerr.ShareSessionLimitReached.Code, observe: func(w *world, topic string) any {
+		w.sharerOf(topic, 1).fetch()
+		return w.sharer("b", topic).fetch().ErrorCode
+	}},
+	"group.share.partition.max.record.locks": {value: "100", plain: int64(499), set: int64(99), observe: func(w *world, topic string) any {
+		got := acquired(w.sharerOf(topic, 600).fetch(strictly(500)))
+		return got[len(got)-1].Last
+	}},
+	"group.share.record.lock.duration.ms": {value: "5000", plain: 0, set: 1, observe: func(w *world, topic string) any {
+		a := w.sharerOf(topic, 1)
+		a.fetch()
+		w.sleep(10 * time.Second)
+		return len(acquired(a.fetch()))
+	}},
 
 	"share.coordinator.state.topic.num.partitions": {value: "3", plain: 8, set: 3, observe: func(w *world, topic string) any {
 		w.shareState(topic)
@@ -122,6 +144,13 @@ func (w *world) haveShares(topic string) {
 		resp := w.ask(1, &kmsg.UpdateFeaturesRequest{TimeoutMillis: 10_000, FeatureUpdates: []kmsg.UpdateFeaturesRequestFeatureUpdate{{Feature: metadata.ShareVersion, MaxVersionLevel: 1, UpgradeType: 1}}}, 1)
 		return resp.(*kmsg.UpdateFeaturesResponse).ErrorCode == 0
 	})
+}
+
+// sharerOf is a member of share group g, of a topic with n records.
+func (w *world) sharerOf(topic string, n int) *sharer {
+	w.haveShares(topic)
+	w.mustProduce(topic, w.batchOf(0, make([]string, n)...))
+	return w.sharer("a", topic)
 }
 
 // shareBeat sends a heartbeat of a member of share group g.

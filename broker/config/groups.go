@@ -16,7 +16,7 @@ func groupSettings() []Setting {
 	}
 	theirs := func(name string, base string, valid *Valid, doc string) Setting {
 		s := own(name, base, valid, doc)
-		s.Needs, s.AppliedBy = sharing, inShare
+		s.AppliedBy = inShare
 		return s
 	}
 	return []Setting{
@@ -28,19 +28,19 @@ func groupSettings() []Setting {
 			"After how long without a heartbeat a member of the group is taken out, in milliseconds."),
 		own("share.assignment.interval.ms", "group.share.assignment.interval.ms", between(0, 15000),
 			"How often at most the target assignment of the share group is computed, in milliseconds."),
-		{Name: "share.auto.offset.reset", Type: String, Default: "latest", Valid: resets, Needs: sharing, AppliedBy: inShare,
+		{Name: "share.auto.offset.reset", Type: String, Default: "latest", Valid: resets, AppliedBy: inShare,
 			Doc: "Where a share group begins in a partition: latest, earliest, or by_duration:PnDTnHnMn.nS before now."},
 		theirs("share.delivery.count.limit", "group.share.delivery.count.limit", between(2, 10),
 			"How often a record is delivered to the share group at most."),
 		own("share.heartbeat.interval.ms", "group.share.heartbeat.interval.ms", between(5000, 15000),
 			"How often members of the share group are to send heartbeats, in milliseconds."),
-		{Name: "share.isolation.level", Type: String, Default: "read_uncommitted", Valid: oneOf("read_committed", "read_uncommitted"), Needs: sharing, AppliedBy: inShare,
+		{Name: "share.isolation.level", Type: String, Default: "read_uncommitted", Valid: oneOf("read_committed", "read_uncommitted"), AppliedBy: inShare,
 			Doc: "Whether the share group gets records of transactions that were aborted or have not ended."},
 		theirs("share.partition.max.record.locks", "group.share.partition.max.record.locks", between(100, 4000),
 			"How many records of a partition the share group may have in flight."),
 		theirs("share.record.lock.duration.ms", "group.share.record.lock.duration.ms", between(15000, 60000),
 			"For how long a record is a member's of the share group to acknowledge, in milliseconds."),
-		{Name: "share.renew.acknowledge.enable", Type: Boolean, Default: "true", Needs: sharing, AppliedBy: inShare,
+		{Name: "share.renew.acknowledge.enable", Type: Boolean, Default: "true", AppliedBy: inShare,
 			Doc: "Whether members of the share group may renew the locks of records."},
 		own("share.session.timeout.ms", "group.share.session.timeout.ms", between(45000, 60000),
 			"After how long without a heartbeat a member of the share group is taken out, in milliseconds."),
@@ -58,9 +58,6 @@ func withDefaults(list []*Setting) []*Setting {
 	}
 	return list
 }
-
-// sharing is what settings of share groups need that say what their members get.
-const sharing = "the leaders' side of share groups"
 
 // The packages that apply settings of share groups.
 const (

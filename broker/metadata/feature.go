@@ -27,7 +27,7 @@ const ShareVersion = "share.version"
 var features = [...]Feature{
 	{Name: "eligible.leader.replicas.version", Min: 1, Max: 1, Initial: 1},
 	{Name: GroupVersion, Min: 0, Max: 1, Initial: 1},
-	{Name: ShareVersion, Min: 0, Max: 1, Initial: 0},
+	{Name: ShareVersion, Min: 0, Max: 1, Initial: 1},
 	{Name: TransactionVersion, Min: 0, Max: 2, Initial: 2},
 }
 

@@ -50,7 +50,7 @@ func wellFormed(list []Acknowledgement) bool {
 	before := int64(-1)
 	for i := range list {
 		a := &list[i]
-		if a.First <= before || a.Last < a.First || len(a.Types) == 0 || len(a.Types) > 1 && int64(len(a.Types)) != a.Last-a.First+1 {
+		if a.First < before || a.Last < a.First || len(a.Types) == 0 || len(a.Types) > 1 && int64(len(a.Types)) != a.Last-a.First+1 {
 			return false
 		}
 		for _, t := range a.Types {
@@ -73,6 +73,9 @@ func (p *Partition) Acknowledge(now time.Duration, l Limits, member string, list
 	for i := range list {
 		if code := p.check(l, member, &list[i]); code != 0 {
 			return code
+		}
+		if i > 0 && list[i].First == list[i-1].Last && list[i].First >= p.start {
+			return kerr.InvalidRecordState.Code // one record twice
 		}
 	}
 	for i := range list {

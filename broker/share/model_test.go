@@ -435,17 +435,17 @@ func TestAcknowledgementsThatCannotBe(t *testing.T) {
 	require.Equal(t, kerr.InvalidRecordState.Code, acknowledge(Acknowledgement{0, 1, []AcknowledgeType{Accept}}), "nothing is acquired")
 	w.acquire(Acquisition{Member: "a", MaxRecords: 10}, 1)
 	for name, list := range map[string][]Acknowledgement{
-		"no type":          {{0, 1, nil}},
-		"too few types":    {{0, 2, []AcknowledgeType{Accept, Accept}}},
-		"an unknown type":  {{0, 0, []AcknowledgeType{5}}},
-		"a negative type":  {{0, 0, []AcknowledgeType{-1}}},
-		"upside down":      {{3, 2, []AcknowledgeType{Accept}}},
-		"not ascending":    {{3, 4, []AcknowledgeType{Accept}}, {2, 2, []AcknowledgeType{Accept}}},
-		"one offset twice": {{3, 4, []AcknowledgeType{Accept}}, {4, 5, []AcknowledgeType{Accept}}},
-		"past the window":  {{9, 10, []AcknowledgeType{Accept}}},
+		"no type":         {{0, 1, nil}},
+		"too few types":   {{0, 2, []AcknowledgeType{Accept, Accept}}},
+		"an unknown type": {{0, 0, []AcknowledgeType{5}}},
+		"a negative type": {{0, 0, []AcknowledgeType{-1}}},
+		"upside down":     {{3, 2, []AcknowledgeType{Accept}}},
+		"not ascending":   {{3, 4, []AcknowledgeType{Accept}}, {2, 2, []AcknowledgeType{Accept}}},
+		"past the window": {{9, 10, []AcknowledgeType{Accept}}},
 	} {
 		require.Equal(t, kerr.InvalidRequest.Code, acknowledge(list...), name)
 	}
+	require.Equal(t, kerr.InvalidRecordState.Code, acknowledge(Acknowledgement{3, 4, []AcknowledgeType{Accept}}, Acknowledgement{4, 5, []AcknowledgeType{Accept}}), "one record twice")
 	require.Equal(t, kerr.InvalidRecordState.Code, acknowledge(Acknowledgement{0, 1, []AcknowledgeType{Renew}}), "renewing is not enabled")
 	require.Zero(t, acknowledge(Acknowledgement{0, 1, []AcknowledgeType{Accept}}))
 	require.Equal(t, kerr.InvalidRecordState.Code, acknowledge(Acknowledgement{0, 1, []AcknowledgeType{Accept}}), "acknowledged before")
