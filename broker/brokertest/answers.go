@@ -116,7 +116,8 @@ func field[T any](v reflect.Value, name string) (value T, ok bool) {
 // partitions, each of which has an error code of its own in the answer.
 func perPartition(key int16) bool {
 	switch kmsg.Key(key) {
-	case kmsg.Produce, kmsg.Fetch, kmsg.ListOffsets, kmsg.OffsetCommit, kmsg.TxnOffsetCommit, kmsg.OffsetForLeaderEpoch, kmsg.DeleteRecords:
+	case kmsg.Produce, kmsg.Fetch, kmsg.ListOffsets, kmsg.OffsetCommit, kmsg.TxnOffsetCommit, kmsg.OffsetForLeaderEpoch, kmsg.DeleteRecords,
+		kmsg.InitializeShareGroupState, kmsg.ReadShareGroupState, kmsg.WriteShareGroupState, kmsg.DeleteShareGroupState, kmsg.ReadShareGroupStateSummary:
 		return true
 	}
 	return false
@@ -142,7 +143,8 @@ func refusable(key int16) bool {
 		return true
 	}
 	switch kmsg.Key(key) {
-	case kmsg.OffsetFetch, kmsg.FindCoordinator, kmsg.DescribeGroups, kmsg.ConsumerGroupDescribe, kmsg.DeleteGroups, kmsg.WriteTxnMarkers, kmsg.DescribeTransactions, kmsg.AlterReplicaLogDirs:
+	case kmsg.OffsetFetch, kmsg.FindCoordinator, kmsg.DescribeGroups, kmsg.ConsumerGroupDescribe, kmsg.ShareGroupDescribe, kmsg.DescribeShareGroupOffsets,
+		kmsg.DeleteGroups, kmsg.WriteTxnMarkers, kmsg.DescribeTransactions, kmsg.AlterReplicaLogDirs:
 		return true
 	}
 	_, ok := field[int16](reflect.ValueOf(req.ResponseKind()).Elem(), "ErrorCode")
@@ -196,6 +198,14 @@ func refuse(req kmsg.Request, err *kerr.Error, chosen selection) kmsg.Response {
 		return refuseGroups(req.Groups, resp, err.Code)
 	case *kmsg.ConsumerGroupDescribeRequest:
 		return refuseGroups(req.Groups, resp, err.Code)
+	case *kmsg.ShareGroupDescribeRequest:
+		return refuseGroups(req.GroupIDs, resp, err.Code)
+	case *kmsg.DescribeShareGroupOffsetsRequest:
+		names := make([]string, len(req.Groups))
+		for i := range req.Groups {
+			names[i] = req.Groups[i].GroupID
+		}
+		return refuseGroups(names, resp, err.Code)
 	case *kmsg.DeleteGroupsRequest:
 		return refuseGroups(req.Groups, resp, err.Code)
 	case *kmsg.AddPartitionsToTxnRequest:
@@ -265,7 +275,11 @@ func refuseGroups(names []string, resp kmsg.Response, code int16) kmsg.Response 
 	out := reflect.ValueOf(resp).Elem().FieldByName("Groups")
 	for _, name := range names {
 		group := blank(out.Type().Elem())
-		group.FieldByName("Group").SetString(name)
+		for _, field := range []string{"Group", "GroupID"} {
+			if f := group.FieldByName(field); f.IsValid() {
+				f.SetString(name)
+			}
+		}
 		group.FieldByName("ErrorCode").SetInt(int64(code))
 		out.Set(reflect.Append(out, group))
 	}
