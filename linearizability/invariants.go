@@ -128,6 +128,7 @@ func (w *Watcher) logMatching(p *watched, leader *ReplicaView, replicas []*Repli
 		}
 		from := max(p.matched[r.Broker], leader.LogStart, r.LogStart)
 		to := min(leader.HighWatermark, r.HighWatermark)
+		delete(p.unread, r.Broker)
 		if from >= to {
 			continue
 		}
@@ -140,7 +141,9 @@ func (w *Watcher) logMatching(p *watched, leader *ReplicaView, replicas []*Repli
 		p.matched[r.Broker] = upTo
 		switch {
 		case err != nil:
-			w.c.giveUp(fmt.Sprintf("%s on broker %d: %v", p.tp, r.Broker, err))
+			// A log that is being cut is shorter than its replica says for as long as that
+			// takes.
+			p.unread[r.Broker] = fmt.Sprintf("%s on broker %d: %v", p.tp, r.Broker, err)
 		case a != b:
 			offset := max(from, firstOf(a, b))
 			ruling := p.excuseDiffering(a, b, offset)

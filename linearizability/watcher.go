@@ -3,6 +3,7 @@ package linearizability
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"time"
@@ -47,6 +48,8 @@ type watched struct {
 	known map[int32]int64
 	// how far each broker's log has been compared with a leader's.
 	matched map[int32]int64
+	// why a broker's log could not be compared at the last look.
+	unread map[int32]string
 	// replicas seen in the last picture.
 	present map[int32]bool
 	// members of the ISR since the newest leader epoch began, of those told of.
@@ -226,7 +229,16 @@ func (w *Watcher) EpochStarts() []EpochStart {
 }
 
 // Verdict is what was found so far.
-func (w *Watcher) Verdict() Verdict { return w.c.verdict() }
+func (w *Watcher) Verdict() Verdict {
+	for _, tp := range w.order {
+		unread := w.parts[tp].unread
+		for _, broker := range slices.Sorted(maps.Keys(unread)) {
+			w.c.turn(wLogMatching)
+			w.c.giveUp(unread[broker])
+		}
+	}
+	return w.c.verdict()
+}
 
 func compareTP(a, b TopicPartition) int {
 	return cmp.Or(cmp.Compare(a.Topic, b.Topic), cmp.Compare(a.Partition, b.Partition))
@@ -235,7 +247,7 @@ func compareTP(a, b TopicPartition) int {
 func (w *Watcher) partition(tp TopicPartition) *watched {
 	p := w.parts[tp]
 	if p == nil {
-		p = &watched{leaders: map[int32]leaderSeen{}, epoch: None, known: map[int32]int64{}, matched: map[int32]int64{},
+		p = &watched{leaders: map[int32]leaderSeen{}, epoch: None, known: map[int32]int64{}, matched: map[int32]int64{}, unread: map[int32]string{},
 			present: map[int32]bool{}, suspects: map[int32]suspect{}, counted: map[int32]countedUpTo{}, memory: map[int32]*logMemory{}, kept: map[int32]*kept{}}
 		p.tp, p.topic = tp, w.c.h.topic(tp.Topic)
 		w.parts[tp] = p
