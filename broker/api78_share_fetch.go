@@ -137,18 +137,17 @@ func (f *sharePoll) poll(maxWait time.Duration, minBytes, maxBytes int32) {
 	}
 	for slices.ContainsFunc(f.parts, func(p sharePart) bool { return p.leader != nil }) {
 		poll := f.b.shares.NewPoll()
-		failed := f.look(poll, params, deadline)
-		found := f.read(params, deadline) // beside an error too
+		failed, ready := f.look(poll, params, deadline)
 		poll.End()
-		if failed || found || f.b.e.Now() >= deadline {
+		if (failed || ready) && f.read(params, deadline) || failed || f.b.e.Now() >= deadline {
 			return
 		}
 	}
 }
 
-// look waits until there is something to read. It reports whether there is a new error
-// to tell instead.
-func (f *sharePoll) look(poll *share.Poll, params replication.FetchParams, deadline time.Duration) (failed bool) {
+// look waits until there may be something to read. It reports whether there is, and
+// whether there is a new error to tell.
+func (f *sharePoll) look(poll *share.Poll, params replication.FetchParams, deadline time.Duration) (failed, ready bool) {
 	var reads []replication.FetchPartition
 	var of []*sharePart
 	for i := range f.parts {
@@ -167,16 +166,21 @@ func (f *sharePoll) look(poll *share.Poll, params replication.FetchParams, deadl
 	left := max(deadline-f.b.e.Now(), 0)
 	switch {
 	case failed:
-		return true
+		return true, false
 	case len(reads) == 0:
 		poll.More.Wait(left)
-		return false
+		return false, false
 	}
 	params.Await, params.MaxWait = poll.More, left
 	for i, r := range f.b.replicas.Fetch(params, reads) {
 		failed = f.meet(of[i], &r, reads[i].FetchOffset) || failed
+		upTo := r.HighWatermark
+		if params.ReadCommitted {
+			upTo = r.LastStableOffset
+		}
+		ready = ready || reads[i].FetchOffset < upTo
 	}
-	return failed
+	return failed, ready
 }
 
 // alive reports whether a partition's leader goes on, or another has taken its place.

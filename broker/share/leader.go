@@ -25,6 +25,7 @@ type Leader struct {
 	core     *Partition // nil while it is loaded
 	over     int16      // why it is over, 0 if it is not
 	fetching bool       // somebody reads the log to acquire
+	barred   bool       // and somebody else could not meanwhile
 	writing  bool
 	asked    *write // the next one, if somebody waits for it
 	polls    []*Poll
@@ -169,6 +170,7 @@ func (l *Leader) Look(p *Poll) (offset int64, ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.watch(p)
+	l.barred = l.barred || l.fetching
 	if l.core == nil || l.over != 0 || l.fetching {
 		return 0, false
 	}
@@ -181,6 +183,7 @@ func (l *Leader) BeginFetch() (offset int64, ok bool) {
 	limits := l.ls.deps.Limits(l.key.Group)
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.barred = l.barred || l.fetching
 	if l.core == nil || l.over != 0 || l.fetching {
 		return 0, false
 	}
@@ -188,12 +191,15 @@ func (l *Leader) BeginFetch() (offset int64, ok bool) {
 	return offset, l.fetching
 }
 
-// EndFetch lets the next one read.
+// EndFetch lets the next one read. Nobody is woken who was not kept from it: two that
+// wait for the same records would wake each other for ever.
 func (l *Leader) EndFetch() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.fetching = false
-	l.wake()
+	if l.fetching = false; l.barred {
+		l.barred = false
+		l.wake()
+	}
 }
 
 // Acquire hands out what was read since BeginFetch.
