@@ -43,16 +43,13 @@ func (c *court) sessions(p *partition) {
 				from = l + 1
 			}
 			missed := p.log.shownBetween(from, r.Offset, poll.ReadCommitted)
-			for missed != nil && poll.ReadCommitted {
-				loss := c.markerLoss(p, missed.Offset, poll)
-				if before := given[k]; loss == nil && before != nil {
-					loss = c.markerLoss(p, missed.Offset, before)
-				}
+			for missed != nil {
+				loss := c.notGiven(p, missed.Offset, poll, given[k])
 				if loss == nil {
 					break
 				}
 				c.excused(p, missed.Offset, loss.reason)
-				missed = p.log.shownBetween(missed.Offset+1, r.Offset, true)
+				missed = p.log.shownBetween(missed.Offset+1, r.Offset, poll.ReadCommitted)
 			}
 			if missed != nil && r.Offset > from && p.topic.Keys == 0 && (p.log.holds(p.topic, r.Offset, r.Value) || missed.LeaderEpoch <= poll.LeaderEpoch) {
 				c.found(p, 2, missed.Offset, poll.Return, fmt.Sprintf("client %d was to read %s from offset %d and was given offset %d at %s: offset %d (value %d), which is in the log, was skipped",
@@ -61,4 +58,27 @@ func (c *court) sessions(p *partition) {
 			last[k], given[k] = max(l, r.end()-1), poll
 		}
 	}
+}
+
+// notGiven is a permitted loss for which a record of the final log was not given by
+// a poll, nil if there is none. before is the poll that gave the last record before it,
+// nil if there is none.
+func (c *court) notGiven(p *partition, offset int64, poll, before *poll) *ruling {
+	if poll.ReadCommitted {
+		if loss := c.markerLoss(p, offset, poll); loss != nil || before == nil {
+			return loss
+		}
+		return c.markerLoss(p, offset, before)
+	}
+	if before == nil {
+		return nil
+	}
+	for i := range p.elect {
+		if e := &p.elect[i]; e.at >= before.Call && e.cuts(offset) {
+			if loss := p.excuseAt(e, offset, -1); loss.excused {
+				return loss // until then a marker was there
+			}
+		}
+	}
+	return nil
 }

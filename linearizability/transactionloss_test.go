@@ -58,6 +58,11 @@ func TestLossesBehindTransactions(t *testing.T) {
 		on.Call, on.Return, on.Position, on.Records = 24*second, 24*second+1, last+1, nil
 		h.Polls = append(h.Polls, on)
 	}
+	passedOverByAll := func(h *History) {
+		passedOver(h)
+		h.pollOf("moves", 0).ReadCommitted = false
+		h.Polls[len(h.Polls)-1].ReadCommitted = false
+	}
 	stuck := func(h *History) {
 		h.scanOf("moves", 0).Records[2].ProducerID = 51 // at offset 4, which no marker ends
 		p := h.pollOf("moves", 0)
@@ -132,6 +137,9 @@ func TestLossesBehindTransactions(t *testing.T) {
 			"nothing": nil, "a loss before": {lose("moves", 23*second), func(h *History) { h.Polls[len(h.Polls)-1].LeaderEpoch = 2 }}, "a marker that was not lost": {lose("moves", 25*second), kept},
 			"readers of everything": {lose("moves", 25*second), func(h *History) { h.pollOf("moves", 0).ReadCommitted = false }},
 		}, []check{checkUnseen}, "broker 2 became leader in epoch 2 at 25.000 s by unclean election, which the topic allows"},
+		{"a marker that was where a record is now", passedOverByAll, lose("moves", 25*second), map[string][]func(*History){
+			"nothing": nil, "a loss before both": {lose("moves", 15*second), polledLater}, "another partition": {lose("in", 25*second)},
+		}, []check{checkSessions}, "broker 2 became leader in epoch 2 at 25.000 s by unclean election, which the topic allows"},
 		{"the end of a transaction, behind which nobody reads", stuck, lose(TransactionTopic, 25*second), map[string][]func(*History){
 			"nothing": nil, "another partition": {lose("in", 25*second)},
 			"a loss before it began": {lose(TransactionTopic, 7*second/2)},
