@@ -20,7 +20,10 @@
 //     cluster's state (topics, leaders, in-sync replicas, live brokers).
 //   - broker/coordinator runs state machines over the partitions of internal
 //     topics; broker/group keeps consumer groups and their committed offsets in
-//     one, broker/transaction the transactions of producers in another.
+//     one, broker/transaction the transactions of producers in another,
+//     broker/share/state the state of share groups' partitions in a third.
+//   - broker/share hands records of partitions that are led here out to members of
+//     share groups.
 //
 // This package joins them: [Start] opens everything and returns once the node
 // listens; lifecycle.go registers the broker with the controller and keeps its

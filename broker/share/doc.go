@@ -10,6 +10,10 @@
 // [Partition] is what the leader has, as a pure step function: partition.go has the
 // window of the log that is in hand and how it moves, acquire.go how records are handed
 // out, acknowledge.go how they come back, write.go how the coordinator hears of it.
+// [Leader] is one in the hands of a broker: it loads and writes it, has its locks time
+// out, and wakes whoever waits. [Leaders] is all of a broker's, with the share sessions
+// by which members say what they fetch (sessions.go). The handlers of ShareFetch and
+// ShareAcknowledge, in package broker, join them to the log.
 //
 // What this gives, and what each rule is for:
 //
@@ -20,4 +24,8 @@
 //   - One leader delivers a record as often as the limit says. The next one knows of
 //     those deliveries only that ended, as in Kafka: what was in somebody's hands is
 //     delivered once more.
+//
+// Bounds: group.share.max.share.sessions sessions with 250,000 partitions among them, a
+// window of group.share.partition.max.record.locks records and a batch for each partition
+// that is fetched from, and no leader without a session of its group.
 package share
