@@ -351,10 +351,8 @@ func (l *Leader) write() {
 func (l *Leader) retire() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for l.over == 0 && l.core != nil && (l.writing || l.core.Unwritten()) {
-		if l.settle() != 0 {
-			break // the next leader counts some deliveries less
-		}
+	if l.over == 0 && l.core != nil {
+		_ = l.settle() // if it fails, the next leader counts some deliveries less
 	}
 	for l.writing {
 		l.changed.Wait() // or it would come after the next leader has read
