@@ -14,7 +14,7 @@ public class ShareConsumer {
     static final int PARTITIONS = 4, RECORDS = 2000, LIMIT = 5;
     static final String GROUP = "sharers";
     static String servers;
-    static final Set<String> accepted = ConcurrentHashMap.newKeySet(), rejected = ConcurrentHashMap.newKeySet(), renewed = ConcurrentHashMap.newKeySet();
+    static final Set<String> accepted = ConcurrentHashMap.newKeySet(), rejected = ConcurrentHashMap.newKeySet(), renewed = ConcurrentHashMap.newKeySet(), unsure = ConcurrentHashMap.newKeySet();
     static final Map<String, Integer> delivered = new ConcurrentHashMap<>();
     static final AtomicInteger again = new AtomicInteger(), refused = new AtomicInteger();
     static final AtomicReference<String> wrong = new AtomicReference<>();
@@ -77,7 +77,10 @@ public class ShareConsumer {
                 boolean well = false;
                 for (Map.Entry<TopicIdPartition, Optional<KafkaException>> e : results.entrySet())
                     if (e.getKey().partition() == partitions.get(value)) well = e.getValue().isEmpty();
-                if (!well) refused.incrementAndGet();
+                if (!well) {
+                    refused.incrementAndGet();
+                    if (type == AcknowledgeType.ACCEPT || type == AcknowledgeType.REJECT) unsure.add(value); // it may have been written
+                }
                 else if (type == AcknowledgeType.ACCEPT) accepted.add(value);
                 else if (type == AcknowledgeType.REJECT) rejected.add(value);
             });
@@ -95,11 +98,23 @@ public class ShareConsumer {
     static Set<String> done() {
         Set<String> all = new HashSet<>(accepted);
         all.addAll(rejected);
+        all.addAll(unsure);
         return all;
     }
 
-    public static void main(String[] args) throws Exception {
-        servers = args[0];
+    public static void main(String[] args) {
+        try {
+            run(args[0]);
+        } catch (Throwable e) {
+            e.printStackTrace();
+            System.exit(1); // members still run
+        }
+        System.out.println("done");
+        System.exit(0);
+    }
+
+    static void run(String brokers) throws Exception {
+        servers = brokers;
         Properties p = new Properties();
         p.put("bootstrap.servers", servers);
         try (Admin admin = Admin.create(p);
@@ -114,7 +129,10 @@ public class ShareConsumer {
             for (Member m : members) m.start();
             await("a quarter to be done", () -> done().size() > RECORDS / 4);
             System.out.println("kill");
-            for (int i = RECORDS / 2; i < RECORDS; i++) sent.add(producer.send(new ProducerRecord<>("shared", i % PARTITIONS, null, "" + i)));
+            for (int i = RECORDS / 2; i < RECORDS; i++) {
+                sent.add(producer.send(new ProducerRecord<>("shared", i % PARTITIONS, null, "" + i)));
+                Thread.sleep(2); // the leader goes meanwhile
+            }
             for (Future<?> f : sent) f.get();
             await("all to be done", () -> done().size() == RECORDS);
 
@@ -134,7 +152,5 @@ public class ShareConsumer {
             if (again.get() == 0 || renewed.isEmpty() || rejected.isEmpty()) throw new IllegalStateException("nothing was delivered again, renewed or rejected");
         }
         System.out.println(delivered.values().stream().mapToInt(n -> n).sum() + " deliveries of " + RECORDS + " records, " + refused + " refused");
-        System.out.println("done");
-        System.exit(0);
     }
 }
