@@ -131,7 +131,10 @@ func judgeDrained(h *History) Verdict {
 
 // sealed gives a history the manifest and the end that fit what it holds.
 func sealed(h *History) *History {
-	m := Manifest{Producers: 1, Consumers: 1, Registers: len(h.Offsets), Probes: len(h.Ends) > 0, Group: len(h.Assignments) > 0, Dressed: len(h.Flaws) > 0, Administrators: len(h.Administrations)}
+	m := Manifest{Producers: 1, Consumers: 1, Registers: len(h.Offsets), Probes: len(h.Ends) > 0, Group: len(h.Assignments) > 0, Dressed: len(h.Flaws) > 0, Administrators: len(h.Administrations), Sharers: len(h.Sharings)}
+	if m.Sharers > 0 {
+		m.Shared = []string{"orders"}
+	}
 	give := func(f Fact, is bool) {
 		if is {
 			m.Facts = append(m.Facts, f)

@@ -387,6 +387,8 @@ func (rd *reader) fact(l *fileLine) error {
 		err = appendFact(&h.Live, l.Value)
 	case "assignment":
 		err = appendFact(&h.Assignments, l.Value)
+	case "sharing":
+		err = appendFact(&h.Sharings, l.Value)
 	case "flaw":
 		err = appendFact(&h.Flaws, l.Value)
 	case "administration":
@@ -406,7 +408,7 @@ func (rd *reader) fact(l *fileLine) error {
 	case "scan-records":
 		err = rd.scanChunk(l.Value)
 	default:
-		return fmt.Errorf("f %q: want one of %s, recording, manifest, topic, fault, partition-state, epoch-start, high-watermark, assignment, flaw, scan, scan-records, live or end",
+		return fmt.Errorf("f %q: want one of %s, recording, manifest, topic, fault, partition-state, epoch-start, high-watermark, assignment, sharing, flaw, scan, scan-records, live or end",
 			l.F, strings.Join(functionNames[:], ", "))
 	}
 	if err != nil {

@@ -125,6 +125,16 @@
 // everything (K10), and in the end all replicas agree, those of internal topics
 // too (K11).
 //
+// # Share groups
+//
+// What a member of a share group has accepted or rejected, and was answered that this
+// is kept, is given to nobody who asks after that (K18); what members are given is in
+// the log (K5); and each acknowledged record reaches one of them, again and again until
+// it is accepted (K10). That a record is in one pair of hands only is not promised: a
+// leader that is replaced takes its locks with it. A permitted loss of what share
+// coordinators keep excuses what a group has forgotten, and one of the partition what
+// has come to stand at offsets that were done.
+//
 // # Transactions
 //
 // What became of a transaction is read off the final log: in each partition it ends

@@ -253,7 +253,7 @@ func (l *Log) writeLine(b lineBuilder) {
 
 var factProcess = map[string]string{
 	"recording": "clients", "topic": "controller", "fault": "nemesis", "partition-state": "controller",
-	"manifest": "clients", "end": "clients", "live": "watcher", "assignment": "clients", "flaw": "clients",
+	"manifest": "clients", "end": "clients", "live": "watcher", "assignment": "clients", "sharing": "clients", "flaw": "clients",
 	"epoch-start": "broker", "high-watermark": "broker", "scan": "broker", "scan-records": "broker",
 }
 

@@ -31,6 +31,7 @@ const (
 	ofConserved      // amounts that add up to nothing
 	ofPipelines      // what consumes, transforms and produces
 	ofKeys           // topics whose keys are written again and again
+	ofShares         // what members of share groups were given, and said of it
 
 	// What decides about excuses.
 	ofLedger = ofTopics | ofFaults | ofStates | ofEpochs
@@ -66,7 +67,7 @@ var evidences = []struct {
 	{ofLog, []string{"scan", "records scanned"}, nil},
 	{ofReplicas, []string{"scan", "records scanned"}, given(FactReplicas, "the logs of all replicas")},
 	{ofDrain, nil, func(h *History) string {
-		if h.Closing.Drained || h.Manifest.Consumers == 0 {
+		if h.Closing.Drained || h.Manifest.Consumers+h.Manifest.Sharers == 0 {
 			return ""
 		}
 		return "the consumers did not read to the end"
@@ -98,6 +99,7 @@ var evidences = []struct {
 		}
 		return "no topic has keys that are written again"
 	}},
+	{ofShares, []string{"sharing"}, func(h *History) string { return noneOf(h.Manifest.Sharers, "member of a share group") }},
 	{ofHealing, nil, func(h *History) string {
 		if h.Closing.Patience > 0 {
 			return ""

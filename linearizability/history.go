@@ -50,6 +50,7 @@ type History struct {
 	Assignments     []Assignment
 	Flaws           []Flaw
 	Administrations []Administration
+	Sharings        []Sharing
 
 	// Live are verdicts on what was watched while the run went on.
 	Live []Verdict

@@ -91,6 +91,12 @@ var (
 		needs: ofPipelines | ofTransactions | ofOffsets | ofSends | ofLog, uses: ofLedger | ofMarks, whole: (*court).exactlyOnce}
 	checkCompaction = check{code: "K14", name: "a compacted log folds to what was written", unit: "records",
 		needs: ofSends | ofLog | ofKeys, uses: ofLedger | ofPolls | ofMarks | ofReplicas, each: (*court).compaction}
+	checkFinished = check{code: "K18", name: "a share group gives nobody what it was told is done", unit: "records given to members of share groups",
+		needs: ofShares, uses: ofLedger | ofMarks, each: (*court).finished}
+	checkSharedStay = check{code: "K5", name: "what a share group gave is in the log", unit: "records given to members of share groups",
+		needs: ofShares | ofLog, uses: ofLedger | ofMarks, each: (*court).sharedStay}
+	checkUnshared = check{code: "K10", name: "acknowledged records reach share groups", unit: "acknowledged records",
+		needs: ofShares | ofSends | ofLog | ofDrain, uses: ofTransactions | ofLedger | ofMarks, each: (*court).unshared}
 	checkWhole = check{code: "–", name: "the history is whole", unit: "lines"}
 )
 
@@ -98,7 +104,8 @@ var (
 func checks() []check {
 	return []check{checkSurvival, checkAgreement, checkRead, checkDuplicates, checkRefusals, checkSequence, checkFIFO, checkHonesty,
 		checkSessions, checkWatermark, checkLog, checkEnds, checkLeaders, checkReplicas, checkUnseen, checkResolved, checkRegister, checkOwnership, checkFencing, checkAdministration, checkDress,
-		checkIsolation, checkStable, checkAtomicity, checkZombies, checkMarkers, checkHanging, checkConservation, checkExactlyOnce, checkCompaction}
+		checkIsolation, checkStable, checkAtomicity, checkZombies, checkMarkers, checkHanging, checkConservation, checkExactlyOnce, checkCompaction,
+		checkFinished, checkSharedStay, checkUnshared}
 }
 
 // Judge checks a history against what Kafka promises. A check whose evidence is

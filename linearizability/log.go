@@ -286,6 +286,14 @@ func (l *Log) AddAssignment(a Assignment) {
 	l.writeFact("assignment", a)
 }
 
+// AddSharing takes what a member of a share group was given, or said.
+func (l *Log) AddSharing(s Sharing) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.h.Sharings = append(l.h.Sharings, s)
+	l.writeFact("sharing", s)
+}
+
 // AddFlaw takes a record that was not as it was sent.
 func (l *Log) AddFlaw(f Flaw) {
 	l.mu.Lock()

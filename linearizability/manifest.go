@@ -63,6 +63,10 @@ type Manifest struct {
 	Pipelines []Pipeline `json:"pipelines,omitempty"`
 	// Keyed names the topics whose records are writes to a few keys: see Topic.Keys.
 	Keyed []string `json:"keyed,omitempty"`
+	// Sharers are members of share groups, who take down what they are given and what
+	// they say of it. Shared names the topics that they have from their beginning.
+	Sharers int      `json:"sharers,omitempty"`
+	Shared  []string `json:"shared,omitempty"`
 	// Group says that consumers are members of a group.
 	Group bool `json:"group,omitempty"`
 }
@@ -164,6 +168,7 @@ func (h *History) Counts() Counts {
 	fact("scan", len(h.Scans))
 	fact("live", len(h.Live))
 	fact("flaw", len(h.Flaws))
+	fact("sharing", len(h.Sharings))
 	fact("administration", len(h.Administrations))
 	for i := range h.Scans {
 		fact("markers scanned", int(c["markers scanned"])+len(h.Scans[i].Markers))

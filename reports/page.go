@@ -270,7 +270,7 @@ var codeMeaning = map[string]string{
 	"K1": "offset to value agreement", "K2": "lost acknowledged records, with excuses", "K3": "duplicates",
 	"K4": "append order", "K5": "reads of what was not committed", "K6": "torn transactions", "K7": "consumer sessions",
 	"K8": "committed-offset register", "K9": "group exclusivity", "K10": "progress after healing", "K11": "replica convergence",
-	"K12": "epoch and high-watermark invariants", "K13": "live state against replay", "K14": "compaction", "K15": "administration", "K16": "sums of transactions", "K17": "exactly once, end to end", "LIN": "linearizability of the log",
+	"K12": "epoch and high-watermark invariants", "K13": "live state against replay", "K14": "compaction", "K15": "administration", "K16": "sums of transactions", "K17": "exactly once, end to end", "K18": "what share groups finish", "LIN": "linearizability of the log",
 }
 
 func excuseText(e linearizability.Excuse) string {

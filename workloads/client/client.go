@@ -252,7 +252,7 @@ func maxVersion(key int16) int16 {
 		return 7
 	case kmsg.AddPartitionsToTxn: // from 4 on it is for brokers
 		return 3
-	case kmsg.ConsumerGroupHeartbeat:
+	case kmsg.ConsumerGroupHeartbeat, kmsg.ShareGroupHeartbeat:
 		return 1
 	case kmsg.Heartbeat, kmsg.LeaveGroup, kmsg.OffsetForLeaderEpoch, kmsg.AddOffsetsToTxn:
 		return 4
