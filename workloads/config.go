@@ -91,6 +91,12 @@ func workload(s *scenario.Scenario, bootstrap []string) (program.Config, error) 
 				Consume:     program.Consume{Topic: topic.Name, Consumers: c.Clients(), Group: c.Group, Consumer: consumerConfig(c.Properties)},
 				Transacting: transacting(&c.Transactions, producer), To: c.To,
 			})
+		case *scenario.Sharers:
+			cfg.Programs = append(cfg.Programs, &program.Share{
+				Topic: topic.Name, Sharers: c.Clients(), Group: c.Group,
+				Stay: program.Bounds{Min: c.Stay.Min, Max: c.Stay.Max}, Away: program.Bounds{Min: c.Away.Min, Max: c.Away.Max},
+				ReleaseOneIn: c.ReleaseOneIn.Value(), RejectOneIn: c.RejectOneIn.Value(), KeepOneIn: c.KeepOneIn.Value(),
+			})
 		case *scenario.Committers:
 			cfg.Programs = append(cfg.Programs, &program.Register{
 				Topic: topic.Name, Registers: c.Clients(), Group: scenario.CommittersGroup(committers),

@@ -147,7 +147,7 @@ func (d *director) healed() time.Duration {
 func (d *director) close(interrupted string) error {
 	d.log.End(linearizability.End{
 		Interrupted: interrupted,
-		Drained:     d.scanned && scenario.Count[*scenario.Consumers](d.s.Load)+scenario.Count[*scenario.Members](d.s.Load)+scenario.Count[*scenario.Pipelines](d.s.Load) > 0,
+		Drained:     d.scanned && scenario.Count[*scenario.Consumers](d.s.Load)+scenario.Count[*scenario.Members](d.s.Load)+scenario.Count[*scenario.Pipelines](d.s.Load)+scenario.Count[*scenario.Sharers](d.s.Load) > 0,
 		Healed:      d.healed(),
 		Patience:    d.s.Recovery / 2,
 	})

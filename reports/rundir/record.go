@@ -157,6 +157,9 @@ func Settings(s *scenario.Scenario) []reports.Setting {
 	if n := scenario.Count[*scenario.Pipelines](s.Load); n > 0 {
 		set("", "members of pipelines", n)
 	}
+	if n := scenario.Count[*scenario.Sharers](s.Load); n > 0 {
+		set("", "members of share groups", n)
+	}
 	producers := scenario.Of[*scenario.Producers](s.Load)
 	for i, p := range producers {
 		which := programOf(producers, i, "producers", "")

@@ -114,6 +114,31 @@ func (a *Admin) CreateTopic(t NewTopic, timeout time.Duration) error {
 	return nil
 }
 
+// SetGroupConfig gives a group a setting of its own, retrying until timeout.
+func (a *Admin) SetGroupConfig(group, name, value string, timeout time.Duration) error {
+	err := a.retryAdmin(timeout, func(left time.Duration) error {
+		req := kmsg.NewPtrIncrementalAlterConfigsRequest()
+		c := kmsg.NewIncrementalAlterConfigsRequestResourceConfig()
+		c.Name, c.Op, c.Value = name, kmsg.IncrementalAlterConfigOpSet, &value
+		r := kmsg.NewIncrementalAlterConfigsRequestResource()
+		r.ResourceType, r.ResourceName, r.Configs = kmsg.ConfigResourceTypeGroupConfig, group, []kmsg.IncrementalAlterConfigsRequestResourceConfig{c}
+		req.Resources = []kmsg.IncrementalAlterConfigsRequestResource{r}
+		resp, err := a.toController(req, left)
+		if err != nil {
+			return err
+		}
+		answers := resp.(*kmsg.IncrementalAlterConfigsResponse).Resources
+		if len(answers) != 1 {
+			return fmt.Errorf("IncrementalAlterConfigs response names %d resources, not 1: %w", len(answers), kerr.UnknownServerError)
+		}
+		return errorFor(answers[0].ErrorCode, answers[0].ErrorMessage)
+	})
+	if err != nil {
+		return fmt.Errorf("setting %s of group %q: %w", name, group, err)
+	}
+	return nil
+}
+
 // DeleteTopic deletes a topic, retrying until timeout.
 func (a *Admin) DeleteTopic(name string, timeout time.Duration) error {
 	err := a.retryAdmin(timeout, func(left time.Duration) error {

@@ -85,6 +85,7 @@ type ShareConsumer struct {
 	every    time.Duration
 	next     time.Duration // when the next heartbeat is due
 	failures int32
+	lock     time.Duration
 
 	assigned []TopicPartition
 	sessions map[int32]*shareSession // by broker
@@ -112,7 +113,7 @@ func (c *Client) NewShareConsumer(cfg ShareConfig) (*ShareConsumer, error) {
 	c.consumers++
 	own := c.consumers
 	c.mu.Unlock()
-	k := &ShareConsumer{c: c, e: c.e, cfg: cfg, own: forFetch + purpose(own), every: 3 * time.Second, full: true, sessions: map[int32]*shareSession{}}
+	k := &ShareConsumer{c: c, e: c.e, cfg: cfg, own: forFetch + purpose(own), every: 3 * time.Second, lock: 30 * time.Second, full: true, sessions: map[int32]*shareSession{}}
 	var id [16]byte
 	_, _ = c.e.Rand("share member", fmt.Sprintf("%s %d %d", c.cfg.ClientID, own, c.e.Now())).Read(id[:])
 	k.id = hex.EncodeToString(id[:])
@@ -126,6 +127,10 @@ func (k *ShareConsumer) Subscribe(topics []string) {
 		k.c.want(t)
 	}
 }
+
+// LockTimeout is for how long what a member is given is its own, as a broker has said
+// last; 30 s before one has.
+func (k *ShareConsumer) LockTimeout() time.Duration { return k.lock }
 
 // MemberID is who the member is in its group.
 func (k *ShareConsumer) MemberID() string { return k.id }
@@ -238,6 +243,9 @@ func (k *ShareConsumer) fetch(node int32, parts []TopicPartition, wait time.Dura
 	}
 	s.advance()
 	s.parts = slices.Clone(parts)
+	if ms := resp.(*kmsg.ShareFetchResponse).AcquisitionLockTimeoutMillis; ms > 0 {
+		k.lock = time.Duration(ms) * time.Millisecond
+	}
 	for _, t := range resp.(*kmsg.ShareFetchResponse).Topics {
 		for i := range t.Partitions {
 			tp, known := k.named(t.TopicID, t.Partitions[i].Partition)

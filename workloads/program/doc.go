@@ -2,7 +2,7 @@
 // consumers, clients of a committed offset as a register, and the final scan.
 //
 // A [Program] is what clients of one kind do on one topic: [Produce], [Consume],
-// [Members], [Seek], [Register], [Administer]. A [Workload] is any number of them at once, on any number of
+// [Members], [Share], [Seek], [Register], [Administer]. A [Workload] is any number of them at once, on any number of
 // topics. It yields [Client]s; whoever runs it gives each an [env.Env] (a
 // machine of its own in simulation, a shared one on the operating system), calls
 // Run as a task, and waits for all of them; then Scan reads every partition of

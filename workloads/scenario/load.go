@@ -53,6 +53,7 @@ type Program struct {
 	Seekers        *Seekers        `yaml:"seekers,omitempty"`
 	Transfers      *Transfers      `yaml:"transfers,omitempty"`
 	Pipelines      *Pipelines      `yaml:"pipelines,omitempty"`
+	Sharers        *Sharers        `yaml:"sharers,omitempty"`
 }
 
 // Clients is a kind of program: settings of clients that do the same.
@@ -91,6 +92,7 @@ func (p Program) each() (kinds []string, all []Clients) {
 	add("seekers", p.Seekers != nil, p.Seekers)
 	add("transfers", p.Transfers != nil, p.Transfers)
 	add("pipelines", p.Pipelines != nil, p.Pipelines)
+	add("sharers", p.Sharers != nil, p.Sharers)
 	return kinds, all
 }
 

@@ -260,6 +260,9 @@ func (s *Scenario) Topology() faults.Topology {
 	if s.UsesTransactions() {
 		t.Coordinators = s.internal(t.Coordinators, "__transaction_state", "transaction.state.log.num.partitions")
 	}
+	if s.UsesShares() {
+		t.Coordinators = s.internal(t.Coordinators, "__share_group_state", "share.coordinator.state.topic.num.partitions")
+	}
 	return t
 }
 
@@ -292,6 +295,9 @@ func (s *Scenario) UsesGroups() bool {
 func (s *Scenario) UsesTransactions() bool {
 	return Count[*Transfers](s.Load)+Count[*Pipelines](s.Load) > 0
 }
+
+// UsesShares reports whether clients are members of share groups.
+func (s *Scenario) UsesShares() bool { return Count[*Sharers](s.Load) > 0 }
 
 // Explicit reports whether nothing is left to draw.
 func (s *Scenario) Explicit() bool {

@@ -69,6 +69,13 @@ func JudgedTopics(s *scenario.Scenario) []linearizability.Topic {
 			FlushMessages: s.Cluster.Properties.Int("log.flush.interval.messages", 0),
 		})
 	}
+	if s.UsesShares() {
+		topics = append(topics, linearizability.Topic{
+			Name: linearizability.ShareStateTopic, Partitions: c.ShareStatePartitions, Internal: true, ELR: true, Deletes: true,
+			ReplicationFactor: int32(c.ShareStateReplicationFactor), MinISR: min(c.ShareStateMinISR, int32(c.ShareStateReplicationFactor)),
+			FlushMessages: s.Cluster.Properties.Int("log.flush.interval.messages", 0),
+		})
+	}
 	if s.UsesGroups() {
 		topics = append(topics, linearizability.Topic{
 			Name: linearizability.OffsetsTopic, Partitions: c.OffsetsPartitions, Internal: true, ELR: true, Compacted: true,
