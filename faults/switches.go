@@ -43,7 +43,7 @@ func (b Bug) Slowness() bool { return strings.HasPrefix(b.ID, "S") }
 
 // Bugs lists what can be planted.
 func Bugs() []Bug {
-	return slices.Concat(replicationBugs, controllerBugs, reassignmentBugs, storageBugs, coordinatorBugs, consumerBugs, transactionBugs, brokerBugs)
+	return slices.Concat(replicationBugs, controllerBugs, reassignmentBugs, storageBugs, coordinatorBugs, consumerBugs, transactionBugs, brokerBugs, shareBugs)
 }
 
 const module = "github.com/weirlab/weir/"

@@ -13,6 +13,7 @@ import (
 	"github.com/weirlab/weir/broker/share"
 	"github.com/weirlab/weir/broker/storage"
 	"github.com/weirlab/weir/env"
+	"github.com/weirlab/weir/env/planted"
 )
 
 // output is what a request about one key is answered with.
@@ -147,7 +148,7 @@ func (m *machine) initialize(at at, ref ref, key share.Key, stateEpoch int32, st
 		return m.refuse(ref, what, kerr.FencedStateEpoch, "")
 	case m.unknown(key):
 		return m.refuse(ref, what, kerr.UnknownTopicOrPartition, "")
-	case p != nil && stateEpoch == p.StateEpoch && start == share.Uninitialized:
+	case p != nil && stateEpoch == p.StateEpoch && start == share.Uninitialized && !planted.Is("share-initialized-anew"):
 		m.reached(what+" again", nil)
 		return turn{After: m.end, Answers: []answer{{Ref: ref}}}
 	}
@@ -284,6 +285,9 @@ func (m *machine) Replay(rec storage.Record, _ coordinator.Producer) error {
 		return nil
 	case err != nil:
 		return err
+	case k == updateKind && planted.Is("share-updates-not-replayed"):
+		m.end = rec.Offset + 1
+		return nil
 	}
 	m.apply(k, key, v, rec.Offset)
 	return nil
