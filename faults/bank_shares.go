@@ -14,13 +14,7 @@ var shareBugs = []Bug{{
 	Sees:   "records are not delivered any more, or again",
 	Checks: []string{"K18", "K10"},
 }, {
-	ID: "W64", Name: "share-initialized-anew", Source: "KIP-932",
-	About:  "a request to initialize the state of a partition, asked again because its answer was lost, begins the state anew",
-	Wrong:  "members may have acknowledged records since",
-	Sees:   "records that were accepted are delivered again",
-	Checks: []string{"K18"},
-}, {
-	ID: "W65", Name: "share-acknowledged-unwritten", Source: "Weir",
+	ID: "W64", Name: "share-acknowledged-unwritten", Source: "Weir",
 	About:  "a leader answers an acknowledgement before the share coordinator has it",
 	Wrong:  "the leader may fail before it is written",
 	Sees:   "records that were accepted are delivered again",

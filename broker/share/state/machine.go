@@ -148,7 +148,7 @@ func (m *machine) initialize(at at, ref ref, key share.Key, stateEpoch int32, st
 		return m.refuse(ref, what, kerr.FencedStateEpoch, "")
 	case m.unknown(key):
 		return m.refuse(ref, what, kerr.UnknownTopicOrPartition, "")
-	case p != nil && stateEpoch == p.StateEpoch && start == share.Uninitialized && !planted.Is("share-initialized-anew"):
+	case p != nil && stateEpoch == p.StateEpoch && start == share.Uninitialized:
 		m.reached(what+" again", nil)
 		return turn{After: m.end, Answers: []answer{{Ref: ref}}}
 	}
