@@ -37,6 +37,7 @@ type Fault struct {
 	Count   int64         `yaml:"count,omitempty" json:"count,omitempty"`     // how many, 0 for all
 	Files   Files         `yaml:"files,omitempty" json:"files,omitempty"`     // of which class, "" for all
 	Calls   Calls         `yaml:"calls,omitempty" json:"calls,omitempty"`     // which calls fail
+	LogDir  int64         `yaml:"log-dir,omitempty" json:"log-dir,omitempty"` // which log directory, from 1
 }
 
 // End is when the fault is over, if the event that it waits for comes at once.
@@ -62,6 +63,9 @@ func (f Fault) String() string {
 		fmt.Fprintf(&b, " between %s and %s", joinWords(f.Between), joinWords(f.And))
 	case f.Node != "":
 		fmt.Fprintf(&b, " of %s", f.Node)
+	}
+	if f.LogDir != 0 {
+		fmt.Fprintf(&b, " in log directory %d", f.LogDir)
 	}
 	if f.Calls != "" {
 		fmt.Fprintf(&b, " for %s calls", f.Calls)
@@ -131,6 +135,7 @@ type Topology struct {
 	// "__consumer_offsets-0" …; whoever leads one is a coordinator.
 	Coordinators []string
 	RackOf       []string // of each broker, "rack-1" …; none if there are no racks
+	LogDirs      int      // how many each broker has; 0 is one
 	MinISR       int      // effective min.insync.replicas of the topics under load
 }
 

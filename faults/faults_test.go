@@ -17,6 +17,7 @@ var cluster = faults.Topology{
 	Brokers:    []string{"broker-1", "broker-2", "broker-3", "broker-4"},
 	RackOf:     []string{"rack-1", "rack-2", "rack-1", "rack-2"},
 	Partitions: []string{"orders-0", "orders-1", "orders-2", "orders-3"},
+	LogDirs:    2,
 	MinISR:     2,
 }
 

@@ -57,6 +57,7 @@ type drawing struct {
 	peers  bool // it needs two brokers
 	many   bool // it needs four
 	racks  bool // it needs racks
+	dirs   bool // it needs several log directories
 	beyond bool // it asks more than the protocol promises
 	draw   func(*env.Rand, Draw, Topology) Plan
 }
@@ -116,6 +117,9 @@ func (d Draw) Validate(t Topology) error {
 		if w.racks && len(t.Racks()) == 0 {
 			return fmt.Errorf("%s: needs racks; give cluster.racks", w.name)
 		}
+		if w.dirs && t.LogDirs < 2 {
+			return fmt.Errorf("%s: needs several log directories; give cluster.log-dirs", w.name)
+		}
 	}
 	return nil
 }
@@ -123,7 +127,7 @@ func (d Draw) Validate(t Topology) error {
 // fits reports whether the topology has what the drawing needs.
 func (w drawing) fits(t Topology) bool {
 	n := len(t.Brokers)
-	return (!w.peers || n >= 2) && (!w.many || n >= 4) && (!w.racks || len(t.Racks()) > 0)
+	return (!w.peers || n >= 2) && (!w.many || n >= 4) && (!w.racks || len(t.Racks()) > 0) && (!w.dirs || t.LogDirs > 1)
 }
 
 // Generate draws the plan that seed stands for. How often something happens

@@ -38,7 +38,7 @@ func kinds() []*kind { return vocabulary }
 var vocabulary = []*kind{
 	crash(), crashLoop(), powerLoss(), restart(), pause(), slowCPU(),
 	partition(), messageDelay(), connectionReset(), slowLink(), lossyLink(),
-	slowDisk(), fullDisk(), diskError(), shortWrite(), lyingSync(), lostWrite(), tornWrite(), misdirectedWrite(), bitRot(), diskWiped(), volumeMoved(),
+	slowDisk(), fullDisk(), diskError(), logDirGone(), shortWrite(), lyingSync(), lostWrite(), tornWrite(), misdirectedWrite(), bitRot(), diskWiped(), volumeMoved(),
 	clockJump(), clockDrift(),
 }
 

@@ -18,6 +18,7 @@ const (
 	takesCount
 	takesFiles
 	takesCalls
+	takesLogDir
 )
 
 // parameter is one of them.
@@ -39,6 +40,7 @@ func allParameters() []parameter {
 		{takesBy, "by", func(f Fault) bool { return f.By != 0 }, "remove it"},
 		{takesFiles, "files", func(f Fault) bool { return f.Files != "" }, "remove it"},
 		{takesCalls, "calls", func(f Fault) bool { return f.Calls != "" }, "remove it"},
+		{takesLogDir, "log-dir", func(f Fault) bool { return f.LogDir != 0 }, "remove it"},
 		{takesCount, "count", func(f Fault) bool { return f.Count != 0 }, "remove it"},
 	}
 }
@@ -70,6 +72,8 @@ func (f Fault) checkParameters(k *kind, t Topology) error {
 			return fmt.Errorf("a %s needs both between: and and:, each a list of brokers", k.name)
 		case given && (k.takes|k.may)&p.in == 0:
 			return fmt.Errorf("%s: does not apply to a %s; %s", p.key, k.name, p.help)
+		case p.in == takesLogDir && f.LogDir > int64(max(t.LogDirs, 1)):
+			return fmt.Errorf("log-dir: there is no log directory %d; cluster.log-dirs is %d", f.LogDir, max(t.LogDirs, 1))
 		case p.in == takesNode && !given && k.takes&takesNode != 0:
 			return fmt.Errorf("a %s needs node:, such as broker-1, controller or leader of %s", k.name, t.anyPartition())
 		}

@@ -117,6 +117,13 @@ type BadDisks interface {
 	MoveVolume(e env.Env, broker int) (*Strike, error)
 }
 
+// LogDirs of a broker can be gone while others are there.
+type LogDirs interface {
+	// LoseLogDir lets every call on a log directory, counted from 1, fail with EIO.
+	// Undo makes it sound, and starts a broker that has gone on without it anew.
+	LoseLogDir(e env.Env, broker, dir int) (*Strike, error)
+}
+
 // Clocks can be wrong.
 type Clocks interface {
 	// SetClock puts the wall clock off by d.

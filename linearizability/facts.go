@@ -51,7 +51,10 @@ const (
 	// DiskFailed is the end of a process because calls to its disk had failed
 	// (it was full or broken): what it had written is not trusted any more.
 	DiskFailed FaultKind = "disk-failed"
-	Corruption FaultKind = "corruption" // stored bytes changed
+	// LogDirFailed is a log directory that its broker goes on without. What is in
+	// it is not trusted any more, and that alone: Only names it.
+	LogDirFailed FaultKind = "log-dir-failed"
+	Corruption   FaultKind = "corruption" // stored bytes changed
 	// DiskWiped is a machine that comes back without some or all of its files,
 	// BitRot is stored bits that turned over.
 	DiskWiped FaultKind = "disk-wiped"
@@ -93,8 +96,20 @@ type Fault struct {
 	// Exact says that the disks told what they lost: Recovered lists it all. If
 	// it is not set, Lossy is a rule of thumb: what a fault of this kind may take.
 	Exact bool `json:"exact,omitempty"`
+	// Only names the partitions whose replicas on the struck brokers it hit, as in
+	// "orders-0"; all if there are none.
+	Only []string `json:"only,omitempty"`
 	// Recovered says how far the logs of struck brokers are still intact.
 	Recovered []Recovered `json:"recovered,omitempty"`
+}
+
+// concerning are the faults that hit a partition.
+func concerning(tp TopicPartition, faults []Fault) []Fault {
+	others := func(f Fault) bool { return len(f.Only) > 0 && !slices.Contains(f.Only, tp.String()) }
+	if !slices.ContainsFunc(faults, others) {
+		return faults
+	}
+	return slices.DeleteFunc(slices.Clone(faults), others)
 }
 
 // Recovered is a replica of which a fault took the end. What a disk loses

@@ -150,5 +150,5 @@ func areOf(ids []int32) string {
 
 // distrusted says whether after f a broker may not say that it has all it had.
 func (f *Fault) distrusted(broker int32) bool {
-	return slices.Contains(f.Brokers, broker) && slices.Contains([]FaultKind{PowerLoss, DiskGone, DiskWiped, DiskFailed, VolumeMoved, Corruption, BitRot}, f.Kind)
+	return slices.Contains(f.Brokers, broker) && slices.Contains([]FaultKind{PowerLoss, DiskGone, DiskWiped, DiskFailed, LogDirFailed, VolumeMoved, Corruption, BitRot}, f.Kind)
 }

@@ -77,7 +77,7 @@ func (c *court) partitions() []*partition {
 	get := func(tp TopicPartition) *partition {
 		p := byTP[tp]
 		if p == nil {
-			p = &partition{tp: tp, topic: c.h.topic(tp.Topic), faults: c.h.Faults, begun: c.h.Manifest.gives(FactBeginnings), givenAnew: c.givenAnew}
+			p = &partition{tp: tp, topic: c.h.topic(tp.Topic), faults: concerning(tp, c.h.Faults), begun: c.h.Manifest.gives(FactBeginnings), givenAnew: c.givenAnew}
 			byTP[tp] = p
 			all = append(all, p)
 		}

@@ -262,7 +262,7 @@ func (w *Watcher) addState(p *watched, s PartitionState) {
 	if n > 0 && s.PartitionEpoch <= p.states[n-1].PartitionEpoch && s.LeaderEpoch <= p.states[n-1].LeaderEpoch {
 		return
 	}
-	p.faults = w.faults
+	p.faults = concerning(p.tp, w.faults)
 	w.leaderInSync(p, &s)
 	if n > 0 {
 		w.recoveryQuorum(p, &p.states[n-1], &s)
@@ -332,7 +332,7 @@ func (w *Watcher) Observe(v ClusterView) {
 			n++
 		}
 		p := w.partition(tp)
-		p.faults = w.faults
+		p.faults = concerning(tp, w.faults)
 		w.observePartition(p, all[:n], &v, current)
 		all = all[n:]
 	}

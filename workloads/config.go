@@ -69,7 +69,7 @@ func workload(s *scenario.Scenario, bootstrap []string) (program.Config, error) 
 		case *scenario.Administrators:
 			cfg.Programs = append(cfg.Programs, &program.Administer{Topic: topic.Name, Administrators: c.Clients(), Every: c.Every.Value()})
 		case *scenario.Balancers:
-			cfg.Programs = append(cfg.Programs, &program.Balance{Topic: topic.Name, Balancers: c.Clients(), Every: c.Every.Value(), Fewest: s.MinISR(topic), Throttle: c.Throttle.Value()})
+			cfg.Programs = append(cfg.Programs, &program.Balance{Topic: topic.Name, Balancers: c.Clients(), Every: c.Every.Value(), Fewest: s.MinISR(topic), Throttle: c.Throttle.Value(), Directories: c.Directories && s.Cluster.LogDirs.Value() > 1})
 		case *scenario.Seekers:
 			cfg.Programs = append(cfg.Programs, &program.Seek{
 				Consume: program.Consume{Topic: topic.Name, Consumers: c.Clients(), Consumer: consumerConfig(c.Properties)}, Slow: c.Slow.Value(),

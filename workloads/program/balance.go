@@ -31,6 +31,10 @@ type Balance struct {
 	Fewest    int           // replicas of a partition: min.insync.replicas of the topic
 	Throttle  int64         // bytes a second of replication, now and then (KIP-73); 0 for never
 
+	// Directories has replicas moved between the log directories of their brokers
+	// too (KIP-113). That changes nothing that the program judges.
+	Directories bool
+
 	w       *Workload
 	topic   *topic
 	process int64
@@ -114,6 +118,10 @@ func (r *balancing) act(i int) {
 		return
 	}
 	part := r.parts[r.rand.Intn(len(r.parts))]
+	if r.b.Directories && r.throttles.Chance(1, 2) {
+		r.changeDirectory(part)
+		return
+	}
 	switch n := r.rand.Intn(8); {
 	case n < 5:
 		r.move(part)
@@ -322,7 +330,7 @@ func (r *balancing) holders() (of map[int32][]int32, why string) {
 		for _, dir := range resp.(*kmsg.DescribeLogDirsResponse).Dirs {
 			for _, t := range dir.Topics {
 				for i := range t.Partitions {
-					if t.Topic == r.name {
+					if t.Topic == r.name && !t.Partitions[i].IsFuture {
 						of[t.Partitions[i].Partition] = append(of[t.Partitions[i].Partition], broker)
 					}
 				}

@@ -12,6 +12,10 @@ type Balancers struct {
 	// Throttle is how many bytes a second brokers replicate of the topic while the
 	// balancers have it throttled; 0 is no throttle.
 	Throttle Number `yaml:"throttle,omitempty"`
+
+	// Directories has them move replicas between the log directories of brokers too,
+	// of which cluster.log-dirs says how many there are.
+	Directories bool `yaml:"directories,omitempty"`
 }
 
 // Clients implements Clients.

@@ -39,6 +39,9 @@ func (s *Scenario) checkCluster() (string, error) {
 	if err := checkWord(c.BetweenRacks, Ways()); err != nil {
 		return "cluster.between-racks", err
 	}
+	if c.LogDirs.Min < 0 || c.LogDirs.Max > 16 {
+		return "cluster.log-dirs", fmt.Errorf("%d log directories are not possible; use up to 16", c.LogDirs.Max)
+	}
 	if c.BetweenRacks == CrossZone && c.Racks.Max < 2 {
 		return "cluster.between-racks", fmt.Errorf("%s needs two racks at least; give cluster.racks, or remove it", CrossZone)
 	}

@@ -235,7 +235,7 @@ func (p Properties) Text(name, def string) string {
 }
 
 // ownProperties are the settings that a scenario gives each broker itself.
-var ownProperties = []string{"advertised.listeners", "broker.rack", "controller.quorum.voters", "listeners", "log.dirs", "node.id"}
+var ownProperties = []string{"advertised.listeners", "broker.rack", "controller.quorum.voters", "listeners", "log.dirs", "metadata.log.dir", "node.id"}
 
 // checkBroker finds the first property that no broker has, or that it could
 // not have.

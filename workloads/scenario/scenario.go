@@ -47,6 +47,10 @@ type Cluster struct {
 	// none.
 	Racks Number `yaml:"racks,omitempty"`
 
+	// LogDirs is how many log directories each broker has, and one for the metadata
+	// log besides; 0 and 1 are one for all.
+	LogDirs Number `yaml:"log-dirs,omitempty"`
+
 	// BetweenRacks is what the way from one rack to another is like: one of
 	// [Ways]. Empty is SameZone. Clients take turns in the racks too.
 	BetweenRacks string `yaml:"between-racks,omitempty"`
@@ -237,10 +241,23 @@ func (s *Scenario) RackOf(broker int) string {
 	return ""
 }
 
+// LogDirs are the names of each broker's log directories, disk-1 and up, and of
+// that of the metadata log; nil if there is one for all.
+func (s *Scenario) LogDirs() (dirs []string, metadata string) {
+	n := int(s.Cluster.LogDirs.Value())
+	if n < 2 {
+		return nil, ""
+	}
+	for i := range n {
+		dirs = append(dirs, fmt.Sprintf("disk-%d", i+1))
+	}
+	return dirs, "metadata"
+}
+
 // Topology is what the fault plan refers to. It is exact once the scenario is
 // explicit.
 func (s *Scenario) Topology() faults.Topology {
-	t := faults.Topology{Brokers: s.BrokerNames()}
+	t := faults.Topology{Brokers: s.BrokerNames(), LogDirs: int(s.Cluster.LogDirs.Value())}
 	for i := range t.Brokers {
 		if rack := s.RackOf(i); rack != "" {
 			t.RackOf = append(t.RackOf, rack)
@@ -308,6 +325,7 @@ func (s *Scenario) Explicit() bool {
 func (c Cluster) draw(seed uint64) Cluster {
 	c.Brokers = c.Brokers.Draw(stream(seed, "cluster.brokers"))
 	c.Racks = c.Racks.Draw(stream(seed, "cluster.racks"))
+	c.LogDirs = c.LogDirs.Draw(stream(seed, "cluster.log-dirs"))
 	c.Storage = drawn.Word(stream(seed, "cluster.storage"), c.Storage)
 	c.Properties = c.Properties.draw(seed, "cluster.properties")
 	return c

@@ -150,6 +150,7 @@ func (s *Scenario) largest() *Scenario {
 	l := *s
 	l.Cluster.Brokers = drawn.Exactly(s.Cluster.Brokers.Max)
 	l.Cluster.Racks = drawn.Exactly(s.Cluster.Racks.Max)
+	l.Cluster.LogDirs = drawn.Exactly(s.Cluster.LogDirs.Max)
 	l.Topic = s.Topic.largest()
 	l.Topics = slices.Clone(s.Topics)
 	for i := range l.Topics {

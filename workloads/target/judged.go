@@ -19,6 +19,9 @@ func BrokerConfig(s *scenario.Scenario, index int, voters []broker.Voter, addr s
 	c.Listen = addr
 	c.Voters = voters
 	c.Rack = s.RackOf(index)
+	if dirs, metadata := s.LogDirs(); len(dirs) > 0 {
+		c.Dirs, c.MetadataDir = dirs, metadata
+	}
 	for _, name := range p.Names() {
 		if err := c.Set(name, p[name]); err != nil {
 			return c, fmt.Errorf("scenario: cluster.properties: %w", err)

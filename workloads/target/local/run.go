@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -98,29 +99,45 @@ func (c *Cluster) replicas() ([]linearizability.Scan, error) {
 		if err != nil {
 			return nil, err
 		}
-		entries, err := node.FS().ReadDir(".")
-		if err != nil {
-			return nil, fmt.Errorf("the data of %s after the run: %w", p.name, err)
+		dirs, _ := c.s.LogDirs()
+		if len(dirs) == 0 {
+			dirs = []string{"."}
 		}
-		for _, entry := range entries {
-			id, partition, ok := replication.ParseLogDir(entry.Name)
-			if !ok {
-				continue
-			}
-			topic, ok := c.asker.Judged(id)
-			if !ok {
-				continue
-			}
-			log, _, err := storage.Open(node, entry.Name, storage.Config{})
+		for _, dir := range dirs {
+			more, err := c.logsIn(node, dir, p.name, int32(i+1))
 			if err != nil {
-				return nil, fmt.Errorf("opening %s of %s after the run: %w", entry.Name, p.name, err)
-			}
-			s, err := target.ScanLog(target.Recording(c.s), topic, partition, int32(i+1), false, linearizability.None, log)
-			if err = errors.Join(err, log.Close()); err != nil {
 				return nil, err
 			}
-			scans = append(scans, s)
+			scans = append(scans, more...)
 		}
+	}
+	return scans, nil
+}
+
+// logsIn reads one log directory of a broker.
+func (c *Cluster) logsIn(node env.Env, dir, name string, broker int32) (scans []linearizability.Scan, _ error) {
+	entries, err := node.FS().ReadDir(dir)
+	if err != nil {
+		return nil, fmt.Errorf("the data of %s after the run: %w", name, err)
+	}
+	for _, entry := range entries {
+		id, partition, ok := replication.ParseLogDir(entry.Name)
+		if !ok {
+			continue
+		}
+		topic, ok := c.asker.Judged(id)
+		if !ok {
+			continue
+		}
+		log, _, err := storage.Open(node, path.Join(dir, entry.Name), storage.Config{})
+		if err != nil {
+			return nil, fmt.Errorf("opening %s of %s after the run: %w", entry.Name, name, err)
+		}
+		s, err := target.ScanLog(target.Recording(c.s), topic, partition, broker, false, linearizability.None, log)
+		if err = errors.Join(err, log.Close()); err != nil {
+			return nil, err
+		}
+		scans = append(scans, s)
 	}
 	return scans, nil
 }
@@ -132,8 +149,19 @@ func brokerArgs(s *scenario.Scenario, index int, addrs, controllers []string, di
 	for i, addr := range controllers {
 		voters = append(voters, strconv.Itoa(i+1)+"@"+addr)
 	}
+	data := []string{dir}
+	dirs, metadata := s.LogDirs()
+	if len(dirs) > 0 {
+		data = nil
+		for _, d := range dirs {
+			data = append(data, filepath.Join(dir, d))
+		}
+	}
 	args := []string{"broker", "--node-id", strconv.Itoa(index + 1), "--listen", addrs[index],
-		"--voters", strings.Join(voters, ","), "--data", dir, "--events", events}
+		"--voters", strings.Join(voters, ","), "--data", strings.Join(data, ","), "--events", events}
+	if metadata != "" {
+		args = append(args, "--set", "metadata.log.dir="+filepath.Join(dir, metadata))
+	}
 	for _, name := range s.Cluster.Properties.Names() {
 		args = append(args, "--set", name+"="+s.Cluster.Properties[name])
 	}

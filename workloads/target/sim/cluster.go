@@ -58,9 +58,9 @@ type server struct {
 	disk  *simdisk.Disk
 	cfg   broker.Config
 
-	b      *broker.Broker                            // of the live process once it serves, else nil
-	logs   map[string]interface{ EndOffset() int64 } // of its replicas by directory, as last seen
-	logsOf *broker.Broker                            // whose they are
+	b      *broker.Broker // of the live process once it serves, else nil
+	logs   []openLog      // of its replicas, as last seen
+	logsOf *broker.Broker // whose they are
 	// what the last fault took from its logs
 	recovered []linearizability.Recovered
 	keptBy    []*faults.Strike // the faults that keep it from running
@@ -149,6 +149,9 @@ func New(s *scenario.Scenario, o Options, tell target.Listener) (*Cluster, error
 		tell.Event(node, at, name, attrs)
 		if o, ok := target.Occurrence(node, name, attrs); ok {
 			tell.Happened(o)
+		}
+		if name == "log-dir-failed" {
+			c.logDirFailed(node, attrs)
 		}
 		c.watch.onEvent(node, at, name, attrs)
 	})

@@ -19,7 +19,7 @@ import (
 // it was met: so many "calls failed".
 func (c *Cluster) inject(b *server, files faults.Files, f simdisk.Fault, met string) (*faults.Strike, error) {
 	if files != faults.AnyFiles {
-		f.Match = files.Has
+		f.Match = c.has(files)
 	}
 	injection, err := b.disk.Inject(f)
 	if err != nil {
@@ -53,6 +53,44 @@ func (c *Cluster) Fail(_ env.Env, broker int, calls faults.Calls, files faults.F
 	return c.inject(c.brokers[broker], files, f, "calls failed")
 }
 
+// has is Files.Has for the names on a disk, which may have several log directories.
+func (c *Cluster) has(files faults.Files) func(name string) bool {
+	dirs, _ := c.s.LogDirs()
+	if len(dirs) == 0 {
+		return files.Has
+	}
+	return func(name string) bool {
+		_, inDir, ok := strings.Cut(name, "/")
+		return ok && files.Has(inDir)
+	}
+}
+
+// LoseLogDir implements faults.LogDirs.
+func (c *Cluster) LoseLogDir(_ env.Env, broker, dir int) (*faults.Strike, error) {
+	b := c.brokers[broker]
+	dirs, _ := c.s.LogDirs()
+	if dir > len(dirs) {
+		return nil, fmt.Errorf("%s has no log directory %d beside others; give cluster.log-dirs", b.name, dir)
+	}
+	name := dirs[dir-1]
+	strike, err := c.inject(b, faults.AnyFiles, simdisk.Fault{Ops: simdisk.OpAny, Err: syscall.EIO,
+		Match: func(file string) bool { return file == name || strings.HasPrefix(file, name+"/") }}, "calls failed")
+	if err != nil {
+		return nil, err
+	}
+	repaired := strike.Undo
+	strike.Undo = func(e env.Env) string {
+		effect := repaired(e)
+		if !strike.Idle && b.node.Alive() && !b.node.Paused() && len(b.keptBy) == 0 {
+			b.node.Crash()
+			c.start(b)
+			effect += ", restarted with it"
+		}
+		return effect
+	}
+	return strike, nil
+}
+
 // CutWrites implements faults.BadDisks.
 func (c *Cluster) CutWrites(_ env.Env, broker int, files faults.Files, count int64) (*faults.Strike, error) {
 	return c.inject(c.brokers[broker], files, simdisk.Fault{Ops: simdisk.OpWrite, Does: simdisk.WritesShort, Err: syscall.EIO, Count: count}, "writes failed half way")
@@ -74,7 +112,7 @@ func (c *Cluster) Rot(_ env.Env, broker int, files faults.Files, count int64) (*
 	b := c.brokers[broker]
 	var all []env.FileInfo
 	for _, f := range b.disk.Files() {
-		if f.SizeBytes > 0 && files.Has(f.Name) {
+		if f.SizeBytes > 0 && c.has(files)(f.Name) {
 			all = append(all, f)
 		}
 	}
@@ -107,7 +145,7 @@ func (c *Cluster) Wipe(e env.Env, broker int, files faults.Files) (*faults.Strik
 		return nil, err
 	}
 	before := len(b.disk.Files())
-	b.disk.Wipe(files.Has)
+	b.disk.Wipe(c.has(files))
 	b.recovered = c.recovered(b, ends)
 	gone := before - len(b.disk.Files())
 	s.Lossy, s.Broken = gone > 0, gone > 0

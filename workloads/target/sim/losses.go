@@ -26,15 +26,21 @@ func (c *Cluster) Lost(ids []int32) ([]linearizability.Recovered, bool) {
 	return all, true
 }
 
+// openLog is a log that a broker has open. It may move to another directory.
+type openLog interface {
+	Dir() string
+	EndOffset() int64
+}
+
 // seeLogs takes note of the logs that a running broker has open.
 func (b *server) seeLogs(replicas []replication.ReplicaView) {
 	if b.logsOf == b.b && len(b.logs) == len(replicas) {
 		return
 	}
-	b.logsOf, b.logs = b.b, map[string]interface{ EndOffset() int64 }{}
+	b.logsOf, b.logs = b.b, nil
 	for _, r := range replicas {
 		if r.Log != nil {
-			b.logs[r.Log.Dir()] = r.Log
+			b.logs = append(b.logs, r.Log)
 		}
 	}
 }
@@ -49,8 +55,8 @@ func (b *server) logEnds() map[string]int64 {
 	if b.logsOf != b.b {
 		return ends
 	}
-	for dir, log := range b.logs {
-		ends[path.Clean(dir)] = log.EndOffset()
+	for _, log := range b.logs {
+		ends[path.Clean(log.Dir())] = log.EndOffset()
 	}
 	return ends
 }
