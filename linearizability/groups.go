@@ -81,15 +81,26 @@ func (c *court) ownership(context.Context) {
 // in the eyes of its coordinator.
 type tenure struct {
 	from    *Assignment
-	until   time.Duration
-	dropped bool // it has heard that it is to give it up
+	asked   []time.Duration // when it sent the heartbeats that were answered
+	dropped bool            // it has heard that it is to give it up
+}
+
+// until is when the tenure certainly still was.
+func (t *tenure) until() time.Duration { return slices.Max(t.asked) }
+
+// begunAnew says whether a loss had the member's coordinator forget that it had taken
+// it out: it heard nothing from the time that another was given the partition until then.
+func (t *tenure) begunAnew(given time.Duration, loss *ruling) bool {
+	return loss != nil && loss.at > given &&
+		!slices.ContainsFunc(t.asked, func(asked time.Duration) bool { return given < asked && asked < loss.at })
 }
 
 // overlaps is K9 between member epochs: under the consumer protocol a member gets a
 // partition when the one before has said that it has given it up. Until it says so
 // the one before is the owner, if it goes on as the same member: it is told so, or to
 // give it up, by answers to heartbeats that it sent meanwhile. One that was taken out
-// does not hear of it; its tenure ends with the last heartbeat that was answered.
+// does not hear of it; its tenure ends with the last heartbeat that was answered. So
+// does one that a permitted loss has brought back.
 func (c *court) overlaps(lost func(group string, until time.Duration, before int) *ruling, excuse func(a *Assignment, p int32, r *ruling)) {
 	type place struct {
 		group string
@@ -113,7 +124,7 @@ func (c *court) overlaps(lost func(group string, until time.Duration, before int
 		}
 		heard[who] = a
 		for k, t := range open[who] { //weir:ordered each for itself
-			if t.until = max(t.until, a.Asked); t.dropped {
+			if t.asked = append(t.asked, a.Asked); t.dropped {
 				delete(open[who], k) // it has just said so
 			} else {
 				t.dropped = !slices.Contains(a.Partitions, k.tp.Partition)
@@ -122,7 +133,7 @@ func (c *court) overlaps(lost func(group string, until time.Duration, before int
 		for _, p := range a.Partitions {
 			k := place{a.Group, TopicPartition{a.Topic, p}}
 			if open[who][k] == nil {
-				t := &tenure{from: a, until: a.Asked}
+				t := &tenure{from: a, asked: []time.Duration{a.Asked}}
 				open[who][k] = t
 				tenures[k] = append(tenures[k], t)
 			}
@@ -138,17 +149,21 @@ func (c *court) overlaps(lost func(group string, until time.Duration, before int
 			for j := range list {
 				// It was given at some time between the question and the answer.
 				before, now := list[j], list[i]
-				if now.from.Asked < before.from.Time || before.until <= now.from.Time || before.from.Process == now.from.Process {
+				if now.from.Asked < before.from.Time || before.until() <= now.from.Time || before.from.Process == now.from.Process {
 					continue
 				}
-				if r := lost(k.group, now.from.Time, 0); r != nil {
+				r := lost(k.group, now.from.Time, 0)
+				if later := lost(k.group, before.until(), 0); r == nil && before.begunAnew(now.from.Time, later) {
+					r = later
+				}
+				if r != nil {
 					excuse(now.from, k.tp.Partition, r)
 					continue
 				}
 				c.found(&partition{tp: k.tp}, int64(now.from.Generation), None, now.from.Time, fmt.Sprintf(
 					"member %s of group %s was given %s at %s, in member epoch %d, while %s owned it: from %s, in member epoch %d, to %s",
 					now.from.Member, k.group, k.tp, clock(now.from.Time), now.from.Generation,
-					before.from.Member, clock(before.from.Time), before.from.Generation, clock(before.until)))
+					before.from.Member, clock(before.from.Time), before.from.Generation, clock(before.until())))
 			}
 		}
 	}

@@ -66,16 +66,26 @@ func TestTenuresOfTheConsumerProtocol(t *testing.T) {
 	for _, c := range []struct {
 		name string
 		wait []Assignment
+		loss int // when a loss of power takes effect, 0 for never
 		bad  bool
 	}{
-		{"given up, and then given", []Assignment{give(1, 1, 1, 30, 30, 0, 1), give(1, 1, 1, 31, 31, 1), give(1, 2, 1, 32, 32, 1), give(2, 2, 1, 33, 33, 0)}, false},
-		{"given before that was said", []Assignment{give(1, 1, 1, 30, 30, 0, 1), give(1, 1, 1, 31, 31, 1), give(2, 2, 1, 33, 33, 0), give(1, 2, 1, 34, 34, 1)}, true},
-		{"given while the other owns it", []Assignment{give(1, 1, 1, 30, 30, 0), give(2, 2, 1, 33, 33, 0), give(1, 1, 1, 34, 34)}, true},
-		{"an answer that comes late", []Assignment{give(1, 1, 1, 30, 30, 0), give(2, 2, 1, 33, 33, 0), give(1, 1, 1, 32, 34)}, false},
-		{"an answer that comes late to who was taken out", []Assignment{give(1, 2, 1, 31, 31, 0), give(2, 1, 1, 30, 33, 0), give(1, 3, 1, 40, 40, 0)}, false},
-		{"taken out meanwhile", []Assignment{give(1, 1, 1, 30, 30, 0), give(2, 2, 1, 33, 33, 0), give(1, 3, 2, 34, 34)}, false},
+		{"given up, and then given", []Assignment{give(1, 1, 1, 30, 30, 0, 1), give(1, 1, 1, 31, 31, 1), give(1, 2, 1, 32, 32, 1), give(2, 2, 1, 33, 33, 0)}, 0, false},
+		{"given before that was said", []Assignment{give(1, 1, 1, 30, 30, 0, 1), give(1, 1, 1, 31, 31, 1), give(2, 2, 1, 33, 33, 0), give(1, 2, 1, 34, 34, 1)}, 0, true},
+		{"given while the other owns it", []Assignment{give(1, 1, 1, 30, 30, 0), give(2, 2, 1, 33, 33, 0), give(1, 1, 1, 34, 34)}, 0, true},
+		{"an answer that comes late", []Assignment{give(1, 1, 1, 30, 30, 0), give(2, 2, 1, 33, 33, 0), give(1, 1, 1, 32, 34)}, 0, false},
+		{"an answer that comes late to who was taken out", []Assignment{give(1, 2, 1, 31, 31, 0), give(2, 1, 1, 30, 33, 0), give(1, 3, 1, 40, 40, 0)}, 0, false},
+		{"taken out meanwhile", []Assignment{give(1, 1, 1, 30, 30, 0), give(2, 2, 1, 33, 33, 0), give(1, 3, 2, 34, 34)}, 0, false},
+		{"taken out, and brought back by a loss", []Assignment{give(1, 1, 1, 30, 30, 0), give(2, 2, 1, 33, 33, 0), give(1, 1, 1, 38, 38, 0)}, 36, false},
+		{"owned until the loss", []Assignment{give(1, 1, 1, 30, 30, 0), give(2, 2, 1, 33, 33, 0), give(1, 1, 1, 34, 34, 0), give(1, 1, 1, 38, 38, 0)}, 36, true},
+		{"a loss that comes later", []Assignment{give(1, 1, 1, 30, 30, 0), give(2, 2, 1, 33, 33, 0), give(1, 1, 1, 34, 34, 0)}, 36, true},
 	} {
 		s := clean(t).final(1, cleanLog()...)
+		if c.loss > 0 {
+			s.l.AddTopic(Topic{Name: OffsetsTopic, Partitions: 1, ReplicationFactor: 1, MinISR: 1, Internal: true})
+			s.l.AddPartitionState(PartitionState{Topic: OffsetsTopic, Leader: 1, LeaderEpoch: 1, PartitionEpoch: 1, ISR: []int32{1}})
+			s.l.AddPartitionState(PartitionState{Topic: OffsetsTopic, Leader: 1, LeaderEpoch: 2, PartitionEpoch: 2, ISR: []int32{1}, Time: time.Duration(c.loss) * second})
+			s.fault(PowerLoss, c.loss-1, true, 1)
+		}
 		for _, a := range c.wait {
 			s.l.AddAssignment(a)
 		}

@@ -19,11 +19,10 @@ import (
 //   - what was acknowledged and written is never handed out again,
 //   - the coordinator has what the leader has, but for what is in somebody's hands.
 type world struct {
-	t    require.TestingT
-	l    Limits
-	now  time.Duration
-	log  []FetchedBatch
-	from func() *Partition
+	t   require.TestingT
+	l   Limits
+	now time.Duration
+	log []FetchedBatch
 
 	p     *Partition
 	write *State // under way

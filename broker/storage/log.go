@@ -203,7 +203,7 @@ func (l *Log) fence(op, file string, pos int64, err error) *IOError {
 
 // Fence makes the log take no more writes, since others in its directory failed
 // with cause. Config.OnFailed hears of it.
-func (l *Log) Fence(cause error) { l.fence("use", l.Dir(), -1, cause) }
+func (l *Log) Fence(cause error) { _ = l.fence("use", l.Dir(), -1, cause) }
 
 // writable reports why the log takes no appends, nil if it does. mu is held.
 func (l *Log) writable() error {
