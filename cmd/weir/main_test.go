@@ -45,10 +45,10 @@ func TestMistakesOnTheCommandLine(t *testing.T) {
 	require.NoError(t, os.WriteFile(properties, []byte("# of Kafka\nssl.keystore.location = /etc/keys\n"), 0o600))
 	for want, args := range map[string][]string{
 		`there is no scenario file nowhere.yaml; built in are consumer-groups, directories, gp2-credits, harsh, quickstart`: {"run", "nowhere.yaml"},
-		`bad.yaml:2: topic.replication.factor: 5 replicas need as many brokers, but the cluster has 3`:         {"run", bad},
-		`--target "moon" is not known; use sim; local for`:                                                     {"run", "--target", "moon"},
-		`--seed: seed "banana" is not a whole number`:                                                          {"run", "--seed", "banana"},
-		`unknown flag: --sead; see weir run --help`:                                                            {"run", "--sead", "1"},
+		`bad.yaml:2: topic.replication.factor: 5 replicas need as many brokers, but the cluster has 3`:                      {"run", bad},
+		`--target "moon" is not known; use sim; local for`:                                                                  {"run", "--target", "moon"},
+		`--seed: seed "banana" is not a whole number`:                                                                       {"run", "--seed", "banana"},
+		`unknown flag: --sead; see weir run --help`:                                                                         {"run", "--sead", "1"},
 		`make faultbuild`:                                                               {"run", "--plant", "B1"},
 		`--openmessaging and --driver: give both`:                                       {"run", "--driver", "kafka.yaml"},
 		`only simulated brokers are measured so`:                                        {"run", "--driver", "kafka.yaml", "--openmessaging", "w.yaml", "--target", "local"},
