@@ -29,7 +29,6 @@ func TestPlantedBugsShrink(t *testing.T) {
 	)
 	for _, c := range []struct{ bug, scenario, step string }{
 		{"B1", "quickstart", "cuts its log from offset"},
-		{"B17", filepath.Join("testdata", "planted", "last-replica.yaml"), "but lacks the record"},
 		{"B33", filepath.Join("testdata", "planted", "resending.yaml"), "a broker refused"},
 	} {
 		t.Run(c.bug, func(t *testing.T) {
