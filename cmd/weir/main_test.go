@@ -7,7 +7,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -161,6 +163,31 @@ func TestReportInChromium(t *testing.T) {
 	require.GreaterOrEqual(t, strings.Count(dom.String(), "<svg"), 3, "plots in the report")
 }
 
+// foundIn100 is the first of 100 seeds that finds a planted bug and names it so; others
+// may see no more of it than what it does to the brokers' inner states.
+func foundIn100(t *testing.T, weir, scenario, bug, finding string) campaign.Result {
+	t.Helper()
+	for seed := 1; seed <= 100; {
+		lines, err := exec.Command(weir, "campaign", scenario, "--from", strconv.Itoa(seed), "--seeds", strconv.Itoa(101-seed),
+			"--plant", bug, "--fail-fast", "1", "--json", "--out", t.TempDir()).Output()
+		var exit *exec.ExitError
+		require.ErrorAs(t, err, &exit, "no seed of 100 found it")
+		require.Equal(t, exitFailed, exit.ExitCode(), "%s", exit.Stderr)
+		for line := range bytes.Lines(lines) {
+			var r campaign.Result
+			require.NoError(t, json.Unmarshal(line, &r))
+			at, err := strconv.ParseInt(r.Seed, 0, 64)
+			require.NoError(t, err)
+			seed = max(seed, int(at)+1)
+			if r.Exit == exitFailed && regexp.MustCompile(finding).MatchString(strings.Join(r.Findings, "\n")) {
+				return r
+			}
+		}
+	}
+	require.Fail(t, "no seed of 100 names it", "%s, as %s", bug, finding)
+	return campaign.Result{}
+}
+
 // What is planted is found within 100 seeds of a scenario that brings it out,
 // named for what it is, and without it the same seed passes.
 func TestPlantedBugsAreNamed(t *testing.T) {
@@ -169,30 +196,20 @@ func TestPlantedBugsAreNamed(t *testing.T) {
 		t.Skip("needs a build with planted bugs; run \"make planted\"")
 	}
 	for _, c := range []struct{ bug, scenario, finding, evidence string }{
+		{"B17", "last-replica.yaml", "K2: offset [0-9]+ of orders-[0-9] was acknowledged", "only 1 of the replicas relied on had been struck, fewer than min.insync.replicas=2"},
 		{"W1", "blackout.yaml", "K2: offset [0-9]+ of orders-[0-9] was acknowledged", "no fault had taken the record from its disk; power-loss at [0-9.]+ s took only what lay from offset [0-9]+ on"},
 		{"W2", "", "K8: client [0-9]+ was told at [0-9.]+ s that group [a-z-]+ had committed offset [0-9-]+ for orders-[0-9]+, which no order of the commits explains", "client [0-9]+ committed [0-9]+, "},
 		{"B33", "", "K3: a broker refused a retry of value [0-9]+ of orders-[0-9]+ with OUT_OF_ORDER_SEQUENCE_NUMBER, although it had been appended", "offset [0-9]+: leader epoch"},
 		{"B33", "resending.yaml", "K3: value [0-9]+ of orders-[0-9]+ is in the log twice.* for which there was no need", "sent by client"},
 	} {
 		t.Run(c.bug+" "+c.scenario, func(t *testing.T) {
-			args := []string{"campaign", "--seeds", "100", "--plant", c.bug, "--fail-fast", "1", "--json", "--out", t.TempDir()}
+			name := "quickstart"
 			if c.scenario != "" {
-				args = append(args, filepath.Join("testdata", "planted", c.scenario))
+				name = filepath.Join("testdata", "planted", c.scenario)
 			}
-			lines, err := exec.Command(weir, args...).Output()
-			var exit *exec.ExitError
-			require.ErrorAs(t, err, &exit, "no seed of 100 found it")
-			require.Equal(t, exitFailed, exit.ExitCode(), "%s", exit.Stderr)
-			var found campaign.Result
-			for line := range bytes.Lines(lines) {
-				var r campaign.Result
-				require.NoError(t, json.Unmarshal(line, &r))
-				if r.Exit == exitFailed {
-					found = r
-				}
-			}
-			require.Regexp(t, c.finding, strings.Join(found.Findings, "\n"))
+			found := foundIn100(t, weir, name, c.bug, c.finding)
 			words := strings.Fields(found.Command)
+			var exit *exec.ExitError
 			again, err := exec.Command(weir, append(words[1:], "--json", "--out", t.TempDir())...).Output()
 			require.ErrorAs(t, err, &exit, "%s", again)
 			var r reports.Run

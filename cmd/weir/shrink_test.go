@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"encoding/json"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -11,7 +10,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/weirlab/weir/reports"
-	"github.com/weirlab/weir/workloads/campaign"
 	"github.com/weirlab/weir/workloads/scenario"
 )
 
@@ -27,22 +25,14 @@ func TestPlantedBugsShrink(t *testing.T) {
 		mostFaults = 6
 		screen     = 60 // lines
 	)
-	for _, c := range []struct{ bug, scenario, step string }{
-		{"B1", "quickstart", "cuts its log from offset"},
-		{"B33", filepath.Join("testdata", "planted", "resending.yaml"), "a broker refused"},
+	for _, c := range []struct{ bug, scenario, finding, step string }{
+		{"B1", "quickstart", "", "cuts its log from offset"},
+		{"B17", filepath.Join("testdata", "planted", "last-replica.yaml"), "^K2", "but lacks the record"},
+		{"B33", filepath.Join("testdata", "planted", "resending.yaml"), "", "a broker refused"},
 	} {
 		t.Run(c.bug, func(t *testing.T) {
 			out := t.TempDir()
-			lines, _ := exec.Command(weir, "campaign", c.scenario, "--seeds", "100", "--plant", c.bug, "--fail-fast", "1", "--json", "--out", out).Output()
-			seed := ""
-			for line := range bytes.Lines(lines) {
-				var r campaign.Result
-				require.NoError(t, json.Unmarshal(line, &r))
-				if r.Exit == exitFailed {
-					seed = r.Seed
-				}
-			}
-			require.NotEmpty(t, seed, "no seed of 100 found it")
+			seed := foundIn100(t, weir, c.scenario, c.bug, c.finding).Seed
 			text, err := exec.Command(weir, "shrink", c.scenario, "--seed", seed, "--plant", c.bug, "--out", out).CombinedOutput()
 			require.NoError(t, err, "%s", text)
 
